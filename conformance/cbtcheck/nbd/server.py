@@ -1,0 +1,422 @@
+"""Disks in memory, served over NBD, whose every request is under the caller's control.
+
+Contract: one `DiskServer` listens on one unix socket and serves any number of `Disk`s by name. A request
+that arrives becomes a `Request`; it is handed, synchronously and in order of arrival, to the disk's
+``handler``, which may settle it at once or keep it for as long as it likes. Requests settle in any order.
+A disk's ``content`` changes only when a request *lands*. A peer that breaks the protocol loses its
+connection; nothing that a peer sends raises into the event loop. Everything belongs to one event loop.
+Offsets, lengths and sizes are bytes.
+"""
+
+import asyncio
+import contextlib
+import errno
+import os
+from collections.abc import Callable
+from typing import Final, Literal, cast
+
+from . import wire
+
+RequestKind = Literal["read", "write", "zeroes", "trim", "flush"]
+
+_KINDS: Final[dict[int, RequestKind]] = {
+    wire.COMMAND_READ: "read",
+    wire.COMMAND_WRITE: "write",
+    wire.COMMAND_WRITE_ZEROES: "zeroes",
+    wire.COMMAND_TRIM: "trim",
+    wire.COMMAND_FLUSH: "flush",
+}
+_EXPORT_FLAGS: Final = (
+    wire.FLAG_HAS_FLAGS
+    | wire.FLAG_SEND_FLUSH
+    | wire.FLAG_SEND_FUA
+    | wire.FLAG_SEND_TRIM
+    | wire.FLAG_SEND_WRITE_ZEROES
+)
+_PENDING: Final = 0
+_SETTLED: Final = 1
+_DEAD: Final = 2
+
+
+class Request:
+    """One request of a peer: pending until `complete` or `fail` settles it, or its connection dies.
+
+    ``offset`` and ``length`` are bytes within the disk; ``data`` is a write's payload, else empty;
+    ``sequence`` counts the requests of the whole server in order of arrival, from 1. Settling twice
+    raises ``RuntimeError``; settling a dead request does nothing.
+    """
+
+    __slots__ = (
+        "_connection", "_cookie", "_state", "data", "disk", "kind", "landed", "length", "offset", "sequence",
+    )  # fmt: skip
+
+    def __init__(
+        self, connection: "_Connection", disk: "Disk", kind: RequestKind, cookie: int,
+        offset: int, length: int, data: bytes, sequence: int,
+    ) -> None:  # fmt: skip
+        self._connection = connection
+        self._cookie = cookie
+        self._state = _PENDING
+        self.disk = disk
+        self.kind = kind
+        self.offset = offset
+        self.length = length
+        self.data = data
+        self.sequence = sequence
+        self.landed = False
+
+    def __repr__(self) -> str:
+        state = ("pending", "settled", "dead")[self._state]
+        return (
+            f"<{self.kind} {self.disk.name} {self.offset}+{self.length} #{self.sequence} {state}"
+            f"{' landed' if self.landed else ''}>"
+        )
+
+    @property
+    def pending(self) -> bool:
+        """True until the request is settled or dead."""
+        return self._state == _PENDING
+
+    @property
+    def dead(self) -> bool:
+        """True if the peer went away before the request was settled."""
+        return self._state == _DEAD
+
+    def land(self) -> None:
+        """Let the effect reach ``disk.content`` now, without a reply; at most once, later calls do nothing.
+
+        No effect for reads and flushes, nor on a request that is settled or dead.
+        """
+        if self.landed or self._state != _PENDING:
+            return
+        self.landed = True
+        if self.kind == "write":
+            self.disk.content[self.offset : self.offset + self.length] = self.data
+        elif self.kind in ("zeroes", "trim"):
+            self.disk.content[self.offset : self.offset + self.length] = bytes(self.length)
+
+    def complete(self) -> None:
+        """Land, unless it has landed already, and reply success; a read gets the content as of now."""
+        self.land()
+        if self._settle():
+            self._connection.reply(self._cookie, 0, self._answer())
+
+    def fail(self, error_number: int, land: bool = False) -> None:
+        """Reply an error (an ``errno`` value > 0); with ``land`` the effect lands all the same."""
+        if error_number <= 0:
+            raise ValueError(f"error number {error_number} is not an error")
+        if land:
+            self.land()
+        if self._settle():
+            self._connection.reply(self._cookie, error_number, b"")
+
+    def _answer(self) -> bytes:
+        if self.kind != "read":
+            return b""
+        return bytes(self.disk.content[self.offset : self.offset + self.length])
+
+    def _settle(self) -> bool:
+        """Leave the pending state; False if the request is dead."""
+        if self._state == _PENDING:
+            self._state = _SETTLED
+            self._connection.pending.pop(self._cookie, None)
+            return True
+        if self._state == _SETTLED:
+            raise RuntimeError(f"request settled twice: {self!r}")
+        return False
+
+    def _die(self) -> None:
+        self._state = _DEAD
+
+
+class Disk:
+    """One exported disk: its content, who handles its requests, and how many there have been."""
+
+    __slots__ = ("content", "counts", "handler", "name", "on_dead")
+
+    def __init__(self, name: str, size: int) -> None:
+        self.name = name
+        self.content = bytearray(size)
+        self.handler: Callable[[Request], None] | None = None
+        """Called with each request as it arrives; None completes each at once."""
+        self.on_dead: Callable[[Request], None] | None = None
+        """Called with each request that was pending when its connection died."""
+        self.counts: dict[RequestKind, int] = dict.fromkeys(_KINDS.values(), 0)
+        """Requests that arrived so far, by kind; out-of-range ones are not counted."""
+
+    @property
+    def size(self) -> int:
+        """Size in bytes."""
+        return len(self.content)
+
+
+class DiskServer:
+    """A listening unix socket that serves disks by name."""
+
+    def __init__(self, socket_path: str) -> None:
+        """Not for callers: use `start`."""
+        self.socket_path = socket_path
+        self.disks: dict[str, Disk] = {}
+        self.sequence = 0
+        self.handler_error: BaseException | None = None
+        """The first exception that a handler raised; its request was answered EIO unless already settled."""
+        self._connections: set[_Connection] = set()
+        self._listener: asyncio.AbstractServer | None = None
+
+    @classmethod
+    async def start(cls, socket_path: str) -> "DiskServer":
+        """Listen on a fresh unix socket. ``OSError`` if the path is taken, too long or not writable."""
+        server = cls(socket_path)
+        loop = asyncio.get_running_loop()
+        server._listener = await loop.create_unix_server(lambda: _Connection(server), socket_path)
+        return server
+
+    def add_export(self, name: str, size: int) -> Disk:
+        """Serve a new, zeroed disk of ``size`` bytes (> 0). ``ValueError`` if the name is taken."""
+        if name in self.disks:
+            raise ValueError(f"an export named {name!r} exists already")
+        if size <= 0:
+            raise ValueError(f"size {size} is not positive")
+        disk = self.disks[name] = Disk(name, size)
+        return disk
+
+    def remove_export(self, name: str) -> None:
+        """Stop offering a disk to new connections; those that are open keep it. ``KeyError`` if unknown."""
+        del self.disks[name]
+
+    async def close(self) -> None:
+        """Stop listening, drop every connection (pending requests die), remove the socket. Idempotent."""
+        listener, self._listener = self._listener, None
+        if listener is None:
+            return
+        listener.close()
+        for connection in tuple(self._connections):
+            connection.abort()
+        await listener.wait_closed()
+        # connection_lost is a callback of the loop: let those of the aborted connections run.
+        while self._connections:
+            await asyncio.sleep(0)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.socket_path)
+
+    def attach(self, connection: "_Connection") -> None:
+        """A connection opened."""
+        self._connections.add(connection)
+
+    def detach(self, connection: "_Connection") -> None:
+        """A connection is gone."""
+        self._connections.discard(connection)
+
+
+class _Malformed(Exception):  # noqa: N818 - never leaves this module
+    """The peer broke the protocol: its connection is not worth keeping."""
+
+
+class _Connection(asyncio.BufferedProtocol):
+    """One peer: the handshake, then the splitting of its byte stream into requests."""
+
+    def __init__(self, server: DiskServer) -> None:
+        self.server = server
+        self.pending: dict[int, Request] = {}
+        self._disk: Disk | None = None
+        self._transport: asyncio.Transport | None = None
+        self._buffer = bytearray(1 << 16)
+        self._filled = 0
+        self._no_zeroes = False
+        self._outgoing: list[bytes] | None = None
+        # What parses the next bytes: given their start and end, it returns how many it took, 0 for "not yet".
+        self._parse: Callable[[int, int], int] = self._parse_client_flags
+
+    # --- the transport's side ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        # Nobody waits for a drain here: the peer reads its replies, or it is dropped with them.
+        self.server.attach(self)
+        flags = wire.HANDSHAKE_FIXED_NEWSTYLE | wire.HANDSHAKE_NO_ZEROES
+        self._transport.write(wire.GREETING.pack(wire.INITIAL_MAGIC, wire.OPTION_MAGIC, flags))
+
+    def connection_lost(self, error: BaseException | None) -> None:
+        self._transport = None
+        self.server.detach(self)
+        dead, self.pending = list(self.pending.values()), {}
+        for request in dead:
+            request._die()
+        for request in dead:
+            if request.disk.on_dead is not None:
+                request.disk.on_dead(request)
+
+    def abort(self) -> None:
+        """Drop the connection without ceremony."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def get_buffer(self, hint: int) -> memoryview:
+        if self._filled == len(self._buffer):
+            # Only a request longer than the buffer gets here; `_parse` has already bounded its length.
+            self._buffer.extend(bytes(len(self._buffer)))
+        return memoryview(self._buffer)[self._filled :]
+
+    def buffer_updated(self, count: int) -> None:
+        self._filled += count
+        self._outgoing = []
+        try:
+            self._consume()
+        except _Malformed:
+            self.abort()
+        # All replies that this batch of requests provoked leave in one system call.
+        outgoing, self._outgoing = self._outgoing, None
+        if outgoing and self._transport is not None:
+            self._transport.write(b"".join(outgoing))
+
+    def _consume(self) -> None:
+        start, end = 0, self._filled
+        while start < end:
+            taken = self._parse(start, end)
+            if taken == 0:
+                break
+            start += taken
+        if start:
+            remaining = end - start
+            self._buffer[:remaining] = self._buffer[start:end]
+            self._filled = remaining
+
+    def _send(self, data: bytes) -> None:
+        if self._outgoing is not None:
+            self._outgoing.append(data)
+        elif self._transport is not None:
+            self._transport.write(data)
+
+    def reply(self, cookie: int, error_number: int, data: bytes) -> None:
+        """Send one simple reply."""
+        self._send(wire.SIMPLE_REPLY.pack(wire.SIMPLE_REPLY_MAGIC, error_number, cookie) + data)
+
+    # --- handshake ---
+
+    def _parse_client_flags(self, start: int, end: int) -> int:
+        if end - start < wire.CLIENT_FLAGS.size:
+            return 0
+        (flags,) = wire.CLIENT_FLAGS.unpack_from(self._buffer, start)
+        if flags & ~(wire.HANDSHAKE_FIXED_NEWSTYLE | wire.HANDSHAKE_NO_ZEROES):
+            raise _Malformed
+        self._no_zeroes = bool(flags & wire.HANDSHAKE_NO_ZEROES)
+        self._parse = self._parse_option
+        return wire.CLIENT_FLAGS.size
+
+    def _parse_option(self, start: int, end: int) -> int:
+        header = wire.OPTION_HEADER
+        if end - start < header.size:
+            return 0
+        magic, option, length = header.unpack_from(self._buffer, start)
+        if magic != wire.OPTION_MAGIC or length > wire.MAXIMUM_OPTION_LENGTH:
+            raise _Malformed
+        if end - start < header.size + length:
+            return 0
+        body = start + header.size
+        self._answer_option(option, bytes(self._buffer[body : body + length]))
+        return int(header.size + length)
+
+    def _answer_option(self, option: int, data: bytes) -> None:
+        if option in (wire.OPTION_GO, wire.OPTION_INFO):
+            self._answer_go(option, data)
+        elif option == wire.OPTION_EXPORT_NAME:
+            self._answer_export_name(data)
+        elif option == wire.OPTION_LIST:
+            for name in self.server.disks:
+                self._send(wire.option_reply(option, wire.REPLY_SERVER, wire.counted_text(name)))
+            self._send(wire.option_reply(option, wire.REPLY_ACKNOWLEDGE))
+        elif option == wire.OPTION_ABORT:
+            raise _Malformed  # not broken, but over: the peer expects nothing but the end
+        else:
+            self._send(wire.option_reply(option, wire.REPLY_ERROR_UNSUPPORTED))
+
+    def _answer_go(self, option: int, data: bytes) -> None:
+        try:
+            name, wanted = _parse_go(data)
+        except (ValueError, IndexError):
+            self._send(wire.option_reply(option, wire.REPLY_ERROR_INVALID))
+            return
+        disk = self.server.disks.get(name)
+        if disk is None:
+            self._send(wire.option_reply(option, wire.REPLY_ERROR_UNKNOWN, f"no export {name!r}".encode()))
+            return
+        export = wire.INFO_EXPORT_BODY.pack(wire.INFO_EXPORT, disk.size, _EXPORT_FLAGS)
+        self._send(wire.option_reply(option, wire.REPLY_INFO, export))
+        if wire.INFO_BLOCK_SIZE in wanted:
+            # A minimum of 1 keeps the peer from reading around small writes, which would be I/O of its own.
+            sizes = wire.INFO_BLOCK_SIZE_BODY.pack(wire.INFO_BLOCK_SIZE, 1, 4096, wire.MAXIMUM_PAYLOAD)
+            self._send(wire.option_reply(option, wire.REPLY_INFO, sizes))
+        self._send(wire.option_reply(option, wire.REPLY_ACKNOWLEDGE))
+        if option == wire.OPTION_GO:
+            self._begin_transmission(disk)
+
+    def _answer_export_name(self, data: bytes) -> None:
+        disk = self.server.disks.get(data.decode(errors="replace"))
+        if disk is None:
+            raise _Malformed  # this option knows no refusal
+        padding = b"" if self._no_zeroes else bytes(124)
+        self._send(wire.EXPORT_NAME_ANSWER.pack(disk.size, _EXPORT_FLAGS) + padding)
+        self._begin_transmission(disk)
+
+    def _begin_transmission(self, disk: Disk) -> None:
+        self._disk = disk
+        self._parse = self._parse_request
+
+    # --- transmission ---
+
+    def _parse_request(self, start: int, end: int) -> int:
+        header_size = wire.REQUEST.size
+        if end - start < header_size:
+            return 0
+        magic, _, command, cookie, offset, length = wire.REQUEST.unpack_from(self._buffer, start)
+        if magic != wire.REQUEST_MAGIC or command == wire.COMMAND_DISCONNECT or cookie in self.pending:
+            raise _Malformed
+        if command != wire.COMMAND_WRITE:
+            self._receive(command, cookie, offset, length, b"")
+            return int(header_size)
+        if length > wire.MAXIMUM_PAYLOAD:
+            raise _Malformed
+        total = header_size + length
+        if end - start < total:
+            return 0
+        data = bytes(memoryview(self._buffer)[start + header_size : start + total])
+        self._receive(command, cookie, offset, length, data)
+        return int(total)
+
+    def _receive(self, command: int, cookie: int, offset: int, length: int, data: bytes) -> None:
+        disk = cast(Disk, self._disk)
+        kind = _KINDS.get(command)
+        if kind is None or offset + length > len(disk.content) or (length == 0 and kind != "flush"):
+            self.reply(cookie, errno.EINVAL, b"")
+            return
+        server = self.server
+        server.sequence += 1
+        disk.counts[kind] += 1
+        request = Request(self, disk, kind, cookie, offset, length, data, server.sequence)
+        self.pending[cookie] = request
+        handler = disk.handler
+        if handler is None:
+            request.complete()
+            return
+        try:
+            handler(request)
+        except Exception as error:
+            # Kept for the owner to find: an exception must neither kill the loop nor pass unnoticed.
+            server.handler_error = server.handler_error or error
+            if request.pending:
+                request.fail(errno.EIO)
+
+
+def _parse_go(data: bytes) -> tuple[str, set[int]]:
+    """The export name and the wanted information of an OPTION_GO. ``ValueError`` if it is malformed."""
+    if len(data) < 6:
+        raise ValueError("too short")
+    (name_length,) = wire.LENGTH_PREFIX.unpack_from(data, 0)
+    count_at = 4 + name_length
+    if count_at + 2 > len(data):
+        raise ValueError("the name is longer than the option")
+    (count,) = wire.COUNT_16.unpack_from(data, count_at)
+    if count_at + 2 + 2 * count != len(data):
+        raise ValueError("the list of information requests does not fit the option")
+    wanted = {wire.COUNT_16.unpack_from(data, count_at + 2 + 2 * index)[0] for index in range(count)}
+    return data[4:count_at].decode(), wanted

@@ -1,0 +1,323 @@
+"""A real ``qemu-storage-daemon`` as a child process, commanded over QMP.
+
+Contract: one `Daemon` is one process with one QMP connection over an inherited socket pair; nothing of it
+appears in the file system. It never outlives `stop` or `kill`, nor (on Linux) the process that started it.
+Times are seconds. Everything belongs to one event loop.
+
+Order: `Daemon.on_event` is called in the order in which QEMU sent the events, and every event that QEMU
+sent before a reply has been delivered when `execute` returns it. Events that QEMU sent just after the
+reply may have been delivered too, so "not seen yet" proves nothing, "seen" does.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import functools
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from qemu.qmp import ExecuteError, Message, QMPClient, QMPError
+
+EventHook = Callable[[dict[str, Any]], None]
+Command = tuple[str, Mapping[str, object] | None]
+
+BINARY_NAME: Final = "qemu-storage-daemon"
+OLDEST_VERSION: Final = (6, 0, 0)
+_OUTPUT_LIMIT: Final = 64 << 10
+_GRACE: Final = 2.0
+_PR_SET_PDEATHSIG: Final = 1
+# Loaded before any fork: between fork and exec the child should do as little as possible.
+_LIBC: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+class DaemonMissing(RuntimeError):  # noqa: N818
+    """There is no qemu-storage-daemon to run; the message is one line and names the next step."""
+
+
+class DaemonTooOld(RuntimeError):  # noqa: N818
+    """The daemon is older than `OLDEST_VERSION`; the message is one line and names the next step."""
+
+
+class QmpRefused(Exception):  # noqa: N818
+    """QEMU answered a command with an error. ``error_class`` and ``description`` are QEMU's own texts."""
+
+    def __init__(self, error_class: str, description: str) -> None:
+        super().__init__(error_class, description)
+        self.error_class = error_class
+        self.description = description
+
+    def __str__(self) -> str:
+        return f"{self.error_class}: {self.description}"
+
+
+class DaemonDied(Exception):  # noqa: N818
+    """The daemon is gone: its exit status (negative: the signal's number) and the tail of its output."""
+
+    def __init__(self, exit_status: int, last_output: str) -> None:
+        super().__init__(exit_status, last_output)
+        self.exit_status = exit_status
+        self.last_output = last_output
+
+    def __str__(self) -> str:
+        how = f"signal {-self.exit_status}" if self.exit_status < 0 else f"exit status {self.exit_status}"
+        return f"the daemon died with {how}" + (f": {self.last_output.strip()}" if self.last_output else "")
+
+
+def find_daemon(path: str | None = None) -> str:
+    """The absolute path of the daemon: the given one, else the first on PATH; else `DaemonMissing`."""
+    found = shutil.which(path or BINARY_NAME)
+    if found is not None:
+        return os.path.abspath(found)
+    if path is not None:
+        raise DaemonMissing(f"{path} is not an executable file: give the path of a {BINARY_NAME}")
+    raise DaemonMissing(
+        f"{BINARY_NAME} is not on PATH: install it (Debian, Ubuntu: apt install qemu-system-common; Fedora: "
+        f"dnf install '*/{BINARY_NAME}'; macOS: brew install qemu) or give its path"
+    )
+
+
+class _Client(QMPClient):
+    """QMPClient without the pretty-printing of each message, and with no history of all events ever seen."""
+
+    def __init__(self, on_message: EventHook) -> None:
+        super().__init__("cbtspec")
+        # The library reports at level ERROR what its exceptions say as well; we report the exceptions.
+        self.logger.setLevel(logging.CRITICAL + 1)
+        # A filter is called for each event, in order, from the reader; refusing keeps the queue empty.
+        self.events.event_filter = self._pass_on
+        self._on_event = on_message
+
+    def _pass_on(self, event: Message) -> bool:
+        self._on_event(dict(event))
+        return False
+
+    def _cb_outbound(self, msg: Message) -> Message:
+        return msg
+
+    def _cb_inbound(self, msg: Message) -> Message:
+        return msg
+
+
+class _Process(asyncio.SubprocessProtocol):
+    """Keeps the tail of the child's output; ``died`` gets the exit status when all of it has arrived."""
+
+    def __init__(self) -> None:
+        self.died: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.output = bytearray()
+        self._transport: asyncio.SubprocessTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.SubprocessTransport)
+        self._transport = transport
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        self.output += data
+        del self.output[:-_OUTPUT_LIMIT]
+
+    def connection_lost(self, error: BaseException | None) -> None:
+        assert self._transport is not None
+        status = self._transport.get_returncode()
+        if not self.died.done():
+            self.died.set_result(-signal.SIGKILL if status is None else status)
+
+    def send_signal(self, number: int) -> None:
+        """Signal the child; no effect once it is gone."""
+        if self._transport is not None and self._transport.get_returncode() is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._transport.send_signal(number)
+
+
+class Daemon:
+    """A running daemon; make it with `start`."""
+
+    def __init__(self, process: _Process) -> None:
+        """Not for callers: use `start`."""
+        self.version: tuple[int, int, int] = (0, 0, 0)
+        self.version_text = ""
+        """The version with the distribution's package, such as ``7.2.22 (Debian 1:7.2+dfsg-7)``."""
+        self.on_event: EventHook | None = None
+        """Called with each event's whole message as it arrives; what it raises is kept in `hook_error`."""
+        self.hook_error: BaseException | None = None
+        self._process = process
+        self._client = _Client(self._dispatch)
+        self._expected: list[tuple[EventHook, asyncio.Future[dict[str, Any]]]] = []
+
+    # --- life ---
+
+    @classmethod
+    async def start(cls, binary: str, directory: str) -> "Daemon":
+        """Start ``binary`` with ``directory`` as its working directory and wait until it answers.
+
+        `DaemonMissing` if it cannot be run, `DaemonDied` if it ends before it answers, `DaemonTooOld` if it
+        is older than 6.0. Whatever goes wrong, nothing is left behind.
+        """
+        ours, theirs = socket.socketpair()
+        try:
+            process = await _spawn(binary, directory, theirs)
+        except BaseException as error:
+            ours.close()
+            if isinstance(error, OSError):
+                raise DaemonMissing(f"cannot run {binary}: {error.strerror}; give another path") from error
+            raise
+        finally:
+            theirs.close()
+        daemon = cls(process)
+        try:
+            await daemon._greet(ours)
+        except BaseException:
+            ours.close()
+            await daemon._end()
+            raise
+        return daemon
+
+    @property
+    def died(self) -> "asyncio.Future[int]":
+        """Gets the exit status (negative: a signal's number) when the process is gone. Do not cancel it."""
+        return self._process.died
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        assert self._process._transport is not None
+        return self._process._transport.get_pid()
+
+    @property
+    def last_output(self) -> str:
+        """The last 64 KiB of the daemon's standard output and standard error."""
+        return self._process.output.decode(errors="replace")
+
+    async def stop(self, grace: float = _GRACE) -> int:
+        """End the daemon: ``quit``, then SIGTERM, then SIGKILL, each after ``grace``; returns its exit status.
+
+        ``quit`` and SIGTERM wait for I/O in flight, so a request that is held for ever costs both graces.
+        Idempotent, also after a death.
+        """
+        if not self.died.done():
+            with contextlib.suppress(QmpRefused, DaemonDied, TimeoutError):
+                await asyncio.wait_for(self.execute("quit"), grace)
+            await self._gone_within(grace)
+        if not self.died.done():
+            self._process.send_signal(signal.SIGTERM)
+            await self._gone_within(grace)
+        return await self._end()
+
+    def kill(self) -> None:
+        """SIGKILL, without waiting: `died` tells when it is gone, and `stop` frees the rest. Idempotent."""
+        self._process.send_signal(signal.SIGKILL)
+
+    async def _gone_within(self, seconds: float) -> None:
+        await asyncio.wait([self.died], timeout=seconds)
+
+    async def _end(self) -> int:
+        self.kill()
+        status = await asyncio.shield(self.died)
+        # Raises whatever ended the connection, usually end of file: the death is what it is reported as.
+        with contextlib.suppress(Exception):
+            await self._client.disconnect()
+        for _, future in self._expected:
+            future.cancel()
+        self._expected.clear()
+        return status
+
+    async def _greet(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        try:
+            await self._client.connect(connection)
+        except QMPError as error:
+            await self._gone_within(_GRACE)
+            self.kill()
+            raise DaemonDied(await asyncio.shield(self.died), self.last_output) from error
+        answer = await self.execute("query-version")
+        numbers = answer["qemu"]
+        self.version = (numbers["major"], numbers["minor"], numbers["micro"])
+        package = answer.get("package", "")
+        self.version_text = ".".join(map(str, self.version)) + (f" ({package})" if package else "")
+        if self.version < OLDEST_VERSION:
+            oldest = ".".join(map(str, OLDEST_VERSION[:2]))
+            raise DaemonTooOld(f"QEMU {self.version_text} is too old: install QEMU {oldest} or newer")
+
+    # --- commands ---
+
+    async def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> Any:
+        """Run one command and return its value. `QmpRefused` if QEMU refuses, `DaemonDied` if it is gone."""
+        message = Message({"execute": command} if arguments is None else
+                          {"execute": command, "arguments": arguments}, eager=False)  # fmt: skip
+        try:
+            return await self._client.execute_msg(message)
+        except ExecuteError as error:
+            raise QmpRefused(error.error.error.class_, error.error.error.desc) from None
+        except (QMPError, OSError) as error:
+            raise await self._death(error) from error
+
+    async def execute_many(self, commands: Sequence[Command]) -> list[Any]:
+        """Send all commands at once, in order; for each its value or the `QmpRefused` that it met.
+
+        QEMU runs them one after the other. `DaemonDied` if it is gone before the last reply.
+        """
+        calls = (self.execute(*command) for command in commands)
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException) and not isinstance(answer, QmpRefused):
+                raise answer
+        return answers
+
+    async def _death(self, error: Exception) -> DaemonDied:
+        """The connection is lost: see to it that the process is gone too, and say how it went."""
+        await self._gone_within(_GRACE)
+        self.kill()
+        return DaemonDied(await asyncio.shield(self.died), self.last_output or str(error))
+
+    # --- events ---
+
+    def expect(self, matches: Callable[[dict[str, Any]], bool]) -> "asyncio.Future[dict[str, Any]]":
+        """A future for the first event from now on that ``matches``; cancelled if the daemon stops first."""
+        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+
+        def resolve(event: dict[str, Any]) -> None:
+            if not future.done() and matches(event):
+                future.set_result(event)
+
+        self._expected.append((resolve, future))
+        return future
+
+    def _dispatch(self, event: dict[str, Any]) -> None:
+        # The library ends the connection if its reader raises, so nothing may escape from here.
+        try:
+            if self.on_event is not None:
+                self.on_event(event)
+            if self._expected:
+                for resolve, _ in self._expected:
+                    resolve(event)
+                self._expected = [entry for entry in self._expected if not entry[1].done()]
+        except Exception as error:
+            self.hook_error = self.hook_error or error
+
+
+async def _spawn(binary: str, directory: str, connection: socket.socket) -> _Process:
+    number = connection.fileno()
+    arguments = ["--chardev", f"socket,id=m,fd={number}", "--monitor", "chardev=m"]
+    _, process = await asyncio.get_running_loop().subprocess_exec(
+        _Process, binary, *arguments,
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        cwd=directory, pass_fds=(number,),
+        # Ctrl-C in the terminal is for us: we stop the daemon in our own order.
+        process_group=0,
+        preexec_fn=functools.partial(_die_with_parent, os.getpid()),
+    )  # fmt: skip
+    return process
+
+
+def _die_with_parent(parent: int) -> None:
+    """In the child, before exec: ask the kernel to kill it when its parent dies."""
+    if _LIBC is None:
+        return
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)  # the parent died before we asked
+
