@@ -1,0 +1,266 @@
+"""Everything that can happen, as plain data.
+
+Operators give commands; the environment has its say too: a copy succeeds or fails, a write lands or is held in
+flight. Offsets, lengths, granularities and clusters are in bytes. Whatever is put into the fields, `step` answers;
+`malformed` says what is wrong with a command that is not even well formed.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+import typing
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Literal
+
+from cbtmodel.backup import BitmapMode, OnError, Side, Sync
+
+Bytes = Annotated[int, (0, (1 << 63) - 1)]
+Granularity = Annotated[int, (0, (1 << 32) - 1)]
+
+# Operators: bitmaps
+
+
+@dataclass(frozen=True, slots=True)
+class AddBitmap:
+    """A new bitmap on a node."""
+
+    node: str
+    name: str
+    granularity: Granularity
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveBitmap:
+    """The bitmap is deleted."""
+
+    node: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClearBitmap:
+    """Everything in the bitmap is clean."""
+
+    node: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class EnableBitmap:
+    """The bitmap records."""
+
+    node: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class DisableBitmap:
+    """The bitmap does not record."""
+
+    node: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A bitmap to merge from, on any node of the same size."""
+
+    node: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class MergeBitmaps:
+    """All sources are merged into the target bitmap, or none is."""
+
+    node: str
+    target: str
+    sources: tuple[Source, ...]
+
+
+# Operators: jobs
+
+
+@dataclass(frozen=True, slots=True)
+class StartBackup:
+    """A backup of a node to a fresh target begins, and freezes its bitmap if it has one.
+
+    `sync`: *full* copies everything; *incremental* and *bitmap* what the bitmap has. `bitmap_mode`: when the
+    bitmap is considered synchronised: *on-success*, *never*, or *always* (also after a failure, less what was not
+    copied). *incremental* is *bitmap* with *on-success*.
+    """
+
+    job: str
+    node: str
+    sync: Sync
+    bitmap: str | None = None
+    bitmap_mode: BitmapMode | None = None
+    cluster: Granularity = 65536
+    auto_finalize: bool = True
+    on_source_error: OnError = "report"
+    on_target_error: OnError = "report"
+
+
+@dataclass(frozen=True, slots=True)
+class PauseJob:
+    """No more copies until it is resumed; copy-before-write goes on."""
+
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeJob:
+    """A job that was paused, by an operator or by an error, goes on."""
+
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelJob:
+    """The job ends without success, and so does its whole group."""
+
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class FinalizeJob:
+    """A pending job ends, and so does its whole group."""
+
+    job: str
+
+
+# Operators: transactions
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """Only in a transaction: makes it fail."""
+
+
+Action = AddBitmap | RemoveBitmap | ClearBitmap | EnableBitmap | DisableBitmap | MergeBitmaps | StartBackup | Abort
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """All actions, one after the other, at one drained instant; or none.
+
+    `grouped`: the jobs that it starts complete together, or none does. It then may contain nothing but backups.
+    """
+
+    actions: tuple[Action, ...]
+    grouped: bool = False
+
+
+# The guest. A write of zeroes is a write; a discard is a write if it takes effect.
+
+WriteKind = Literal["write", "zeroes", "discard"]
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A whole guest write. `result` is what the environment does to it:
+
+    *ok*; *failed* (the disk reports an error: the content is unknown now); *copy failed* (if this write needs a
+    copy-before-write, that fails); *ignored* (a discard without effect).
+    """
+
+    node: str
+    offset: Bytes
+    length: Bytes
+    kind: WriteKind = "write"
+    result: Literal["ok", "failed", "copy failed", "ignored"] = "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class BeginWrite:
+    """A guest write begins, and is in flight until its `EndWrite`. `write` is its id on the node."""
+
+    node: str
+    write: str
+    offset: Bytes
+    length: Bytes
+    kind: WriteKind = "write"
+    result: Literal["ok", "copy failed"] = "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class EndWrite:
+    """A guest write in flight ends."""
+
+    node: str
+    write: str
+    result: Literal["ok", "failed"] = "ok"
+
+
+# The environment of jobs
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A job copies all clusters of a byte range that it has yet to copy, or fails to."""
+
+    job: str
+    offset: Bytes
+    length: Bytes
+    result: Literal["ok"] | Side = "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class BeginCopy:
+    """A job begins such a copy, and it is in flight until its `EndCopy`."""
+
+    job: str
+    offset: Bytes
+    length: Bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EndCopy:
+    """The copy in flight ends."""
+
+    job: str
+    result: Literal["ok"] | Side = "ok"
+
+
+Command = (
+    AddBitmap | RemoveBitmap | ClearBitmap | EnableBitmap | DisableBitmap | MergeBitmaps
+    | StartBackup | PauseJob | ResumeJob | CancelJob | FinalizeJob | Transaction
+    | Write | BeginWrite | EndWrite | Copy | BeginCopy | EndCopy
+)  # fmt: skip
+
+
+def malformed(command: object) -> str | None:
+    """What is wrong with the form of a command, or None."""
+    if not isinstance(command, Command):
+        return f"unknown command {type(command).__name__}"
+    return _misfit(command)
+
+
+def _misfit(record: Any) -> str | None:
+    for field in fields(record):
+        if not _fits(getattr(record, field.name), _hints(type(record))[field.name]):
+            return f"{type(record).__name__}: bad {field.name}"
+    return None
+
+
+@functools.cache
+def _hints(record: Any) -> dict[str, Any]:
+    return typing.get_type_hints(record, include_extras=True)
+
+
+def _fits(value: object, hint: Any) -> bool:
+    origin = typing.get_origin(hint)
+    if origin is Literal:
+        return isinstance(value, str) and value in typing.get_args(hint)
+    if origin is Annotated:
+        low, high = hint.__metadata__[0]
+        return type(value) is int and low <= value <= high
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_fits(each, typing.get_args(hint)[0]) for each in value)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, each) for each in typing.get_args(hint))
+    if hint in (str, bool, type(None)):
+        return type(value) is hint
+    return isinstance(value, hint) and _misfit(value) is None

@@ -1,0 +1,195 @@
+"""Disks and their bitmaps: the state, guest writes, and what an operator does to bitmaps.
+
+A *node* is a disk with its bitmaps and its writes in flight. A guest write has a beginning (copy-before-write is
+done, the content may change from now on) and an end (the content has changed, every bitmap that records has it).
+
+Source: QEMU, block/io.c (bdrv_co_write_req_finish) and block/monitor/bitmap-qmp-cmds.c.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Generic
+
+from cbtmodel import backup, bitmap
+from cbtmodel.backup import Job
+from cbtmodel.bitmap import Bitmap
+from cbtmodel.blocks import S, Space
+from cbtmodel.refusal import require
+from cbtmodel.table import Table
+
+SMALLEST_GRANULARITY = 512
+LARGEST_GRANULARITY = 1 << 31
+LONGEST_NAME = 1023
+
+
+@dataclass(frozen=True, slots=True)
+class Node(Generic[S]):
+    """A disk of `size` bytes: its bitmaps by name, and the writes in flight by their ids."""
+
+    size: int
+    bitmaps: Table[Bitmap[S]] = field(default_factory=Table)
+    writes: Table[S] = field(default_factory=Table)
+
+
+@dataclass(frozen=True, slots=True)
+class State(Generic[S]):
+    """Everything there is: disks by name and jobs by id. The space is where its sets come from."""
+
+    space: Space[S] = field(compare=False, repr=False)
+    nodes: Table[Node[S]]
+    jobs: Table[Job[S]] = field(default_factory=Table)
+
+
+def initial(space: Space[S], sizes: dict[str, int]) -> State[S]:
+    """Disks of the given sizes in bytes; no bitmaps, no jobs."""
+    return State(space, Table({name: Node(size) for name, size in sizes.items()}))
+
+
+# Looking things up
+
+
+def find_node(state: State[S], name: str) -> Node[S]:
+    """The node, or a refusal."""
+    require(name in state.nodes, "not found", f"there is no node '{name}'")
+    return state.nodes[name]
+
+
+def find_bitmap(state: State[S], node: str, name: str) -> Bitmap[S]:
+    """The bitmap, or a refusal."""
+    bitmaps = find_node(state, node).bitmaps
+    require(name in bitmaps, "not found", f"node '{node}' has no bitmap '{name}'")
+    return bitmaps[name]
+
+
+def find_free_bitmap(state: State[S], node: str, name: str) -> Bitmap[S]:
+    """The bitmap if nothing is using it, or a refusal."""
+    found = find_bitmap(state, node, name)
+    require(not bitmap.busy(found), "busy", f"bitmap '{name}' is in use by another operation")
+    return found
+
+
+def with_bitmap(state: State[S], node: str, name: str, changed: Bitmap[S]) -> State[S]:
+    """The state with this bitmap changed, and nothing else."""
+    before = state.nodes[node]
+    return replace(state, nodes=state.nodes.put(node, replace(before, bitmaps=before.bitmaps.put(name, changed))))
+
+
+# What an operator does to bitmaps
+
+
+def usable_granularity(granularity: int) -> bool:
+    """A power of two, in bytes, from 512 to 2^31."""
+    in_range = SMALLEST_GRANULARITY <= granularity <= LARGEST_GRANULARITY
+    return in_range and granularity.bit_count() == 1
+
+
+def add(state: State[S], node: str, name: str, granularity: int, enabled: bool) -> State[S]:
+    """A new bitmap, clean. Writes in flight will be in it when they end."""
+    require(name != "", "invalid", "a bitmap's name cannot be empty")
+    bitmaps = find_node(state, node).bitmaps
+    require(usable_granularity(granularity), "invalid", "granularity must be a power of two, at least 512")
+    require(name not in bitmaps, "exists", f"node '{node}' has a bitmap '{name}' already")
+    require(len(name.encode(errors="surrogatepass")) <= LONGEST_NAME, "invalid", "the name is too long")
+    return with_bitmap(state, node, name, bitmap.create(state.space, granularity, enabled))
+
+
+def remove(state: State[S], node: str, name: str) -> State[S]:
+    """The bitmap is gone, with all that it owed."""
+    find_free_bitmap(state, node, name)
+    before = state.nodes[node]
+    return replace(state, nodes=state.nodes.put(node, replace(before, bitmaps=before.bitmaps.drop(name))))
+
+
+def clear(state: State[S], node: str, name: str) -> State[S]:
+    """Nothing is dirty any more. Writes in flight will be when they end."""
+    free = find_free_bitmap(state, node, name)
+    return with_bitmap(state, node, name, bitmap.clear(state.space, free))
+
+
+def enable(state: State[S], node: str, name: str) -> State[S]:
+    """The bitmap records from now on."""
+    free = find_free_bitmap(state, node, name)
+    return with_bitmap(state, node, name, replace(free, enabled=True))
+
+
+def disable(state: State[S], node: str, name: str) -> State[S]:
+    """The bitmap does not record any more, not even writes in flight."""
+    free = find_free_bitmap(state, node, name)
+    return with_bitmap(state, node, name, replace(free, enabled=False))
+
+
+def merge(state: State[S], node: str, target: str, sources: tuple[tuple[str, str], ...]) -> State[S]:
+    """Every source (node, bitmap) is merged into the target, or none is. The sources keep what they have."""
+    find_bitmap(state, node, target)
+    size = state.nodes[node].size
+    for source_node, source in sources:
+        taken = find_bitmap(state, source_node, source)
+        into = find_free_bitmap(state, node, target)
+        find_free_bitmap(state, source_node, source)
+        require(state.nodes[source_node].size == size, "size mismatch", "the disks differ in size")
+        state = with_bitmap(state, node, target, bitmap.merge(state.space, into, taken, size))
+    return state
+
+
+# Guest writes, as sets of blocks
+
+
+def jobs_of(state: State[S], node: str) -> dict[str, Job[S]]:
+    """The jobs whose source is this node."""
+    return {id: job for id, job in state.jobs.items() if job.node == node}
+
+
+def must_be_copied_first(state: State[S], node: str, blocks: S) -> bool:
+    """Whether a write of `blocks` needs a copy-before-write that could fail."""
+    size = state.nodes[node].size
+    return any(backup.hit_by_write(state.space, job, blocks, size) for job in jobs_of(state, node).values())
+
+
+def copy_before_write(state: State[S], node: str, blocks: S) -> State[S]:
+    """A guest write begins: every job saves what it still needs; then the content at `blocks` may change."""
+    size = state.nodes[node].size
+    jobs = state.jobs
+    for id, job in jobs_of(state, node).items():
+        jobs = jobs.put(id, backup.before_write(state.space, job, blocks, size))
+    return replace(state, jobs=jobs)
+
+
+def record(state: State[S], node: str, blocks: S) -> State[S]:
+    """A guest write ends, well or badly: the content at `blocks` has changed, and all that records has it."""
+    before = state.nodes[node]
+    bitmaps, jobs = before.bitmaps, state.jobs
+    for name, each in bitmaps.items():
+        bitmaps = bitmaps.put(name, bitmap.record(state.space, each, blocks, before.size))
+    for id, job in jobs_of(state, node).items():
+        jobs = jobs.put(id, backup.content_changes(job, blocks))
+    return replace(state, nodes=state.nodes.put(node, replace(before, bitmaps=bitmaps)), jobs=jobs)
+
+
+def write(state: State[S], node: str, blocks: S) -> State[S]:
+    """A whole guest write."""
+    return record(copy_before_write(state, node, blocks), node, blocks)
+
+
+def in_flight(state: State[S], node: str, id: str, blocks: S) -> State[S]:
+    """A guest write has begun and not ended."""
+    before = state.nodes[node]
+    return replace(state, nodes=state.nodes.put(node, replace(before, writes=before.writes.put(id, blocks))))
+
+
+def landed(state: State[S], node: str, id: str) -> State[S]:
+    """A guest write in flight ends."""
+    blocks = state.nodes[node].writes[id]
+    state = record(state, node, blocks)
+    after = state.nodes[node]
+    return replace(state, nodes=state.nodes.put(node, replace(after, writes=after.writes.drop(id))))
+
+
+def drain(state: State[S], node: str) -> State[S]:
+    """Everything in flight on the node ends: guest writes, and the copies of its jobs."""
+    for id in state.nodes[node].writes:
+        state = landed(state, node, id)
+    jobs = state.jobs
+    for id, job in jobs_of(state, node).items():
+        jobs = jobs.put(id, backup.copy_ends(job))
+    return replace(state, jobs=jobs)

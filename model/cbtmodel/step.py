@@ -1,0 +1,125 @@
+"""The specification as one function: what a command does to a state.
+
+`step` is total: whatever it is given, it answers with a new state, or with the old one and a refusal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic
+
+from cbtmodel import jobs, node
+from cbtmodel.backup import Ended
+from cbtmodel.blocks import S
+from cbtmodel.commands import (
+    AddBitmap,
+    BeginCopy,
+    BeginWrite,
+    CancelJob,
+    ClearBitmap,
+    Copy,
+    DisableBitmap,
+    EnableBitmap,
+    EndCopy,
+    EndWrite,
+    FinalizeJob,
+    MergeBitmaps,
+    PauseJob,
+    RemoveBitmap,
+    ResumeJob,
+    StartBackup,
+    Transaction,
+    Write,
+    malformed,
+)
+from cbtmodel.jobs import Result, settle
+from cbtmodel.node import State
+from cbtmodel.refusal import Refused, require
+from cbtmodel.transaction import act, transact
+
+
+@dataclass(frozen=True, slots=True)
+class Step(Generic[S]):
+    """What came of a command: the state after it, the refusal if it was refused, and the jobs that it ended."""
+
+    state: State[S]
+    refusal: Refused | None = None
+    ended: tuple[Ended[S], ...] = ()
+
+
+def step(state: State[S], command: object) -> Step[S]:
+    """What `command` does in `state`. Anything that is not a well formed command is refused as invalid."""
+    try:
+        problem = malformed(command)
+        require(problem is None, "invalid", str(problem))
+        after, ended = transition(state, command)
+    except Refused as refusal:
+        return Step(state, refusal)
+    return Step(after, None, ended)
+
+
+def transition(state: State[S], command: object) -> Result[S]:
+    """The state after a well formed command, and the jobs that it ended; or `Refused`."""
+    match command:
+        case AddBitmap() | RemoveBitmap() | ClearBitmap() | EnableBitmap() | DisableBitmap() | MergeBitmaps():
+            return act(state, command, ()), ()
+        case StartBackup(job=id, node=on):
+            node.find_node(state, on)
+            touched = (*node.jobs_of(state, on), id)
+            return settle(act(node.drain(state, on), command, (id,)), touched)
+        case Transaction():
+            return transact(state, command)
+        case PauseJob(id):
+            return jobs.pause(state, id), ()
+        case ResumeJob(id):
+            return jobs.resume(state, id)
+        case CancelJob(id):
+            return jobs.cancel(state, id)
+        case FinalizeJob(id):
+            return jobs.finalize(state, id)
+        case Write():
+            return write(state, command)
+        case BeginWrite():
+            return begin_write(state, command)
+        case EndWrite(on, id):
+            require(id in node.find_node(state, on).writes, "not found", f"no write '{id}' is in flight")
+            return node.landed(state, on, id), ()
+        case Copy(id, offset, length, result):
+            begun = jobs.begin_copy(state, id, offset, length)
+            return jobs.end_copy(begun, id, None if result == "ok" else result)
+        case BeginCopy(id, offset, length):
+            return jobs.begin_copy(state, id, offset, length), ()
+        case EndCopy(id, result):
+            return jobs.end_copy(state, id, None if result == "ok" else result)
+    raise Refused("invalid", "unknown command")
+
+
+def write(state: State[S], command: Write) -> Result[S]:
+    """A whole guest write."""
+    blocks = written(state, command)
+    if command.result == "ignored":
+        require(command.kind == "discard", "invalid", "only a discard can be without effect")
+        return state, ()
+    touched = tuple(node.jobs_of(state, command.node))
+    return settle(node.write(state, command.node, blocks), touched)
+
+
+def begin_write(state: State[S], command: BeginWrite) -> Result[S]:
+    """The first half of a guest write."""
+    blocks = written(state, command)
+    taken = command.write in state.nodes[command.node].writes
+    require(not taken, "exists", f"a write '{command.write}' is in flight already")
+    state = node.copy_before_write(state, command.node, blocks)
+    touched = tuple(node.jobs_of(state, command.node))
+    return settle(node.in_flight(state, command.node, command.write, blocks), touched)
+
+
+def written(state: State[S], command: Write | BeginWrite) -> S:
+    """The blocks that a guest write touches, if it may go on."""
+    size = node.find_node(state, command.node).size
+    require(command.offset + command.length <= size, "invalid", "beyond the end of the disk")
+    blocks = state.space.blocks(command.offset, command.length)
+    if command.result == "copy failed":
+        needed = node.must_be_copied_first(state, command.node, blocks)
+        require(not needed, "copy failed", "the old content could not be saved first")
+    return blocks

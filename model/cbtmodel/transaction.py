@@ -1,0 +1,85 @@
+"""Transactions: several actions at one drained instant, all or nothing.
+
+Each action sees the effects of those before it. Jobs begin to work only when all actions have been accepted. A
+removed bitmap keeps its name, busy, until then. A refusal anywhere leaves everything as it was: by construction,
+since the state that the actions worked on is simply dropped.
+
+Source: QEMU, blockdev.c (qmp_transaction), docs/interop/bitmaps.rst.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cbtmodel import node
+from cbtmodel.blocks import S
+from cbtmodel.commands import (
+    Abort,
+    Action,
+    AddBitmap,
+    ClearBitmap,
+    DisableBitmap,
+    EnableBitmap,
+    MergeBitmaps,
+    RemoveBitmap,
+    StartBackup,
+    Transaction,
+)
+from cbtmodel.jobs import Result, settle, start
+from cbtmodel.node import State, drain, find_free_bitmap, with_bitmap
+from cbtmodel.refusal import Refused, require
+
+
+def act(state: State[S], action: Action, group: tuple[str, ...]) -> State[S]:
+    """One action that is not part of a transaction, or the preparation of one that is."""
+    match action:
+        case AddBitmap(on, name, granularity, enabled):
+            return node.add(state, on, name, granularity, enabled)
+        case RemoveBitmap(on, name):
+            return node.remove(state, on, name)
+        case ClearBitmap(on, name):
+            return node.clear(state, on, name)
+        case EnableBitmap(on, name):
+            return node.enable(state, on, name)
+        case DisableBitmap(on, name):
+            return node.disable(state, on, name)
+        case MergeBitmaps(on, target, sources):
+            return node.merge(state, on, target, tuple((each.node, each.name) for each in sources))
+        case StartBackup():
+            return start(state, action, group)
+        case Abort():
+            raise Refused("aborted", "the transaction is told to fail")
+
+
+def leave(state: State[S], on: str, name: str) -> State[S]:
+    """The bitmap will be removed if the transaction is committed."""
+    free = find_free_bitmap(state, on, name)
+    return with_bitmap(state, on, name, replace(free, leaving=True))
+
+
+def without_leaving(state: State[S]) -> State[S]:
+    """The removals are committed."""
+    for on, disk in state.nodes.items():
+        for name, bitmap in disk.bitmaps.items():
+            if bitmap.leaving:
+                disk = state.nodes[on]
+                staying = replace(disk, bitmaps=disk.bitmaps.drop(name))
+                state = replace(state, nodes=state.nodes.put(on, staying))
+    return state
+
+
+def transact(state: State[S], command: Transaction) -> Result[S]:
+    """Drain, prepare every action in order, commit."""
+    backups = tuple(action.job for action in command.actions if isinstance(action, StartBackup))
+    if command.grouped:
+        require(len(backups) == len(command.actions), "invalid", "only backups can complete as a group")
+    for on in state.nodes:
+        state = drain(state, on)
+    running = tuple(state.jobs)
+    for action in command.actions:
+        if isinstance(action, RemoveBitmap):
+            state = leave(state, action.node, action.name)
+        else:
+            group = backups if command.grouped else (action.job,) if isinstance(action, StartBackup) else ()
+            state = act(state, action, group)
+    return settle(without_leaving(state), (*running, *backups))
