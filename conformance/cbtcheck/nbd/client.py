@@ -24,11 +24,11 @@ class NbdError(OSError):
         super().__init__(error_number, os.strerror(error_number))
 
 
-class NbdDisconnected(ConnectionError):  # noqa: N818 - an event rather than a mistake
+class NbdDisconnected(ConnectionError):
     """The connection ended before the reply came, or before the request could be sent."""
 
 
-class NbdRefused(ConnectionError):  # noqa: N818 - said by the server
+class NbdRefused(ConnectionError):
     """The server has not got the export or a context that was asked for, or speaks another protocol."""
 
 

@@ -208,7 +208,7 @@ class DiskServer:
         self._connections.discard(connection)
 
 
-class _Malformed(Exception):  # noqa: N818 - never leaves this module
+class _Malformed(Exception):
     """The peer broke the protocol: its connection is not worth keeping."""
 
 

@@ -36,15 +36,15 @@ _PR_SET_PDEATHSIG: Final = 1
 _LIBC: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
-class DaemonMissing(RuntimeError):  # noqa: N818
+class DaemonMissing(RuntimeError):
     """There is no qemu-storage-daemon to run; the message is one line and names the next step."""
 
 
-class DaemonTooOld(RuntimeError):  # noqa: N818
+class DaemonTooOld(RuntimeError):
     """The daemon is older than `OLDEST_VERSION`; the message is one line and names the next step."""
 
 
-class QmpRefused(Exception):  # noqa: N818
+class QmpRefused(Exception):
     """QEMU answered a command with an error. ``error_class`` and ``description`` are QEMU's own texts."""
 
     def __init__(self, error_class: str, description: str) -> None:
@@ -56,7 +56,7 @@ class QmpRefused(Exception):  # noqa: N818
         return f"{self.error_class}: {self.description}"
 
 
-class DaemonDied(Exception):  # noqa: N818
+class DaemonDied(Exception):
     """The daemon is gone: its exit status (negative: the signal's number) and the tail of its output."""
 
     def __init__(self, exit_status: int, last_output: str) -> None:
@@ -193,7 +193,7 @@ class Daemon:
         return self._process.output.decode(errors="replace")
 
     async def stop(self, grace: float = _GRACE) -> int:
-        """End the daemon: ``quit``, then SIGTERM, then SIGKILL, each after ``grace``; returns its exit status.
+        """End the daemon by ``quit``, SIGTERM, SIGKILL, each after ``grace``; returns its exit status.
 
         ``quit`` and SIGTERM wait for I/O in flight, so a request that is held for ever costs both graces.
         Idempotent, also after a death.
@@ -229,7 +229,7 @@ class Daemon:
         connection.setblocking(False)
         try:
             await self._client.connect(connection)
-        except QMPError as error:
+        except (QMPError, OSError) as error:
             await self._gone_within(_GRACE)
             self.kill()
             raise DaemonDied(await asyncio.shield(self.died), self.last_output) from error
@@ -320,4 +320,3 @@ def _die_with_parent(parent: int) -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)  # the parent died before we asked
-
