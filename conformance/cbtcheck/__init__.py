@@ -1,0 +1,1 @@
+"""The conformance suite of changed block tracking: scenarios, adapters, judgement, reports, the `cbtspec` command."""

@@ -1,0 +1,183 @@
+"""What the suite asks of an implementation: the interface between a scenario and anything that tracks blocks.
+
+An adapter performs one command at a time and then says what can be seen. The environment is the adapter's too: it
+holds, lets go and fails the I/O of jobs and guests. It need not make everything happen exactly as asked (a real
+implementation copies the next cluster, not the one that a scenario would like): `Performed.trace` says what *did*
+happen, in order, in the specification's own commands, and the specification follows that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+from cbtmodel.commands import Command
+from cbtmodel.node import State
+
+
+class AdapterBroken(Exception):
+    """The implementation crashed, hangs, or answers garbage: a verdict, not an error of the suite.
+
+    `output` is the last that it printed.
+    """
+
+    def __init__(self, what: str, output: str = "") -> None:
+        super().__init__(what)
+        self.output = output
+
+
+class AdapterUnusable(Exception):
+    """The implementation cannot be started at all; the message names the next step, in one line."""
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What an implementation claims. What it does not claim is skipped, and reported as skipped.
+
+    `commands` are names of the specification's commands, as in a scenario file. `clusters` and `granularities` are
+    in bytes: the sizes that jobs may have, and those that are worth drawing. `picks_clusters`: a `Copy` copies what
+    it names; otherwise the implementation chooses and the trace tells. `disks` are layouts (sizes in bytes by name).
+    """
+
+    commands: frozenset[str]
+    clusters: tuple[int, ...]
+    granularities: tuple[int, ...]
+    picks_clusters: bool = True
+    max_jobs: int = 3
+    disks: tuple[dict[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """How a command was answered.
+
+    `refusal` is a kind of `cbtmodel.refusal`, "" if it was accepted, "?" if the refusal could not be recognised;
+    `text` is the implementation's own wording.
+    """
+
+    refusal: str = ""
+    text: str = ""
+
+
+ACCEPTED = Reply()
+
+
+@dataclass(frozen=True, slots=True)
+class Performed:
+    """What happened: commands with their replies, in order, and the jobs that ended with their outcomes.
+
+    An empty trace says that the environment could not make the command happen here; it is counted, not judged.
+    """
+
+    trace: tuple[tuple[Command, Reply], ...]
+    ended: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SeenBitmap:
+    """A named bitmap: granularity in bytes, `count` in granules, and its bits or the digest of them."""
+
+    granularity: int
+    recording: bool
+    busy: bool
+    count: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeenAnonymous:
+    """An anonymous bitmap of a node: a successor, if it is not a job's own work list. `count` is in granules."""
+
+    granularity: int
+    recording: bool
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeenJob:
+    """A job: `phase` is running, paused, waiting or pending.
+
+    `copied` are the (offset, length) ranges in bytes that have reached its target; None if that cannot be seen.
+    """
+
+    phase: str
+    copied: tuple[tuple[int, int], ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """Everything that can be seen after a step.
+
+    Bitmaps by (node, name); what is None is not shown by this implementation. `in_flight` are guest writes by
+    (node, id).
+    """
+
+    bitmaps: dict[tuple[str, str], SeenBitmap]
+    jobs: dict[str, SeenJob]
+    successors: dict[str, tuple[SeenAnonymous, ...]] | None = None
+    in_flight: frozenset[tuple[str, str]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What a performance may know besides the command: `before` is the specification's state, for scheduling only,
+    never for an answer; `fill` is the byte (1 to 255) that guest writes of this step are made of."""
+
+    before: State[Any]
+    fill: int
+
+
+class Adapter(ABC):
+    """An implementation under test."""
+
+    name: str = ""
+    capabilities: Capabilities
+
+    @property
+    @abstractmethod
+    def version(self) -> str:
+        """The implementation and its version, for people."""
+
+    @abstractmethod
+    def reset(self, disks: dict[str, int]) -> None:
+        """Forgets everything: fresh disks, all zeroes, of these sizes in bytes, with no bitmaps and no jobs."""
+
+    @abstractmethod
+    def perform(self, command: Command, hint: Hint) -> Performed:
+        """Makes the command happen, or lets the implementation refuse it. Raises `AdapterBroken`."""
+
+    @abstractmethod
+    def observe(self) -> Observation:
+        """What can be seen now. Raises `AdapterBroken`."""
+
+    @abstractmethod
+    def bits(self, node: str, name: str) -> int | None:
+        """The exact granules of a bitmap (bit i is granule i), to explain a difference; None if it cannot be read."""
+
+    @abstractmethod
+    def disk(self, node: str) -> bytes:
+        """The content of a disk."""
+
+    @abstractmethod
+    def target(self, job: str) -> bytes:
+        """The content of the target of a job that runs or has ended since the last reset.
+
+        A target is `POISON` wherever the job has not written.
+        """
+
+    def close(self) -> None:  # noqa: B027
+        """Stops the implementation; nothing is left behind. May be called twice."""
+
+
+POISON = 0xEE
+"""What every byte of a fresh target is, so that a write outside the job's scope is seen."""
+
+
+def digest(granules: int, count: int) -> str:
+    """The SHA-256 of the bits of a bitmap of `count` granules, as QEMU's x-debug-block-dirty-bitmap-sha256 has it.
+
+    It hashes little-endian 64-bit words, the lowest bit first, at least one word.
+    """
+    return hashlib.sha256(granules.to_bytes(8 * max(1, -(-count // 64)), "little")).hexdigest()

@@ -1,0 +1,135 @@
+"""Sets of blocks as bit vectors: the specification's space that the suite uses for disks of a few thousand blocks.
+
+Block i is bit i of a Python int. Rounding works on the whole vector at once, in a number of shifts that grows with
+the logarithm of the granule, so that a disk of 2,000 blocks costs about a microsecond per operation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+class Bits:
+    """An immutable set of block numbers."""
+
+    __slots__ = ("word",)
+
+    def __init__(self, word: int = 0) -> None:
+        self.word = word
+
+    def __or__(self, other: Bits, /) -> Bits:
+        return Bits(self.word | other.word)
+
+    def __and__(self, other: Bits, /) -> Bits:
+        return Bits(self.word & other.word)
+
+    def __sub__(self, other: Bits, /) -> Bits:
+        return Bits(self.word & ~other.word)
+
+    def __le__(self, other: Bits, /) -> bool:
+        return not self.word & ~other.word
+
+    def __bool__(self) -> bool:
+        return self.word != 0
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Bits) and self.word == other.word
+
+    def __hash__(self) -> int:
+        return hash(self.word)
+
+    def __len__(self) -> int:
+        return self.word.bit_count()
+
+    def __contains__(self, block: int) -> bool:
+        return bool(self.word >> block & 1)
+
+    def __repr__(self) -> str:
+        return f"Bits({self.word:#x})"
+
+
+NOTHING = Bits()
+
+
+def filled(count: int) -> int:
+    """The word whose lowest `count` bits are set."""
+    return (1 << count) - 1
+
+
+@dataclass(frozen=True)
+class BitSets:
+    """The space of `Bits`. `block` is the size of a block in bytes, a power of two."""
+
+    block: int = 512
+    _combs: dict[tuple[int, int], int] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def empty(self) -> Bits:
+        """No block."""
+        return NOTHING
+
+    def everything(self, size: int) -> Bits:
+        """Every block of a disk of `size` bytes."""
+        return Bits(filled(-(-size // self.block)))
+
+    def blocks(self, offset: int, length: int) -> Bits:
+        """Every block that the byte range touches; none if `length` is 0."""
+        if length == 0:
+            return NOTHING
+        first, last = offset // self.block, (offset + length - 1) // self.block
+        return Bits(filled(last - first + 1) << first)
+
+    def round_out(self, blocks: Bits, granule: int, size: int) -> Bits:
+        """Every block of a disk of `size` bytes that shares a granule with a block of `blocks`."""
+        total = -(-size // self.block)
+        per = granule // self.block
+        if per <= 1 or not blocks.word:
+            return blocks
+        if per >= total:
+            return Bits(filled(total))
+        return Bits(self._spread(self._touched(blocks.word, per, total), per) & filled(total))
+
+    def granules(self, blocks: Bits, granule: int, size: int) -> int:
+        """A word with one bit for each granule of the disk: set if the granule has a block of `blocks`."""
+        total = -(-size // self.block)
+        per = max(1, granule // self.block)
+        if per == 1:
+            return blocks.word
+        touched = self._touched(blocks.word, per, total)
+        word = 0
+        while touched:
+            lowest = (touched & -touched).bit_length() - 1
+            word |= 1 << (lowest // per)
+            touched &= touched - 1
+        return word
+
+    def from_granules(self, word: int, granule: int, size: int) -> Bits:
+        """The blocks of the granules whose bits are set in `word`."""
+        per = granule // self.block
+        blocks = 0
+        while word:
+            lowest = (word & -word).bit_length() - 1
+            blocks |= filled(per) << (lowest * per)
+            word &= word - 1
+        return Bits(blocks & filled(-(-size // self.block)))
+
+    def _touched(self, word: int, per: int, total: int) -> int:
+        """The first bit of every granule (of `per` blocks, a power of two) that has a bit set."""
+        shift = 1
+        while shift < per:
+            word |= word >> shift
+            shift *= 2
+        return word & self._comb(per, total)
+
+    @staticmethod
+    def _spread(word: int, per: int) -> int:
+        """Every bit of each granule whose first bit is set."""
+        return (word << per) - word
+
+    def _comb(self, per: int, total: int) -> int:
+        """The first bits of all granules."""
+        comb = self._combs.get((per, total))
+        if comb is None:
+            comb = sum(1 << bit for bit in range(0, total, per))
+            self._combs[(per, total)] = comb
+        return comb

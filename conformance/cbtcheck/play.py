@@ -1,0 +1,152 @@
+"""Plays commands on the specification and on an implementation side by side, and collects what differs.
+
+The specification follows what happened (`Performed.trace`), each entry a command with the reply that the
+implementation gave. After each step everything that can be seen is judged, and after each backup the data.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from cbtmodel.commands import Command, StartBackup, Transaction
+from cbtmodel.node import State, initial
+from cbtmodel.properties import violations
+from cbtmodel.step import Step, step
+
+from cbtcheck.adapter import Adapter, AdapterBroken, Hint, Observation, Performed, Reply
+from cbtcheck.bitsets import Bits, BitSets
+from cbtcheck.judge import judge
+from cbtcheck.restore import Restorer
+from cbtcheck.scenario import Restore, Scenario
+from cbtcheck.scenario import Step as ScenarioStep
+from cbtcheck.verdict import Finding, Verdict, worst
+
+Listener = Callable[[State[Bits], Command, Step[Bits]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One step as it was played: the command asked for, what happened, the specification's state after it, what was
+    seen (None if the implementation broke), and what differs."""
+
+    asked: ScenarioStep
+    trace: tuple[tuple[Command, Reply], ...]
+    before: State[Bits]
+    state: State[Bits]
+    seen: Observation | None
+    findings: tuple[Finding, ...]
+
+
+@dataclass
+class Player:
+    """Plays one scenario after another on one adapter. `listen` is told every step of the specification."""
+
+    adapter: Adapter
+    block: int = 512
+    listen: Listener | None = None
+    self_check: bool = False
+    state: State[Bits] = field(init=False)
+    frames: list[Frame] = field(default_factory=list)
+    not_realised: Counter[str] = field(default_factory=Counter)
+
+    def begin(self, disks: dict[str, int]) -> None:
+        """A new scenario on fresh disks of these sizes in bytes. Raises `AdapterBroken`."""
+        self.space = BitSets(self.block)
+        self.state = initial(self.space, disks)
+        self.frames = []
+        self.adapter.reset(disks)
+        self.restorer = Restorer(self.space, self.adapter)
+
+    def play(self, asked: ScenarioStep) -> list[Finding]:
+        """One step. Returns what differs; a crash or hang is a finding too."""
+        before = self.state
+        if isinstance(asked, Restore):
+            findings = self.restorer.restore(asked.jobs)
+            self.frames.append(Frame(asked, (), before, before, None, tuple(findings)))
+            return findings
+        hint = Hint(before, len(self.frames) % 255 + 1)
+        try:
+            performed = self.adapter.perform(asked, hint)
+            if not performed.trace:
+                self.not_realised[type(asked).__name__] += 1
+            findings = self._follow(performed)
+            seen = self.adapter.observe()
+            findings += judge(self.space, self.state, seen, self.adapter.bits)
+        except AdapterBroken as broken:
+            findings = [Finding(Verdict.BROKEN, "", type(asked).__name__, "an answer", self._last_words(broken))]
+            self.frames.append(Frame(asked, (), before, before, None, tuple(findings)))
+            return findings
+        self.frames.append(Frame(asked, performed.trace, before, self.state, seen, tuple(findings)))
+        return findings
+
+    @staticmethod
+    def _last_words(broken: AdapterBroken) -> str:
+        tail = broken.output.strip().splitlines()[-3:]
+        return " | ".join([str(broken), *tail])
+
+    def _follow(self, performed: Performed) -> list[Finding]:
+        findings: list[Finding] = []
+        ended: list[tuple[str, str]] = []
+        for command, reply in performed.trace:
+            before = self.state
+            result = step(before, command)
+            self.state = result.state
+            if self.listen is not None:
+                self.listen(before, command, result)
+            if self.self_check:
+                wrong = violations(before, command, result)
+                assert not wrong, f"the specification itself is wrong: {wrong} after {command}"
+            findings += self._judge_reply(command, reply, result)
+            if result.refusal is None and not reply.refusal:
+                findings += self.restorer.follow(before, command, result)
+            ended += [(end.id, end.outcome) for end in result.ended]
+        if sorted(ended) != sorted(performed.ended):
+            findings.append(Finding(Verdict.DIVERGES, "", "jobs ended", _outcomes(ended), _outcomes(performed.ended)))
+        return findings
+
+    @staticmethod
+    def _judge_reply(command: Command, reply: Reply, result: Step[Bits]) -> list[Finding]:
+        expected = "" if result.refusal is None else result.refusal.kind
+        if expected == reply.refusal or (expected and reply.refusal and _may_name_another_reason(command)):
+            return []
+        wanted = f"refused: {result.refusal}" if result.refusal else "accepted"
+        seen = f"refused: {reply.refusal}: {reply.text}" if reply.refusal else "accepted"
+        return [Finding(Verdict.DIVERGES, "", type(command).__name__, wanted, seen)]
+
+    def play_scenario(self, scenario: Scenario) -> list[Finding]:
+        """A whole scenario; stops at the first step that differs."""
+        self.block = scenario.block
+        try:
+            self.begin(scenario.disks)
+        except AdapterBroken as broken:
+            return [Finding(Verdict.BROKEN, "", "reset", "fresh disks", self._last_words(broken))]
+        return self.play_steps(scenario.commands)
+
+    def play_steps(self, steps: Iterable[ScenarioStep]) -> list[Finding]:
+        """Steps until the first that differs."""
+        for each in steps:
+            findings = self.play(each)
+            if findings:
+                return findings
+        return []
+
+
+def _may_name_another_reason(command: Command) -> bool:
+    """Where a grouped transaction has more than one thing wrong, which is named depends on the version.
+
+    QEMU looks at the completion mode first since 8.1, and action by action before (blockdev.c).
+    """
+    if not isinstance(command, Transaction) or not command.grouped:
+        return False
+    return any(not isinstance(action, StartBackup) for action in command.actions)
+
+
+def _outcomes(ended: Iterable[tuple[str, str]]) -> str:
+    return ", ".join(f"{id} {outcome}" for id, outcome in sorted(ended)) or "none"
+
+
+def verdict_of(findings: Iterable[Finding]) -> Verdict:
+    """The worst verdict among findings."""
+    return worst([each.verdict for each in findings])

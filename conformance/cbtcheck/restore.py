@@ -1,0 +1,177 @@
+"""The last word is data: backups are restored and compared, byte for byte, with the disk as it was.
+
+For every bitmap there is a *chain*: the disk as it was when the bitmap was added, with every backup laid over it that
+the bitmap gave. After each successful backup the chain must equal the disk at the job's start, except where the
+operator waived it: blocks written while the bitmap was disabled, or cleared away. Those are its `stale` blocks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cbtmodel.backup import Ended
+from cbtmodel.bitmap import Bitmap, recording
+from cbtmodel.commands import AddBitmap, ClearBitmap, EndWrite, RemoveBitmap, Transaction, Write
+from cbtmodel.node import State
+from cbtmodel.step import Step
+
+from cbtcheck.adapter import POISON, Adapter
+from cbtcheck.bitsets import Bits, BitSets
+from cbtcheck.judge import ranges
+from cbtcheck.verdict import Finding, Verdict
+
+Place = tuple[str, str]
+
+
+def extents(word: int) -> list[tuple[int, int]]:
+    """The runs of set bits of a word: (first, how many)."""
+    runs = []
+    start = 0
+    while word:
+        zeros = (word & -word).bit_length() - 1
+        word >>= zeros
+        ones = (~word & (word + 1)).bit_length() - 1
+        runs.append((start + zeros, ones))
+        word >>= ones
+        start += zeros + ones
+    return runs
+
+
+@dataclass
+class Chain:
+    """What a restore gives now, and where it may differ from what the bitmap thinks that it gives."""
+
+    image: bytes
+    stale: Bits
+
+
+@dataclass
+class Backup:
+    """A backup that has ended: the disk at its start, its target at its end, and the blocks that it copied."""
+
+    node: str
+    then: bytes
+    target: bytes
+    copied: Bits
+
+
+@dataclass
+class Restorer:
+    """Follows a scenario step by step, and compares after each backup."""
+
+    space: BitSets
+    adapter: Adapter
+    chains: dict[Place, Chain] = field(default_factory=dict)
+    starts: dict[str, bytes] = field(default_factory=dict)
+    backups: dict[str, Backup] = field(default_factory=dict)
+    compared: int = 0
+
+    def follow(self, before: State[Bits], command: object, step: Step[Bits]) -> list[Finding]:
+        """A command of the trace was accepted, with this result. Returns what differs."""
+        self._follow_bitmaps(before, command, step)
+        started = {**{id: job.node for id, job in step.state.jobs.items()}, **{e.id: e.job.node for e in step.ended}}
+        for id, on in started.items():
+            if id not in before.jobs:
+                self.starts[id] = self.adapter.disk(on)
+        findings: list[Finding] = []
+        for end in step.ended:
+            findings += self._ended(before, step, end)
+        return findings
+
+    def _follow_bitmaps(self, before: State[Bits], command: object, step: Step[Bits]) -> None:
+        match command:
+            case Write(on, offset, length, _, result) if result != "ignored":
+                self._written(before, on, self.space.blocks(offset, length))
+            case EndWrite(on, id):
+                self._written(before, on, before.nodes[on].writes[id])
+            case AddBitmap(on, name):
+                self.chains[on, name] = Chain(self.adapter.disk(on), Bits())
+            case RemoveBitmap(on, name):
+                del self.chains[on, name]
+            case ClearBitmap(on, name):
+                self._cleared(before.nodes[on].bitmaps.get(name), (on, name))
+            case Transaction(actions):
+                for on, node in before.nodes.items():
+                    for blocks in node.writes.values():
+                        self._written(before, on, blocks)
+                for action in actions:
+                    self._follow_bitmaps(before, action, step)
+
+    def _written(self, state: State[Bits], on: str, blocks: Bits) -> None:
+        for name, bitmap in state.nodes[on].bitmaps.items():
+            if not recording(bitmap):
+                chain = self.chains[on, name]
+                chain.stale = chain.stale | blocks
+
+    def _cleared(self, bitmap: Bitmap[Bits] | None, place: Place) -> None:
+        """What a clear waives; a bitmap that the same transaction added has nothing to waive."""
+        if bitmap is not None:
+            self.chains[place].stale = self.chains[place].stale | bitmap.marks.owed
+
+    def _ended(self, before: State[Bits], step: Step[Bits], end: Ended[Bits]) -> list[Finding]:
+        job = end.job
+        then, target = self.starts.pop(end.id), self.adapter.target(end.id)
+        copied = job.scope - job.todo
+        self.backups[end.id] = Backup(job.node, then, target, copied)
+        findings = self._judge_target(end, then, target, copied)
+        if end.bitmap is None or job.bitmap is None:
+            return findings
+        chain = self.chains[job.node, job.bitmap]
+        image = self._laid_over(chain.image, target, copied)
+        if end.outcome == "completed":
+            self.compared += 1
+            findings += self._judge_image(f"{job.node} restored through {end.id}", image, then, chain.stale - copied)
+            if job.mode != "never":
+                chain.image, chain.stale = image, chain.stale - copied
+        elif job.mode == "always":
+            chain.image, chain.stale = image, chain.stale - copied
+        return findings
+
+    def _judge_target(self, end: Ended[Bits], then: bytes, target: bytes, copied: Bits) -> list[Finding]:
+        """What was copied is as it was at the start; nothing else was written."""
+        expected = self._laid_over(bytes([POISON]) * len(then), then, copied)
+        if target == expected:
+            return []
+        wrong = self._differing(target, expected)
+        safe = not wrong & copied
+        verdict = Verdict.WASTEFUL if safe else Verdict.UNSAFE
+        return [self._differs(verdict, f"target of {end.id}", wrong)]
+
+    def _judge_image(self, where: str, image: bytes, then: bytes, stale: Bits) -> list[Finding]:
+        if image == then:
+            return []
+        wrong = self._differing(image, then) - stale
+        return [self._differs(Verdict.UNSAFE, where, wrong)] if wrong else []
+
+    def _differs(self, verdict: Verdict, where: str, wrong: Bits) -> Finding:
+        return Finding(
+            verdict, "POINT-IN-TIME", where, "the disk at the job's start", f"blocks {ranges(wrong.word)} differ"
+        )
+
+    def _differing(self, one: bytes, other: bytes) -> Bits:
+        block = self.space.block
+        word = 0
+        for index in range(-(-len(one) // block)):
+            at = slice(index * block, (index + 1) * block)
+            if one[at] != other[at]:
+                word |= 1 << index
+        return Bits(word)
+
+    def _laid_over(self, under: bytes, over: bytes, blocks: Bits) -> bytes:
+        image = bytearray(under)
+        for first, count in extents(blocks.word):
+            at = slice(first * self.space.block, (first + count) * self.space.block)
+            image[at] = over[at]
+        return bytes(image)
+
+    def restore(self, jobs: tuple[str, ...]) -> list[Finding]:
+        """Restores backups that have ended, oldest first, and compares with the disk at the start of the last."""
+        missing = [id for id in jobs if id not in self.backups]
+        if missing or not jobs:
+            return [Finding(Verdict.DIVERGES, "", "restore", f"an ended backup '{missing[:1]}'", "none")]
+        last = self.backups[jobs[-1]]
+        image = bytes(len(last.then))
+        for id in jobs:
+            image = self._laid_over(image, self.backups[id].target, self.backups[id].copied)
+        self.compared += 1
+        return self._judge_image(f"{last.node} restored from {', '.join(jobs)}", image, last.then, Bits())
