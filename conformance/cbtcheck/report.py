@@ -1,0 +1,122 @@
+"""What a run of the suite found, as data: everything that the printed, JSON and JUnit reports show comes from here."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cbtcheck.play import Frame
+from cbtcheck.scenario import Scenario
+from cbtcheck.verdict import Finding, Verdict, worst
+
+
+@dataclass
+class Failure:
+    """A scenario on which the implementation and the specification disagree, as short as it could be made.
+
+    `origin`: the workflow's or ledger entry's name, or "drawn". `frames` are the steps as they were played.
+    """
+
+    origin: str
+    scenario: Scenario
+    frames: list[Frame]
+    findings: list[Finding]
+    saved: Path | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of its findings."""
+        return worst([each.verdict for each in self.findings])
+
+
+@dataclass
+class LedgerResult:
+    """What came of an entry of the ledger: *known* (it still fails as listed), *gone* (it does not, which fails the
+    run), *changed* (it fails in another way) or *skipped* (not for this implementation or version, with the reason).
+
+    `turned_away`: how many drawn commands were not played because of its trigger.
+    """
+
+    id: str
+    title: str
+    outcome: str
+    detail: str
+    verdict: Verdict
+    turned_away: int = 0
+
+
+@dataclass
+class CommandCount:
+    """How often a command was exercised: accepted, refused (by kind), and how often it disagreed."""
+
+    accepted: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    worst: Verdict = Verdict.EXACT
+
+
+@dataclass
+class PropertyCount:
+    """How often a property was checked on the implementation in a way that could have failed, and the verdict."""
+
+    checked: int = 0
+    worst: Verdict = Verdict.EXACT
+
+
+@dataclass
+class Report:
+    """A whole run. `phases` are scenarios played by phase; `skipped` are capabilities not claimed, with the reason.
+
+    `edges_covered` of `edges_reachable` are (control state, command, outcome) edges of the specification.
+    """
+
+    suite: str
+    adapter: str
+    implementation: str
+    profile: str
+    seed: int
+    phases: Counter[str] = field(default_factory=Counter)
+    steps: int = 0
+    compared: int = 0
+    seconds: float = 0.0
+    commands: dict[str, CommandCount] = field(default_factory=dict)
+    properties: dict[str, PropertyCount] = field(default_factory=dict)
+    not_realised: Counter[str] = field(default_factory=Counter)
+    skipped: dict[str, str] = field(default_factory=dict)
+    ledger: list[LedgerResult] = field(default_factory=list)
+    edges_covered: int = 0
+    edges_reachable: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    interrupted: bool = False
+
+    @property
+    def scenarios(self) -> int:
+        """How many scenarios were played."""
+        return self.phases.total()
+
+    @property
+    def ledger_broken(self) -> bool:
+        """An expected failure that does not fail any more, or fails in another way."""
+        return any(each.outcome in ("gone", "changed") for each in self.ledger)
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst verdict of the run; expected failures count as known."""
+        known = [Verdict.KNOWN for each in self.ledger if each.outcome == "known"]
+        return worst([each.verdict for each in self.failures] + known)
+
+    @property
+    def safety(self) -> Verdict:
+        """Exact if no write was seen lost; else unsafe or broken."""
+        return worst([each.verdict for each in self.failures if not each.verdict.safe])
+
+    @property
+    def exactness(self) -> Verdict:
+        """Exact if nothing was reported that need not be."""
+        wasteful = [f for each in self.failures for f in each.findings if f.verdict is Verdict.WASTEFUL]
+        return Verdict.WASTEFUL if wasteful else Verdict.EXACT
+
+    @property
+    def conformant(self) -> bool:
+        """Everything that was run agreed, the ledger is true, and the run was not interrupted."""
+        return not self.failures and not self.ledger_broken and not self.interrupted and self.scenarios > 0
