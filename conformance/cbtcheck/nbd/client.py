@@ -37,9 +37,7 @@ class _Call:
 
     __slots__ = ("command", "data", "error_number", "extents", "future", "offset")
 
-    def __init__(
-        self, command: int, offset: int, future: "asyncio.Future[Any]", data: bytearray | None
-    ) -> None:
+    def __init__(self, command: int, offset: int, future: "asyncio.Future[Any]", data: bytearray | None) -> None:
         self.command = command
         self.offset = offset
         self.future = future
@@ -161,9 +159,7 @@ class DiskClient(asyncio.BufferedProtocol):
             offset = described
         return extents
 
-    def _call(
-        self, command: int, flags: int, offset: int, length: int, data: bytes = b""
-    ) -> "asyncio.Future[Any]":
+    def _call(self, command: int, flags: int, offset: int, length: int, data: bytes = b"") -> "asyncio.Future[Any]":
         transport = self._transport
         if transport is None or transport.is_closing():
             raise NbdDisconnected("the NBD connection is closed")

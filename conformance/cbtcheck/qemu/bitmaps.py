@@ -33,13 +33,13 @@ async def read_bits(daemon: Daemon, node: str, name: str, socket_path: str) -> i
 
     ``socket_path`` is where the daemon's own NBD server listens. Works on a copy, which is removed again
     whatever happens. QEMU drains the node when an export comes and goes, so this waits for I/O in flight:
-    never await it while you hold a request. `QmpRefused` if there is no such bitmap or it is inconsistent; `LookupError` if there
+    never await it while you hold a request. `QmpRefused` if the bitmap is inconsistent; `LookupError` if there
     is no such node or it has no bitmap of that name.
     """
     description, size = await _describe(daemon, node, name)
     if description["busy"]:
         return None
-    copy = f"cbtspec-copy-{next(_numbers)}"
+    copy = f"copy-{next(_numbers)}"
     place = {"node": node, "name": copy}
     granularity = description["granularity"]
     await daemon.execute(
@@ -64,13 +64,9 @@ async def _describe(daemon: Daemon, node: str, name: str) -> tuple[dict[str, Any
     raise LookupError(f"no bitmap {name!r} on a node {node!r}")
 
 
-async def _read_copy(
-    daemon: Daemon, node: str, copy: str, socket_path: str, size: int, granularity: int
-) -> int:
+async def _read_copy(daemon: Daemon, node: str, copy: str, socket_path: str, size: int, granularity: int) -> int:
     """Export the copy, read it, and take the export down again."""
-    gone = daemon.expect(
-        lambda event: event["event"] == "BLOCK_EXPORT_DELETED" and event["data"]["id"] == copy
-    )
+    gone = daemon.expect(lambda event: event["event"] == "BLOCK_EXPORT_DELETED" and event["data"]["id"] == copy)
     export = {"type": "nbd", "id": copy, "node-name": node, "name": copy, "bitmaps": [copy]}
     try:
         await daemon.execute("block-export-add", export)

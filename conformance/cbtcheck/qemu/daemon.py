@@ -13,16 +13,18 @@ import asyncio
 import contextlib
 import ctypes
 import functools
+import json
 import logging
 import os
 import shutil
 import signal
 import socket
 import sys
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from qemu.qmp import ExecuteError, Message, QMPClient, QMPError
+from qemu.qmp import Message, QMPClient, QMPError, Runstate
 
 EventHook = Callable[[dict[str, Any]], None]
 Command = tuple[str, Mapping[str, object] | None]
@@ -83,25 +85,59 @@ def find_daemon(path: str | None = None) -> str:
 
 
 class _Client(QMPClient):
-    """QMPClient without the pretty-printing of each message, and with no history of all events ever seen."""
+    """QMPClient with a shorter way for commands: fewer bytes, no copies, no log, no history of events.
 
-    def __init__(self, on_message: EventHook) -> None:
+    QEMU's monitor reads its socket one byte per system call (about 4 microseconds each), so the library's
+    ``id`` of 20 bytes costs a quarter of a short command. Commands go without it: QEMU answers in order
+    whatever is not executed out of band. Only methods that the library documents as a subclass's to
+    override or to use are touched; greeting, negotiation, framing and disconnection stay the library's.
+    """
+
+    def __init__(self, on_event: EventHook) -> None:
         super().__init__("cbtspec")
-        # The library reports at level ERROR what its exceptions say as well; we report the exceptions.
+        # What the library logs as an error it raises as well; we report what it raises.
         self.logger.setLevel(logging.CRITICAL + 1)
-        # A filter is called for each event, in order, from the reader; refusing keeps the queue empty.
-        self.events.event_filter = self._pass_on
-        self._on_event = on_message
+        self._on_event = on_event
+        self._replies: deque[asyncio.Future[Message]] = deque()
 
-    def _pass_on(self, event: Message) -> bool:
-        self._on_event(dict(event))
-        return False
+    def submit(self, command: str, arguments: Mapping[str, object] | None) -> "asyncio.Future[Message]":
+        """Send a command now; the future gets the reply. `ConnectionError` if the connection is lost."""
+        if self.runstate is not Runstate.RUNNING:
+            raise ConnectionError("the QMP connection is closed")
+        request: dict[str, object] = {"execute": command}
+        if arguments is not None:
+            request["arguments"] = arguments
+        data = json.dumps(request, separators=(",", ":")).encode()
+        reply: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self._replies.append(reply)
+        self._do_send(Message(data, eager=False))
+        return reply
+
+    async def fail_when_lost(self) -> None:
+        """Wait until the connection is lost, then fail every command in flight with `ConnectionError`."""
+        while self.runstate is Runstate.RUNNING:
+            await self.runstate_changed()
+        for reply in self._replies:
+            if not reply.done():
+                reply.set_exception(ConnectionError("the QMP connection was lost"))
+                reply.exception()  # seen: a death is reported once, not once per command in flight
+        self._replies.clear()
 
     def _cb_outbound(self, msg: Message) -> Message:
-        return msg
+        return msg  # the library's own pretty-prints the message, whether it logs it or not
 
     def _cb_inbound(self, msg: Message) -> Message:
         return msg
+
+    async def _on_message(self, msg: Message) -> None:
+        if "event" in msg:
+            self._on_event(dict(msg))
+        elif self._replies:
+            reply = self._replies.popleft()
+            if not reply.done():
+                reply.set_result(msg)
+        else:
+            await super()._on_message(msg)
 
 
 class _Process(asyncio.SubprocessProtocol):
@@ -146,6 +182,7 @@ class Daemon:
         self.hook_error: BaseException | None = None
         self._process = process
         self._client = _Client(self._dispatch)
+        self._watcher: asyncio.Task[None] | None = None
         self._expected: list[tuple[EventHook, asyncio.Future[dict[str, Any]]]] = []
 
     # --- life ---
@@ -220,6 +257,8 @@ class Daemon:
         # Raises whatever ended the connection, usually end of file: the death is what it is reported as.
         with contextlib.suppress(Exception):
             await self._client.disconnect()
+        if self._watcher is not None:
+            await self._watcher
         for _, future in self._expected:
             future.cancel()
         self._expected.clear()
@@ -233,6 +272,7 @@ class Daemon:
             await self._gone_within(_GRACE)
             self.kill()
             raise DaemonDied(await asyncio.shield(self.died), self.last_output) from error
+        self._watcher = asyncio.create_task(self._client.fail_when_lost())
         answer = await self.execute("query-version")
         numbers = answer["qemu"]
         self.version = (numbers["major"], numbers["minor"], numbers["micro"])
@@ -245,27 +285,27 @@ class Daemon:
     # --- commands ---
 
     async def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> Any:
-        """Run one command and return its value. `QmpRefused` if QEMU refuses, `DaemonDied` if it is gone."""
-        message = Message({"execute": command} if arguments is None else
-                          {"execute": command, "arguments": arguments}, eager=False)  # fmt: skip
+        """Run one command and return its value. `QmpRefused` if QEMU refuses, `DaemonDied` if it is gone.
+
+        Commands run in the order of the calls. Short names pay: QEMU takes about 4 microseconds per byte
+        of a command.
+        """
         try:
-            return await self._client.execute_msg(message)
-        except ExecuteError as error:
-            raise QmpRefused(error.error.error.class_, error.error.error.desc) from None
-        except (QMPError, OSError) as error:
+            reply = await self._client.submit(command, arguments)
+        except (ConnectionError, QMPError) as error:
             raise await self._death(error) from error
+        return _value(reply)
 
     async def execute_many(self, commands: Sequence[Command]) -> list[Any]:
         """Send all commands at once, in order; for each its value or the `QmpRefused` that it met.
 
         QEMU runs them one after the other. `DaemonDied` if it is gone before the last reply.
         """
-        calls = (self.execute(*command) for command in commands)
-        answers = await asyncio.gather(*calls, return_exceptions=True)
-        for answer in answers:
-            if isinstance(answer, BaseException) and not isinstance(answer, QmpRefused):
-                raise answer
-        return answers
+        try:
+            replies = [self._client.submit(command, arguments) for command, arguments in commands]
+            return [_value_or_refusal(await reply) for reply in replies]
+        except (ConnectionError, QMPError) as error:
+            raise await self._death(error) from error
 
     async def _death(self, error: Exception) -> DaemonDied:
         """The connection is lost: see to it that the process is gone too, and say how it went."""
@@ -297,6 +337,22 @@ class Daemon:
                 self._expected = [entry for entry in self._expected if not entry[1].done()]
         except Exception as error:
             self.hook_error = self.hook_error or error
+
+
+def _value(reply: Message) -> Any:
+    """What a reply returns. `QmpRefused` if it is an error."""
+    error = reply.get("error")
+    if error is None:
+        return reply["return"]
+    assert isinstance(error, dict)
+    raise QmpRefused(error["class"], error["desc"])
+
+
+def _value_or_refusal(reply: Message) -> Any:
+    try:
+        return _value(reply)
+    except QmpRefused as refusal:
+        return refusal
 
 
 async def _spawn(binary: str, directory: str, connection: socket.socket) -> _Process:
