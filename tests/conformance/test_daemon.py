@@ -131,7 +131,7 @@ def test_a_held_read_holds_the_backup_and_events_come_in_order(binary: str, tmp_
             {"job-id": "j", "device": "source", "target": "target", "sync": "incremental", "bitmap": "b",
              "filter-node-name": "f", "x-perf": {"max-workers": 1, "max-chunk": CLUSTER}},
         )  # fmt: skip
-        reads = []
+        reads: list[tuple[str, int, int]] = []
         while len(reads) < 2:
             await asyncio.sleep(0)
             if held:
@@ -143,6 +143,7 @@ def test_a_held_read_holds_the_backup_and_events_come_in_order(binary: str, tmp_
         assert statuses[:2] == ["created", "running"]
         assert statuses[-4:] == ["waiting", "pending", "concluded", "null"]
         assert server.disks["target"].content == server.disks["source"].content
+        server.disks["source"].handler = None  # quitting flushes
         await client.close()
         await daemon.stop()
         await server.close()

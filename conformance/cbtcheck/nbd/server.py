@@ -160,7 +160,7 @@ class DiskServer:
         self.sequence = 0
         self.handler_error: BaseException | None = None
         """The first exception that a handler raised; its request was answered EIO unless already settled."""
-        self._connections: set[_Connection] = set()
+        self.connections: set[_Connection] = set()
         self._listener: asyncio.AbstractServer | None = None
 
     @classmethod
@@ -190,22 +190,14 @@ class DiskServer:
         if listener is None:
             return
         listener.close()
-        for connection in tuple(self._connections):
+        for connection in tuple(self.connections):
             connection.abort()
         await listener.wait_closed()
         # connection_lost is a callback of the loop: let those of the aborted connections run.
-        while self._connections:
+        while self.connections:
             await asyncio.sleep(0)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.socket_path)
-
-    def attach(self, connection: "_Connection") -> None:
-        """A connection opened."""
-        self._connections.add(connection)
-
-    def detach(self, connection: "_Connection") -> None:
-        """A connection is gone."""
-        self._connections.discard(connection)
 
 
 class _Malformed(Exception):
@@ -232,13 +224,13 @@ class _Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         # Nobody waits for a drain here: the peer reads its replies, or it is dropped with them.
-        self.server.attach(self)
+        self.server.connections.add(self)
         flags = wire.HANDSHAKE_FIXED_NEWSTYLE | wire.HANDSHAKE_NO_ZEROES
         self._transport.write(wire.GREETING.pack(wire.INITIAL_MAGIC, wire.OPTION_MAGIC, flags))
 
     def connection_lost(self, error: BaseException | None) -> None:
         self._transport = None
-        self.server.detach(self)
+        self.server.connections.discard(self)
         dead, self.pending = list(self.pending.values()), {}
         for request in dead:
             request._die()
@@ -332,8 +324,8 @@ class _Connection(asyncio.BufferedProtocol):
 
     def _answer_go(self, option: int, data: bytes) -> None:
         try:
-            name, wanted = _parse_go(data)
-        except (ValueError, IndexError):
+            name, wanted = wire.parse_go(data)
+        except ValueError:
             self._send(wire.option_reply(option, wire.REPLY_ERROR_INVALID))
             return
         disk = self.server.disks.get(name)
@@ -405,18 +397,3 @@ class _Connection(asyncio.BufferedProtocol):
             server.handler_error = server.handler_error or error
             if request.pending:
                 request.fail(errno.EIO)
-
-
-def _parse_go(data: bytes) -> tuple[str, set[int]]:
-    """The export name and the wanted information of an OPTION_GO. ``ValueError`` if it is malformed."""
-    if len(data) < 6:
-        raise ValueError("too short")
-    (name_length,) = wire.LENGTH_PREFIX.unpack_from(data, 0)
-    count_at = 4 + name_length
-    if count_at + 2 > len(data):
-        raise ValueError("the name is longer than the option")
-    (count,) = wire.COUNT_16.unpack_from(data, count_at)
-    if count_at + 2 + 2 * count != len(data):
-        raise ValueError("the list of information requests does not fit the option")
-    wanted = {wire.COUNT_16.unpack_from(data, count_at + 2 + 2 * index)[0] for index in range(count)}
-    return data[4:count_at].decode(), wanted

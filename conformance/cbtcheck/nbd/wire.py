@@ -2,7 +2,7 @@
 
 Contract: constants are the protocol's own values, named after the specification without its ``NBD_``
 prefix. Every integer on the wire is big-endian and unsigned. Offsets and lengths are bytes. Nothing here
-does I/O, keeps state or raises anything but ``struct.error``.
+does I/O or keeps state.
 """
 
 from struct import Struct
@@ -119,3 +119,18 @@ def counted_text(text: str) -> bytes:
     """A string as options carry it: its length in bytes, then UTF-8."""
     encoded = text.encode()
     return LENGTH_PREFIX.pack(len(encoded)) + encoded
+
+
+def parse_go(data: bytes) -> tuple[str, set[int]]:
+    """The export name and the wanted information of an OPTION_GO. ``ValueError`` if it is malformed."""
+    if len(data) < 6:
+        raise ValueError("too short")
+    (name_length,) = LENGTH_PREFIX.unpack_from(data, 0)
+    count_at = 4 + name_length
+    if count_at + 2 > len(data):
+        raise ValueError("the name is longer than the option")
+    (count,) = COUNT_16.unpack_from(data, count_at)
+    if count_at + 2 + 2 * count != len(data):
+        raise ValueError("the list of information requests does not fit the option")
+    wanted = {COUNT_16.unpack_from(data, count_at + 2 + 2 * index)[0] for index in range(count)}
+    return data[4:count_at].decode(), wanted

@@ -146,11 +146,13 @@ class _Process(asyncio.SubprocessProtocol):
     def __init__(self) -> None:
         self.died: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.output = bytearray()
+        self.pid = 0
         self._transport: asyncio.SubprocessTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.SubprocessTransport)
         self._transport = transport
+        self.pid = transport.get_pid()
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         self.output += data
@@ -161,6 +163,11 @@ class _Process(asyncio.SubprocessProtocol):
         status = self._transport.get_returncode()
         if not self.died.done():
             self.died.set_result(-signal.SIGKILL if status is None else status)
+
+    def close(self) -> None:
+        """Free what the event loop keeps for a child that is gone."""
+        if self._transport is not None:
+            self._transport.close()
 
     def send_signal(self, number: int) -> None:
         """Signal the child; no effect once it is gone."""
@@ -208,8 +215,8 @@ class Daemon:
         try:
             await daemon._greet(ours)
         except BaseException:
-            ours.close()
             await daemon._end()
+            ours.close()
             raise
         return daemon
 
@@ -221,8 +228,7 @@ class Daemon:
     @property
     def pid(self) -> int:
         """The process's id."""
-        assert self._process._transport is not None
-        return self._process._transport.get_pid()
+        return self._process.pid
 
     @property
     def last_output(self) -> str:
@@ -236,8 +242,9 @@ class Daemon:
         Idempotent, also after a death.
         """
         if not self.died.done():
-            with contextlib.suppress(QmpRefused, DaemonDied, TimeoutError):
-                await asyncio.wait_for(self.execute("quit"), grace)
+            # Not awaited: the end of the process is the answer that counts.
+            with contextlib.suppress(ConnectionError):
+                self._client.submit("quit", None)
             await self._gone_within(grace)
         if not self.died.done():
             self._process.send_signal(signal.SIGTERM)
@@ -254,6 +261,7 @@ class Daemon:
     async def _end(self) -> int:
         self.kill()
         status = await asyncio.shield(self.died)
+        self._process.close()
         # Raises whatever ended the connection, usually end of file: the death is what it is reported as.
         with contextlib.suppress(Exception):
             await self._client.disconnect()
