@@ -1,7 +1,8 @@
 """What guests do: write, write zeroes, discard, and writes that are in flight for a while.
 
 Source: QEMU-SEMANTICS.md 3 and 4.4. Each job of the node, oldest first, copies what the write would
-change; then the data lands; then the bits are set. If a copy fails the guest write is refused and the disk never sees it.
+change; then the data lands; then the bits are set. If a copy fails the guest write is refused, and the disk never
+sees it.
 """
 
 from cbtimpl import arguments
