@@ -1,0 +1,250 @@
+"""The report of a run, for people: what was run and what was not, what is known, what failed, and the result.
+
+Nothing is shown as passed that was not run: what was checked 0 times is "not run".
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+
+from cbtmodel import commands, properties
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from cbtcheck.picture import picture
+from cbtcheck.report import CommandCount, Failure, PropertyCount, Report
+from cbtcheck.scenario import spelled
+from cbtcheck.verdict import Verdict
+
+NOT_RUN = "not run"
+
+COLOUR = {
+    Verdict.EXACT: "green",
+    Verdict.SKIPPED: "dim",
+    Verdict.KNOWN: "yellow",
+    Verdict.WASTEFUL: "yellow",
+    Verdict.DIVERGES: "red",
+    Verdict.UNSAFE: "bold red",
+    Verdict.BROKEN: "bold red",
+}
+
+SAFETY = {
+    Verdict.EXACT: "no write was seen lost",
+    Verdict.UNSAFE: "a write was lost",
+    Verdict.BROKEN: "cannot be told: the implementation broke",
+}
+
+EXACTNESS = {
+    Verdict.EXACT: "nothing was reported that need not be",
+    Verdict.WASTEFUL: "more was reported than there need be",
+}
+
+
+def print_report(report: Report, console: Console, more_options: str = "") -> None:
+    """Prints a whole report. `more_options` are added to the line that reproduces a failure."""
+    for each in sections(report, more_options):
+        console.print(each, soft_wrap=isinstance(each, Text))
+
+
+def sections(report: Report, more_options: str = "") -> Iterator[RenderableType]:
+    """The report from top to bottom."""
+    yield header(report)
+    yield command_table(report)
+    yield property_table(report)
+    yield course(report)
+    yield from [Text(), *left_out(report)] if left_out(report) else []
+    yield from [Text(), ledger(report)] if report.ledger else []
+    for number, failure in enumerate(report.failures, 1):
+        yield from failed(failure, f"Failure {number} of {len(report.failures)}", report.adapter, more_options)
+    yield Text()
+    yield from result(report)
+
+
+def header(report: Report) -> Text:
+    """What ran on what, and the seed that runs it again."""
+    return Text(
+        f"cbtspec {report.suite} on {report.implementation} ({report.adapter}), "
+        f"profile {report.profile}, seed {report.seed}\n"
+    )
+
+
+def command_names(report: Report) -> list[str]:
+    """Every command that there is, as in scenario files, and what else the report has counted."""
+    known = [spelled(each.__name__) for each in commands.Command.__args__]
+    return known + sorted({spelled(name) for name in report.commands} - set(known))
+
+
+def count_of(report: Report, command: str) -> CommandCount:
+    """The count of a command by its name in scenario files."""
+    for name, count in report.commands.items():
+        if spelled(name) == command:
+            return count
+    return CommandCount()
+
+
+def command_verdict(report: Report, command: str) -> Verdict | None:
+    """The verdict of a command: None if it was not run, skipped if it was not claimed either."""
+    count = count_of(report, command)
+    if count.accepted or count.refused or count.worst is not Verdict.EXACT:
+        return count.worst
+    return Verdict.SKIPPED if command in {spelled(each) for each in report.skipped} else None
+
+
+def property_names(report: Report) -> list[str]:
+    """The IDs of all properties, in the specification's order, and what else the report has counted."""
+    return [*properties.IDS, *sorted(report.properties.keys() - set(properties.IDS))]
+
+
+def property_verdict(report: Report, id: str) -> Verdict | None:
+    """The verdict of a property; None if it was not checked."""
+    count = report.properties.get(id, PropertyCount())
+    if count.checked or count.worst is not Verdict.EXACT:
+        return count.worst
+    return Verdict.SKIPPED if id in report.skipped else None
+
+
+def statement(id: str) -> str:
+    """What a property says, in one line: that of the specification."""
+    of_states, of_steps, of_writes = properties.OF_STATES, properties.OF_STEPS, properties.OF_WRITES
+    functions = [*of_states.get(id, ()), *of_steps.get(id, ()), *([of_writes[id]] if id in of_writes else [])]
+    return (functions[0].__doc__ or "").splitlines()[0] if functions else ""
+
+
+def command_table(report: Report) -> Table:
+    """For each command how often it was accepted and refused, and its verdict."""
+    table = _table("command", "accepted", "refused", "verdict")
+    for name in command_names(report):
+        count = count_of(report, name)
+        kinds = ", ".join(f"{kind} {number:,}" for kind, number in sorted(count.refused.items()))
+        table.add_row(name, f"{count.accepted:,}", Text(kinds or "0"), _verdict(command_verdict(report, name)))
+    table.columns[1].justify = "right"
+    return table
+
+
+def property_table(report: Report) -> Table:
+    """For each property what it says, how often it was checked, and its verdict."""
+    table = _table("property", "says", "checked", "verdict")
+    for id in property_names(report):
+        checked = report.properties.get(id, PropertyCount()).checked
+        table.add_row(id, Text(statement(id)), f"{checked:,}", _verdict(property_verdict(report, id)))
+    table.columns[0].no_wrap = True
+    table.columns[2].justify = "right"
+    return table
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in headings:
+        table.add_column(heading)
+    return table
+
+
+def _verdict(verdict: Verdict | None) -> Text:
+    return Text(NOT_RUN, "dim") if verdict is None else Text(verdict.value, COLOUR[verdict])
+
+
+def course(report: Report) -> Text:
+    """What was played, how fast, and how much of the specification that reached."""
+    played = ", ".join(f"{phase} {count:,}" for phase, count in report.phases.items()) or "none"
+    rate = f", {report.scenarios / report.seconds:,.0f} scenarios/s" if report.seconds > 0 else ""
+    covered = "not counted"
+    if report.edges_reachable:
+        share = 100 * report.edges_covered / report.edges_reachable
+        covered = f"{report.edges_covered:,} of {report.edges_reachable:,} reachable ({share:.0f} %)"
+    return Text(
+        f"scenarios  {report.scenarios:,} ({played})\n"
+        f"steps      {report.steps:,} in {report.seconds:.1f} s{rate}\n"
+        f"data       {report.compared:,} restored disks compared\n"
+        f"edges      {covered}"
+    )
+
+
+def left_out(report: Report) -> list[Text]:
+    """What was skipped, and what could not be made to happen, with the reasons."""
+    lines = [Text(f"skipped    {name}: {reason}") for name, reason in sorted(report.skipped.items())]
+    lines += [
+        Text(f"not made to happen  {spelled(name)}: {count:,} times; counted, not judged")
+        for name, count in sorted(report.not_realised.items())
+    ]
+    return lines
+
+
+OUTCOMES = {"known": "yellow", "gone": "bold red", "changed": "bold red", "skipped": "dim"}
+
+
+def ledger(report: Report) -> RenderableType:
+    """Every expected failure, and what came of it."""
+    table = _table("expected failure", "", "outcome", "turned away")
+    for each in report.ledger:
+        what = Text(each.title + (f": {each.detail}" if each.detail else ""))
+        table.add_row(
+            each.id, what, Text(each.outcome, OUTCOMES.get(each.outcome, "")), f"{each.turned_away:,} draws"
+        )
+    return table
+
+
+def failed(failure: Failure, heading: str, adapter: str, more_options: str = "") -> Iterator[RenderableType]:
+    """A failure: what disagrees, the picture, and how to see it again."""
+    yield Text()
+    yield Text(f"{heading}: {failure.verdict.value} ({failure.origin})", COLOUR[failure.verdict])
+    yield from (Text(f"  {each}") for each in failure.findings)
+    yield Text()
+    if failure.frames:
+        yield Group(picture(failure.frames, failure.scenario.block))
+    if failure.saved is not None:
+        yield Text(f"Saved as {failure.saved}")
+        yield Text(f"Reproduce with: {reproduce(failure, adapter, more_options)}")
+
+
+def reproduce(failure: Failure, adapter: str, more_options: str = "") -> str:
+    """The line that plays a saved failure again; empty if it was not saved."""
+    if failure.saved is None:
+        return ""
+    return (
+        f"cbtspec replay {shlex.quote(str(failure.saved))} --adapter {shlex.quote(adapter)} {more_options}".rstrip()
+    )
+
+
+def result(report: Report) -> Iterator[Text]:
+    """Safety and exactness, which are separate results, and the last word."""
+    if report.steps == 0:
+        yield Text(f"safety     {NOT_RUN}\nexactness  {NOT_RUN}")
+    else:
+        known = [each for each in report.ledger if each.outcome == "known"]
+        lost = [each.id for each in known if not each.verdict.safe]
+        more = [each.id for each in known if each.verdict is Verdict.WASTEFUL]
+        yield _result("safety", report.safety, SAFETY, lost)
+        yield _result("exactness", report.exactness, EXACTNESS, more)
+    yield Text(closing(report), "bold green" if report.conformant and report.steps else "bold red")
+
+
+def _result(what: str, verdict: Verdict, words: dict[Verdict, str], known: list[str]) -> Text:
+    """One of the two results; a known failure is not a new one, but it is one."""
+    but = f", but for what is known: {', '.join(known)}" if known else ""
+    return Text(f"{what:<11}").append_text(_verdict(verdict)).append(f": {words.get(verdict, '')}{but}")
+
+
+def closing(report: Report) -> str:
+    """The whole run in one line."""
+    known = sum(each.outcome == "known" for each in report.ledger)
+    reasons = []
+    if report.interrupted:
+        reasons.append("interrupted; this is what was found until then")
+    if report.failures:
+        many = len(report.failures)
+        reasons.append(f"{many} failure{'s' if many > 1 else ''}, the worst {report.verdict.value}")
+    for outcome in ("gone", "changed"):
+        ids = [each.id for each in report.ledger if each.outcome == outcome]
+        if ids:
+            does = "does not fail any more" if outcome == "gone" else "fails in another way"
+            reasons.append(f"the ledger is to be reviewed: {', '.join(ids)} {does}")
+    if not report.steps and not report.failures:
+        reasons.append("nothing was run")
+    if reasons:
+        judged = report.steps > 0 or bool(report.failures)
+        return f"{'NOT CONFORMANT' if judged else 'NO RESULT'}: {'; '.join(reasons)}."
+    expected = f", but for {known} known failure{'s' if known > 1 else ''} in the ledger" if known else ""
+    return f"CONFORMANT{expected}: {report.scenarios:,} scenarios, {report.steps:,} steps."
