@@ -1,7 +1,7 @@
 """The report of a run, for machines: JSON with stable keys, and JUnit for what shows test results.
 
 JSON: `"format": "cbtspec-report"`, `"version": 1`. Keys are added, never removed or changed, within a version.
-Verdicts are the words of `cbtcheck.verdict.Verdict`; `null` is the verdict of what was not run, and so is never a pass.
+Verdicts are the words of `cbtcheck.verdict.Verdict`; what was not run has the verdict `null`, which is never a pass.
 """
 
 from __future__ import annotations
