@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 
 from cbtmodel.backup import Ended
 from cbtmodel.bitmap import Bitmap, recording
-from cbtmodel.commands import AddBitmap, ClearBitmap, EndWrite, RemoveBitmap, Transaction, Write
+from cbtmodel.commands import AddBitmap, ClearBitmap, RemoveBitmap, Transaction, Write
 from cbtmodel.node import State
 from cbtmodel.step import Step
 
 from cbtcheck.adapter import POISON, Adapter
-from cbtcheck.bitsets import Bits, BitSets
+from cbtcheck.bitsets import NOTHING, Bits, BitSets
 from cbtcheck.judge import ranges
 from cbtcheck.verdict import Finding, Verdict
 
@@ -39,10 +39,14 @@ def extents(word: int) -> list[tuple[int, int]]:
 
 @dataclass
 class Chain:
-    """What a restore gives now, and where it may differ from what the bitmap thinks that it gives."""
+    """What a restore gives now, and where it may differ from what the bitmap thinks that it gives.
+
+    `stale_meanwhile`: the same, for writes since the running job started, which that job does not make good.
+    """
 
     image: bytes
-    stale: Bits
+    stale: Bits = NOTHING
+    stale_meanwhile: Bits = NOTHING
 
 
 @dataclass
@@ -68,7 +72,8 @@ class Restorer:
 
     def follow(self, before: State[Bits], command: object, step: Step[Bits]) -> list[Finding]:
         """A command of the trace was accepted, with this result. Returns what differs."""
-        self._follow_bitmaps(before, command, step)
+        self._follow_writes(before, step)
+        self._follow_bitmaps(before, command)
         started = {**{id: job.node for id, job in step.state.jobs.items()}, **{e.id: e.job.node for e in step.ended}}
         for id, on in started.items():
             if id not in before.jobs:
@@ -78,30 +83,36 @@ class Restorer:
             findings += self._ended(before, step, end)
         return findings
 
-    def _follow_bitmaps(self, before: State[Bits], command: object, step: Step[Bits]) -> None:
+    def _follow_writes(self, before: State[Bits], step: Step[Bits]) -> None:
+        """Writes that were in flight and are not any more have ended, whatever made them end."""
+        for on, node in before.nodes.items():
+            for id, blocks in node.writes.items():
+                if id not in step.state.nodes[on].writes:
+                    self._written(before, on, blocks)
+
+    def _follow_bitmaps(self, before: State[Bits], command: object) -> None:
         match command:
             case Write(on, offset, length, _, result) if result != "ignored":
                 self._written(before, on, self.space.blocks(offset, length))
-            case EndWrite(on, id):
-                self._written(before, on, before.nodes[on].writes[id])
             case AddBitmap(on, name):
-                self.chains[on, name] = Chain(self.adapter.disk(on), Bits())
+                self.chains[on, name] = Chain(self.adapter.disk(on))
             case RemoveBitmap(on, name):
                 del self.chains[on, name]
             case ClearBitmap(on, name):
                 self._cleared(before.nodes[on].bitmaps.get(name), (on, name))
             case Transaction(actions):
-                for on, node in before.nodes.items():
-                    for blocks in node.writes.values():
-                        self._written(before, on, blocks)
                 for action in actions:
-                    self._follow_bitmaps(before, action, step)
+                    self._follow_bitmaps(before, action)
 
     def _written(self, state: State[Bits], on: str, blocks: Bits) -> None:
         for name, bitmap in state.nodes[on].bitmaps.items():
-            if not recording(bitmap):
-                chain = self.chains[on, name]
+            chain = self.chains[on, name]
+            if recording(bitmap):
+                continue
+            if bitmap.successor is None:
                 chain.stale = chain.stale | blocks
+            else:
+                chain.stale_meanwhile = chain.stale_meanwhile | blocks
 
     def _cleared(self, bitmap: Bitmap[Bits] | None, place: Place) -> None:
         """What a clear waives; a bitmap that the same transaction added has nothing to waive."""
@@ -125,6 +136,7 @@ class Restorer:
                 chain.image, chain.stale = image, chain.stale - copied
         elif job.mode == "always":
             chain.image, chain.stale = image, chain.stale - copied
+        chain.stale, chain.stale_meanwhile = chain.stale | chain.stale_meanwhile, NOTHING
         return findings
 
     def _judge_target(self, end: Ended[Bits], then: bytes, target: bytes, copied: Bits) -> list[Finding]:

@@ -1,0 +1,28 @@
+"""The adapters that come with the suite."""
+
+from __future__ import annotations
+
+from cbtcheck.adapter import Adapter
+
+NAMES = ("reference", "qemu")
+
+
+def open_adapter(name: str, *, daemon: str | None = None, mistake: str | None = None) -> Adapter:
+    """The adapter of that name.
+
+    `daemon` is the path of qemu-storage-daemon for `qemu`; `mistake` the name of a seeded mistake for `reference`.
+    Raises `LookupError` for an unknown name, `AdapterUnusable` if the implementation cannot be started.
+    """
+    if name == "reference":
+        from cbtcheck.adapters.reference import ReferenceAdapter
+
+        if mistake is None:
+            return ReferenceAdapter()
+        from cbtcheck.mistakes import host_with
+
+        return ReferenceAdapter(host_with(mistake), mistake)
+    if name == "qemu":
+        from cbtcheck.adapters.qemu import QemuAdapter
+
+        return QemuAdapter(daemon)
+    raise LookupError(f"unknown adapter '{name}' (known: {', '.join(NAMES)})")

@@ -1,0 +1,344 @@
+"""Draws commands: what an operator, a guest and the environment could do next, and now and then what they must not.
+
+Every draw goes through `Pick`: a whole number below a bound, 0 being the plainest choice, so that whatever makes the
+picks (Hypothesis, usually) can also shrink them. The specification's state says what exists; sizes and offsets are
+drawn next to the edges that matter: of granules, of clusters, of what is being copied, of the disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from cbtmodel import commands as c
+from cbtmodel.backup import BitmapMode, Job, Sync
+from cbtmodel.bitmap import busy
+from cbtmodel.commands import Action, Command
+from cbtmodel.node import State
+
+from cbtcheck.adapter import Capabilities
+from cbtcheck.bitsets import Bits, BitSets
+from cbtcheck.scenario import spelled
+
+Pick = Callable[[int], int]
+T = TypeVar("T")
+
+BITMAPS = ("b0", "b1", "b2")
+JOBS = ("j0", "j1", "j2")
+WRITES = ("w0", "w1", "w2")
+
+
+@dataclass(frozen=True)
+class Hand:
+    """Everything that a draw depends on."""
+
+    pick: Pick
+    state: State[Bits]
+    capabilities: Capabilities
+
+    def one(self, options: Sequence[T]) -> T:
+        """One of the options; the first is the plainest."""
+        return options[self.pick(len(options))] if len(options) > 1 else options[0]
+
+    def rarely(self, often: int = 12) -> bool:
+        """True about once in `often` times."""
+        return self.pick(often) == often - 1
+
+    def able(self, kind: type) -> bool:
+        """Whether the implementation claims this command."""
+        return spelled(kind.__name__) in self.capabilities.commands
+
+    # Names
+
+    def node(self) -> str:
+        """A disk."""
+        return self.one(list(self.state.nodes))
+
+    def bitmap(self) -> tuple[str, str]:
+        """The node and name of a bitmap that exists; there must be one."""
+        return self.one([(on, name) for on, node in self.state.nodes.items() for name in node.bitmaps])
+
+    def free_bitmap(self) -> tuple[str, str]:
+        """The same, of one that is not in use if there is one."""
+        free = [(on, n) for on, node in self.state.nodes.items() for n, b in node.bitmaps.items() if not busy(b)]
+        return self.one(free) if free else self.bitmap()
+
+    def new_name(self, taken: Sequence[str], names: Sequence[str]) -> str:
+        """A name that is not taken yet, if there is one."""
+        return self.one([name for name in names if name not in taken] or names)
+
+    # Byte ranges
+
+    def edge(self, on: str) -> int:
+        """A unit whose multiples matter on this disk: a granularity or a cluster size in use, or a block."""
+        node = self.state.nodes[on]
+        units = {bitmap.granularity for bitmap in node.bitmaps.values()}
+        units |= {job.cluster for job in self.state.jobs.values() if job.node == on}
+        return self.one([*sorted(u for u in units if u <= node.size), 512])
+
+    def range(self, on: str) -> tuple[int, int]:
+        """An offset and a length on a disk, in bytes."""
+        size = self.state.nodes[on].size
+        jobs = [job for job in self.state.jobs.values() if job.node == on and job.todo]
+        if jobs and self.pick(3) > 0:
+            offset = self.cluster_of(self.one(jobs))
+            unit = 512
+        else:
+            unit = self.edge(on)
+            offset = self.pick(-(-size // unit)) * unit
+        shift = self.one((0, 0, 0, 0, 1, 511, -1, -512))
+        offset = min(max(0, offset + shift), size - 1)
+        length = self.one((unit, 1, 512, unit + 1, 2 * unit, 4096, 0, size))
+        return offset, min(length, size - offset)
+
+    def cluster_of(self, job: Job[Bits]) -> int:
+        """The offset of a cluster of interest to a job: usually one that it has yet to copy, or is copying."""
+        blocks = self.one((job.todo, job.todo, job.copying, job.scope)) or job.todo or job.scope
+        size = self.state.nodes[job.node].size
+        starts = bit_numbers(BitSets().granules(blocks, job.cluster, size))
+        return self.one(starts) * job.cluster if starts else 0
+
+    def job(self, *, of: Callable[[Job[Bits]], bool] = lambda job: True) -> str:
+        """A job for which `of` holds, if there is one, else any."""
+        return self.one([id for id, job in self.state.jobs.items() if of(job)] or list(self.state.jobs) or JOBS)
+
+
+def bit_numbers(word: int) -> list[int]:
+    """The numbers of the bits that are set."""
+    found = []
+    while word:
+        low = word & -word
+        found.append(low.bit_length() - 1)
+        word ^= low
+    return found
+
+
+# Commands that are usually legal; each has a condition for being drawn at all
+
+
+def add_bitmap(hand: Hand) -> c.AddBitmap:
+    """A new bitmap."""
+    on = hand.node()
+    name = hand.new_name(list(hand.state.nodes[on].bitmaps), BITMAPS)
+    return c.AddBitmap(on, name, hand.one(hand.capabilities.granularities), not hand.rarely(6))
+
+
+def one_bitmap(kind: type) -> Callable[[Hand], Any]:
+    """A command on one bitmap."""
+
+    def draw(hand: Hand) -> Any:
+        return kind(*hand.free_bitmap())
+
+    return draw
+
+
+def merge_bitmaps(hand: Hand) -> c.MergeBitmaps:
+    """A merge of one or two bitmaps into another."""
+    on, target = hand.free_bitmap()
+    sources = tuple(c.Source(*hand.free_bitmap()) for _ in range(hand.one((1, 1, 2, 0))))
+    return c.MergeBitmaps(on, target, sources)
+
+
+def start_backup(hand: Hand) -> c.StartBackup:
+    """A backup, usually with a bitmap."""
+    job = hand.new_name(list(hand.state.jobs), JOBS)
+    cluster = hand.one(hand.capabilities.clusters)
+    more: dict[str, Any] = {"cluster": cluster, "auto_finalize": not hand.rarely(4)}
+    more["on_source_error"] = hand.one(("report", "report", "stop", "ignore"))
+    more["on_target_error"] = hand.one(("report", "report", "stop", "ignore"))
+    if not has_bitmaps(hand) or hand.rarely(8):
+        return c.StartBackup(job, hand.node(), "full", **more)
+    on, name = hand.free_bitmap()
+    combinations: tuple[tuple[Sync, BitmapMode | None], ...] = (
+        ("incremental", None), ("bitmap", "always"), ("bitmap", "never"), ("full", "on-success"),
+        ("full", "always"), ("bitmap", "on-success"),
+    )  # fmt: skip
+    sync, mode = hand.one(combinations)
+    return c.StartBackup(job, on, sync, name, mode, **more)
+
+
+def job_command(kind: type, of: Callable[[Job[Bits]], bool]) -> Callable[[Hand], Any]:
+    """A command on one job."""
+
+    def draw(hand: Hand) -> Any:
+        return kind(hand.job(of=of))
+
+    return draw
+
+
+def write(hand: Hand) -> c.Write:
+    """A whole guest write."""
+    on = hand.node()
+    kind = hand.one(("write", "write", "write", "zeroes", "discard"))
+    result = hand.one(("ok", "ok", "ok", "ok", "copy failed", "failed"))
+    if kind == "discard":
+        result = "ok"
+    return c.Write(on, *hand.range(on), kind, result)  # type: ignore[arg-type]
+
+
+def begin_write(hand: Hand) -> c.BeginWrite:
+    """A guest write that stays in flight."""
+    on = hand.node()
+    name = hand.new_name(list(hand.state.nodes[on].writes), WRITES)
+    return c.BeginWrite(on, name, *hand.range(on), hand.one(("write", "write", "zeroes")))  # type: ignore[arg-type]
+
+
+def end_write(hand: Hand) -> c.EndWrite:
+    """The end of a write in flight."""
+    on, name = hand.one([(on, name) for on, node in hand.state.nodes.items() for name in node.writes])
+    return c.EndWrite(on, name, hand.one(("ok", "ok", "failed")))
+
+
+def copy(hand: Hand) -> c.Copy:
+    """A copy of one cluster, now and then of a longer range."""
+    id = hand.job(of=can_copy)
+    job = hand.state.jobs[id]
+    result = hand.one(("ok", "ok", "ok", "ok", "read error", "write error"))
+    return c.Copy(id, hand.cluster_of(job), hand.one((1, 1, 1, job.cluster + 1)), result)
+
+
+def begin_copy(hand: Hand) -> c.BeginCopy:
+    """A copy that stays in flight."""
+    id = hand.job(of=can_copy)
+    return c.BeginCopy(id, hand.cluster_of(hand.state.jobs[id]), 1)
+
+
+def end_copy(hand: Hand) -> c.EndCopy:
+    """The end of a copy in flight."""
+    return c.EndCopy(hand.job(of=lambda job: bool(job.copying)), hand.one(("ok", "ok", "write error")))
+
+
+def transaction(hand: Hand) -> c.Transaction:
+    """A few actions; now and then one that must fail."""
+    if hand.rarely(4):
+        first = start_backup(hand)
+        others = [id for id in JOBS if id != first.job and id not in hand.state.jobs]
+        second = replace(start_backup(hand), job=hand.one(others or JOBS))
+        return c.Transaction((first, second), hand.one((True, True, False)))
+    drawers = [one_bitmap(c.ClearBitmap), add_bitmap, start_backup, one_bitmap(c.DisableBitmap),
+               one_bitmap(c.EnableBitmap), merge_bitmaps, one_bitmap(c.RemoveBitmap)]  # fmt: skip
+    if not has_bitmaps(hand):
+        drawers = [add_bitmap, start_backup]
+    actions: list[Action] = [hand.one(drawers)(hand) for _ in range(hand.one((2, 1, 3)))]
+    if hand.rarely(4):
+        actions.insert(hand.pick(len(actions) + 1), c.Abort())
+    return c.Transaction(tuple(actions), hand.rarely(10))
+
+
+# Commands that must be refused
+
+
+def nonsense(hand: Hand) -> Command:
+    """A command with a wrong name, size, range, mode or moment."""
+    on = hand.node()
+    size = hand.state.nodes[on].size
+    name = hand.one([*hand.state.nodes[on].bitmaps, "nobody"])
+    id = hand.one([*hand.state.jobs, "nojob"])
+    backup = start_backup(hand)
+    options: tuple[Command, ...] = (
+            c.AddBitmap(on, name, 65536), c.AddBitmap("nowhere", "b0", 65536),
+            c.AddBitmap(on, "b0", hand.one((0, 256, 1000, 65537, 1 << 32, 1 << 31))),
+            c.AddBitmap(on, "", 65536), c.AddBitmap(on, "n" * 1024, 65536),
+            c.RemoveBitmap(on, name), c.ClearBitmap(on, "nobody"), c.EnableBitmap("nowhere", name),
+            c.DisableBitmap(on, "nobody"), c.MergeBitmaps(on, name, (c.Source(on, "nobody"),)),
+            c.MergeBitmaps(on, name, (c.Source(on, name), c.Source(hand.node(), name))),
+            replace(backup, job=id), replace(backup, job="1-job"), replace(backup, node="nowhere"),
+            replace(backup, sync="incremental", bitmap=None, bitmap_mode=None),
+            replace(backup, sync="incremental", bitmap=name, bitmap_mode="never"),
+            replace(backup, sync="full", bitmap=name, bitmap_mode="never"),
+            replace(backup, sync="bitmap", bitmap=name, bitmap_mode=None),
+            replace(backup, sync="full", bitmap=None, bitmap_mode="always"),
+            replace(backup, sync="bitmap", bitmap="nobody", bitmap_mode="always"),
+            replace(backup, sync="bitmap", bitmap=name, bitmap_mode="on-success"),
+            c.PauseJob(id), c.ResumeJob(id), c.CancelJob("nojob"), c.FinalizeJob(id),
+            c.Transaction((c.ClearBitmap(on, name), c.Abort())),
+            c.Transaction((backup, c.Abort())), c.Transaction((c.ClearBitmap(on, name),), True),
+            c.Transaction((c.RemoveBitmap(on, name), c.AddBitmap(on, name, 65536))),
+            c.Transaction((backup, replace(backup, job="j2"))),
+            c.Write(on, size, 1), c.Write(on, size - 1, 2), c.Write(on, size, 0),
+    )  # fmt: skip
+    return hand.one(options)
+
+
+# What can be drawn, and when
+
+
+def has_bitmaps(hand: Hand) -> bool:
+    """There is a bitmap."""
+    return any(node.bitmaps for node in hand.state.nodes.values())
+
+
+def can_copy(job: Job[Bits]) -> bool:
+    """The job could begin a copy."""
+    return job.phase == "running" and not job.paused and not job.copying
+
+
+def some_job(of: Callable[[Job[Bits]], bool]) -> Callable[[Hand], bool]:
+    """There is a job for which `of` holds."""
+    return lambda hand: any(of(job) for job in hand.state.jobs.values())
+
+
+def _always(hand: Hand) -> bool:
+    return True
+
+
+def _room_for_jobs(hand: Hand) -> bool:
+    return len(hand.state.jobs) < hand.capabilities.max_jobs
+
+
+def _write_in_flight(hand: Hand) -> bool:
+    return any(node.writes for node in hand.state.nodes.values())
+
+
+def _room_for_writes(hand: Hand) -> bool:
+    return sum(len(node.writes) for node in hand.state.nodes.values()) < 2
+
+
+@dataclass(frozen=True)
+class Drawer:
+    """How a kind of command is drawn, and when it makes sense. `weight`: how many times it is among the choices."""
+
+    kind: type
+    draw: Callable[[Hand], Any]
+    when: Callable[[Hand], bool] = _always
+    weight: int = 1
+
+
+OPERATOR: tuple[Drawer, ...] = (
+    Drawer(c.AddBitmap, add_bitmap),
+    Drawer(c.StartBackup, start_backup, _room_for_jobs, 3),
+    Drawer(c.Transaction, transaction, _room_for_jobs, 2),
+    Drawer(c.ClearBitmap, one_bitmap(c.ClearBitmap), has_bitmaps),
+    Drawer(c.DisableBitmap, one_bitmap(c.DisableBitmap), has_bitmaps),
+    Drawer(c.EnableBitmap, one_bitmap(c.EnableBitmap), has_bitmaps),
+    Drawer(c.MergeBitmaps, merge_bitmaps, has_bitmaps),
+    Drawer(c.RemoveBitmap, one_bitmap(c.RemoveBitmap), has_bitmaps),
+)
+
+GUEST: tuple[Drawer, ...] = (
+    Drawer(c.Write, write, _always, 3),
+    Drawer(c.BeginWrite, begin_write, _room_for_writes),
+    Drawer(c.EndWrite, end_write, _write_in_flight, 2),
+)
+
+JOB: tuple[Drawer, ...] = (
+    Drawer(c.Copy, copy, some_job(can_copy), 4),
+    Drawer(c.BeginCopy, begin_copy, some_job(can_copy)),
+    Drawer(c.EndCopy, end_copy, some_job(lambda job: bool(job.copying)), 2),
+    Drawer(c.PauseJob, job_command(c.PauseJob, lambda job: not job.paused), some_job(can_copy)),
+    Drawer(c.ResumeJob, job_command(c.ResumeJob, lambda job: job.paused), some_job(lambda job: job.paused)),
+    Drawer(
+        c.FinalizeJob,
+        job_command(c.FinalizeJob, lambda job: job.phase == "pending"),
+        some_job(lambda job: job.phase == "pending"),
+    ),
+    Drawer(c.CancelJob, job_command(c.CancelJob, lambda job: True), some_job(lambda job: True)),
+)
+
+
+def drawn(hand: Hand, drawers: tuple[Drawer, ...]) -> Command:
+    """A command of one of these kinds; a guest write if none of them makes sense now."""
+    ready = [each for each in drawers if hand.able(each.kind) and each.when(hand) for _ in range(each.weight)]
+    command: Command = hand.one(ready).draw(hand) if ready else write(hand)
+    return command
