@@ -190,9 +190,13 @@ class _Page:
         return 4 + self.text + 2
 
     def head(self) -> Iterator[Text]:
-        """For each disk its size, the unit of a cell, and a ruler in bytes."""
+        """For each disk its size, the unit of a cell, and a ruler in bytes; equal disks share them."""
+        alike: dict[tuple[int, int], list[Scale]] = {}
         for scale in self.scales.values():
-            words = f"{name_text(scale.on)}: {size_text(scale.size)}, a column is {size_text(scale.unit)}"
+            alike.setdefault((scale.size, scale.unit), []).append(scale)
+        for (size, unit), (scale, *others) in alike.items():
+            names = ", ".join(name_text(each.on) for each in (scale, *others))
+            words = f"{names}: {size_text(size)}{' each' if others else ''}, a column is {size_text(unit)}"
             indent = self.margin + self.label + 2
             labels, ticks = _ruler(scale)
             if len(words) + 2 <= indent:

@@ -195,7 +195,7 @@ def failed(failure: Failure, heading: str, adapter: str, more_options: str = "")
     if failure.frames:
         yield Group(picture(failure.frames, failure.scenario.block))
     if failure.saved is not None:
-        yield Text(f"Saved as {failure.saved}")
+        yield Text(f"\nSaved as {failure.saved}")
         yield Text(f"Reproduce with: {reproduce(failure, adapter, more_options)}")
 
 
@@ -223,7 +223,8 @@ def result(report: Report) -> Iterator[Text]:
 
 def _result(what: str, verdict: Verdict, words: dict[Verdict, str], known: list[str]) -> Text:
     """One of the two results; a known failure is not a new one, but it is one."""
-    but = f", but for what is known: {', '.join(known)}" if known else ""
+    joined = ", but for what is known" if verdict is Verdict.EXACT else "; known besides"
+    but = f"{joined}: {', '.join(known)}" if known else ""
     return Text(f"{what:<11}").append_text(_verdict(verdict)).append(f": {words.get(verdict, '')}{but}")
 
 

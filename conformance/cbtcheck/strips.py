@@ -42,8 +42,8 @@ MEANING = {
     WRITTEN: "written by the guest",
     IN_FLIGHT: "guest write in flight",
     ALLOWED: "may be dirty, need not",
-    MISSING: "missing: lost",
-    EXTRA: "extra: not to be there",
+    MISSING: "missing or wrong",
+    EXTRA: "extra",
 }
 """The legend. What is clean, or not concerned, is a dot."""
 

@@ -1,0 +1,278 @@
+"""The command `cbtspec`: options, exit codes, and one clear line for whatever goes wrong."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from cbtcheck import adapters, course
+from cbtcheck.adapter import Adapter, AdapterBroken, AdapterUnusable
+from cbtcheck.exported import to_json, write_junit
+from cbtcheck.picture import picture
+from cbtcheck.play import verdict_of
+from cbtcheck.printed import COLOUR, print_report
+from cbtcheck.progress import ProgressLine
+from cbtcheck.report import Report
+from cbtcheck.scenario import Scenario, ScenarioError, load
+from cbtcheck.verdict import EXIT_CODES, exit_code
+from cbtcheck.version import VERSION
+
+PINNED_SEED = 20160121
+LOG_WIDTH = 100
+
+EPILOG = f"""\b
+Exit codes:
+  {EXIT_CODES["conformant"]:>3}  conformant: all that was run agrees
+  {EXIT_CODES["wasteful"]:>3}  wasteful: safe, but more is reported than there need be
+  {EXIT_CODES["unsafe or diverging"]:>3}  unsafe or diverging: a write is lost, or something is not as specified
+  {EXIT_CODES["broken"]:>3}  broken: the implementation crashed, hung or answered garbage
+  {EXIT_CODES["ledger"]:>3}  an expected failure in the ledger fails no more, or in another way
+  {EXIT_CODES["usage"]:>3}  usage: cbtspec was not called as it can be, or nothing could be run
+  {EXIT_CODES["interrupted"]:>3}  interrupted by Ctrl-C; what was found until then is printed
+"""
+
+
+class Problem(click.ClickException):
+    """Something that the caller can put right, in one line."""
+
+    exit_code = EXIT_CODES["usage"]
+
+    def show(self, file: Any = None) -> None:
+        """One line on stderr."""
+        click.echo(f"cbtspec: {' '.join(self.format_message().split())}", err=True)
+
+
+class Main(click.Group):
+    """The group, with the documented exit codes in place of click's own."""
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
+        """Runs the command line, and exits."""
+        options["standalone_mode"] = False
+        try:
+            code = super().main(args, *rest, **options)
+        except click.exceptions.NoArgsIsHelpError as problem:
+            click.echo(problem.format_message(), err=True)
+            code = EXIT_CODES["usage"]
+        except click.UsageError as problem:
+            Problem(f"{problem.format_message()} Try '{_path(problem)} --help'.").show()
+            code = EXIT_CODES["usage"]
+        except click.ClickException as problem:
+            problem.show()
+            code = EXIT_CODES["usage"]
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("cbtspec: interrupted", err=True)
+            code = EXIT_CODES["interrupted"]
+        except BrokenPipeError:
+            # Whoever read the output has seen enough; what is still buffered must not fail at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = EXIT_CODES["usage"]
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _path(problem: click.UsageError) -> str:
+    return problem.ctx.command_path if problem.ctx is not None else "cbtspec"
+
+
+@click.group(cls=Main, epilog=EPILOG)
+@click.version_option(VERSION, prog_name="cbtspec", message="%(prog)s %(version)s")
+def main() -> None:
+    """The conformance suite of changed block tracking."""
+
+
+DAEMON = click.option(
+    "--qemu-storage-daemon", "daemon", metavar="PATH", help="The daemon to check (default: the one in PATH)."
+)
+MISTAKE = click.option(
+    "--mistake", metavar="NAME", help="Only with reference: a seeded mistake of it, to see what a failure looks like."
+)
+
+
+@main.command(epilog=EPILOG)
+@click.argument("adapter", default="reference", metavar="[reference|qemu]")
+@click.option("--profile", type=click.Choice(["quick", "ci", "deep"]), default="quick", show_default=True,
+              help="How much to run.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(min=0), metavar="INT",
+              help=f"What to draw from (default: {PINNED_SEED}; with --profile deep: a new one).")  # fmt: skip
+@click.option("--examples", type=click.IntRange(min=1), metavar="N", help="How many scenarios to draw.")
+@click.option("--time", "seconds", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
+              help="How long to draw scenarios.")  # fmt: skip
+@click.option("--only", metavar="NAME", help="Only this property (its ID) or command (as in scenario files).")
+@click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Also write the report as JUnit XML.")
+@click.option("--format", "form", type=click.Choice(["pretty", "json"]), default="pretty", show_default=True,
+              help="The report on stdout.")  # fmt: skip
+@click.option("--reports", type=click.Path(path_type=Path), default=Path("reports"), show_default=True,
+              metavar="DIR", help="Where failing scenarios are saved.")  # fmt: skip
+@DAEMON
+@MISTAKE
+def check(
+    adapter: str, profile: str, seed: int | None, examples: int | None, seconds: float | None, only: str | None,
+    junit: Path | None, form: str, reports: Path, daemon: str | None, mistake: str | None,
+) -> int:  # fmt: skip
+    """Checks an implementation against the specification: the built-in reference, or a real qemu-storage-daemon."""
+    _known_adapter(adapter, daemon, mistake)
+    if examples is not None and seconds is not None:
+        raise click.UsageError("--examples and --time exclude each other.")
+    name = _known_name(only)
+    if seed is None:
+        seed = secrets.randbelow(1 << 32) if profile == "deep" else PINNED_SEED
+    options = course.Options(profile, seed, examples, seconds, name, reports)
+    more = _more_options(daemon, mistake)
+    if junit is not None:
+        _check_writable(junit, "--junit")
+    with _directory(reports), _opener(adapter, daemon, mistake) as opener:
+        with ProgressLine(Console(stderr=True)) as progress:
+            report = course.run(opener, options, progress)
+        if form == "json":
+            click.echo(to_json(report, more), nl=False)
+        else:
+            print_report(report, _console(), more)
+    if junit is not None:
+        try:
+            write_junit(report, junit)
+        except OSError as problem:
+            raise Problem(f"--junit: {junit} cannot be written: {problem.strerror}") from None
+    return code_of(report)
+
+
+@main.command(epilog=EPILOG)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--adapter", default="reference", show_default=True, metavar="[reference|qemu]",
+              help="What to play it on.")  # fmt: skip
+@DAEMON
+@MISTAKE
+def replay(file: Path, adapter: str, daemon: str | None, mistake: str | None) -> int:
+    """Plays a saved scenario, and shows what happens."""
+    _known_adapter(adapter, daemon, mistake)
+    scenario = _loaded(file)
+    with _opener(adapter, daemon, mistake) as opener:
+        try:
+            opened = opener()
+            version = opened.version
+            frames, findings = course.replay(opened, scenario)
+        except AdapterBroken as broken:
+            click.echo(f"broken: {broken}")
+            return EXIT_CODES["broken"]
+    console = _console()
+    console.print(f"{scenario.title or file.name} on {version}", markup=False, highlight=False, soft_wrap=True)
+    if scenario.story:
+        console.print(scenario.story, markup=False, highlight=False, soft_wrap=True)
+    console.print()
+    console.print(picture(frames, scenario.block))
+    for each in findings:
+        console.print(str(each), style=COLOUR[each.verdict], markup=False, highlight=False, soft_wrap=True)
+    if not findings:
+        console.print("agrees at every step", style="green")
+    return exit_code(verdict_of(findings))
+
+
+def code_of(report: Report) -> int:
+    """The documented exit code of a run."""
+    if report.interrupted:
+        return EXIT_CODES["interrupted"]
+    if report.failures:
+        # A failure is never a success, whatever its findings are called.
+        return exit_code(report.verdict) or EXIT_CODES["unsafe or diverging"]
+    if report.ledger_broken:
+        return EXIT_CODES["ledger"]
+    return EXIT_CODES["conformant"] if report.conformant and report.steps else EXIT_CODES["usage"]
+
+
+# What a caller may get wrong, found before anything runs
+
+
+def _known_adapter(adapter: str, daemon: str | None, mistake: str | None) -> None:
+    if adapter not in adapters.NAMES:
+        raise click.UsageError(f"There is no adapter '{adapter}' (known: {', '.join(adapters.NAMES)}).")
+    if mistake is not None and adapter != "reference":
+        raise click.UsageError("--mistake is for the adapter 'reference' only.")
+    if daemon is not None and adapter != "qemu":
+        raise click.UsageError("--qemu-storage-daemon is for the adapter 'qemu' only.")
+
+
+def _known_name(only: str | None) -> str | None:
+    if only is None:
+        return None
+    names = course.names_for_only()
+    for name in names:
+        if name.lower() == only.lower():
+            return name
+    raise click.UsageError(f"--only: there is no property or command '{only}' (known: {', '.join(names)}).")
+
+
+def _more_options(daemon: str | None, mistake: str | None) -> str:
+    """What else a line that reproduces a failure needs."""
+    pairs = (("--qemu-storage-daemon", daemon), ("--mistake", mistake))
+    return " ".join(f"{option} {shlex.quote(value)}" for option, value in pairs if value is not None)
+
+
+def _loaded(file: Path) -> Scenario:
+    try:
+        return load(file)
+    except ScenarioError as problem:
+        raise Problem(str(problem)) from None
+
+
+def _check_writable(path: Path, option: str) -> None:
+    """Whether a file could be written there, without leaving one."""
+    existed = path.exists()
+    try:
+        path.open("ab").close()
+        if not existed:
+            path.unlink()
+    except OSError as problem:
+        raise Problem(f"{option}: {path} cannot be written: {problem.strerror}; name another file") from None
+
+
+@contextmanager
+def _directory(path: Path) -> Iterator[None]:
+    """A directory that can be written to; if nothing is, and it was made for this, it is gone afterwards."""
+    made = [each for each in (path, *path.parents) if not each.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        _check_writable(path / f".cbtspec-{os.getpid()}", "--reports")
+    except OSError as problem:
+        raise Problem(f"--reports: {path} cannot be written: {problem.strerror}; name another directory") from None
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            for each in made:
+                each.rmdir()
+
+
+@contextmanager
+def _opener(adapter: str, daemon: str | None, mistake: str | None) -> Iterator[Callable[[], Adapter]]:
+    """Opens adapters, and closes every one of them at the end, however that comes."""
+    opened: list[Adapter] = []
+
+    def opener() -> Adapter:
+        try:
+            new = adapters.open_adapter(adapter, daemon=daemon, mistake=mistake)
+        except LookupError as problem:
+            raise Problem(str(problem.args[0]) if problem.args else str(problem)) from None
+        opened.append(new)
+        return new
+
+    try:
+        yield opener
+    except AdapterUnusable as problem:
+        raise Problem(str(problem)) from None
+    finally:
+        for each in opened:
+            with suppress(AdapterBroken):
+                each.close()
+
+
+def _console() -> Console:
+    """A console on stdout; a log is as wide as the pictures are meant to be."""
+    console = Console()
+    return console if console.is_terminal else Console(width=LOG_WIDTH)

@@ -1,0 +1,125 @@
+"""An adapter that is the specification itself, and can be told to be wrong; and golden files.
+
+The files in `golden/` are compared literally. After a change that is meant to change them, write them anew with
+`pytest tests/conformance --regenerate-golden`, and review the difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cbtcheck.adapter import (
+    POISON,
+    Adapter,
+    AdapterBroken,
+    Capabilities,
+    Hint,
+    Observation,
+    Performed,
+    Reply,
+    SeenBitmap,
+    SeenJob,
+    digest,
+)
+from cbtcheck.bitsets import Bits, BitSets
+from cbtcheck.judge import phase_of
+from cbtcheck.play import Player
+from cbtcheck.scenario import Step
+from cbtmodel.backup import Ended
+from cbtmodel.bitmap import busy, recording
+from cbtmodel.commands import Command
+from cbtmodel.node import initial
+from cbtmodel.step import step
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+class Mirror(Adapter):
+    """Does what the specification says, but loses the granules `lost`, invents `added`, and dies at `dies_at`."""
+
+    name = "mirror"
+    capabilities = Capabilities(frozenset(), (65536,), (65536,))
+    version = "mirror 1.0"
+
+    def __init__(self, lost: int = 0, added: int = 0, dies_at: int = -1, spoils: bool = False) -> None:
+        self.lost, self.added, self.dies_at, self.spoils = lost, added, dies_at, spoils
+
+    def reset(self, disks: dict[str, int]) -> None:
+        self.disks, self.performed = disks, 0
+        self.space = BitSets(512)
+        self.state = initial(self.space, disks)
+        self.ended: dict[str, Ended[Bits]] = {}
+
+    def perform(self, command: Command, hint: Hint) -> Performed:
+        self.performed += 1
+        if self.performed == self.dies_at:
+            raise AdapterBroken("it died", "line one\nSegmentation fault")
+        result = step(self.state, command)
+        self.state = result.state
+        self.ended |= {end.id: end for end in result.ended}
+        reply = Reply(result.refusal.kind, result.refusal.reason) if result.refusal else Reply()
+        return Performed(((command, reply),), tuple((end.id, end.outcome) for end in result.ended))
+
+    def observe(self) -> Observation:
+        bitmaps = {}
+        for on, node in self.state.nodes.items():
+            for name, bitmap in node.bitmaps.items():
+                word, granules = self.bits(on, name), -(-node.size // bitmap.granularity)
+                bitmaps[on, name] = SeenBitmap(
+                    bitmap.granularity, recording(bitmap), busy(bitmap), word.bit_count(), digest(word, granules)
+                )
+        jobs = {id: SeenJob(phase_of(job), None) for id, job in self.state.jobs.items()}
+        return Observation(bitmaps, jobs)
+
+    def bits(self, node: str, name: str) -> int:
+        bitmap = self.state.nodes[node].bitmaps[name]
+        word = self.space.granules(bitmap.marks.dirty, bitmap.granularity, self.disks[node])
+        return word & ~self.lost | (self.added if word else 0)
+
+    def disk(self, node: str) -> bytes:
+        return bytes(self.disks[node])
+
+    def target(self, job: str) -> bytes:
+        end = self.ended[job]
+        content = bytearray([POISON]) * self.disks[end.job.node]
+        copied = (end.job.scope - end.job.todo).word
+        for block in range(len(content) // 512):
+            if copied >> block & 1:
+                content[block * 512 : block * 512 + 512] = bytes([self.spoils]) * 512
+        return bytes(content)
+
+
+@pytest.fixture
+def mirror() -> type[Mirror]:
+    return Mirror
+
+
+@pytest.fixture
+def play() -> Callable[..., Player]:
+    """Plays steps on disks until something differs; the player that it returns has the frames."""
+
+    def played(steps: list[Step], disks: dict[str, int] | None = None, adapter: Adapter | None = None) -> Player:
+        player = Player(adapter or Mirror())
+        player.begin(disks or {"disk0": 1 << 20})
+        player.play_steps(steps)
+        return player
+
+    return played
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--regenerate-golden", action="store_true", help="write the files in tests/conformance/golden")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compares a text with a golden file, or writes it."""
+
+    def compare(name: str, text: str) -> None:
+        if request.config.getoption("--regenerate-golden", default=False):
+            (GOLDEN / name).write_text(text, encoding="utf-8")
+        assert text == (GOLDEN / name).read_text(encoding="utf-8")
+
+    return compare

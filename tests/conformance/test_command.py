@@ -1,0 +1,285 @@
+"""The command `cbtspec`: exit codes, one clear line for each mistake, nothing left behind. The run is faked."""
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import types
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cbtcheck.adapter import AdapterUnusable
+from cbtcheck.report import Failure, LedgerResult, Report
+from cbtcheck.scenario import Scenario, save
+from cbtcheck.verdict import Finding, Verdict
+from cbtmodel.commands import AddBitmap, Write
+from click.testing import CliRunner
+
+if importlib.util.find_spec("cbtcheck.course") is None:  # the rest of the suite may not be there yet
+    import cbtcheck
+
+    @dataclass
+    class Options:
+        profile: str
+        seed: int
+        examples: int | None
+        seconds: float | None
+        only: str | None
+        reports: Path
+
+    cbtcheck.course = types.ModuleType("cbtcheck.course")
+    sys.modules["cbtcheck.course"] = cbtcheck.course
+    cbtcheck.course.Options = Options
+    cbtcheck.course.run = cbtcheck.course.replay = cbtcheck.course.names_for_only = None
+
+from cbtcheck import command
+
+SCENARIO = Scenario({"disk0": 1 << 20}, (AddBitmap("disk0", "b0", 65536), Write("disk0", 65536, 4096)))
+
+
+class Fake:
+    """What the command calls, and what it was called with."""
+
+    def __init__(self, mirror, play) -> None:
+        self.mirror, self.play = mirror, play
+        self.report = Report("0.1.0", "reference", "mirror 1.0", "quick", 1, Counter(drawn=5), steps=9)
+        self.options = None
+        self.closed = 0
+        self.lost = 0
+        self.asked = None
+        self.raises = None
+
+    def open_adapter(self, name: str, *, daemon: str | None = None, mistake: str | None = None):
+        self.asked = (name, daemon, mistake)
+        if mistake == "nonsense":
+            raise LookupError("unknown mistake 'nonsense' (known: drop-successor)")
+        if daemon == "/nowhere":
+            raise AdapterUnusable("/nowhere: no such file: install qemu-storage-daemon, or name it")
+        adapter = self.mirror(lost=self.lost)
+        adapter.close = self.close
+        return adapter
+
+    def close(self) -> None:
+        self.closed += 1
+
+    def run(self, open_adapter, options, progress) -> Report:
+        self.options = options
+        open_adapter()
+        progress("drawn", 5, 5)
+        if self.raises is not None:
+            raise self.raises
+        return self.report
+
+    def replay(self, adapter, scenario: Scenario):
+        player = self.play(scenario.commands, scenario.disks, adapter)
+        return player.frames, [finding for frame in player.frames for finding in frame.findings]
+
+
+@pytest.fixture
+def fake(monkeypatch, mirror, play, tmp_path) -> Fake:
+    made = Fake(mirror, play)
+    monkeypatch.setattr(command.adapters, "open_adapter", made.open_adapter)
+    monkeypatch.setattr(command.course, "run", made.run)
+    monkeypatch.setattr(command.course, "replay", made.replay)
+    monkeypatch.setattr(command.course, "names_for_only", lambda: ["NO-LOST-WRITE", "add-bitmap"])
+    monkeypatch.chdir(tmp_path)
+    return made
+
+
+def cbtspec(*words: object):
+    return CliRunner().invoke(command.main, [str(word) for word in words], prog_name="cbtspec")
+
+
+def complaint(result) -> str:
+    """The one line on stderr of a call that was refused."""
+    assert result.exit_code == 64
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("cbtspec: ")
+    return line
+
+
+def failed(verdict: Verdict) -> Failure:
+    return Failure("drawn", SCENARIO, [], [Finding(verdict, "", "somewhere", "this", "that")])
+
+
+def test_by_default_the_reference_is_checked_with_the_pinned_seed(fake: Fake) -> None:
+    result = cbtspec("check")
+    assert result.exit_code == 0
+    assert fake.asked == ("reference", None, None)
+    assert (fake.options.profile, fake.options.seed, fake.options.only) == ("quick", 20160121, None)
+    assert result.stdout.splitlines()[-1] == "CONFORMANT: 5 scenarios, 9 steps."
+    assert fake.closed == 1
+    assert not Path("reports").exists()
+
+
+def test_deep_draws_a_fresh_seed_unless_one_is_given(fake: Fake) -> None:
+    seeds = set()
+    for _ in range(3):
+        cbtspec("check", "--profile", "deep")
+        seeds.add(fake.options.seed)
+    assert len(seeds) > 1
+    cbtspec("check", "--profile", "deep", "--seed", 7)
+    assert fake.options.seed == 7
+
+
+def test_a_name_may_be_in_any_case(fake: Fake) -> None:
+    assert cbtspec("check", "--only", "no-lost-WRITE").exit_code == 0
+    assert fake.options.only == "NO-LOST-WRITE"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "code"),
+    [(Verdict.WASTEFUL, 1), (Verdict.DIVERGES, 2), (Verdict.UNSAFE, 2), (Verdict.BROKEN, 3), (Verdict.EXACT, 2)],
+)
+def test_the_exit_code_is_that_of_the_worst_verdict(fake: Fake, verdict: Verdict, code: int) -> None:
+    fake.report.failures = [failed(verdict)]
+    assert cbtspec("check").exit_code == code
+
+
+def test_a_ledger_that_is_not_true_has_its_own_exit_code(fake: Fake) -> None:
+    fake.report.ledger = [LedgerResult("x", "y", "gone", "", Verdict.EXACT)]
+    assert cbtspec("check").exit_code == 4
+
+
+def test_an_interrupted_run_prints_what_it_found(fake: Fake) -> None:
+    fake.report.interrupted = True
+    result = cbtspec("check")
+    assert result.exit_code == 130
+    assert "NOT CONFORMANT: interrupted" in result.stdout
+
+
+def test_interrupted_anywhere_adapters_are_closed(fake: Fake) -> None:
+    fake.raises = KeyboardInterrupt()
+    result = cbtspec("check")
+    assert (result.exit_code, fake.closed) == (130, 1)
+    assert result.stderr.split("\n") == ["", "cbtspec: interrupted", ""]  # the first ends the line of the ^C
+
+
+def test_nothing_run_is_not_conformant(fake: Fake) -> None:
+    fake.report.steps, fake.report.phases = 0, Counter()
+    result = cbtspec("check")
+    assert result.exit_code == 64
+    assert result.stdout.splitlines()[-1] == "NO RESULT: nothing was run."
+
+
+def test_json_is_all_that_is_on_stdout(fake: Fake) -> None:
+    fake.report.failures = [failed(Verdict.UNSAFE)]
+    result = cbtspec("check", "--format", "json", "--junit", "junit.xml")
+    assert json.loads(result.stdout)["verdict"] == "unsafe"
+    assert Path("junit.xml").read_text().startswith("<?xml")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["check", "nonsense"], "There is no adapter 'nonsense' (known: reference, qemu)"),
+        (["check", "--nonsense"], "No such option"),
+        (["nonsense"], "No such command 'nonsense'"),
+        (["check", "--examples", "1", "--time", "1"], "exclude each other"),
+        (["check", "--examples", "0"], "--examples"),
+        (["check", "--only", "nonsense"], "(known: NO-LOST-WRITE, add-bitmap)"),
+        (["check", "--mistake", "nonsense"], "unknown mistake 'nonsense' (known: drop-successor)"),
+        (["check", "qemu", "--mistake", "drop-successor"], "for the adapter 'reference' only"),
+        (["check", "qemu", "--qemu-storage-daemon", "/nowhere"], "install qemu-storage-daemon"),
+        (["check", "--qemu-storage-daemon", "/nowhere"], "for the adapter 'qemu' only"),
+        (["check", "--junit", "none/junit.xml"], "--junit: none/junit.xml cannot be written"),
+        (["check", "--junit", "."], "cannot be written"),
+        (["check", "--reports", "file/reports"], "--reports: file/reports cannot be written"),
+        (["check", "--reports", "file"], "--reports: file cannot be written"),
+        (["replay"], "Missing argument 'FILE'"),
+        (["replay", "none.json"], "none.json: cannot be read"),
+        (["replay", "corrupt.json"], "corrupt.json: not JSON"),
+        (["replay", "newer.json"], "upgrade cbtspec"),
+        (["replay", "good.json", "--adapter", "nonsense"], "(known: reference, qemu)"),
+    ],
+)
+def test_a_mistake_of_the_caller_is_one_line(fake: Fake, words: list[str], said: str) -> None:
+    Path("file").touch()
+    Path("corrupt.json").write_bytes(b"\xff{")
+    Path("newer.json").write_text('{"format": "cbtspec-scenario", "version": 2}')
+    save(SCENARIO, Path("good.json"))
+    assert said in complaint(cbtspec(*words))
+    assert fake.options is None or "nonsense" in words or "/nowhere" in words
+    assert sorted(each.name for each in Path().iterdir()) == ["corrupt.json", "file", "good.json", "newer.json"]
+
+
+def test_without_a_command_it_helps() -> None:
+    result = cbtspec()
+    assert result.exit_code == 64
+    assert "Exit codes:" in result.stderr
+
+
+def test_help_and_version() -> None:
+    for words in (["--help"], ["check", "--help"], ["replay", "--help"]):
+        result = cbtspec(*words)
+        assert result.exit_code == 0
+        assert "  130  interrupted by Ctrl-C" in result.stdout
+    assert cbtspec("--version").stdout.startswith("cbtspec ")
+
+
+def test_replay_shows_the_picture_of_what_agrees(fake: Fake) -> None:
+    save(SCENARIO, Path("good.json"))
+    result = cbtspec("replay", "good.json")
+    assert result.exit_code == 0
+    assert " 2  write disk0 64K+4K" in result.stdout
+    assert result.stdout.splitlines()[-1] == "agrees at every step"
+    assert fake.closed == 1
+
+
+def test_replay_shows_what_differs(fake: Fake) -> None:
+    save(SCENARIO, Path("good.json"))
+    fake.lost = 2
+    result = cbtspec("replay", "good.json")
+    assert result.exit_code == 2
+    assert "·✗··" in result.stdout
+    assert result.stdout.splitlines()[-1].startswith("unsafe [NO-LOST-WRITE] disk0/b0 bits")
+
+
+DRIVER = """
+import runpy, sys, time
+sys.argv[0] = "cbtspec"
+from unittest.mock import MagicMock
+if {fake_course}:
+    import types, cbtcheck
+    sys.modules["cbtcheck.course"] = cbtcheck.course = MagicMock()
+from cbtcheck import command
+def run(open_adapter, options, progress):
+    open_adapter()
+    print("running", file=sys.stderr, flush=True)
+    time.sleep(30)
+command.adapters.open_adapter = lambda *names, **more: MagicMock(close=lambda: print("closed", file=sys.stderr))
+command.course.run = run
+command.main()
+"""
+
+
+def as_process(*words: str, cwd: Path) -> "subprocess.Popen[str]":
+    driver = DRIVER.format(fake_course=not hasattr(command.course, "__file__"))
+    path = os.pathsep.join(str(Path(__file__).parents[2] / each) for each in ("model", "impl", "conformance"))
+    return subprocess.Popen(
+        [sys.executable, "-c", driver, *words], cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": path},
+    )  # fmt: skip
+
+
+def test_as_a_process_usage_errors_exit_64(tmp_path: Path) -> None:
+    process = as_process("check", "--nonsense", cwd=tmp_path)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, len(err.splitlines())) == (64, "", 1)
+
+
+def test_as_a_process_ctrl_c_closes_and_exits_130(tmp_path: Path) -> None:
+    process = as_process("check", cwd=tmp_path)
+    assert process.stderr is not None
+    assert process.stderr.readline() == "running\n"
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, err.splitlines()) == (130, ["closed", "", "cbtspec: interrupted"])
+    assert not (tmp_path / "reports").exists()

@@ -1,0 +1,143 @@
+"""The report of a run: printed, as JSON, as JUnit. What was not run is never a pass."""
+
+import io
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from cbtcheck.exported import to_json, write_junit
+from cbtcheck.printed import print_report
+from cbtcheck.report import CommandCount, Failure, LedgerResult, PropertyCount, Report
+from cbtcheck.scenario import Scenario, from_data
+from cbtcheck.verdict import Finding, Verdict
+from cbtmodel.commands import AddBitmap, Write
+from cbtmodel.properties import IDS
+from junitparser import JUnitXml, Skipped
+from rich.console import Console
+
+STEPS = (AddBitmap("disk0", "b0", 65536), Write("disk0", 65536, 4096))
+
+
+def printed(report: Report, more_options: str = "") -> str:
+    out = io.StringIO()
+    print_report(report, Console(file=out, width=100), more_options)
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+
+
+@pytest.fixture
+def agreeing() -> Report:
+    return Report(
+        suite="0.1.0", adapter="reference", implementation="reference implementation 0.1.0", profile="quick",
+        seed=20160121, phases=Counter(workflows=8, drawn=1992), steps=43210, compared=777, seconds=10.0,
+        commands={
+            "AddBitmap": CommandCount(1200, Counter({"exists": 3, "invalid": 40})),
+            "write": CommandCount(9000),
+        },
+        properties={"NO-LOST-WRITE": PropertyCount(40000), "ATOMIC": PropertyCount(43)},
+        not_realised=Counter(BeginCopy=12), skipped={"discard": "the adapter has no discard"},
+        edges_covered=180, edges_reachable=200,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def failing(agreeing: Report, play, mirror) -> Report:
+    player = play(list(STEPS), adapter=mirror(lost=2))
+    findings = [finding for frame in player.frames for finding in frame.findings]
+    saved = Path("reports/lost write.json")
+    agreeing.failures = [Failure("drawn", Scenario({"disk0": 1 << 20}, STEPS), player.frames, findings, saved)]
+    agreeing.properties["NO-LOST-WRITE"].worst = Verdict.UNSAFE
+    agreeing.commands["write"].worst = Verdict.UNSAFE
+    agreeing.ledger = [
+        LedgerResult("merge-loses", "A merge loses bits", "known", "lost 1 granule", Verdict.UNSAFE, 31),
+        LedgerResult("old-crash", "A crash", "skipped", "only before 8.0", Verdict.SKIPPED),
+    ]
+    return agreeing
+
+
+@pytest.fixture
+def nothing() -> Report:
+    return Report("0.1.0", "qemu", "qemu-storage-daemon 7.2", "quick", 1)
+
+
+def test_an_agreeing_run_is_printed(agreeing: Report, golden) -> None:
+    golden("report-conformant.txt", printed(agreeing))
+
+
+def test_a_failing_run_is_printed(failing: Report, golden) -> None:
+    golden("report-failing.txt", printed(failing))
+
+
+def test_the_line_to_paste_can_be_pasted(failing: Report) -> None:
+    line = "Reproduce with: cbtspec replay 'reports/lost write.json' --adapter reference --mistake m"
+    assert line in printed(failing, "--mistake m").splitlines()
+
+
+def test_nothing_run_is_no_result(nothing: Report) -> None:
+    text = printed(nothing)
+    assert text.splitlines()[-1] == "NO RESULT: nothing was run."
+    assert "exact " not in text
+    assert text.count("not run") >= len(IDS) + 2
+
+
+def test_an_interrupted_run_is_not_conformant(agreeing: Report) -> None:
+    agreeing.interrupted = True
+    assert "NOT CONFORMANT: interrupted" in printed(agreeing)
+    assert not json.loads(to_json(agreeing))["conformant"]
+
+
+def test_a_known_failure_stands_beside_the_results(failing: Report) -> None:
+    failing.failures = []
+    text = printed(failing)
+    assert "safety     exact: no write was seen lost, but for what is known: merge-loses" in text
+    assert "CONFORMANT, but for 1 known failure in the ledger" in text
+
+
+@pytest.mark.parametrize(("outcome", "words"), [("gone", "does not fail any more"), ("changed", "in another way")])
+def test_a_ledger_that_is_not_true_any_more_is_the_closing_line(agreeing: Report, outcome: str, words: str) -> None:
+    agreeing.ledger = [LedgerResult("merge-loses", "A merge loses bits", outcome, "", Verdict.EXACT)]
+    assert printed(agreeing).splitlines()[-1].startswith("NOT CONFORMANT: the ledger is to be reviewed: merge-loses")
+    assert words in printed(agreeing)
+
+
+def test_json_has_its_keys_and_the_scenario_can_be_played_again(failing: Report) -> None:
+    data = json.loads(to_json(failing))
+    assert list(data) == [
+        "format", "version", "suite", "adapter", "implementation", "profile", "seed", "conformant", "interrupted",
+        "verdict", "safety", "exactness", "scenarios", "steps", "compared", "seconds", "commands", "properties",
+        "skipped", "not_realised", "ledger", "edges", "failures",
+    ]  # fmt: skip
+    assert (data["format"], data["version"], data["conformant"]) == ("cbtspec-report", 1, False)
+    assert (data["safety"], data["exactness"]) == ("unsafe", "exact")
+    assert data["commands"]["add-bitmap"] == {
+        "accepted": 1200, "refused": {"exists": 3, "invalid": 40}, "verdict": "exact",
+    }  # fmt: skip
+    (failure,) = data["failures"]
+    assert from_data(failure["scenario"]).commands == STEPS
+    assert failure["findings"][0]["missing"] == "0x2"
+
+
+def test_json_of_nothing_has_no_verdicts(nothing: Report) -> None:
+    data = json.loads(to_json(nothing))
+    assert (data["conformant"], data["verdict"], data["safety"], data["exactness"]) == (False, None, None, None)
+    assert {each["verdict"] for each in [*data["commands"].values(), *data["properties"].values()]} == {None}
+
+
+def test_junit_skips_what_was_not_run_and_shows_what_failed(failing: Report, tmp_path: Path) -> None:
+    failing.failures[0].findings.append(Finding(Verdict.BROKEN, "", "reset", "fresh disks", "garbage \x00\x1b"))
+    write_junit(failing, tmp_path / "junit.xml")
+    cases = {case.name: case for suite in JUnitXml.fromfile(str(tmp_path / "junit.xml")) for case in suite}
+    passed = {name for name, case in cases.items() if not case.result}
+    assert passed == {"ATOMIC", "add-bitmap"}
+    assert all(isinstance(cases[name].result[0], Skipped) for name in ("BATCH", "merge-bitmaps", "merge-loses"))
+    for name in ("NO-LOST-WRITE", "write", "drawn 1"):
+        assert "expected at least granules 1" in cases[name].result[0].text
+        assert "✗" in cases[name].result[0].text
+    assert "NOT CONFORMANT" in cases["the whole run"].result[0].message
+
+
+def test_junit_of_nothing_passes_nothing(nothing: Report, tmp_path: Path) -> None:
+    write_junit(nothing, tmp_path / "junit.xml")
+    cases = [case for suite in JUnitXml.fromfile(str(tmp_path / "junit.xml")) for case in suite]
+    assert cases
+    assert all(isinstance(case.result[0], Skipped) for case in cases)
