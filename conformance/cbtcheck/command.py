@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import secrets
 import shlex
@@ -57,6 +58,9 @@ class Main(click.Group):
     def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
         """Runs the command line, and exits."""
         options["standalone_mode"] = False
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a log in ASCII is no reason to crash
         try:
             code = super().main(args, *rest, **options)
         except click.exceptions.NoArgsIsHelpError as problem:

@@ -1,6 +1,7 @@
 """The command `cbtspec`: exit codes, one clear line for each mistake, nothing left behind. The run is faked."""
 
 import importlib.util
+import io
 import json
 import os
 import signal
@@ -14,11 +15,13 @@ from pathlib import Path
 
 import pytest
 from cbtcheck.adapter import AdapterUnusable
+from cbtcheck.progress import ProgressLine
 from cbtcheck.report import Failure, LedgerResult, Report
 from cbtcheck.scenario import Scenario, save
 from cbtcheck.verdict import Finding, Verdict
 from cbtmodel.commands import AddBitmap, Write
 from click.testing import CliRunner
+from rich.console import Console
 
 if importlib.util.find_spec("cbtcheck.course") is None:  # the rest of the suite may not be there yet
     import cbtcheck
@@ -161,6 +164,15 @@ def test_interrupted_anywhere_adapters_are_closed(fake: Fake) -> None:
     assert result.stderr.split("\n") == ["", "cbtspec: interrupted", ""]  # the first ends the line of the ^C
 
 
+def test_in_a_log_there_is_a_plain_line_at_most_every_ten_seconds() -> None:
+    out, now = io.StringIO(), [0.0]
+    with ProgressLine(Console(file=out), lambda: now[0]) as progress:
+        for second in range(31):
+            now[0] = second
+            progress("drawn", second * 100, 0 if second == 10 else 4000)
+    assert out.getvalue().splitlines() == ["drawn 1,000", "drawn 2,000 of 4,000", "drawn 3,000 of 4,000"]
+
+
 def test_nothing_run_is_not_conformant(fake: Fake) -> None:
     fake.report.steps, fake.report.phases = 0, Counter()
     result = cbtspec("check")
@@ -239,6 +251,12 @@ def test_replay_shows_what_differs(fake: Fake) -> None:
     assert result.exit_code == 2
     assert "·✗··" in result.stdout
     assert result.stdout.splitlines()[-1].startswith("unsafe [NO-LOST-WRITE] disk0/b0 bits")
+
+
+def test_a_log_in_ascii_is_no_crash(fake: Fake) -> None:
+    save(SCENARIO, Path("good.json"))
+    result = CliRunner(charset="ascii").invoke(command.main, ["replay", "good.json"])
+    assert result.exit_code == 0
 
 
 DRIVER = """

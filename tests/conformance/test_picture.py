@@ -3,6 +3,7 @@
 import io
 
 import pytest
+from cbtcheck.adapter import Performed
 from cbtcheck.picture import picture, picture_text
 from cbtcheck.scenario import Restore
 from cbtmodel.commands import (
@@ -11,6 +12,7 @@ from cbtmodel.commands import (
     BeginWrite,
     CancelJob,
     ClearBitmap,
+    Copy,
     DisableBitmap,
     EndCopy,
     EndWrite,
@@ -106,6 +108,24 @@ def test_in_colour_it_says_the_same(play, mirror) -> None:
     out = io.StringIO()
     Console(file=out, width=100, force_terminal=False).print(picture(frames, 512))
     assert [line.rstrip() for line in out.getvalue().splitlines()] == picture_text(frames, 100).splitlines()
+
+
+def test_what_happened_instead_is_said(play, mirror) -> None:
+    class Chooses(mirror):
+        """Copies what it likes, and cannot hold a write."""
+
+        def perform(self, command, hint):
+            if isinstance(command, BeginWrite):
+                return Performed(())
+            if isinstance(command, BeginCopy):
+                command = Copy("j0", 64 * K, 64 * K)
+            return super().perform(command, hint)
+
+    steps = [*WHILE_COPYING[:4], BeginWrite("disk0", "w0", 0, 1)]
+    text = picture_text(play(steps, adapter=Chooses()).frames)
+    assert " 4  begin copy j0 cluster at 64K → j0 completed     b0     ················\n" in text
+    assert "    ↳ copy j0 in 64K+64K\n" in text
+    assert " 5  begin w0: write disk0 0+1 → could not be made to happen\n" in text
 
 
 def test_nothing_played_is_said() -> None:
