@@ -181,7 +181,7 @@ def ledger(report: Report) -> RenderableType:
     for each in report.ledger:
         what = Text(each.title + (f": {each.detail}" if each.detail else ""))
         table.add_row(
-            each.id, what, Text(each.outcome, OUTCOMES.get(each.outcome, "")), f"{each.turned_away:,} draws"
+            Text(each.id), what, Text(each.outcome, OUTCOMES.get(each.outcome, "")), f"{each.turned_away:,} draws"
         )
     return table
 
