@@ -7,7 +7,6 @@ flight. Offsets, lengths, granularities and clusters are in bytes. Whatever is p
 
 from __future__ import annotations
 
-import functools
 import types
 import typing
 from dataclasses import dataclass, fields
@@ -245,9 +244,13 @@ def _misfit(record: Any) -> str | None:
     return None
 
 
-@functools.cache
-def _hints(record: Any) -> dict[str, Any]:
-    return typing.get_type_hints(record, include_extras=True)
+def _hints(record: type) -> dict[str, Any]:
+    if record not in _HINTS:
+        _HINTS[record] = typing.get_type_hints(record, include_extras=True)
+    return _HINTS[record]
+
+
+_HINTS: dict[type, dict[str, Any]] = {}
 
 
 def _fits(value: object, hint: Any) -> bool:

@@ -64,7 +64,7 @@ def exact(state: State[S]) -> Claims[S]:
 
 
 def point_in_time(state: State[S]) -> Claims[S]:
-    """While a job lives: what it has copied is on the target as it was at its start, and the rest is unchanged yet."""
+    """While a job lives: what it has copied is on the target as it was at its start; the rest is unchanged yet."""
     for id, job in state.jobs.items():
         yield Inclusion(f"{id}: copied, so good", job.scope - job.todo, job.good)
         yield Inclusion(f"{id}: to be copied, so intact", job.todo, job.intact)
@@ -122,7 +122,7 @@ def failure_keeps(before: State[S], command: object, step: Step[S]) -> Claims[S]
 
 
 def success_keeps(before: State[S], command: object, step: Step[S]) -> Claims[S]:
-    """After success, all that was written during the job is owed still; with mode *never*, all that was before too."""
+    """After success, what was written during the job is owed still; with mode *never*, what was before is too."""
     for end in step.ended:
         if end.outcome != "completed" or end.bitmap is None or end.bitmap.successor is None:
             continue
