@@ -21,7 +21,7 @@ from cbtmodel.step import Step, step
 
 
 class Opaque:
-    """A set that can be united, intersected, subtracted and asked whether it is empty. Two of them are never equal."""
+    """A set that can be united, intersected, subtracted and asked whether it is empty. Nothing else."""
 
     __slots__ = ("_inside",)
 
