@@ -1,7 +1,9 @@
-"""The stateful test: Hypothesis draws commands, the specification and an implementation play them side by side.
+"""The stateful machine: Hypothesis draws scenarios, rule by rule, from the specification's own state.
 
-A rule each for what operators, guests and jobs do next, and one for commands that must be refused. The same
-machine tests the reference implementation, drives `cbtspec check` on every adapter, and hunts the seeded mistakes.
+A rule each for what operators, guests and jobs do next, and one for commands that must be refused. What is drawn
+depends on the specification only, never on what an implementation did, so that a seed always gives the same
+scenarios; each is played as a whole when it is complete. The same machine tests the reference implementation, drives
+`cbtspec check` on every adapter, and hunts the seeded mistakes.
 """
 
 from __future__ import annotations
@@ -11,25 +13,21 @@ from dataclasses import dataclass
 
 import hypothesis
 from cbtmodel.commands import Command
-from cbtmodel.node import State
+from cbtmodel.node import initial
+from cbtmodel.step import step
 from hypothesis import strategies as st
+from hypothesis.errors import Flaky
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from cbtcheck.bitsets import Bits
+from cbtcheck.adapter import Capabilities
+from cbtcheck.bitsets import BitSets
 from cbtcheck.draw import GUEST, JOB, OPERATOR, Hand, Pick, drawn, nonsense
 from cbtcheck.play import Frame, Player, verdict_of
 from cbtcheck.scenario import Scenario, spelled
 from cbtcheck.verdict import Finding, Verdict
 
-TurnAway = Callable[[State[Bits], Command], bool]
-
-
-class Disagreement(Exception):
-    """The implementation and the specification disagree."""
-
-
-DISAGREEMENTS = {verdict: type(f"{verdict.name.title()}Disagreement", (Disagreement,), {}) for verdict in Verdict}
-"""One class per verdict, so that Hypothesis does not shrink a lost write into a wrong word."""
+BITS = 24  # Hypothesis draws evenly up to this many bits
+DEAL = st.tuples(st.integers(0, (1 << BITS) - 1), st.integers(0, (1 << BITS) - 1))
 
 
 def picks(deal: tuple[int, int]) -> Pick:
@@ -47,77 +45,54 @@ def picks(deal: tuple[int, int]) -> Pick:
     return pick
 
 
-BITS = 24  # Hypothesis draws evenly up to this many bits
-DEAL = st.tuples(st.integers(0, (1 << BITS) - 1), st.integers(0, (1 << BITS) - 1))
-
-
-@dataclass
-class Hunt:
-    """What the machines of one search share: the player, what to turn away, and the shortest disagreement so far."""
-
-    player: Player
-    turn_away: TurnAway = lambda state, command: False
-    only: frozenset[str] | None = None
-    scenarios: int = 0
-    steps: int = 0
-    found: tuple[Scenario, list[Frame], list[Finding]] | None = None
-    on_scenario: Callable[[], None] = lambda: None
-
-
-def machine(hunt: Hunt) -> type[RuleBasedStateMachine]:
-    """The state machine class for a hunt: rules for what the adapter claims."""
-    capabilities = hunt.player.adapter.capabilities
+def machine(capabilities: Capabilities, done: Callable[[Scenario], None]) -> type[RuleBasedStateMachine]:
+    """A state machine class that draws scenarios for these capabilities, and gives each to `done` when complete."""
 
     class Conformance(RuleBasedStateMachine):
-        def __init__(self) -> None:
-            super().__init__()
-            self.commands: list[Command] = []
-
         @initialize(layout=st.integers(0, len(capabilities.disks) - 1))
         def begin(self, layout: int) -> None:
-            hunt.scenarios += 1
-            hunt.on_scenario()
             self.disks = capabilities.disks[layout]
-            hunt.player.begin(self.disks)
+            self.state = initial(BitSets(), self.disks)
+            self.commands: list[Command] = []
 
         def hand(self, deal: tuple[int, int]) -> Hand:
-            return Hand(picks(deal), hunt.player.state, capabilities)
+            return Hand(picks(deal), self.state, capabilities)
 
-        def play(self, command: Command) -> None:
-            if spelled(type(command).__name__) not in capabilities.commands:
-                return
-            if hunt.turn_away(hunt.player.state, command):
-                return
-            hunt.steps += 1
-            self.commands.append(command)
-            findings = hunt.player.play(command)
-            if findings:
-                scenario = Scenario(self.disks, tuple(self.commands), hunt.player.block, "a drawn scenario")
-                hunt.found = (scenario, list(hunt.player.frames), findings)
-                raise DISAGREEMENTS[verdict_of(findings)](str(findings[0]))
+        def happens(self, command: Command) -> None:
+            if spelled(type(command).__name__) in capabilities.commands:
+                self.commands.append(command)
+                self.state = step(self.state, command).state
 
         @rule(deal=DEAL)
         def operator(self, deal: tuple[int, int]) -> None:
-            self.play(drawn(self.hand(deal), OPERATOR))
+            self.happens(drawn(self.hand(deal), OPERATOR))
 
         @rule(deal=DEAL)
         def guest(self, deal: tuple[int, int]) -> None:
-            self.play(drawn(self.hand(deal), GUEST))
+            self.happens(drawn(self.hand(deal), GUEST))
 
         @rule(deal=DEAL)
         def job(self, deal: tuple[int, int]) -> None:
-            self.play(drawn(self.hand(deal), JOB))
+            self.happens(drawn(self.hand(deal), JOB))
 
         @rule(deal=DEAL)
         def must_be_refused(self, deal: tuple[int, int]) -> None:
-            self.play(nonsense(self.hand(deal)))
+            self.happens(nonsense(self.hand(deal)))
+
+        def teardown(self) -> None:
+            if getattr(self, "commands", None):
+                done(Scenario(self.disks, tuple(self.commands), title="a drawn scenario"))
 
     return Conformance
 
 
-def settings(examples: int, steps: int) -> hypothesis.settings:
-    """Settings for a search: no example database, no deadline, nothing printed."""
-    return hypothesis.settings(
+def draw_scenarios(
+    capabilities: Capabilities, done: Callable[[Scenario], None], *, seed: int, examples: int, steps: int,
+    shrink: bool = False,
+) -> None:  # fmt: skip
+    """Draws about `examples` scenarios of up to `steps` commands. With `shrink`, an exception of `done` is shrunk."""
+    phases = [hypothesis.Phase.generate, *([hypothesis.Phase.shrink] if shrink else [])]
+    settings = hypothesis.settings(
         max_examples=examples,
         stateful_step_count=steps,
         database=None,
@@ -126,19 +101,48 @@ def settings(examples: int, steps: int) -> hypothesis.settings:
         verbosity=hypothesis.Verbosity.quiet,
         report_multiple_bugs=False,
         suppress_health_check=list(hypothesis.HealthCheck),
-        phases=[hypothesis.Phase.generate, hypothesis.Phase.shrink],
+        phases=phases,
     )
+    run_state_machine_as_test(hypothesis.seed(seed)(machine(capabilities, done)), settings=settings)
 
 
-def hunt_with(hunt: Hunt, seed: int, examples: int, steps: int) -> bool:
+class Disagreement(Exception):
+    """The implementation and the specification disagree."""
+
+
+DISAGREEMENTS = {verdict: type(f"{verdict.name.title()}Disagreement", (Disagreement,), {}) for verdict in Verdict}
+"""One class per verdict, so that Hypothesis does not shrink a lost write into a wrong word."""
+
+
+@dataclass
+class Hunt:
+    """A search for a disagreement, in one process: the player, what was played, and what was found last."""
+
+    player: Player
+    scenarios: int = 0
+    steps: int = 0
+    found: tuple[Scenario, list[Frame], list[Finding]] | None = None
+
+    def play(self, scenario: Scenario) -> None:
+        """Plays one scenario; raises a `Disagreement` if it differs."""
+        self.scenarios += 1
+        findings = self.player.play_scenario(scenario)
+        self.steps += len(self.player.frames)
+        if findings:
+            played = Scenario(scenario.disks, scenario.commands[: len(self.player.frames)], scenario.block)
+            self.found = (played, list(self.player.frames), findings)
+            raise DISAGREEMENTS[verdict_of(findings)](str(findings[0]))
+
+
+def hunt_with(hunt: Hunt, seed: int, examples: int, steps: int, shrink: bool = True) -> bool:
     """Draws `examples` scenarios of up to `steps` commands. Returns whether a disagreement was found.
 
-    It is then in `hunt.found`, shrunk as far as Hypothesis could.
+    It is then in `hunt.found`, shrunk as far as Hypothesis could if `shrink`.
     """
     hunt.found = None
-    seeded = hypothesis.seed(seed)(machine(hunt))
+    capabilities = hunt.player.adapter.capabilities
     try:
-        run_state_machine_as_test(seeded, settings=settings(examples, steps))
-    except Disagreement:
+        draw_scenarios(capabilities, hunt.play, seed=seed, examples=examples, steps=steps, shrink=shrink)
+    except (Disagreement, Flaky):
         return True
     return False

@@ -68,7 +68,7 @@ class DaemonDied(Exception):
 
     def __str__(self) -> str:
         how = f"signal {-self.exit_status}" if self.exit_status < 0 else f"exit status {self.exit_status}"
-        return f"the daemon died with {how}" + (f": {self.last_output.strip()}" if self.last_output else "")
+        return f"the daemon died with {how}"
 
 
 def find_daemon(path: str | None = None) -> str:

@@ -1,0 +1,209 @@
+"""A real qemu-storage-daemon as an adapter, with the suite on both ends of its I/O.
+
+The daemon and its disks live through many scenarios; after a crash or a hang, a new one takes its place at the next
+reset. What QEMU has no command for (which cluster is copied next, what waits for what) is resolved at the gate, and
+the trace tells what came of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from cbtmodel import commands as c
+from cbtmodel.commands import Command
+
+from cbtcheck.adapter import (
+    ACCEPTED,
+    Adapter,
+    AdapterBroken,
+    AdapterUnusable,
+    Capabilities,
+    Hint,
+    Observation,
+    Performed,
+)
+from cbtcheck.nbd.client import NbdDisconnected
+from cbtcheck.qemu.bitmaps import read_bits
+from cbtcheck.qemu.daemon import DaemonDied, DaemonMissing, DaemonTooOld, QmpRefused, find_daemon
+from cbtcheck.qemu.environment import Environment
+from cbtcheck.qemu.observe import observe
+from cbtcheck.qemu.operate import Operator
+from cbtcheck.qemu.session import Session
+from cbtcheck.qemu.stage import Stage
+from cbtcheck.qemu.translate import CLUSTER
+from cbtcheck.scenario import KINDS
+
+T = TypeVar("T")
+
+BIG, TAILED = 16 * CLUSTER, 5 * CLUSTER + 1536
+GUEST_AND_JOBS = (c.Write, c.BeginWrite, c.EndWrite, c.Copy, c.BeginCopy, c.EndCopy)
+
+
+class QemuAdapter(Adapter):
+    """Drives a qemu-storage-daemon. `AdapterUnusable` if there is none, or one that is too old."""
+
+    name = "qemu"
+    capabilities = Capabilities(
+        commands=frozenset(KINDS),
+        clusters=(CLUSTER,),
+        granularities=(CLUSTER, 4096, 2 * CLUSTER, 512, 4 * CLUSTER),
+        picks_clusters=False,
+        disks=(
+            {"disk0": BIG},
+            {"disk0": BIG, "disk1": BIG},
+            {"disk0": TAILED},
+            {"disk0": TAILED, "disk1": BIG},
+        ),
+    )
+
+    def __init__(self, daemon: str | None = None) -> None:
+        try:
+            self._binary = find_daemon(daemon)
+        except DaemonMissing as missing:
+            raise AdapterUnusable(str(missing)) from None
+        self._loop = asyncio.new_event_loop()
+        self._session: Session | None = None
+        self._stage: Stage | None = None
+        self.daemons_started = 0
+        try:
+            self._run(self._start())
+        except AdapterUnusable:
+            self.close()
+            raise
+        except (DaemonTooOld, DaemonDied, OSError, QmpRefused) as problem:
+            self.close()
+            raise AdapterUnusable(f"{self._binary} cannot be used: {problem}") from None
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._loop.run_until_complete(work)
+
+    async def _start(self) -> Session:
+        self._session = await Session.start(self._binary)
+        self._version = f"qemu-storage-daemon {self._session.daemon.version_text}"
+        self.daemons_started += 1
+        return self._session
+
+    @property
+    def version(self) -> str:
+        """QEMU's version with its package."""
+        return self._version
+
+    def reset(self, disks: dict[str, int]) -> None:
+        """Fresh disks on the same daemon; on a new one if this one is not well."""
+        try:
+            self._run(self._reset(disks))
+        except (DaemonDied, NbdDisconnected, QmpRefused, OSError) as problem:
+            self._give_up()
+            raise AdapterBroken(f"no fresh disks: {problem}") from problem
+        except AdapterBroken:
+            self._give_up()
+            raise
+
+    async def _reset(self, disks: dict[str, int]) -> None:
+        if self._session is not None and not await self._swept():
+            await self._session.stop(kill=True)
+            self._session = None
+        session = self._session or await self._start()
+        stage = self._stage = Stage(session)
+        numbers: dict[int, int] = {}
+        for name, size in disks.items():
+            number = numbers[size] = numbers.get(size, -1) + 1
+            source = stage.sources[name] = await session.source(size, number)
+            source.disk.content[:] = bytes(size)
+            stage.gate.watch_source(source.disk, name)
+        session.daemon.on_event = stage.on_event
+        self._operator = Operator(stage)
+        self._environment = Environment(stage, self._operator)
+
+    async def _swept(self) -> bool:
+        """Ends what the last scenario left: writes, jobs, bitmaps. False if that does not work."""
+        stage = self._stage
+        if stage is None:
+            return True
+        if stage.session.daemon.died.done():
+            return False
+        try:
+            stage.let_writes_go()
+            living = stage.living()
+            for job in living:
+                stage.gate.open(job)
+                with contextlib.suppress(QmpRefused):
+                    await stage.patiently(stage.session.daemon.execute("job-cancel", {"id": job.id}), "job-cancel")
+            await stage.settled(living, final=True)
+            places = [{"node": stage.node(on), "name": name} for on, name in sorted(stage.bitmaps)]
+            removed = stage.session.daemon.execute_many([("block-dirty-bitmap-remove", place) for place in places])
+            return not any(isinstance(each, QmpRefused) for each in await stage.patiently(removed, "removal"))
+        except AdapterBroken:
+            return False
+
+    def perform(self, command: Command, hint: Hint) -> Performed:
+        """Makes the command happen on QEMU. A crash or a hang makes room for a new daemon."""
+        try:
+            return self._run(self._perform(command, hint))
+        except (DaemonDied, NbdDisconnected) as death:
+            broken = AdapterBroken(f"crash: {death}", self._stage_now().session.daemon.last_output)
+            self._give_up()
+            raise broken from death
+        except AdapterBroken:
+            self._give_up()
+            raise
+
+    async def _perform(self, command: Command, hint: Hint) -> Performed:
+        stage = self._stage_now()
+        if isinstance(command, GUEST_AND_JOBS):
+            trace = await self._environment.perform(command, hint)
+        else:
+            trace = await self._operator.perform(command, hint)
+        trace += [(c.EndWrite(*place), ACCEPTED) for place in stage.let_go_meanwhile()]
+        return Performed(tuple(trace), stage.take_ended())
+
+    def _stage_now(self) -> Stage:
+        assert self._stage is not None, "reset comes first"
+        return self._stage
+
+    def _give_up(self) -> None:
+        """The daemon is dead or as good as: it is killed now, and the next reset starts another."""
+        session, self._session, self._stage = self._session, None, None
+        if session is not None:
+            self._run(session.stop(kill=True))
+
+    def observe(self) -> Observation:
+        """What QEMU shows now."""
+        try:
+            return self._run(observe(self._stage_now()))
+        except (DaemonDied, AdapterBroken) as problem:
+            self._give_up()
+            raise AdapterBroken(str(problem)) from problem
+
+    def bits(self, node: str, name: str) -> int | None:
+        """The granules of a bitmap, read over NBD; None if it is busy, or while I/O is held (reading would hang)."""
+        stage = self._stage_now()
+        if any(job.held for job in stage.living()) or any(write.guest.held for write in stage.writes.values()):
+            return None
+        session = stage.session
+        try:
+            read = read_bits(session.daemon, stage.node(node), name, session.export_socket)
+            return self._run(stage.patiently(read, "block status"))  # type: ignore[no-any-return]
+        except (QmpRefused, LookupError):
+            return None
+
+    def disk(self, node: str) -> bytes:
+        """The content of a disk, from our end of it."""
+        return bytes(self._stage_now().sources[node].disk.content)
+
+    def target(self, job: str) -> bytes:
+        """The content of a target, from our end of it."""
+        return bytes(self._stage_now().targets[job].content)
+
+    def close(self) -> None:
+        """Stops the daemon and removes its directory."""
+        if self._loop.is_closed():
+            return
+        session, self._session, self._stage = self._session, None, None
+        if session is not None:
+            self._run(session.stop())
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.close()

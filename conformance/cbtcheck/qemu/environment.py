@@ -1,0 +1,279 @@
+"""The environment of QEMU's jobs: guest writes, and copies that succeed, fail or stay in flight."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import replace
+
+from cbtmodel import commands as c
+from cbtmodel.commands import Command
+
+from cbtcheck.adapter import ACCEPTED, Hint, Reply
+from cbtcheck.draw import bit_numbers
+from cbtcheck.nbd.client import NbdError
+from cbtcheck.qemu.gate import GatedJob, GuestRequest, Range, overlap
+from cbtcheck.qemu.operate import Operator
+from cbtcheck.qemu.order import Trace
+from cbtcheck.qemu.stage import GRACE, InFlight, Stage
+from cbtcheck.qemu.translate import CLUSTER
+
+
+class Environment:
+    """Makes guests write, and jobs' copies happen, at the gate."""
+
+    def __init__(self, stage: Stage, operator: Operator) -> None:
+        self.stage = stage
+        self.gate = stage.gate
+        self.operator = operator
+
+    async def perform(self, command: Command, hint: Hint) -> Trace:
+        """Any command of guests or of the environment of jobs. An empty trace: it cannot be made to happen here."""
+        match command:
+            case c.Write() | c.BeginWrite():
+                return await self._write(command, hint)
+            case c.EndWrite():
+                return await self._end_write(command, hint)
+            case c.Copy(id, _, _, result):
+                return await self._copy(id, result)
+            case c.BeginCopy(id):
+                return await self._begin_copy(id)
+            case c.EndCopy(id, result):
+                return await self._end_copy(id, result)
+        return []
+
+    # Copies
+
+    def _waiting(self, id: str) -> GatedJob | None:
+        """The job, if a copy of it waits at the gate that no scenario has begun."""
+        job = self.gate.jobs.get(id)
+        return job if job is not None and job.held is not None and not job.begun else None
+
+    async def _copy(self, id: str, result: str) -> Trace:
+        job = self._waiting(id)
+        if job is None:
+            return []
+        if result == "ok":
+            return await self._copy_well(job)
+        if result == "read error" and self.gate.held_at_write(job):
+            return await self._fail_next_read(job)
+        where = self._at(job)
+        if result == "write error":
+            await self._to_target(job)
+        return await self._fail(job, c.Copy(id, *where, result))  # type: ignore[arg-type]
+
+    @staticmethod
+    def _at(job: GatedJob) -> Range:
+        """The (offset, length) of the copy at the gate."""
+        assert job.at_gate is not None
+        return job.at_gate[0], job.at_gate[1] - job.at_gate[0]
+
+    async def _copy_well(self, job: GatedJob) -> Trace:
+        where = job.at_gate
+        self.gate.release(job, in_background=True)
+        while where not in job.in_background:
+            await self._look_again(job)
+        await self.stage.settled()
+        return self.operator.copies(job, False, False)
+
+    async def _look_again(self, job: GatedJob) -> None:
+        if not await self.gate.wait(1.0):
+            self.stage.check_alive()
+            await self.stage.settled([job])
+
+    async def _to_target(self, job: GatedJob) -> None:
+        """Lets the read pass, so that the write waits at the gate."""
+        if not self.gate.held_at_write(job):
+            self.gate.release(job)
+            while not self.gate.held_at_write(job):
+                await self._look_again(job)
+
+    async def _fail(self, job: GatedJob, command: c.Copy | c.EndCopy) -> Trace:
+        """The I/O that waits at the gate fails; the job's error policy says what comes of it."""
+        begun = self.operator.begun() - {job.id}
+        side = "write error" if self.gate.held_at_write(job) else "read error"
+        policy = job.on_error[side]
+        self.gate.fail(job)
+        if policy == "report":
+            copies = await self.operator.end_of_group(job.id, begun)
+            return [*copies, (command, ACCEPTED)]
+        await self.stage.settled()
+        return [(command, ACCEPTED)]
+
+    async def _fail_next_read(self, job: GatedJob) -> Trace:
+        """With several jobs on a disk, the read at hand has passed already: the job's next one fails, if any."""
+        begun = self.operator.begun()
+        job.fail_next_read = True
+        self.gate.release(job, in_background=True)
+        trace: Trace = []
+        if job.on_error["read error"] == "report":
+            while job.failed_read is None and job.status not in ("waiting", "pending") and not job.outcome:
+                await self._look_again(job)
+            trace = self.operator.copies(job, False, False)
+            if job.failed_read is not None:
+                trace += await self.operator.end_of_group(job.id, begun)
+        await self.stage.settled()
+        trace += self.operator.copies(job, False, False)
+        job.fail_next_read = False
+        if job.failed_read is not None:
+            (start, end), job.failed_read = job.failed_read, None
+            trace.append((c.Copy(job.id, start, end - start, "read error"), ACCEPTED))
+        return trace
+
+    async def _begin_copy(self, id: str) -> Trace:
+        job = self._waiting(id)
+        if job is None:
+            return []
+        where = self._at(job)
+        await self._to_target(job)
+        job.begun = True
+        return [(c.BeginCopy(id, *where), ACCEPTED)]
+
+    async def _end_copy(self, id: str, result: str) -> Trace:
+        """A copy in flight has been read already: all that can fail is its write."""
+        job = self.gate.jobs.get(id)
+        if job is None or not job.begun:
+            return []
+        if result != "ok":
+            return await self._fail(job, c.EndCopy(id, "write error"))
+        self.gate.release(job)
+        await self.stage.settled()
+        return [(c.EndCopy(id), ACCEPTED)]
+
+    # Guest writes
+
+    async def _write(self, command: c.Write | c.BeginWrite, hint: Hint) -> Trace:
+        source = self.stage.sources.get(command.node)
+        if source is None or command.offset < 0 or command.length < 0:
+            return []
+        trace = await self._make_way(command, hint)
+        guest = self._guest(command, hint)
+        begun = self.operator.begun()
+        self.gate.guest = guest
+        if command.kind == "write":
+            reply = source.guest.write(command.offset, bytes([hint.fill]) * command.length)
+        elif command.kind == "zeroes":
+            reply = source.guest.zeroes(command.offset, command.length)
+        else:
+            reply = source.guest.trim(command.offset, command.length)
+        for job in self.stage.living(command.node):
+            if job.at_gate is not None and overlap(job.at_gate, guest.reach):
+                begun.discard(job.id)
+                self.gate.release(job)
+        happened = await self._answer(command, guest, reply)
+        self.gate.guest = None
+        await self.stage.settled()
+        for job in self.gate.jobs.values():
+            trace += self.operator.copies(job, job.id in begun, False)
+        return [*trace, happened]
+
+    def _guest(self, command: c.Write | c.BeginWrite, hint: Hint) -> GuestRequest:
+        """What is to happen to the write. Failures alternate between what can fail, by the fill byte."""
+        guest = GuestRequest(command.node, rounded((command.offset, command.offset + command.length)))
+        guest.hold = isinstance(command, c.BeginWrite)
+        guest.fail, guest.land = command.result == "failed", hint.fill % 2 == 1
+        if command.result == "copy failed":
+            guest.copy_fails = "read" if hint.fill % 2 else "write"
+        return guest
+
+    async def _make_way(self, command: c.Write | c.BeginWrite, hint: Hint) -> Trace:
+        """Copies that the write would have to wait for, but that are not part of it, are made first.
+
+        A write waits for the copy at the gate and for the one that QEMU has taken on behind it. The one at the gate
+        may pass together with the write, unless copy-before-write is to fail, and only that.
+        """
+        trace: Trace = []
+        reach = rounded((command.offset, command.offset + command.length))
+        for job in self.stage.living(command.node):
+            while job.at_gate is not None:
+                hit = overlap(job.at_gate, reach)
+                behind = self._taken_on(job, hint)
+                also = behind is not None and overlap(behind, reach)
+                if not (command.result == "copy failed" and (hit or also)) and (hit or not also):
+                    break
+                begun = job.begun
+                where = job.at_gate
+                self.gate.release(job, in_background=True)
+                while where not in job.in_background:
+                    await self._look_again(job)
+                await self.stage.settled()
+                trace += self.operator.copies(job, begun, False)
+        return trace
+
+    @staticmethod
+    def _taken_on(job: GatedJob, hint: Hint) -> Range | None:
+        """The cluster that QEMU copies next: it has taken it off its list already (block/block-copy.c)."""
+        known = hint.before.jobs.get(job.id)
+        if known is None or job.at_gate is None:
+            return None
+        size = hint.before.nodes[job.on].size
+        word = hint.before.space.granules(known.todo, CLUSTER, size)  # type: ignore[attr-defined]
+        later = [n for n in bit_numbers(word) if n * CLUSTER > job.at_gate[0]]
+        return (later[0] * CLUSTER, (later[0] + 1) * CLUSTER) if later else None
+
+    async def _answer(
+        self, command: c.Write | c.BeginWrite, guest: GuestRequest, reply: asyncio.Future[None]
+    ) -> tuple[Command, Reply]:
+        """Waits until the write is answered, or held at the disk if that is what is wanted."""
+        waited = 0
+        while not reply.done() and guest.held is None:
+            if guest.hold:
+                reply.add_done_callback(lambda _: self.gate.changed())
+                moved = await self.gate.wait(GRACE)
+            else:
+                moved = bool((await asyncio.wait({reply}, timeout=GRACE))[0])
+            if not moved:
+                waited += 1
+                self._unblock(command.node)
+                self.stage.check_alive()
+                if waited > 200:
+                    await self.stage.patiently(reply, "a guest write")
+        if guest.held is not None:
+            reply.add_done_callback(lambda future: future.cancelled() or future.exception())
+            assert isinstance(command, c.BeginWrite)
+            self.stage.writes[command.node, command.write] = InFlight(guest, reply)
+            return command, ACCEPTED
+        return self._judge(command, guest, reply)
+
+    def _unblock(self, on: str) -> None:
+        """The write waits for more than was foreseen: whatever is held there passes, and the trace tells."""
+        for job in self.stage.living(on):
+            if job.held is not None:
+                self.gate.release(job, in_background=True)
+
+    def _judge(
+        self, command: c.Write | c.BeginWrite, guest: GuestRequest, reply: asyncio.Future[None]
+    ) -> tuple[Command, Reply]:
+        try:
+            reply.result()
+        except NbdError as error:
+            if command.result == "failed" and guest.arrived:
+                return command, ACCEPTED
+            if command.offset + command.length > self.stage.sources[command.node].disk.size:
+                return command, Reply("invalid", str(error))
+            return command, Reply("copy failed" if guest.copy_fails and not guest.arrived else "?", str(error))
+        if isinstance(command, c.BeginWrite):  # of nothing, and so it has ended; in the scenario it is in flight
+            self.stage.writes[command.node, command.write] = InFlight(guest, None)
+        elif command.kind == "discard" and not guest.arrived:
+            return replace(command, result="ignored"), ACCEPTED
+        return command, ACCEPTED
+
+    async def _end_write(self, command: c.EndWrite, hint: Hint) -> Trace:
+        write = self.stage.writes.pop((command.node, command.write), None)
+        if write is None:
+            return []
+        if write.guest.held is not None and write.reply is not None:
+            if command.result == "failed":
+                write.guest.held.fail(5, land=hint.fill % 2 == 1)
+            else:
+                write.guest.held.complete()
+            with contextlib.suppress(NbdError):
+                await self.stage.patiently(write.reply, "a guest write")
+        await self.stage.settled()
+        return [(command, ACCEPTED)]
+
+
+def rounded(reach: Range) -> Range:
+    """A (start, end) in bytes, rounded out to QEMU's clusters; nothing stays nothing."""
+    start, end = reach
+    return (start // CLUSTER * CLUSTER, -(-end // CLUSTER) * CLUSTER) if end > start else (start, start)

@@ -1,0 +1,210 @@
+"""Operators' commands on QEMU: bitmaps, jobs, transactions, and what they make happen at the gate.
+
+Some commands wait for I/O in flight. What has to be let go for that is let go, and the trace says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+from cbtmodel import commands as c
+from cbtmodel.commands import Command
+
+from cbtcheck.adapter import ACCEPTED, Hint, Reply
+from cbtcheck.qemu.daemon import QmpRefused
+from cbtcheck.qemu.gate import GatedJob, Range
+from cbtcheck.qemu.order import Trace, copies, explanation, orders
+from cbtcheck.qemu.stage import GRACE, Stage
+from cbtcheck.qemu.translate import CLUSTER, backups_in, kind_of_refusal, to_qmp
+
+
+class Operator:
+    """Gives operators' commands to the monitor."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.gate = stage.gate
+
+    async def perform(self, command: Command, hint: Hint) -> Trace:
+        """Any operator's command."""
+        match command:
+            case c.StartBackup():
+                return await self._draining(replace(command, cluster=CLUSTER), command.node, hint)
+            case c.Transaction(actions):
+                own = tuple(replace(a, cluster=CLUSTER) if isinstance(a, c.StartBackup) else a for a in actions)
+                return await self._draining(replace(command, actions=own), None, hint)
+            case c.PauseJob(job):
+                return await self._pause(command, job)
+            case c.ResumeJob(job):
+                return await self._resume(command, job)
+            case c.CancelJob(job):
+                return await self._cancel(command, job)
+            case c.FinalizeJob(job):
+                return await self._finalize(command, job)
+        reply = await self._ask(command, [])
+        if not reply.refusal:
+            self._remember([command])
+        return [(command, reply)]
+
+    async def _ask(self, command: Command, places: list[dict[str, Any]]) -> Reply:
+        stage = self.stage
+        in_order = iter(places)
+        qmp = to_qmp(command, stage.node, lambda backup: next(in_order))
+        assert qmp is not None
+        try:
+            await stage.patiently(stage.session.daemon.execute(*qmp), qmp[0])
+        except QmpRefused as refusal:
+            return Reply(kind_of_refusal(refusal.description), refusal.description)
+        return ACCEPTED
+
+    def _remember(self, commands: list[Any]) -> None:
+        """Which bitmaps there are, to ask for their bits."""
+        for each in commands:
+            match each:
+                case c.AddBitmap(on, name):
+                    self.stage.bitmaps.add((on, name))
+                case c.RemoveBitmap(on, name):
+                    self.stage.bitmaps.discard((on, name))
+
+    # What has passed in the background
+
+    def copies(self, job: GatedJob, was_begun: bool, last_in_flight: bool) -> Trace:
+        """The copies that a job made while its gate was open, as commands."""
+        ranges, job.in_background = job.in_background, []
+        return copies(job.id, ranges, was_begun, last_in_flight)
+
+    def begun(self) -> set[str]:
+        """The jobs whose held copy a scenario has begun."""
+        return {job.id for job in self.gate.jobs.values() if job.begun}
+
+    # Commands that drain
+
+    async def _draining(self, command: c.StartBackup | c.Transaction, on: str | None, hint: Hint) -> Trace:
+        """Starts of backups, and transactions: they wait for everything in flight, on one disk or on all."""
+        stage, begun = self.stage, self.begun()
+        older = stage.living(on)
+        places, new = await self._places(command)
+        asked = asyncio.ensure_future(self._ask(command, places))
+        if any(write.guest.held and (on is None or disk == on) for (disk, _), write in stage.writes.items()):
+            await asyncio.wait({asked}, timeout=GRACE)
+        released = [] if asked.done() else stage.let_writes_go(on)
+        for job in older:
+            if not asked.done():
+                self.gate.open(job)
+        while not (await asyncio.wait({asked}, timeout=5 * GRACE))[0]:
+            released += stage.let_writes_go()
+            for job in older:
+                self.gate.open(job)
+        reply = await asked
+        self.gate.close()
+        if reply.refusal:
+            for id in new:
+                del self.gate.jobs[id]
+        else:
+            self._remember(list(command.actions) if isinstance(command, c.Transaction) else [])
+        await stage.settled()
+        return await self._drained(command, reply, older, begun, released, on, hint)
+
+    async def _drained(
+        self, command: Command, reply: Reply, older: list[GatedJob], begun: set[str],
+        released: list[tuple[str, str]], on: str | None, hint: Hint,
+    ) -> Trace:  # fmt: skip
+        """The trace of a command that drains. What it waited for, the specification's own drain makes happen, too."""
+        stage = self.stage
+        ends: Trace = []
+        for disk, id in released:
+            write = stage.writes.pop((disk, id))
+            if write.reply is not None:
+                await stage.patiently(write.reply, "a guest write")
+            if reply.refusal or (on is not None and disk != on):
+                ends.append((c.EndWrite(disk, id), ACCEPTED))
+        if not reply.refusal:
+            stage.forget_landed(on)
+        made: dict[str, list[Range]] = {}
+        for job in older:
+            if job.in_background:
+                made[job.id], job.in_background = job.in_background, []
+        return explanation(hint.before, orders((command, reply), made, begun, ends))
+
+    async def _places(self, command: Command) -> tuple[list[dict[str, Any]], list[str]]:
+        """Targets and filters for the backups of a command, in order, and the jobs that are new to the gate."""
+        stage = self.stage
+        backups = backups_in(command)
+        grouped = isinstance(command, c.Transaction) and command.grouped
+        places: list[dict[str, Any]] = []
+        new: list[str] = []
+        used = {job.target.name for job in stage.living()}
+        for backup in backups:
+            source = stage.sources.get(backup.node) or next(iter(stage.sources.values()))
+            number = 0
+            while (target := await stage.session.target(source.disk.size, number)).disk.name in used:
+                number += 1
+            used.add(target.disk.name)
+            stage.filters += 1
+            places.append({"target": target.node, "filter-node-name": f"f{stage.filters}"})
+            if backup.job in self.gate.jobs:
+                continue
+            self.gate.watch_target(target.disk)
+            stage.targets[backup.job] = target.disk
+            self.gate.jobs[backup.job] = GatedJob(
+                backup.job, backup.node, target.disk,
+                has_bitmap=backup.bitmap is not None,
+                group=tuple(each.job for each in backups) if grouped else (backup.job,),
+                auto_finalize=backup.auto_finalize,
+                on_error={"read error": backup.on_source_error, "write error": backup.on_target_error},
+            )  # fmt: skip
+            new.append(backup.job)
+        return places, new
+
+    # Jobs
+
+    async def _pause(self, command: Command, id: str) -> Trace:
+        """The copy in flight, and the one that QEMU has already taken on behind it, end; then the job is paused."""
+        begun = self.begun()
+        reply = await self._ask(command, [])
+        job = self.gate.jobs.get(id)
+        if reply.refusal or job is None:
+            return [(command, reply)]
+        job.paused = True
+        self.gate.open(job)
+        await self.stage.settled([job])
+        self.gate.close()
+        in_flight = bool(job.in_background)
+        trace = [*self.copies(job, id in begun, True), (command, reply)]
+        return [*trace, (c.EndCopy(id), ACCEPTED)] if in_flight else trace
+
+    async def _resume(self, command: Command, id: str) -> Trace:
+        job = self.gate.jobs.get(id)
+        if job is not None:
+            was, job.paused = job.paused, False
+        reply = await self._ask(command, [])
+        if job is not None and reply.refusal:
+            job.paused = was
+        await self.stage.settled()
+        return [(command, reply)]
+
+    async def _cancel(self, command: Command, id: str) -> Trace:
+        """The copies in flight of the whole group end first."""
+        begun = self.begun()
+        reply = await self._ask(command, [])
+        if reply.refusal:
+            return [(command, reply)]
+        return [*await self.end_of_group(id, begun), (command, reply)]
+
+    async def end_of_group(self, id: str, begun: set[str]) -> Trace:
+        """Waits until a group that is failing or cancelled has ended. Returns the copies that went on meanwhile."""
+        group = [self.gate.jobs[each] for each in self.gate.jobs[id].group if each in self.gate.jobs]
+        for job in group:
+            self.gate.open(job)
+        await self.stage.settled(group, final=True)
+        self.gate.close()
+        return [each for job in group for each in self.copies(job, job.id in begun, True)]
+
+    async def _finalize(self, command: Command, id: str) -> Trace:
+        reply = await self._ask(command, [])
+        if not reply.refusal:
+            group = [self.gate.jobs[each] for each in self.gate.jobs[id].group if each in self.gate.jobs]
+            await self.stage.settled(group, final=True)
+        return [(command, reply)]

@@ -1,0 +1,77 @@
+"""In which order concurrent things happened: any order that explains what was seen will do.
+
+When a command makes QEMU wait for I/O in flight, copies end and jobs may complete before the command takes effect or
+after it. Nobody outside can tell; both are right. So all orders are tried on the specification, and the first in
+which every reply is what the specification says is taken to be what happened (linearizability, in other words).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+from cbtmodel import commands as c
+from cbtmodel.commands import Command
+from cbtmodel.node import State
+from cbtmodel.step import step
+
+from cbtcheck.adapter import ACCEPTED, Reply
+from cbtcheck.qemu.gate import Range
+
+Trace = list[tuple[Command, Reply]]
+
+
+def copies(job: str, ranges: list[Range], was_begun: bool, last_in_flight: bool) -> Trace:
+    """The copies that a job made, as commands. The last may be left in flight, for the next command to end."""
+    trace: Trace = []
+    for index, (start, end) in enumerate(ranges):
+        stays = last_in_flight and index == len(ranges) - 1
+        if was_begun and index == 0:
+            if not stays:
+                trace.append((c.EndCopy(job), ACCEPTED))
+        elif stays:
+            trace.append((c.BeginCopy(job, start, end - start), ACCEPTED))
+        else:
+            trace.append((c.Copy(job, start, end - start), ACCEPTED))
+    return trace
+
+
+def orders(
+    asked: tuple[Command, Reply], made: dict[str, list[Range]], begun: set[str], ends: Trace
+) -> Iterator[Trace]:
+    """Every order of a command and of what happened while it waited: copies by job, and ends of guest writes."""
+    choices = [False, True] if made else [False]
+    if asked[1].refusal:
+        after = [each for job, ranges in made.items() for each in copies(job, ranges, job in begun, False)]
+        yield [asked, *after, *ends]
+        yield [*after, asked, *ends]
+        return
+    for done in product(choices, repeat=len(made)):
+        before = [
+            each
+            for (job, ranges), complete in zip(made.items(), done, strict=True)
+            for each in copies(job, ranges, job in begun, not complete)
+        ]
+        yield [*before, asked, *ends]
+
+
+def explains(state: State[Any], trace: Trace) -> bool:
+    """Whether the specification gives every one of these replies, in this order."""
+    for command, reply in trace:
+        result = step(state, command)
+        if (result.refusal.kind if result.refusal else "") != reply.refusal:
+            return False
+        state = result.state
+    return True
+
+
+def explanation(state: State[Any], candidates: Iterator[Trace]) -> Trace:
+    """The first order that explains what was seen; if there is none, the first one, which then differs."""
+    first: Trace | None = None
+    for trace in candidates:
+        if explains(state, trace):
+            return trace
+        first = trace if first is None else first
+    assert first is not None
+    return first

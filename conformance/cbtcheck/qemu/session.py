@@ -1,0 +1,111 @@
+"""A running qemu-storage-daemon with disks to work on, which are reused from scenario to scenario.
+
+Sources and targets are NBD exports of the suite, opened by QEMU as `nbd` nodes; the guest is an NBD client of QEMU's
+export of the source. All names that QEMU sees are short: its monitor is slow on long ones.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+
+from cbtcheck.nbd.client import DiskClient
+from cbtcheck.nbd.server import Disk, DiskServer
+from cbtcheck.qemu.daemon import Daemon
+
+
+@dataclass
+class Source:
+    """A disk that can be written and backed up: QEMU's node name, our end of its content, and the guest's client."""
+
+    node: str
+    disk: Disk
+    guest: DiskClient
+
+
+@dataclass
+class Target:
+    """A disk that can be backed up to."""
+
+    node: str
+    disk: Disk
+
+
+@dataclass
+class Session:
+    """One daemon with its disks. `start` makes it, `stop` ends it and leaves nothing behind."""
+
+    daemon: Daemon
+    server: DiskServer
+    directory: str
+    sources: dict[tuple[int, int], Source] = field(default_factory=dict)
+    targets: dict[int, list[Target]] = field(default_factory=dict)
+
+    @classmethod
+    async def start(cls, binary: str) -> Session:
+        """Starts the daemon and both NBD servers."""
+        directory = tempfile.mkdtemp(prefix="cbtspec-")
+        try:
+            server = await DiskServer.start(f"{directory}/d")
+            daemon = await Daemon.start(binary, directory)
+        except BaseException:
+            shutil.rmtree(directory, ignore_errors=True)
+            raise
+        session = cls(daemon, server, directory)
+        try:
+            address = {"type": "unix", "data": {"path": session.export_socket}}
+            await daemon.execute("nbd-server-start", {"addr": address})
+        except BaseException:
+            await session.stop()
+            raise
+        return session
+
+    @property
+    def export_socket(self) -> str:
+        """Where QEMU's NBD server listens."""
+        return f"{self.directory}/q"
+
+    async def stop(self, kill: bool = False) -> None:
+        """Ends the daemon and removes what was made for it. May be called twice."""
+        for disk in self.server.disks.values():
+            disk.handler = None
+        if kill:
+            self.daemon.kill()
+        with contextlib.suppress(Exception):
+            await self.daemon.stop()
+        for source in self.sources.values():
+            with contextlib.suppress(Exception):
+                await source.guest.close()
+        with contextlib.suppress(Exception):
+            await self.server.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    async def source(self, size: int, number: int) -> Source:
+        """The `number`th source of `size` bytes."""
+        found = self.sources.get((size, number))
+        if found is None:
+            name = chr(ord("a") + len(self.sources))
+            disk = await self._open(name, size, {"discard": "unmap"})
+            export = {"type": "nbd", "id": name, "node-name": name, "name": name, "writable": True}
+            await self.daemon.execute("block-export-add", export)
+            guest = await DiskClient.connect(self.export_socket, name)
+            found = self.sources[size, number] = Source(name, disk, guest)
+        return found
+
+    async def target(self, size: int, number: int) -> Target:
+        """The `number`th target of `size` bytes, counted from 0 without gaps."""
+        pool = self.targets.setdefault(size, [])
+        if number == len(pool):
+            name = f"t{sum(map(len, self.targets.values()))}"
+            pool.append(Target(name, await self._open(name, size, {})))
+        return pool[number]
+
+    async def _open(self, name: str, size: int, options: dict[str, str]) -> Disk:
+        disk = self.server.add_export(name, size)
+        address = {"type": "unix", "path": f"{self.directory}/d"}
+        await self.daemon.execute(
+            "blockdev-add", {"driver": "nbd", "node-name": name, "server": address, "export": name, **options}
+        )
+        return disk

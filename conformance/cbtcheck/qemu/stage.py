@@ -1,0 +1,168 @@
+"""What goes on in one scenario on QEMU: its disks, its jobs as events tell, its guest writes in flight.
+
+`settled` is the one way of waiting: until every job stands still, at the gate or of its own accord.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from cbtcheck.adapter import AdapterBroken
+from cbtcheck.nbd.server import Disk
+from cbtcheck.qemu.daemon import DaemonDied
+from cbtcheck.qemu.gate import Gate, GatedJob, GuestRequest
+from cbtcheck.qemu.session import Session, Source
+
+PATIENCE = 5.0
+"""Seconds after which QEMU is said to hang."""
+
+GRACE = 0.02
+"""Seconds that something which should wait is given to show that it does not."""
+
+
+@dataclass
+class InFlight:
+    """A guest write that a scenario keeps in flight."""
+
+    guest: GuestRequest
+    reply: asyncio.Future[None] | None
+
+
+@dataclass
+class Stage:
+    """The state of one scenario."""
+
+    session: Session
+    gate: Gate = field(default_factory=Gate)
+    sources: dict[str, Source] = field(default_factory=dict)
+    targets: dict[str, Disk] = field(default_factory=dict)
+    writes: dict[tuple[str, str], InFlight] = field(default_factory=dict)
+    bitmaps: set[tuple[str, str]] = field(default_factory=set)
+    ended: list[tuple[str, str]] = field(default_factory=list)
+    filters: int = 0
+
+    # Names
+
+    def node(self, name: str) -> str:
+        """QEMU's name of a disk of the scenario; any other name stays what it is."""
+        source = self.sources.get(name)
+        return name if source is None else source.node
+
+    # Events
+
+    def on_event(self, event: dict[str, Any]) -> None:
+        """Keeps the jobs up to date."""
+        data = event.get("data", {})
+        kind = event["event"]
+        if kind == "JOB_STATUS_CHANGE":
+            job = self.gate.jobs.get(data["id"])
+            if job is not None:
+                job.status = data["status"]
+                if job.status == "null" and not job.outcome:
+                    job.outcome = "vanished"
+        elif kind in ("BLOCK_JOB_COMPLETED", "BLOCK_JOB_CANCELLED"):
+            job = self.gate.jobs.get(data["device"])
+            if job is not None:
+                failed = "failed" if "error" in data else "completed"
+                job.outcome = "cancelled" if kind == "BLOCK_JOB_CANCELLED" else failed
+        elif kind == "BLOCK_JOB_ERROR" and data["action"] == "stop":
+            job = self.gate.jobs.get(data["device"])
+            if job is not None:
+                job.paused = True
+        else:
+            return
+        self.gate.changed()
+
+    # Jobs
+
+    def living(self, on: str | None = None) -> list[GatedJob]:
+        """The jobs that have not ended, of one disk or of all."""
+        jobs = self.gate.jobs.values()
+        return [job for job in jobs if job.status != "null" and (on is None or job.on == on)]
+
+    def still(self, job: GatedJob) -> bool:
+        """Whether nothing more will happen to this job by itself.
+
+        A job is *paused* also while its disk is drained, and passes through *waiting* and *pending* on its way to
+        the end: then it is not still.
+        """
+        if job.outcome or job.status == "null":
+            return job.status == "null"
+        group = [self.gate.jobs[id] for id in job.group if id in self.gate.jobs]
+        if job.status == "waiting":
+            return any(peer.status not in ("waiting", "pending") for peer in group)
+        if job.status == "pending":
+            return not all(peer.auto_finalize for peer in group)
+        return job.paused if job.status == "paused" else job.held is not None
+
+    async def settled(self, jobs: Iterable[GatedJob] | None = None, final: bool = False) -> None:
+        """Waits until the jobs stand still, or with `final` have ended.
+
+        A job's end waits for guest writes in flight on its disk: after a short grace they are let go.
+        """
+        watched = list(self.gate.jobs.values()) if jobs is None else list(jobs)
+        deadline = asyncio.get_running_loop().time() + PATIENCE
+        while True:
+            rest = [job for job in watched if job.status != "null" and (final or not self.still(job))]
+            if not rest:
+                return
+            if not await self.gate.wait(GRACE):
+                self.check_alive()
+                for job in rest:
+                    self.let_writes_go(job.on)
+                if asyncio.get_running_loop().time() > deadline:
+                    stuck = ", ".join(f"{job.id} is {job.status}" for job in rest)
+                    raise AdapterBroken(f"hang: {stuck} for {PATIENCE:.0f} s", self.session.daemon.last_output)
+
+    def take_ended(self) -> tuple[tuple[str, str], ...]:
+        """The jobs that have ended since last asked, which are then forgotten."""
+        gone = [job for job in self.gate.jobs.values() if job.status == "null"]
+        for job in gone:
+            del self.gate.jobs[job.id]
+        return tuple((job.id, job.outcome) for job in gone)
+
+    # Guest writes in flight
+
+    def let_writes_go(self, on: str | None = None) -> list[tuple[str, str]]:
+        """Lets the writes in flight on a disk (or all) end well. Returns which were still held."""
+        released = []
+        for (disk, id), write in self.writes.items():
+            if (on is None or disk == on) and write.guest.held is not None:
+                request, write.guest.held = write.guest.held, None
+                request.complete()
+                released.append((disk, id))
+        return released
+
+    def forget_landed(self, on: str | None) -> None:
+        """Writes of nothing, which ended as soon as they began, are not in flight after a drain."""
+        for key in [key for key, write in self.writes.items() if write.reply is None]:
+            if on is None or key[0] == on:
+                del self.writes[key]
+
+    def let_go_meanwhile(self) -> list[tuple[str, str]]:
+        """The writes in flight that had to be let go because something waited for them, now forgotten."""
+        writes = self.writes.items()
+        gone = [key for key, write in writes if write.reply is not None and write.guest.held is None]
+        for key in gone:
+            del self.writes[key]
+        return gone
+
+    # Death
+
+    def check_alive(self) -> None:
+        """Raises `AdapterBroken` if the daemon has died."""
+        daemon = self.session.daemon
+        if daemon.died.done():
+            raise AdapterBroken(f"qemu-storage-daemon died (status {daemon.died.result()})", daemon.last_output)
+
+    async def patiently(self, answer: Any, what: str) -> Any:
+        """Awaits an answer; `AdapterBroken` if the daemon dies or does not answer."""
+        try:
+            return await asyncio.wait_for(answer, PATIENCE)
+        except TimeoutError:
+            raise AdapterBroken(f"hang: no answer to {what}", self.session.daemon.last_output) from None
+        except DaemonDied as death:
+            raise AdapterBroken(f"crash: {death}", self.session.daemon.last_output) from death
