@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cbtcheck.verdict import EXIT_CODES, Verdict
 from cbtmodel import properties
 
 ROOT = Path(__file__).parents[1]
@@ -35,6 +36,14 @@ def test_the_guide_has_every_property() -> None:
 def test_the_guide_has_every_module_of_the_specification() -> None:
     modules = {path.name for path in (ROOT / "model/cbtmodel").glob("*.py")} - {"__init__.py"}
     assert modules <= set(re.findall(r"`(\w+\.py)`", GUIDE.read_text()))
+
+
+def test_the_readme_has_every_exit_code_and_every_verdict() -> None:
+    text = (ROOT / "README.md").read_text()
+    codes = re.findall(r"^\| (\d+) \|", text, re.MULTILINE)
+    assert [int(code) for code in codes] == list(EXIT_CODES.values())
+    for verdict in Verdict:
+        assert re.search(rf"^\| \**{verdict.value}\** \|", text, re.MULTILINE), verdict
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
