@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from cbtmodel import commands as c
 from cbtmodel.backup import BitmapMode, Job, Sync
@@ -22,6 +22,7 @@ from cbtcheck.bitsets import Bits, BitSets
 from cbtcheck.scenario import spelled
 
 Pick = Callable[[int], int]
+CopyResult = Literal["ok", "read error", "write error"]
 T = TypeVar("T")
 
 BITMAPS = ("b0", "b1", "b2")
@@ -136,7 +137,9 @@ def one_bitmap(kind: type) -> Callable[[Hand], Any]:
 def merge_bitmaps(hand: Hand) -> c.MergeBitmaps:
     """A merge of one or two bitmaps into another."""
     on, target = hand.free_bitmap()
-    sources = tuple(c.Source(*hand.free_bitmap()) for _ in range(hand.one((1, 1, 2, 0))))
+    others = [(each, name) for each, node in hand.state.nodes.items() for name in node.bitmaps]
+    others = [place for place in others if place != (on, target)] or others
+    sources = tuple(c.Source(*hand.one(others)) for _ in range(hand.one((1, 1, 2, 0))))
     return c.MergeBitmaps(on, target, sources)
 
 
@@ -181,7 +184,7 @@ def begin_write(hand: Hand) -> c.BeginWrite:
     """A guest write that stays in flight."""
     on = hand.node()
     name = hand.new_name(list(hand.state.nodes[on].writes), WRITES)
-    return c.BeginWrite(on, name, *hand.range(on), hand.one(("write", "write", "zeroes")))  # type: ignore[arg-type]
+    return c.BeginWrite(on, name, *hand.range(on), hand.one(("write", "write", "zeroes")))
 
 
 def end_write(hand: Hand) -> c.EndWrite:
@@ -194,7 +197,8 @@ def copy(hand: Hand) -> c.Copy:
     """A copy of one cluster, now and then of a longer range."""
     id = hand.job(of=can_copy)
     job = hand.state.jobs[id]
-    result = hand.one(("ok", "ok", "ok", "ok", "read error", "write error"))
+    results: tuple[CopyResult, ...] = ("ok", "ok", "ok", "ok", "read error", "write error")
+    result = hand.one(results)
     return c.Copy(id, hand.cluster_of(job), hand.one((1, 1, 1, job.cluster + 1)), result)
 
 
@@ -235,13 +239,15 @@ def nonsense(hand: Hand) -> Command:
     size = hand.state.nodes[on].size
     name = hand.one([*hand.state.nodes[on].bitmaps, "nobody"])
     id = hand.one([*hand.state.jobs, "nojob"])
+    source = c.Source(*(hand.bitmap() if has_bitmaps(hand) else (on, name)))
     backup = start_backup(hand)
     options: tuple[Command, ...] = (
             c.AddBitmap(on, name, 65536), c.AddBitmap("nowhere", "b0", 65536),
             c.AddBitmap(on, "b0", hand.one((0, 256, 1000, 65537, 1 << 32, 1 << 31))),
             c.AddBitmap(on, "", 65536), c.AddBitmap(on, "n" * 1024, 65536),
-            c.RemoveBitmap(on, name), c.ClearBitmap(on, "nobody"), c.EnableBitmap("nowhere", name),
-            c.DisableBitmap(on, "nobody"), c.MergeBitmaps(on, name, (c.Source(on, "nobody"),)),
+            c.RemoveBitmap(on, name), c.ClearBitmap(on, name), c.EnableBitmap("nowhere", name),
+            c.DisableBitmap(on, name), c.EnableBitmap(on, name), c.MergeBitmaps(on, name, (source,)),
+            c.MergeBitmaps(on, name, (c.Source(on, "nobody"),)),
             c.MergeBitmaps(on, name, (c.Source(on, name), c.Source(hand.node(), name))),
             replace(backup, job=id), replace(backup, job="1-job"), replace(backup, node="nowhere"),
             replace(backup, sync="incremental", bitmap=None, bitmap_mode=None),
@@ -267,6 +273,11 @@ def nonsense(hand: Hand) -> Command:
 def has_bitmaps(hand: Hand) -> bool:
     """There is a bitmap."""
     return any(node.bitmaps for node in hand.state.nodes.values())
+
+
+def several_bitmaps(hand: Hand) -> bool:
+    """There is more than one bitmap."""
+    return sum(len(node.bitmaps) for node in hand.state.nodes.values()) > 1
 
 
 def can_copy(job: Job[Bits]) -> bool:
@@ -306,6 +317,7 @@ class Drawer:
 
 
 OPERATOR: tuple[Drawer, ...] = (
+    Drawer(c.AddBitmap, add_bitmap, lambda hand: not has_bitmaps(hand), 6),
     Drawer(c.AddBitmap, add_bitmap),
     Drawer(c.StartBackup, start_backup, _room_for_jobs, 3),
     Drawer(c.Transaction, transaction, _room_for_jobs, 2),
@@ -313,6 +325,7 @@ OPERATOR: tuple[Drawer, ...] = (
     Drawer(c.DisableBitmap, one_bitmap(c.DisableBitmap), has_bitmaps),
     Drawer(c.EnableBitmap, one_bitmap(c.EnableBitmap), has_bitmaps),
     Drawer(c.MergeBitmaps, merge_bitmaps, has_bitmaps),
+    Drawer(c.MergeBitmaps, merge_bitmaps, several_bitmaps, 2),
     Drawer(c.RemoveBitmap, one_bitmap(c.RemoveBitmap), has_bitmaps),
 )
 
@@ -333,7 +346,7 @@ JOB: tuple[Drawer, ...] = (
         job_command(c.FinalizeJob, lambda job: job.phase == "pending"),
         some_job(lambda job: job.phase == "pending"),
     ),
-    Drawer(c.CancelJob, job_command(c.CancelJob, lambda job: True), some_job(lambda job: True)),
+    Drawer(c.CancelJob, job_command(c.CancelJob, lambda job: True), some_job(lambda job: True), 2),
 )
 
 
