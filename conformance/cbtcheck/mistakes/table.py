@@ -1,0 +1,36 @@
+"""The seeded mistakes as a document."""
+
+from __future__ import annotations
+
+from cbtcheck.describe import describe
+from cbtcheck.mistakes.hunting import shortest
+from cbtcheck.mistakes.registry import MISTAKES, Mistake
+
+HEAD = """\
+# Seeded mistakes
+
+<!-- Written by `python -m cbtcheck.mistakes > docs/seeded-mistakes.md`. Do not edit. -->
+
+Each of these {count} mistakes is a small wrong variant of the reference implementation. The suite finds every one of
+them, with the verdict and by a scenario as short as the one shown. To see what a failure looks like:
+
+    cbtspec check --mistake {example}
+
+Each scenario is a file in `conformance/cbtcheck/mistakes/shortest/`, which `cbtspec replay` plays on any adapter.
+Most are after a real bug; its ID is that of the project's collection of field bugs.
+
+| Mistake | What is wrong | After | Verdict | Shortest scenario |
+|---|---|---|---|---|
+"""
+
+
+def table() -> str:
+    """The whole document."""
+    rows = [_row(each) for each in MISTAKES.values()]
+    return HEAD.format(count=len(rows), example="frozen-parent-records") + "".join(rows)
+
+
+def _row(mistake: Mistake) -> str:
+    steps = [f"{i + 1}. {describe(each)}" for i, each in enumerate(shortest(mistake).commands)]
+    cells = (f"`{mistake.name}`", mistake.story, mistake.bug or "", mistake.verdict.value, "<br>".join(steps))
+    return f"| {' | '.join(cells)} |\n"
