@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from cbtmodel.backup import Ended
 from cbtmodel.bitmap import Bitmap, recording
 from cbtmodel.commands import AddBitmap, ClearBitmap, RemoveBitmap, Transaction, Write
-from cbtmodel.node import State
+from cbtmodel.node import State, drain
 from cbtmodel.step import Step
 
 from cbtcheck.adapter import POISON, Adapter
@@ -101,6 +101,8 @@ class Restorer:
             case ClearBitmap(on, name):
                 self._cleared(before.nodes[on].bitmaps.get(name), (on, name))
             case Transaction(actions):
+                for name in before.nodes:
+                    before = drain(before, name)
                 for action in actions:
                     self._follow_bitmaps(before, action)
 
