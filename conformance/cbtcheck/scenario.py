@@ -22,6 +22,9 @@ FORMAT = "cbtspec-scenario"
 VERSION = 1
 MAX_BYTES = 4 << 20
 LARGEST_DISK = 64 << 20
+LARGEST_BLOCK = 1 << 20
+MOST_DISKS = 64
+MEMBERS = ("format", "version", "title", "story", "block", "disks", "commands")
 
 
 class ScenarioError(Exception):
@@ -36,6 +39,7 @@ class Restore:
 
 
 Step = Command | Restore
+ACTIONS = commands.Action.__args__
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,26 +97,45 @@ def _plain(value: Any) -> Any:
 
 def command_from_data(data: Any, where: str) -> Step:
     """The command, or `ScenarioError` naming the place."""
+    command: Any = _read(data, where)
+    if type(command) is commands.Abort:
+        raise ScenarioError(f"{where}: 'abort' is an action: it belongs into a transaction")
+    return command  # type: ignore[no-any-return]
+
+
+def _action(data: Any, where: str) -> Any:
+    """An action of a transaction. Looked at before it is read, so that nesting is refused at its first level."""
+    if isinstance(data, dict) and KINDS.get(str(data.get("do"))) not in (None, *ACTIONS):
+        raise ScenarioError(f"{where}: '{data['do']}' is no action of a transaction")
+    return _read(data, where)
+
+
+def _read(data: Any, where: str) -> Any:
     if not isinstance(data, dict) or not isinstance(data.get("do"), str):
         raise ScenarioError(f"{where}: a command is an object with a 'do'")
     kind = KINDS.get(data["do"])
     if kind is None:
-        raise ScenarioError(f"{where}: unknown command '{data['do']}' (known: {', '.join(sorted(KINDS))})")
+        raise ScenarioError(f"{where}: unknown command {shown(data['do'])} (known: {', '.join(sorted(KINDS))})")
     rest = {name: value for name, value in data.items() if name != "do"}
     unknown = rest.keys() - {field.name for field in dataclasses.fields(kind)}
     if unknown:
-        raise ScenarioError(f"{where}: '{data['do']}' has no '{sorted(unknown)[0]}'")
+        raise ScenarioError(f"{where}: '{data['do']}' has no {shown(sorted(unknown)[0])}")
     actions: tuple[Any, ...] = ()
     if kind is Transaction:
         if not isinstance(rest.get("actions"), list):
             raise ScenarioError(f"{where}: a transaction has a list of actions")
-        actions = tuple(command_from_data(a, f"{where}, action {i + 1}") for i, a in enumerate(rest.pop("actions")))
+        actions = tuple(_action(a, f"{where}, action {i + 1}") for i, a in enumerate(rest.pop("actions")))
         rest["actions"] = ()
     try:
-        command: Any = _make(kind, rest, actions)
+        return _make(kind, rest, actions)
     except (msgspec.ValidationError, TypeError) as problem:
         raise ScenarioError(f"{where}: '{data['do']}': {problem}") from None
-    return command  # type: ignore[no-any-return]
+
+
+def shown(text: str) -> str:
+    """A word out of a file, quoted, on one line, not too long."""
+    plain = text if text.isprintable() else ascii(text)[1:-1]
+    return f"'{plain}'" if len(plain) <= 60 else f"'{plain[:60]}…'"
 
 
 def _make(kind: type, rest: dict[str, Any], actions: tuple[Any, ...]) -> Any:
@@ -132,18 +155,24 @@ def from_data(data: Any, where: str = "scenario") -> Scenario:
         raise ScenarioError(
             f"{where}: format version {version} is newer than this cbtspec reads ({VERSION}): upgrade cbtspec"
         )
+    unknown = sorted(data.keys() - set(MEMBERS))
+    if unknown:
+        raise ScenarioError(f"{where}: unknown member {shown(unknown[0])} (known: {', '.join(MEMBERS)})")
+    for member in ("title", "story"):
+        if not isinstance(data.get(member, ""), str):
+            raise ScenarioError(f"{where}: '{member}' must be text")
     block = data.get("block", 512)
-    if type(block) is not int or block < 512 or block.bit_count() != 1:
-        raise ScenarioError(f"{where}: 'block' must be a power of two, at least 512")
+    if type(block) is not int or not 512 <= block <= LARGEST_BLOCK or block.bit_count() != 1:
+        raise ScenarioError(f"{where}: 'block' must be a power of two, from 512 to {LARGEST_BLOCK}")
     disks, listed = data.get("disks"), data.get("commands")
-    if not isinstance(disks, dict) or not disks or not all(_usable_size(size) for size in disks.values()):
+    if not isinstance(disks, dict) or not 0 < len(disks) <= MOST_DISKS or not all(map(_usable_size, disks.values())):
         raise ScenarioError(
-            f"{where}: 'disks' must name at least one disk, each a multiple of 512 up to {LARGEST_DISK}"
+            f"{where}: 'disks' must name 1 to {MOST_DISKS} disks, each a multiple of 512 up to {LARGEST_DISK} bytes"
         )
     if not isinstance(listed, list):
         raise ScenarioError(f"{where}: 'commands' must be a list")
     steps = tuple(command_from_data(each, f"{where}: command {i + 1}") for i, each in enumerate(listed))
-    return Scenario(disks, steps, block, str(data.get("title", "")), str(data.get("story", "")))
+    return Scenario(disks, steps, block, data.get("title", ""), data.get("story", ""))
 
 
 def _usable_size(size: Any) -> bool:
@@ -153,7 +182,8 @@ def _usable_size(size: Any) -> bool:
 def load(path: Path) -> Scenario:
     """Reads a scenario file, or raises `ScenarioError`."""
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
     except OSError as problem:
         raise ScenarioError(f"{path}: cannot be read: {problem.strerror}") from None
     if len(raw) > MAX_BYTES:
