@@ -83,5 +83,4 @@ class Frozensets:
         """Every block of a disk of `size` bytes that shares a granule with a block of `blocks`."""
         per_granule = max(1, granule // self.block)
         granules = {block // per_granule for block in blocks}
-        touched = {g * per_granule + i for g in granules for i in range(per_granule)}
-        return frozenset(touched) & self.everything(size)
+        return frozenset(block for block in self.everything(size) if block // per_granule in granules)

@@ -256,7 +256,7 @@ _HINTS: dict[type, dict[str, Any]] = {}
 def _fits(value: object, hint: Any) -> bool:
     origin = typing.get_origin(hint)
     if origin is Literal:
-        return isinstance(value, str) and value in typing.get_args(hint)
+        return type(value) is str and value in typing.get_args(hint)
     if origin is Annotated:
         low, high = hint.__metadata__[0]
         return type(value) is int and low <= value <= high
