@@ -152,6 +152,9 @@ class Adapter(ABC):
     def observe(self) -> Observation:
         """What can be seen now. Raises `AdapterBroken`."""
 
+    def finish(self) -> None:  # noqa: B027
+        """The scenario is over: lets everything go, ends every job. Raises `AdapterBroken` if that cannot be done."""
+
     @abstractmethod
     def bits(self, node: str, name: str) -> int | None:
         """The exact granules of a bitmap (bit i is granule i), to explain a difference; None if it cannot be read."""

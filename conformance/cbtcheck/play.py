@@ -57,13 +57,18 @@ class Player:
     frames: list[Frame] = field(default_factory=list)
     not_realised: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def compared(self) -> int:
+        """How many restored chains this scenario has compared with a disk."""
+        return self.restorer.compared
+
     def begin(self, disks: dict[str, int]) -> None:
         """A new scenario on fresh disks of these sizes in bytes. Raises `AdapterBroken`."""
         self.space = BitSets(self.block)
         self.state = initial(self.space, disks)
         self.frames = []
-        self.adapter.reset(disks)
         self.restorer = Restorer(self.space, self.adapter)
+        self.adapter.reset(disks)
 
     def play(self, asked: ScenarioStep) -> list[Finding]:
         """One step. Returns what differs; a crash or hang is a finding too."""
@@ -128,7 +133,15 @@ class Player:
             self.begin(scenario.disks)
         except AdapterBroken as broken:
             return [Finding(Verdict.BROKEN, "", "reset", "fresh disks", self._last_words(broken))]
-        return self.play_steps(scenario.commands)
+        return self.play_steps(scenario.commands) or self._finish()
+
+    def _finish(self) -> list[Finding]:
+        """Every job can end, and nothing is broken then."""
+        try:
+            self.adapter.finish()
+        except AdapterBroken as broken:
+            return [Finding(Verdict.BROKEN, "", "the end", "every job can end", self._last_words(broken))]
+        return []
 
     def play_steps(self, steps: Iterable[ScenarioStep]) -> list[Finding]:
         """Steps until the first that differs."""

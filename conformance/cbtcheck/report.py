@@ -1,4 +1,4 @@
-"""What a run of the suite found, as data: everything that the printed, JSON and JUnit reports show comes from here."""
+"""What a run of the suite found, as data: every report (printed, JSON, JUnit) shows what is in here."""
 
 from __future__ import annotations
 

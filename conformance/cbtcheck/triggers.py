@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cbtmodel.commands import Command, MergeBitmaps, StartBackup, Transaction
+from cbtmodel.commands import Command, EnableBitmap, MergeBitmaps, StartBackup, Transaction
 from cbtmodel.node import State
 from cbtmodel.step import step
 
@@ -43,7 +43,41 @@ def merge_of_nothing(state: State[Bits], command: Command) -> bool:
     return step(state, command).refusal is None
 
 
+def enable_of_busy_in_transaction(state: State[Bits], command: Command) -> bool:
+    """A transaction that is refused because it enables a bitmap which is busy."""
+    if not isinstance(command, Transaction) or command.grouped:
+        return False
+    accepted = accepted_before_failure(state, command)
+    failing = command.actions[len(accepted) :][:1]
+    refusal = step(state, command).refusal
+    return refusal is not None and refusal.kind == "busy" and isinstance(failing[0], EnableBitmap)
+
+
+def backups_of_a_disk_end_together(state: State[Bits], command: Command) -> bool:
+    """Two backups of one disk that are not a group end, or could end, while one command is carried out.
+
+    A command that drains lets each of them make a few copies, and so does the end of another.
+    """
+    jobs = dict(state.jobs)
+    result = step(state, command)
+    ended = {end.id for end in result.ended}
+    jobs |= {end.id: end.job for end in result.ended if end.id not in jobs}
+    drains = isinstance(command, StartBackup | Transaction)
+    if not drains and not ended:
+        return False
+    ending = [
+        (job.node, job.group)
+        for id, job in jobs.items()
+        if id in ended or len(job.todo) <= CLUSTERS_IN_A_DRAIN * job.cluster // 512
+    ]
+    return any(one != other and one[0] == other[0] for one in ending for other in ending)
+
+
+CLUSTERS_IN_A_DRAIN = 5
+
 TRIGGERS: dict[str, Trigger] = {
     "always-backup-withdrawn": always_backup_withdrawn,
+    "backups-of-a-disk-end-together": backups_of_a_disk_end_together,
+    "enable-of-busy-in-transaction": enable_of_busy_in_transaction,
     "merge-of-nothing": merge_of_nothing,
 }

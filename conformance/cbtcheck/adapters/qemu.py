@@ -25,7 +25,7 @@ from cbtcheck.adapter import (
     Observation,
     Performed,
 )
-from cbtcheck.nbd.client import NbdDisconnected
+from cbtcheck.nbd.client import NbdDisconnected, NbdError
 from cbtcheck.qemu.bitmaps import read_bits
 from cbtcheck.qemu.daemon import DaemonDied, DaemonMissing, DaemonTooOld, QmpRefused, find_daemon
 from cbtcheck.qemu.environment import Environment
@@ -126,18 +126,42 @@ class QemuAdapter(Adapter):
         if stage.session.daemon.died.done():
             return False
         try:
-            stage.let_writes_go()
-            living = stage.living()
-            for job in living:
-                stage.gate.open(job)
-                with contextlib.suppress(QmpRefused):
-                    await stage.patiently(stage.session.daemon.execute("job-cancel", {"id": job.id}), "job-cancel")
-            await stage.settled(living, final=True)
-            places = [{"node": stage.node(on), "name": name} for on, name in sorted(stage.bitmaps)]
-            removed = stage.session.daemon.execute_many([("block-dirty-bitmap-remove", place) for place in places])
-            return not any(isinstance(each, QmpRefused) for each in await stage.patiently(removed, "removal"))
+            return await self._sweep(stage)
         except AdapterBroken:
             return False
+
+    async def _sweep(self, stage: Stage) -> bool:
+        stage.let_writes_go()
+        living = stage.living()
+        for job in living:
+            stage.gate.open(job)
+            with contextlib.suppress(QmpRefused):
+                await stage.patiently(stage.session.daemon.execute("job-cancel", {"id": job.id}), "job-cancel")
+        await stage.settled(living, final=True)
+        places = [{"node": stage.node(on), "name": name} for on, name in sorted(stage.bitmaps)]
+        stage.bitmaps.clear()
+        removed = stage.session.daemon.execute_many([("block-dirty-bitmap-remove", place) for place in places])
+        return not any(isinstance(each, QmpRefused) for each in await stage.patiently(removed, "removal"))
+
+    def finish(self) -> None:
+        """Everything is let go and ended; after that, the guest must still be able to write."""
+        try:
+            self._run(self._finish())
+        except (DaemonDied, NbdDisconnected) as death:
+            self._give_up()
+            raise AdapterBroken(f"crash: {death}") from death
+        except AdapterBroken:
+            self._give_up()
+            raise
+
+    async def _finish(self) -> None:
+        stage = self._stage_now()
+        await self._sweep(stage)
+        for name, source in stage.sources.items():
+            try:
+                await stage.patiently(source.guest.write(0, b"\1"), f"a guest write on {name} at the end")
+            except NbdError as error:
+                raise AdapterBroken(f"at the end, no guest write to {name} is possible: {error}") from error
 
     def perform(self, command: Command, hint: Hint) -> Performed:
         """Makes the command happen on QEMU. A crash or a hang makes room for a new daemon."""
@@ -153,10 +177,13 @@ class QemuAdapter(Adapter):
 
     async def _perform(self, command: Command, hint: Hint) -> Performed:
         stage = self._stage_now()
+        begun = self._operator.begun()
         if isinstance(command, GUEST_AND_JOBS):
             trace = await self._environment.perform(command, hint)
         else:
             trace = await self._operator.perform(command, hint)
+        for job in stage.gate.jobs.values():  # copies that were let go because something else waited for them
+            trace += self._operator.copies(job, job.id in begun, False)
         trace += [(c.EndWrite(*place), ACCEPTED) for place in stage.let_go_meanwhile()]
         return Performed(tuple(trace), stage.take_ended())
 

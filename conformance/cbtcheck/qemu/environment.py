@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from dataclasses import replace
 
 from cbtmodel import commands as c
@@ -14,7 +13,7 @@ from cbtcheck.draw import bit_numbers
 from cbtcheck.nbd.client import NbdError
 from cbtcheck.qemu.gate import GatedJob, GuestRequest, Range, overlap
 from cbtcheck.qemu.operate import Operator
-from cbtcheck.qemu.order import Trace
+from cbtcheck.qemu.order import Trace, copies
 from cbtcheck.qemu.stage import GRACE, InFlight, Stage
 from cbtcheck.qemu.translate import CLUSTER
 
@@ -158,23 +157,47 @@ class Environment:
             reply = source.guest.trim(command.offset, command.length)
         for job in self.stage.living(command.node):
             if job.at_gate is not None and overlap(job.at_gate, guest.reach):
-                begun.discard(job.id)
                 self.gate.release(job)
         happened = await self._answer(command, guest, reply)
         self.gate.guest = None
         await self.stage.settled()
         for job in self.gate.jobs.values():
+            passed = bool(job.in_background)
             trace += self.operator.copies(job, job.id in begun, False)
+            trace += self._copied_for_nothing(job, happened[0], job.id in begun and not passed)
         return [*trace, happened]
+
+    @staticmethod
+    def _copied_for_nothing(job: GatedJob, happened: Command, was_begun: bool) -> Trace:
+        """Copies that a write caused which then wrote nothing: of no length, or a discard that is swallowed.
+
+        The specification has no copy-before-write there; QEMU has it (block/copy-before-write.c), also if the job
+        is paused. It is harmless: a copy may happen at any time.
+        """
+        ranges, job.before_write = job.before_write, []
+        wrote = isinstance(happened, c.Write | c.BeginWrite) and happened.length > 0 and happened.result != "ignored"
+        if wrote or not ranges:
+            return []
+        made = copies(job.id, ranges, was_begun, False)
+        if job.paused:
+            return [(c.ResumeJob(job.id), ACCEPTED), *made, (c.PauseJob(job.id), ACCEPTED)]
+        return made
 
     def _guest(self, command: c.Write | c.BeginWrite, hint: Hint) -> GuestRequest:
         """What is to happen to the write. Failures alternate between what can fail, by the fill byte."""
-        guest = GuestRequest(command.node, rounded((command.offset, command.offset + command.length)))
+        guest = GuestRequest(command.node, self._reach(command))
         guest.hold = isinstance(command, c.BeginWrite)
         guest.fail, guest.land = command.result == "failed", hint.fill % 2 == 1
         if command.result == "copy failed":
             guest.copy_fails = "read" if hint.fill % 2 else "write"
         return guest
+
+    def _reach(self, command: c.Write | c.BeginWrite) -> Range:
+        """The (start, end) of what the write must have saved first: its clusters; nothing if it is out of range."""
+        start, end = command.offset, command.offset + command.length
+        if end <= start or end > self.stage.sources[command.node].disk.size:
+            return start, start
+        return start // CLUSTER * CLUSTER, -(-end // CLUSTER) * CLUSTER
 
     async def _make_way(self, command: c.Write | c.BeginWrite, hint: Hint) -> Trace:
         """Copies that the write would have to wait for, but that are not part of it, are made first.
@@ -183,7 +206,7 @@ class Environment:
         may pass together with the write, unless copy-before-write is to fail, and only that.
         """
         trace: Trace = []
-        reach = rounded((command.offset, command.offset + command.length))
+        reach = self._reach(command)
         for job in self.stage.living(command.node):
             while job.at_gate is not None:
                 hit = overlap(job.at_gate, reach)
@@ -225,6 +248,7 @@ class Environment:
             if not moved:
                 waited += 1
                 self._unblock(command.node)
+                self.stage.nudge(command.node)
                 self.stage.check_alive()
                 if waited > 200:
                     await self.stage.patiently(reply, "a guest write")
@@ -259,7 +283,7 @@ class Environment:
         return command, ACCEPTED
 
     async def _end_write(self, command: c.EndWrite, hint: Hint) -> Trace:
-        write = self.stage.writes.pop((command.node, command.write), None)
+        write = self.stage.writes.get((command.node, command.write))
         if write is None:
             return []
         if write.guest.held is not None and write.reply is not None:
@@ -267,13 +291,7 @@ class Environment:
                 write.guest.held.fail(5, land=hint.fill % 2 == 1)
             else:
                 write.guest.held.complete()
-            with contextlib.suppress(NbdError):
-                await self.stage.patiently(write.reply, "a guest write")
+            await self.stage.landed(command.node, write.reply)
+        del self.stage.writes[command.node, command.write]
         await self.stage.settled()
         return [(command, ACCEPTED)]
-
-
-def rounded(reach: Range) -> Range:
-    """A (start, end) in bytes, rounded out to QEMU's clusters; nothing stays nothing."""
-    start, end = reach
-    return (start // CLUSTER * CLUSTER, -(-end // CLUSTER) * CLUSTER) if end > start else (start, start)

@@ -22,7 +22,7 @@ Range = tuple[int, int]
 
 
 def overlap(one: Range, other: Range) -> bool:
-    """Whether two (start, end) ranges share a byte."""
+    """Whether two (start, end) ranges share a byte; an empty range shares what it lies within."""
     return one[0] < other[1] and other[0] < one[1]
 
 
@@ -41,6 +41,7 @@ class GatedJob:
     through: Range | None = None  # this one copy passes, in the background
     copied: list[Range] = field(default_factory=list)
     in_background: list[Range] = field(default_factory=list)
+    before_write: list[Range] = field(default_factory=list)
     status: str = "created"
     outcome: str = ""
     paused: bool = False  # by an operator, or by an I/O error
@@ -162,6 +163,7 @@ class Gate:
                 request.fail(errno.EIO)
             else:
                 self._copy_done(job, request)
+                job.before_write.append(reach)
         elif job.open or job.through == reach:
             job.through = None
             self._copy_done(job, request)
@@ -203,6 +205,8 @@ class Gate:
             self._copy_done(job, request)
             if in_background:
                 job.in_background.append(reach)
+            elif self.guest is not None:
+                job.before_write.append(reach)
         else:
             job.through = reach if in_background else None
             request.complete()

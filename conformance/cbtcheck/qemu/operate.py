@@ -82,20 +82,19 @@ class Operator:
     # Commands that drain
 
     async def _draining(self, command: c.StartBackup | c.Transaction, on: str | None, hint: Hint) -> Trace:
-        """Starts of backups, and transactions: they wait for everything in flight, on one disk or on all."""
+        """Starts of backups, and transactions, which specify a drain of one disk (`on`) or of all.
+
+        QEMU drains all disks for both, and before it looks at anything else (blockdev.c, qmp_transaction).
+        """
         stage, begun = self.stage, self.begun()
-        older = stage.living(on)
+        older = stage.living()
         places, new = await self._places(command)
         asked = asyncio.ensure_future(self._ask(command, places))
-        if any(write.guest.held and (on is None or disk == on) for (disk, _), write in stage.writes.items()):
+        if any(write.guest.held for write in stage.writes.values()):
             await asyncio.wait({asked}, timeout=GRACE)
-        released = [] if asked.done() else stage.let_writes_go(on)
+        released = [] if asked.done() else stage.let_writes_go()
         for job in older:
             if not asked.done():
-                self.gate.open(job)
-        while not (await asyncio.wait({asked}, timeout=5 * GRACE))[0]:
-            released += stage.let_writes_go()
-            for job in older:
                 self.gate.open(job)
         reply = await asked
         self.gate.close()
@@ -105,28 +104,30 @@ class Operator:
         else:
             self._remember(list(command.actions) if isinstance(command, c.Transaction) else [])
         await stage.settled()
-        return await self._drained(command, reply, older, begun, released, on, hint)
+        ends = await self._landed(reply, released, on)
+        made: dict[str, list[Range]] = {}
+        elsewhere: Trace = []
+        for job in older:
+            if on is not None and job.on != on:
+                elsewhere += self.copies(job, job.id in begun, False)
+            elif job.in_background:
+                made[job.id], job.in_background = job.in_background, []
+        return explanation(hint.before, orders((command, reply), made, begun, [*elsewhere, *ends]))
 
-    async def _drained(
-        self, command: Command, reply: Reply, older: list[GatedJob], begun: set[str],
-        released: list[tuple[str, str]], on: str | None, hint: Hint,
-    ) -> Trace:  # fmt: skip
-        """The trace of a command that drains. What it waited for, the specification's own drain makes happen, too."""
+    async def _landed(self, reply: Reply, released: list[tuple[str, str]], on: str | None) -> Trace:
+        """The ends of guest writes that were let go, but for those that the specification's own drain ends."""
         stage = self.stage
         ends: Trace = []
         for disk, id in released:
-            write = stage.writes.pop((disk, id))
+            write = stage.writes[disk, id]
             if write.reply is not None:
-                await stage.patiently(write.reply, "a guest write")
+                await stage.landed(disk, write.reply)
+            del stage.writes[disk, id]
             if reply.refusal or (on is not None and disk != on):
                 ends.append((c.EndWrite(disk, id), ACCEPTED))
         if not reply.refusal:
             stage.forget_landed(on)
-        made: dict[str, list[Range]] = {}
-        for job in older:
-            if job.in_background:
-                made[job.id], job.in_background = job.in_background, []
-        return explanation(hint.before, orders((command, reply), made, begun, ends))
+        return ends
 
     async def _places(self, command: Command) -> tuple[list[dict[str, Any]], list[str]]:
         """Targets and filters for the backups of a command, in order, and the jobs that are new to the gate."""
@@ -194,13 +195,22 @@ class Operator:
         return [*await self.end_of_group(id, begun), (command, reply)]
 
     async def end_of_group(self, id: str, begun: set[str]) -> Trace:
-        """Waits until a group that is failing or cancelled has ended. Returns the copies that went on meanwhile."""
+        """Waits until a group that is failing or cancelled has ended. Returns the copies that went on meanwhile.
+
+        QEMU wakes a paused job to cancel it, and it makes up to two more copies before it looks (block/backup.c).
+        """
         group = [self.gate.jobs[each] for each in self.gate.jobs[id].group if each in self.gate.jobs]
+        paused = {job.id for job in group if job.paused}
         for job in group:
             self.gate.open(job)
         await self.stage.settled(group, final=True)
         self.gate.close()
-        return [each for job in group for each in self.copies(job, job.id in begun, True)]
+        trace: Trace = []
+        for job in group:
+            made = self.copies(job, job.id in begun, True)
+            woken: Trace = [(c.ResumeJob(job.id), ACCEPTED)] if made and job.id in paused else []
+            trace += [*woken, *made]
+        return trace
 
     async def _finalize(self, command: Command, id: str) -> Trace:
         reply = await self._ask(command, [])

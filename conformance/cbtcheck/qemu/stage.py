@@ -43,6 +43,7 @@ class Stage:
     bitmaps: set[tuple[str, str]] = field(default_factory=set)
     ended: list[tuple[str, str]] = field(default_factory=list)
     filters: int = 0
+    nudges: int = 0
 
     # Names
 
@@ -101,21 +102,30 @@ class Stage:
     async def settled(self, jobs: Iterable[GatedJob] | None = None, final: bool = False) -> None:
         """Waits until the jobs stand still, or with `final` have ended.
 
-        A job's end waits for guest writes in flight on its disk: after a short grace they are let go.
+        A job's end waits for everything in flight on its disk: after a short grace, guest writes and the copies of
+        other jobs there are let go.
         """
         watched = list(self.gate.jobs.values()) if jobs is None else list(jobs)
         deadline = asyncio.get_running_loop().time() + PATIENCE
         while True:
             rest = [job for job in watched if job.status != "null" and (final or not self.still(job))]
             if not rest:
+                self.gate.close()
                 return
             if not await self.gate.wait(GRACE):
                 self.check_alive()
                 for job in rest:
                     self.let_writes_go(job.on)
+                    self.nudge(job.on)
+                    self._let_others_copy(job)
                 if asyncio.get_running_loop().time() > deadline:
                     stuck = ", ".join(f"{job.id} is {job.status}" for job in rest)
                     raise AdapterBroken(f"hang: {stuck} for {PATIENCE:.0f} s", self.session.daemon.last_output)
+
+    def _let_others_copy(self, ending: GatedJob) -> None:
+        for job in self.living(ending.on):
+            if job is not ending and job.held is not None:
+                self.gate.release(job, in_background=True)
 
     def take_ended(self) -> tuple[tuple[str, str], ...]:
         """The jobs that have ended since last asked, which are then forgotten."""
@@ -149,6 +159,27 @@ class Stage:
         for key in gone:
             del self.writes[key]
         return gone
+
+    async def landed(self, on: str, reply: asyncio.Future[None]) -> None:
+        """Waits for the answer to a guest write that was let go; an error answer is an answer, too.
+
+        QEMU 7.2's NBD client (block/nbd.c) can sit on the reply to an older request while a younger one is in
+        flight, until anything else happens on that connection. So it is nudged.
+        """
+        for _ in range(int(PATIENCE / GRACE)):
+            await asyncio.wait({reply}, timeout=GRACE)
+            if reply.done():
+                return
+            self.check_alive()
+            self.nudge(on)
+        raise AdapterBroken("hang: no answer to a guest write", self.session.daemon.last_output)
+
+    def nudge(self, on: str) -> None:
+        """Makes something happen on a disk's connection, without a trace: the guest flushes."""
+        source = self.sources.get(on)
+        if source is not None and any(disk == on for disk, _ in self.writes) and not source.guest.closed:
+            self.nudges += 1
+            source.guest.flush().add_done_callback(lambda flush: flush.cancelled() or flush.exception())
 
     # Death
 

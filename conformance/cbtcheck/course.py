@@ -1,0 +1,283 @@
+"""The course of a run: the ledger's scenarios, the workflows, and then drawn scenarios until there are enough."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cbtcheck.adapter import Adapter
+from cbtcheck.coverage import Coverage
+from cbtcheck.deal import dealer
+from cbtcheck.ledger import Entry, confirm, entries, matches
+from cbtcheck.play import Frame, Player, verdict_of
+from cbtcheck.reachable import reachable
+from cbtcheck.report import Failure, Report
+from cbtcheck.scenario import KINDS, Scenario, from_data, save, spelled
+from cbtcheck.shorten import shorten
+from cbtcheck.tally import PROPERTIES, Tally
+from cbtcheck.verdict import Finding, Verdict
+from cbtcheck.version import VERSION
+
+Progress = Callable[[str, int, int], None]
+
+ENOUGH_FAILURES = 6
+"""Different failures after which no more scenarios are drawn."""
+
+REPLAYS = 400
+"""How often a failing scenario is replayed at most, to make it shorter."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How much is drawn: scenarios by adapter, commands in each, and the scope that edges are counted in."""
+
+    examples: dict[str, int]
+    steps: int
+    scope: str
+
+
+PROFILES = {
+    "quick": Profile({"reference": 500, "qemu": 300}, 14, "quick"),
+    "ci": Profile({"reference": 4000, "qemu": 5000}, 14, "ci"),
+    "deep": Profile({"reference": 40000, "qemu": 40000}, 20, "deep"),
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line asks for. `only` is a property's ID or a command's name."""
+
+    profile: str
+    seed: int
+    examples: int | None
+    seconds: float | None
+    only: str | None
+    reports: Path
+
+
+def names_for_only() -> list[str]:
+    """What `--only` understands."""
+    commands = [name for name in KINDS if name not in ("abort", "restore")]
+    return [*PROPERTIES, *commands]
+
+
+def workflows() -> dict[str, Scenario]:
+    """The workflows by name."""
+    found = [each for each in files("cbtcheck").joinpath("workflows").iterdir() if each.name.endswith(".json")]
+    return {
+        each.name.removesuffix(".json"): from_data(msgspec.json.decode(each.read_bytes()), each.name)
+        for each in sorted(found, key=lambda file: file.name)
+    }
+
+
+def run(open_adapter: Callable[[], Adapter], options: Options, progress: Progress) -> Report:
+    """The whole course. Ctrl-C ends it early, with a report of what was found until then."""
+    adapter = open_adapter()
+    try:
+        course = Course(adapter, options, progress)
+        started = time.monotonic()
+        try:
+            course.run()
+        except KeyboardInterrupt:
+            course.report.interrupted = True
+        course.report.seconds = time.monotonic() - started
+        return course.finished()
+    finally:
+        adapter.close()
+
+
+def replay(adapter: Adapter, scenario: Scenario) -> tuple[list[Frame], list[Finding]]:
+    """Plays one scenario: every step as it was played, and what differs."""
+    player = Player(adapter)
+    findings = player.play_scenario(scenario)
+    return player.frames, findings
+
+
+Signature = tuple[Any, ...]
+
+
+def signature(findings: list[Finding], frames: list[Frame]) -> Signature:
+    """What makes two failures the same failure, for counting and for shortening."""
+    if not findings:
+        return ()
+    first = findings[0]
+    last = frames[-1].asked if frames else None
+    crash = first.seen.split(" | ")[-1][-80:] if first.verdict is Verdict.BROKEN else ""
+    return verdict_of(findings), first.property, first.where.split()[-1].split("/")[0], type(last).__name__, crash
+
+
+class Course:
+    """One run on one adapter."""
+
+    def __init__(self, adapter: Adapter, options: Options, progress: Progress) -> None:
+        self.adapter, self.options, self.progress = adapter, options, progress
+        self.profile = PROFILES[options.profile]
+        self.coverage = Coverage()
+        self.tally = Tally(self.coverage.listen)
+        self.player = Player(adapter, listen=self.tally.listen)
+        self.report = Report(VERSION, adapter.name, adapter.version, options.profile, options.seed)
+        self.known: list[Entry] = []
+        self.turned_away: dict[str, int] = {}
+        self.signatures: set[Signature] = set()
+
+    def run(self) -> None:
+        """All phases."""
+        self._ledger()
+        self._workflows()
+        self._drawn()
+
+    # Phases
+
+    def _ledger(self) -> None:
+        """Confirms what is known; what is confirmed is looked behind from then on."""
+        mine = [entry for entry in entries() if entry.implementation == self.adapter.name]
+        mine = [entry for entry in mine if self._wanted(entry.scenario)]
+        for number, entry in enumerate(mine):
+            self.progress("ledger", number, len(mine))
+            result = confirm(entry, self.player, self.adapter.version)
+            self.report.ledger.append(result)
+            if result.outcome != "skipped":
+                self.report.phases["ledger"] += 1
+            if result.outcome in ("known", "quiet"):
+                self.known.append(entry)
+
+    def _turn_away(self, state: Any, command: Any) -> bool:
+        for entry in self.known:
+            if entry.trigger is not None and entry.trigger(state, command):
+                self.turned_away[entry.id] = self.turned_away.get(entry.id, 0) + 1
+                return True
+        return False
+
+    def _workflows(self) -> None:
+        named = {name: each for name, each in workflows().items() if self._wanted(each)}
+        for number, (name, scenario) in enumerate(named.items()):
+            self.progress("workflows", number, len(named))
+            self._play("workflows", name, scenario)
+
+    def _drawn(self) -> None:
+        examples = self.options.examples
+        if examples is None:
+            examples = self.profile.examples.get(self.adapter.name, 1000)
+        seconds = self.options.seconds
+        self.player.turn_away = self._turn_away
+        ends = None if seconds is None else time.monotonic() + seconds
+        with dealer(self.adapter.capabilities, self.options.seed, self.profile.steps) as scenarios:
+            played = 0
+            for scenario in scenarios:
+                if (ends is None and played >= examples) or (ends is not None and time.monotonic() > ends):
+                    break
+                if len(self.report.failures) >= ENOUGH_FAILURES:
+                    break
+                if not self._wanted(scenario):
+                    continue
+                self.progress("drawn", played, 0 if ends is not None else examples)
+                self._play("drawn", "drawn", scenario)
+                played += 1
+        self.player.turn_away = None
+
+    def _wanted(self, scenario: Scenario) -> bool:
+        """Whether a scenario exercises what `--only` names."""
+        if self.options.only is None:
+            return True
+        wanted = PROPERTIES.get(self.options.only)
+        kinds = {spelled(type(each).__name__) for each in scenario.commands}
+        return bool(kinds & wanted) if wanted is not None else self.options.only in kinds
+
+    # One scenario
+
+    def _play(self, phase: str, origin: str, scenario: Scenario) -> None:
+        findings = self.player.play_scenario(scenario)
+        frames = self.player.frames
+        self.report.phases[phase] += 1
+        self.report.steps += len(frames)
+        self.report.compared += self.player.compared
+        self.tally.frames(frames)
+        if findings and not self._is_known(findings):
+            self._failed(origin, scenario, findings)
+
+    def _is_known(self, findings: list[Finding]) -> bool:
+        """A race of the ledger can occur anywhere; it is recognised by what is seen of it."""
+        for entry, result in ((e, r) for e in self.known for r in self.report.ledger if r.id == e.id):
+            if entry.sometimes and matches(entry, findings):
+                result.outcome, result.detail = "known", entry.what
+                self.turned_away[entry.id] = self.turned_away.get(entry.id, 0) + 1
+                return True
+        return False
+
+    def _failed(self, origin: str, scenario: Scenario, findings: list[Finding]) -> None:
+        """A failure of a new kind is made as short as it can be, saved, and kept for the report."""
+        frames = list(self.player.frames)
+        mark = signature(findings, frames)
+        if mark in self.signatures:
+            return
+        self.signatures.add(mark)
+        played = replace(scenario, commands=tuple(scenario.commands[: self._index_of(scenario, frames)]))
+        listen, self.player.listen = self.player.listen, None
+        turned_away = dict(self.turned_away)
+        title, shortest = scenario.title, played
+        if origin == "drawn":
+            shortest = shorten(played, self._fails_alike(mark), self.adapter.capabilities, REPLAYS)
+            title = "the shortest scenario that was found"
+        again = self.player.play_scenario(shortest)
+        if again:
+            frames, findings = list(self.player.frames), again
+        else:
+            shortest, title = played, "a scenario that failed once, and not when it was replayed"
+        self.player.listen, self.turned_away = listen, turned_away
+        failure = Failure(origin, replace(shortest, title=title, story=str(findings[0])), frames, findings)
+        failure.saved = self._save(failure)
+        self.report.failures.append(failure)
+
+    @staticmethod
+    def _index_of(scenario: Scenario, frames: list[Frame]) -> int:
+        """How many of the scenario's commands were played; some may have been turned away."""
+        position = 0
+        for frame in frames:
+            while scenario.commands[position] is not frame.asked:
+                position += 1
+            position += 1
+        return position
+
+    def _fails_alike(self, mark: Signature) -> Callable[[Scenario], Verdict | None]:
+        def fails(scenario: Scenario) -> Verdict | None:
+            findings = self.player.play_scenario(scenario)
+            alike = findings and signature(findings, self.player.frames) == mark
+            return verdict_of(findings) if alike else None
+
+        return fails
+
+    def _save(self, failure: Failure) -> Path | None:
+        name = f"{self.adapter.name}-{failure.verdict.value}-{len(self.report.failures) + 1}.json"
+        path = self.options.reports / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save(failure.scenario, path)
+        except OSError:
+            return None
+        return path
+
+    # The end
+
+    def finished(self) -> Report:
+        """The report, complete."""
+        report = self.report
+        report.commands = self.tally.commands
+        report.properties = self.tally.properties
+        report.not_realised = self.player.not_realised
+        edges = reachable(self.profile.scope)
+        report.edges_covered, report.edges_reachable = self.coverage.within(edges), len(edges)
+        for result in report.ledger:
+            result.turned_away = self.turned_away.get(result.id, 0)
+        claimed = self.adapter.capabilities.commands
+        for name in KINDS:
+            if name not in claimed and name not in ("abort", "restore"):
+                report.skipped[name] = "the implementation does not claim it"
+        report.skipped["BATCH"] = "relates two histories of the specification; tests and proofs check it there"
+        return report
+

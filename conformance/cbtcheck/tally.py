@@ -1,0 +1,83 @@
+"""Counts what a run has exercised: commands by outcome, and properties by checks that could have failed."""
+
+from __future__ import annotations
+
+from cbtmodel.backup import Ended
+from cbtmodel.commands import Command
+from cbtmodel.node import State
+from cbtmodel.step import Step
+
+from cbtcheck.bitsets import Bits
+from cbtcheck.play import Frame, Listener
+from cbtcheck.report import CommandCount, PropertyCount
+from cbtcheck.scenario import KINDS, Restore, spelled
+from cbtcheck.verdict import Verdict, worst
+
+WRITING = frozenset({"write", "begin-write", "end-write"})
+BACKING_UP = frozenset({"start-backup", "transaction"})
+
+PROPERTIES: dict[str, frozenset[str]] = {
+    "NO-LOST-WRITE": WRITING,
+    "POINT-IN-TIME": BACKING_UP,
+    "DELIVERED": BACKING_UP,
+    "FAILURE-KEEPS": BACKING_UP,
+    "FROZEN-IS-STILL": BACKING_UP,
+    "ONE-HEIR": BACKING_UP | {"add-bitmap", "remove-bitmap"},
+    "ATOMIC": frozenset(KINDS),
+    "EXACT": WRITING | {"merge-bitmaps"},
+}
+"""The properties that can be checked on an implementation, and the commands of which one is needed for that."""
+
+
+class Tally:
+    """The counts of a run. `listen` is told the specification's steps, and passes them on."""
+
+    def __init__(self, also: Listener) -> None:
+        self._also = also
+        names = [name for name in KINDS if name not in ("abort", "restore")]
+        self.commands: dict[str, CommandCount] = {name: CommandCount() for name in names}
+        self.properties: dict[str, PropertyCount] = {id: PropertyCount() for id in (*PROPERTIES, "BATCH")}
+
+    def listen(self, before: State[Bits], command: Command, result: Step[Bits]) -> None:
+        """A step of the specification, which the implementation has followed."""
+        self._also(before, command, result)
+        count = self.commands[spelled(type(command).__name__)]
+        if result.refusal is None:
+            count.accepted += 1
+        else:
+            count.refused[result.refusal.kind] += 1
+            self._checked("ATOMIC")
+        for end in result.ended:
+            self._ended(end)
+
+    def _ended(self, end: Ended[Bits]) -> None:
+        self._checked("POINT-IN-TIME")  # its target is compared
+        if end.bitmap is not None:
+            self._checked("DELIVERED" if end.outcome == "completed" else "FAILURE-KEEPS")
+
+    def _checked(self, id: str, times: int = 1) -> None:
+        self.properties[id].checked += times
+
+    def frames(self, frames: list[Frame]) -> None:
+        """The steps of a scenario, each with an observation that was judged."""
+        for frame in frames:
+            if frame.seen is not None:
+                self._observed(frame.state)
+            for finding in frame.findings:
+                if finding.property:
+                    count = self.properties[finding.property]
+                    count.worst = worst([count.worst, finding.verdict])
+                    count.checked = max(count.checked, 1)
+            verdict = worst([each.verdict for each in frame.findings])
+            if verdict is not Verdict.EXACT and not isinstance(frame.asked, Restore):
+                command = self.commands[spelled(type(frame.asked).__name__)]
+                command.worst = worst([command.worst, verdict])
+
+    def _observed(self, state: State[Bits]) -> None:
+        for node in state.nodes.values():
+            for bitmap in node.bitmaps.values():
+                self._checked("EXACT")
+                self._checked("ONE-HEIR")
+                self._checked("NO-LOST-WRITE", int(bool(bitmap.marks.owed)))
+                self._checked("FROZEN-IS-STILL", int(bitmap.successor is not None))
+        self._checked("POINT-IN-TIME", len(state.jobs))
