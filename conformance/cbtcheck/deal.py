@@ -24,33 +24,35 @@ HANDFUL = 4
 """Scenarios that are handed over at once."""
 
 
-def deal(capabilities: Capabilities, seed: int, steps: int, connection: Connection) -> None:
-    """Draws scenarios for ever, and sends them in handfuls; ends when nobody takes them any more."""
+def deal(capabilities: Capabilities, seed: int, steps: int, home: str, connection: Connection) -> None:
+    """Draws scenarios for ever, and sends them in handfuls; the process ends when nobody takes them any more.
+
+    `home` is a directory for whatever Hypothesis wants to store.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with tempfile.TemporaryDirectory(prefix="cbtspec-draw-") as home:
-        os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = home
-        from cbtcheck.machine import draw_scenarios
+    os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = home
+    from cbtcheck.machine import draw_scenarios
 
-        hand: list[Scenario] = []
-        seen: set[int] = set()
+    hand: list[Scenario] = []
+    seen: set[int] = set()
 
-        def done(scenario: Scenario) -> None:
-            key = hash((tuple(scenario.disks.items()), scenario.commands))
-            if key in seen:
-                return
-            seen.add(key)
-            hand.append(scenario)
-            if len(hand) == HANDFUL:
-                connection.send(hand)
-                hand.clear()
-
-        try:
-            while True:
-                draw_scenarios(capabilities, done, seed=seed, examples=BATCH, steps=steps)
-                seed += 1
-                seen.clear()
-        except (BrokenPipeError, ConnectionResetError):
+    def done(scenario: Scenario) -> None:
+        key = hash((tuple(scenario.disks.items()), scenario.commands))
+        if key in seen:
             return
+        seen.add(key)
+        hand.append(scenario)
+        if len(hand) == HANDFUL:
+            try:
+                connection.send(hand)
+            except OSError:
+                os._exit(0)  # raised through Hypothesis, it would be a failure to explain
+            hand.clear()
+
+    while True:
+        draw_scenarios(capabilities, done, seed=seed, examples=BATCH, steps=steps)
+        seed += 1
+        seen.clear()
 
 
 @contextmanager
@@ -58,7 +60,9 @@ def dealer(capabilities: Capabilities, seed: int, steps: int) -> Iterator[Iterat
     """The stream of scenarios for these capabilities, each of up to `steps` commands."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=deal, args=(capabilities, seed, steps, theirs), daemon=True)
+    home = tempfile.TemporaryDirectory(prefix="cbtspec-draw-")
+    arguments = (capabilities, seed, steps, home.name, theirs)
+    process = context.Process(target=deal, args=arguments, daemon=True)
     process.start()
     theirs.close()
 
@@ -77,3 +81,4 @@ def dealer(capabilities: Capabilities, seed: int, steps: int) -> Iterator[Iterat
         if process.is_alive():
             process.kill()
             process.join()
+        home.cleanup()

@@ -65,6 +65,16 @@ class Hand:
         free = [(on, n) for on, node in self.state.nodes.items() for n, b in node.bitmaps.items() if not busy(b)]
         return self.one(free) if free else self.bitmap()
 
+    def dirty_bitmap(self) -> tuple[str, str]:
+        """The same, of one that has something to copy if there is one, mostly."""
+        dirty = [
+            (on, name)
+            for on, node in self.state.nodes.items()
+            for name, bitmap in node.bitmaps.items()
+            if bitmap.marks.dirty and not busy(bitmap)
+        ]
+        return self.one(dirty) if dirty and not self.rarely(6) else self.free_bitmap()
+
     def new_name(self, taken: Sequence[str], names: Sequence[str]) -> str:
         """A name that is not taken yet, if there is one."""
         return self.one([name for name in names if name not in taken] or names)
@@ -152,7 +162,7 @@ def start_backup(hand: Hand) -> c.StartBackup:
     more["on_target_error"] = hand.one(("report", "report", "stop", "ignore"))
     if not has_bitmaps(hand) or hand.rarely(8):
         return c.StartBackup(job, hand.node(), "full", **more)
-    on, name = hand.free_bitmap()
+    on, name = hand.dirty_bitmap()
     combinations: tuple[tuple[Sync, BitmapMode | None], ...] = (
         ("incremental", None), ("bitmap", "always"), ("bitmap", "never"), ("full", "on-success"),
         ("full", "always"), ("bitmap", "on-success"),
@@ -175,8 +185,6 @@ def write(hand: Hand) -> c.Write:
     on = hand.node()
     kind = hand.one(("write", "write", "write", "zeroes", "discard"))
     result = hand.one(("ok", "ok", "ok", "ok", "copy failed", "failed"))
-    if kind == "discard":
-        result = "ok"
     return c.Write(on, *hand.range(on), kind, result)  # type: ignore[arg-type]
 
 
@@ -184,7 +192,9 @@ def begin_write(hand: Hand) -> c.BeginWrite:
     """A guest write that stays in flight."""
     on = hand.node()
     name = hand.new_name(list(hand.state.nodes[on].writes), WRITES)
-    return c.BeginWrite(on, name, *hand.range(on), hand.one(("write", "write", "zeroes")))
+    kind = hand.one(("write", "write", "zeroes"))
+    result = hand.one(("ok", "ok", "ok", "copy failed"))
+    return c.BeginWrite(on, name, *hand.range(on), kind, result)  # type: ignore[arg-type]
 
 
 def end_write(hand: Hand) -> c.EndWrite:
@@ -210,12 +220,12 @@ def begin_copy(hand: Hand) -> c.BeginCopy:
 
 def end_copy(hand: Hand) -> c.EndCopy:
     """The end of a copy in flight."""
-    return c.EndCopy(hand.job(of=lambda job: bool(job.copying)), hand.one(("ok", "ok", "write error")))
+    return c.EndCopy(hand.job(of=lambda job: bool(job.copying)), hand.one(("ok", "ok", "write error", "read error")))
 
 
 def transaction(hand: Hand) -> c.Transaction:
     """A few actions; now and then one that must fail."""
-    if hand.rarely(4):
+    if hand.rarely(3):
         first = start_backup(hand)
         others = [id for id in JOBS if id != first.job and id not in hand.state.jobs]
         second = replace(start_backup(hand), job=hand.one(others or JOBS))
@@ -228,43 +238,6 @@ def transaction(hand: Hand) -> c.Transaction:
     if hand.rarely(4):
         actions.insert(hand.pick(len(actions) + 1), c.Abort())
     return c.Transaction(tuple(actions), hand.rarely(10))
-
-
-# Commands that must be refused
-
-
-def nonsense(hand: Hand) -> Command:
-    """A command with a wrong name, size, range, mode or moment."""
-    on = hand.node()
-    size = hand.state.nodes[on].size
-    name = hand.one([*hand.state.nodes[on].bitmaps, "nobody"])
-    id = hand.one([*hand.state.jobs, "nojob"])
-    source = c.Source(*(hand.bitmap() if has_bitmaps(hand) else (on, name)))
-    backup = start_backup(hand)
-    options: tuple[Command, ...] = (
-            c.AddBitmap(on, name, 65536), c.AddBitmap("nowhere", "b0", 65536),
-            c.AddBitmap(on, "b0", hand.one((0, 256, 1000, 65537, 1 << 32, 1 << 31))),
-            c.AddBitmap(on, "", 65536), c.AddBitmap(on, "n" * 1024, 65536),
-            c.RemoveBitmap(on, name), c.ClearBitmap(on, name), c.EnableBitmap("nowhere", name),
-            c.DisableBitmap(on, name), c.EnableBitmap(on, name), c.MergeBitmaps(on, name, (source,)),
-            c.MergeBitmaps(on, name, (c.Source(on, "nobody"),)),
-            c.MergeBitmaps(on, name, (c.Source(on, name), c.Source(hand.node(), name))),
-            replace(backup, job=id), replace(backup, job="1-job"), replace(backup, node="nowhere"),
-            replace(backup, sync="incremental", bitmap=None, bitmap_mode=None),
-            replace(backup, sync="incremental", bitmap=name, bitmap_mode="never"),
-            replace(backup, sync="full", bitmap=name, bitmap_mode="never"),
-            replace(backup, sync="bitmap", bitmap=name, bitmap_mode=None),
-            replace(backup, sync="full", bitmap=None, bitmap_mode="always"),
-            replace(backup, sync="bitmap", bitmap="nobody", bitmap_mode="always"),
-            replace(backup, sync="bitmap", bitmap=name, bitmap_mode="on-success"),
-            c.PauseJob(id), c.ResumeJob(id), c.CancelJob("nojob"), c.FinalizeJob(id),
-            c.Transaction((c.ClearBitmap(on, name), c.Abort())),
-            c.Transaction((backup, c.Abort())), c.Transaction((c.ClearBitmap(on, name),), True),
-            c.Transaction((c.RemoveBitmap(on, name), c.AddBitmap(on, name, 65536))),
-            c.Transaction((backup, replace(backup, job="j2"))),
-            c.Write(on, size, 1), c.Write(on, size - 1, 2), c.Write(on, size, 0),
-    )  # fmt: skip
-    return hand.one(options)
 
 
 # What can be drawn, and when
@@ -283,6 +256,11 @@ def several_bitmaps(hand: Hand) -> bool:
 def can_copy(job: Job[Bits]) -> bool:
     """The job could begin a copy."""
     return job.phase == "running" and not job.paused and not job.copying
+
+
+def can_pause(job: Job[Bits]) -> bool:
+    """The job could be paused, also with a copy in flight."""
+    return job.phase == "running" and not job.paused
 
 
 def some_job(of: Callable[[Job[Bits]], bool]) -> Callable[[Hand], bool]:
@@ -337,9 +315,9 @@ GUEST: tuple[Drawer, ...] = (
 
 JOB: tuple[Drawer, ...] = (
     Drawer(c.Copy, copy, some_job(can_copy), 4),
-    Drawer(c.BeginCopy, begin_copy, some_job(can_copy)),
+    Drawer(c.BeginCopy, begin_copy, some_job(can_copy), 2),
     Drawer(c.EndCopy, end_copy, some_job(lambda job: bool(job.copying)), 2),
-    Drawer(c.PauseJob, job_command(c.PauseJob, lambda job: not job.paused), some_job(can_copy)),
+    Drawer(c.PauseJob, job_command(c.PauseJob, can_pause), some_job(can_pause)),
     Drawer(c.ResumeJob, job_command(c.ResumeJob, lambda job: job.paused), some_job(lambda job: job.paused)),
     Drawer(
         c.FinalizeJob,
@@ -351,7 +329,9 @@ JOB: tuple[Drawer, ...] = (
 
 
 def drawn(hand: Hand, drawers: tuple[Drawer, ...]) -> Command:
-    """A command of one of these kinds; a guest write if none of them makes sense now."""
+    """A command of one of these kinds. If none of them makes sense now, what would make it make sense."""
     ready = [each for each in drawers if hand.able(each.kind) and each.when(hand) for _ in range(each.weight)]
-    command: Command = hand.one(ready).draw(hand) if ready else write(hand)
-    return command
+    if ready:
+        command: Command = hand.one(ready).draw(hand)
+        return command
+    return start_backup(hand) if hand.able(c.StartBackup) else write(hand)

@@ -21,8 +21,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from cbtcheck.adapter import Capabilities
 from cbtcheck.bitsets import BitSets
-from cbtcheck.draw import GUEST, JOB, OPERATOR, Hand, Pick, drawn, nonsense
+from cbtcheck.draw import GUEST, JOB, OPERATOR, Hand, Pick, drawn
 from cbtcheck.play import Frame, Player, verdict_of
+from cbtcheck.refused import nonsense
 from cbtcheck.scenario import Scenario, spelled
 from cbtcheck.verdict import Finding, Verdict
 

@@ -43,14 +43,12 @@ def merge_of_nothing(state: State[Bits], command: Command) -> bool:
     return step(state, command).refusal is None
 
 
-def enable_of_busy_in_transaction(state: State[Bits], command: Command) -> bool:
-    """A transaction that is refused because it enables a bitmap which is busy."""
-    if not isinstance(command, Transaction) or command.grouped:
+def failed_enable_in_transaction(state: State[Bits], command: Command) -> bool:
+    """A transaction that is refused because it enables a bitmap that is busy, or that does not exist."""
+    if not isinstance(command, Transaction) or step(state, command).refusal is None:
         return False
-    accepted = accepted_before_failure(state, command)
-    failing = command.actions[len(accepted) :][:1]
-    refusal = step(state, command).refusal
-    return refusal is not None and refusal.kind == "busy" and isinstance(failing[0], EnableBitmap)
+    failing = command.actions[len(accepted_before_failure(state, command)) :][:1]
+    return bool(failing) and isinstance(failing[0], EnableBitmap)
 
 
 def backups_of_a_disk_end_together(state: State[Bits], command: Command) -> bool:
@@ -73,11 +71,12 @@ def backups_of_a_disk_end_together(state: State[Bits], command: Command) -> bool
     return any(one != other and one[0] == other[0] for one in ending for other in ending)
 
 
-CLUSTERS_IN_A_DRAIN = 5
+CLUSTERS_IN_A_DRAIN = 10
+"""A start drains up to four times, and each time a job may make the two copies that it has taken on."""
 
 TRIGGERS: dict[str, Trigger] = {
     "always-backup-withdrawn": always_backup_withdrawn,
     "backups-of-a-disk-end-together": backups_of_a_disk_end_together,
-    "enable-of-busy-in-transaction": enable_of_busy_in_transaction,
+    "failed-enable-in-transaction": failed_enable_in_transaction,
     "merge-of-nothing": merge_of_nothing,
 }

@@ -135,6 +135,7 @@ class QemuAdapter(Adapter):
         living = stage.living()
         for job in living:
             stage.gate.open(job)
+        for job in living:
             with contextlib.suppress(QmpRefused):
                 await stage.patiently(stage.session.daemon.execute("job-cancel", {"id": job.id}), "job-cancel")
         await stage.settled(living, final=True)

@@ -59,6 +59,20 @@ class Operator:
             return Reply(kind_of_refusal(refusal.description), refusal.description)
         return ACCEPTED
 
+    async def _ask_of_jobs(self, command: Command, id: str) -> Reply:
+        """Asks something of a job. It may drain before it is answered: what is held is let go if it is not, soon.
+
+        That of a paused job does (job.c, job_cancel_sync), and that of a group of which one is waiting.
+        """
+        asked = asyncio.ensure_future(self._ask(command, []))
+        job = self.gate.jobs.get(id)
+        while not (await asyncio.wait({asked}, timeout=GRACE))[0]:
+            self.stage.let_writes_go()
+            for peer in self.stage.living():
+                if job is not None and (peer.id in job.group or peer.on == job.on):
+                    self.gate.open(peer)
+        return await asked
+
     def _remember(self, commands: list[Any]) -> None:
         """Which bitmaps there are, to ask for their bits."""
         for each in commands:
@@ -164,7 +178,7 @@ class Operator:
     async def _pause(self, command: Command, id: str) -> Trace:
         """The copy in flight, and the one that QEMU has already taken on behind it, end; then the job is paused."""
         begun = self.begun()
-        reply = await self._ask(command, [])
+        reply = await self._ask_of_jobs(command, id)
         job = self.gate.jobs.get(id)
         if reply.refusal or job is None:
             return [(command, reply)]
@@ -180,7 +194,7 @@ class Operator:
         job = self.gate.jobs.get(id)
         if job is not None:
             was, job.paused = job.paused, False
-        reply = await self._ask(command, [])
+        reply = await self._ask_of_jobs(command, id)
         if job is not None and reply.refusal:
             job.paused = was
         await self.stage.settled()
@@ -189,7 +203,7 @@ class Operator:
     async def _cancel(self, command: Command, id: str) -> Trace:
         """The copies in flight of the whole group end first."""
         begun = self.begun()
-        reply = await self._ask(command, [])
+        reply = await self._ask_of_jobs(command, id)
         if reply.refusal:
             return [(command, reply)]
         return [*await self.end_of_group(id, begun), (command, reply)]
@@ -213,7 +227,7 @@ class Operator:
         return trace
 
     async def _finalize(self, command: Command, id: str) -> Trace:
-        reply = await self._ask(command, [])
+        reply = await self._ask_of_jobs(command, id)
         if not reply.refusal:
             group = [self.gate.jobs[each] for each in self.gate.jobs[id].group if each in self.gate.jobs]
             await self.stage.settled(group, final=True)
