@@ -165,7 +165,7 @@ class Adapter(ABC):
 
     @abstractmethod
     def target(self, job: str) -> bytes:
-        """The content of the target of a job that runs or has ended since the last reset.
+        """The content of the target of a job that has just ended; asked for once.
 
         A target is `POISON` wherever the job has not written.
         """

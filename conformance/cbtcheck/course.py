@@ -21,6 +21,7 @@ from cbtcheck.report import Failure, Report
 from cbtcheck.scenario import KINDS, Scenario, from_data, save, spelled
 from cbtcheck.shorten import shorten
 from cbtcheck.tally import PROPERTIES, Tally
+from cbtcheck.triggers import triggered
 from cbtcheck.verdict import Finding, Verdict
 from cbtcheck.version import VERSION
 
@@ -149,7 +150,7 @@ class Course:
 
     def _turn_away(self, state: Any, command: Any) -> bool:
         for entry in self.known:
-            if entry.trigger is not None and entry.trigger(state, command):
+            if entry.trigger is not None and triggered(entry.trigger, state, command):
                 self.turned_away[entry.id] = self.turned_away.get(entry.id, 0) + 1
                 return True
         return False

@@ -6,9 +6,9 @@ looks behind the defect; the ledger's own scenario still confirms it in every ru
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from cbtmodel.commands import Command, EnableBitmap, MergeBitmaps, StartBackup, Transaction
+from cbtmodel.commands import Action, Command, Copy, EnableBitmap, EndCopy, MergeBitmaps, StartBackup, Transaction
 from cbtmodel.node import State
 from cbtmodel.step import step
 
@@ -44,35 +44,53 @@ def merge_of_nothing(state: State[Bits], command: Command) -> bool:
 
 
 def failed_enable_in_transaction(state: State[Bits], command: Command) -> bool:
-    """A transaction that is refused because it enables a bitmap that is busy, or that does not exist."""
+    """A transaction that is refused because it enables a bitmap that is busy or does not exist, or in a group."""
     if not isinstance(command, Transaction) or step(state, command).refusal is None:
         return False
-    failing = command.actions[len(accepted_before_failure(state, command)) :][:1]
-    return bool(failing) and isinstance(failing[0], EnableBitmap)
+    rest: Iterator[Action] = iter(command.actions[len(accepted_before_failure(state, command)) :])
+    if command.grouped:  # what is no backup fails there, at its turn
+        rest = (each for each in command.actions if not isinstance(each, StartBackup))
+    return isinstance(next(rest, None), EnableBitmap)
 
 
 def backups_of_a_disk_end_together(state: State[Bits], command: Command) -> bool:
-    """Two backups of one disk that are not a group end, or could end, while one command is carried out.
+    """Two backups of one disk that are not a group could end while one command is carried out.
 
-    A command that drains lets each of them make a few copies, and so does the end of another.
+    A command that drains lets every job go on copying for a while, and so does the end of another job of the disk.
     """
-    jobs = dict(state.jobs)
     result = step(state, command)
-    ended = {end.id for end in result.ended}
-    jobs |= {end.id: end.job for end in result.ended if end.id not in jobs}
-    drains = isinstance(command, StartBackup | Transaction)
-    if not drains and not ended:
+    ended = {end.id: end.job for end in result.ended}
+    if isinstance(command, StartBackup | Transaction):
+        nearly = {**state.jobs, **ended}
+    elif ended:
+        almost = {id: job for id, job in state.jobs.items() if len(job.todo) <= ALMOST * job.cluster // 512}
+        nearly = {**almost, **ended}
+    else:
         return False
-    ending = [
-        (job.node, job.group)
-        for id, job in jobs.items()
-        if id in ended or len(job.todo) <= CLUSTERS_IN_A_DRAIN * job.cluster // 512
-    ]
+    ending = [(job.node, job.group) for job in nearly.values()]
     return any(one != other and one[0] == other[0] for one in ending for other in ending)
 
 
-CLUSTERS_IN_A_DRAIN = 10
-"""A start drains up to four times, and each time a job may make the two copies that it has taken on."""
+ALMOST = 6
+"""Clusters that a job may copy while another one ends."""
+
+
+def hurried(state: State[Bits]) -> State[Bits]:
+    """The state if every job that can goes on to its end: what a command that drains may find."""
+    for id, job in state.jobs.items():
+        if id in state.jobs and job.copying:
+            state = step(state, EndCopy(id)).state
+        if id in state.jobs:
+            state = step(state, Copy(id, 0, state.nodes[job.node].size)).state
+    return state
+
+
+def triggered(trigger: Trigger, state: State[Bits], command: Command) -> bool:
+    """Whether a command would run into a defect, now or, if it drains, when jobs have ended meanwhile."""
+    if trigger(state, command):
+        return True
+    return isinstance(command, Transaction) and bool(state.jobs) and trigger(hurried(state), command)
+
 
 TRIGGERS: dict[str, Trigger] = {
     "always-backup-withdrawn": always_backup_withdrawn,

@@ -75,8 +75,28 @@ class Gate:
 
     def __init__(self) -> None:
         self.jobs: dict[str, GatedJob] = {}
+        self.successors: dict[str, GatedJob] = {}
+        self.retired: list[GatedJob] = []
         self.guest: GuestRequest | None = None
         self._waiter: asyncio.Future[None] | None = None
+
+    # Jobs
+
+    def expect(self, job: GatedJob) -> None:
+        """A job is about to be started. Its id may be in use: then it can begin only when the other has ended."""
+        (self.successors if job.id in self.jobs else self.jobs)[job.id] = job
+
+    def begins(self, id: str) -> None:
+        """The job of that id that was expected has begun."""
+        if id in self.successors:
+            self.retired.append(self.jobs.pop(id))
+            self.jobs[id] = self.successors.pop(id)
+
+    def _job_of(self, target: Disk) -> GatedJob | None:
+        for id, job in list(self.successors.items()):
+            if job.target is target:
+                self.begins(id)
+        return next((job for job in self.jobs.values() if job.target is target), None)
 
     # Waiting
 
@@ -153,7 +173,7 @@ class Gate:
         if request.kind == "flush":
             request.complete()
             return
-        job = next((each for each in self.jobs.values() if each.target is request.disk), None)
+        job = self._job_of(request.disk)
         if job is None:
             request.complete()
             return

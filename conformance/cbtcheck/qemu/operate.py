@@ -112,10 +112,13 @@ class Operator:
                 self.gate.open(job)
         reply = await asked
         self.gate.close()
-        if reply.refusal:
-            for id in new:
-                del self.gate.jobs[id]
-        else:
+        for job in new:
+            if not reply.refusal:
+                self.gate.begins(job.id)
+                stage.targets.setdefault(job.id, []).append(job.target)
+            elif self.gate.successors.pop(job.id, None) is None:
+                del self.gate.jobs[job.id]
+        if not reply.refusal:
             self._remember(list(command.actions) if isinstance(command, c.Transaction) else [])
         await stage.settled()
         ends = await self._landed(reply, released, on)
@@ -143,13 +146,13 @@ class Operator:
             stage.forget_landed(on)
         return ends
 
-    async def _places(self, command: Command) -> tuple[list[dict[str, Any]], list[str]]:
+    async def _places(self, command: Command) -> tuple[list[dict[str, Any]], list[GatedJob]]:
         """Targets and filters for the backups of a command, in order, and the jobs that are new to the gate."""
         stage = self.stage
         backups = backups_in(command)
         grouped = isinstance(command, c.Transaction) and command.grouped
         places: list[dict[str, Any]] = []
-        new: list[str] = []
+        fresh: dict[str, GatedJob] = {}
         used = {job.target.name for job in stage.living()}
         for backup in backups:
             source = stage.sources.get(backup.node) or next(iter(stage.sources.values()))
@@ -159,19 +162,19 @@ class Operator:
             used.add(target.disk.name)
             stage.filters += 1
             places.append({"target": target.node, "filter-node-name": f"f{stage.filters}"})
-            if backup.job in self.gate.jobs:
+            if backup.job in fresh:
                 continue
             self.gate.watch_target(target.disk)
-            stage.targets[backup.job] = target.disk
-            self.gate.jobs[backup.job] = GatedJob(
+            job = GatedJob(
                 backup.job, backup.node, target.disk,
                 has_bitmap=backup.bitmap is not None,
                 group=tuple(each.job for each in backups) if grouped else (backup.job,),
                 auto_finalize=backup.auto_finalize,
                 on_error={"read error": backup.on_source_error, "write error": backup.on_target_error},
             )  # fmt: skip
-            new.append(backup.job)
-        return places, new
+            fresh[backup.job] = job
+            self.gate.expect(job)
+        return places, list(fresh.values())
 
     # Jobs
 

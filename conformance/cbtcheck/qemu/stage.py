@@ -38,7 +38,7 @@ class Stage:
     session: Session
     gate: Gate = field(default_factory=Gate)
     sources: dict[str, Source] = field(default_factory=dict)
-    targets: dict[str, Disk] = field(default_factory=dict)
+    targets: dict[str, list[Disk]] = field(default_factory=dict)
     writes: dict[tuple[str, str], InFlight] = field(default_factory=dict)
     bitmaps: set[tuple[str, str]] = field(default_factory=set)
     ended: list[tuple[str, str]] = field(default_factory=list)
@@ -59,6 +59,8 @@ class Stage:
         data = event.get("data", {})
         kind = event["event"]
         if kind == "JOB_STATUS_CHANGE":
+            if data["status"] == "created":
+                self.gate.begins(data["id"])
             job = self.gate.jobs.get(data["id"])
             if job is not None:
                 job.status = data["status"]
@@ -132,6 +134,7 @@ class Stage:
         gone = [job for job in self.gate.jobs.values() if job.status == "null"]
         for job in gone:
             del self.gate.jobs[job.id]
+        gone, self.gate.retired = [*self.gate.retired, *gone], []
         return tuple((job.id, job.outcome) for job in gone)
 
     # Guest writes in flight
