@@ -38,7 +38,7 @@ from cbtcheck.scenario import KINDS
 
 T = TypeVar("T")
 
-BIG, TAILED = 16 * CLUSTER, 5 * CLUSTER + 1536
+BIG, TAILED = 8 * CLUSTER, 4 * CLUSTER + 1536
 GUEST_AND_JOBS = (c.Write, c.BeginWrite, c.EndWrite, c.Copy, c.BeginCopy, c.EndCopy)
 
 

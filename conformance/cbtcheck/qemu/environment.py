@@ -14,7 +14,7 @@ from cbtcheck.nbd.client import NbdError
 from cbtcheck.qemu.gate import GatedJob, GuestRequest, Range, overlap
 from cbtcheck.qemu.operate import Operator
 from cbtcheck.qemu.order import Trace, copies
-from cbtcheck.qemu.stage import GRACE, InFlight, Stage
+from cbtcheck.qemu.stage import MOMENT, InFlight, Stage
 from cbtcheck.qemu.translate import CLUSTER
 
 
@@ -70,22 +70,19 @@ class Environment:
     async def _copy_well(self, job: GatedJob) -> Trace:
         where = job.at_gate
         self.gate.release(job, in_background=True)
-        while where not in job.in_background:
-            await self._look_again(job)
+        await self._copied(job, where)
         await self.stage.settled()
         return self.operator.copies(job, False, False)
 
-    async def _look_again(self, job: GatedJob) -> None:
-        if not await self.gate.wait(1.0):
-            self.stage.check_alive()
-            await self.stage.settled([job])
+    async def _copied(self, job: GatedJob, where: Range | None) -> None:
+        """Waits until a copy that was let go has reached the target."""
+        await self.stage.until(job.on, lambda: where in job.in_background, f"a copy of {job.id}")
 
     async def _to_target(self, job: GatedJob) -> None:
         """Lets the read pass, so that the write waits at the gate."""
         if not self.gate.held_at_write(job):
             self.gate.release(job)
-            while not self.gate.held_at_write(job):
-                await self._look_again(job)
+            await self.stage.until(job.on, lambda: self.gate.held_at_write(job), f"a write of {job.id}")
 
     async def _fail(self, job: GatedJob, command: c.Copy | c.EndCopy) -> Trace:
         """The I/O that waits at the gate fails; the job's error policy says what comes of it."""
@@ -106,8 +103,10 @@ class Environment:
         self.gate.release(job, in_background=True)
         trace: Trace = []
         if job.on_error["read error"] == "report":
-            while job.failed_read is None and job.status not in ("waiting", "pending") and not job.outcome:
-                await self._look_again(job)
+            over = ("waiting", "pending")
+            await self.stage.until(
+                job.on, lambda: bool(job.failed_read or job.status in over or job.outcome), f"a read of {job.id}"
+            )
             trace = self.operator.copies(job, False, False)
             if job.failed_read is not None:
                 trace += await self.operator.end_of_group(job.id, begun)
@@ -188,7 +187,7 @@ class Environment:
         guest = GuestRequest(command.node, self._reach(command))
         guest.hold = isinstance(command, c.BeginWrite)
         guest.fail, guest.land = command.result == "failed", hint.fill % 2 == 1
-        if command.result == "copy failed":
+        if command.result == "copy failed" and command.length > 0:
             guest.copy_fails = "read" if hint.fill % 2 else "write"
         return guest
 
@@ -217,8 +216,7 @@ class Environment:
                 begun = job.begun
                 where = job.at_gate
                 self.gate.release(job, in_background=True)
-                while where not in job.in_background:
-                    await self._look_again(job)
+                await self._copied(job, where)
                 await self.stage.settled()
                 trace += self.operator.copies(job, begun, False)
         return trace
@@ -242,15 +240,17 @@ class Environment:
         while not reply.done() and guest.held is None:
             if guest.hold:
                 reply.add_done_callback(lambda _: self.gate.changed())
-                moved = await self.gate.wait(GRACE)
+                moved = await self.gate.wait(MOMENT)
             else:
-                moved = bool((await asyncio.wait({reply}, timeout=GRACE))[0])
+                moved = bool((await asyncio.wait({reply}, timeout=MOMENT))[0])
             if not moved:
                 waited += 1
-                self._unblock(command.node)
                 self.stage.nudge(command.node)
+                if waited % 4 == 0:
+                    self._unblock(command.node)
+                    self.stage.let_writes_go(command.node)
                 self.stage.check_alive()
-                if waited > 200:
+                if waited > 1000:
                     await self.stage.patiently(reply, "a guest write")
         if guest.held is not None:
             reply.add_done_callback(lambda future: future.cancelled() or future.exception())

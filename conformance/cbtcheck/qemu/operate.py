@@ -129,7 +129,7 @@ class Operator:
                 elsewhere += self.copies(job, job.id in begun, False)
             elif job.in_background:
                 made[job.id], job.in_background = job.in_background, []
-        return explanation(hint.before, orders((command, reply), made, begun, [*elsewhere, *ends]))
+        return explanation(hint.before, orders((command, reply), made, begun, ends, elsewhere))
 
     async def _landed(self, reply: Reply, released: list[tuple[str, str]], on: str | None) -> Trace:
         """The ends of guest writes that were let go, but for those that the specification's own drain ends."""

@@ -38,14 +38,17 @@ def copies(job: str, ranges: list[Range], was_begun: bool, last_in_flight: bool)
 
 
 def orders(
-    asked: tuple[Command, Reply], made: dict[str, list[Range]], begun: set[str], ends: Trace
+    asked: tuple[Command, Reply], made: dict[str, list[Range]], begun: set[str], ends: Trace, elsewhere: Trace
 ) -> Iterator[Trace]:
-    """Every order of a command and of what happened while it waited: copies by job, and ends of guest writes."""
+    """Every order of a command and of what happened while it waited: copies by job, and ends of guest writes.
+
+    `elsewhere` are copies that the specification's own drain does not end.
+    """
     choices = [False, True] if made else [False]
     if asked[1].refusal:
         after = [each for job, ranges in made.items() for each in copies(job, ranges, job in begun, False)]
-        yield [asked, *after, *ends]
-        yield [*after, asked, *ends]
+        yield [asked, *after, *elsewhere, *ends]
+        yield [*after, *elsewhere, asked, *ends]
         return
     for done in product(choices, repeat=len(made)):
         before = [
@@ -53,7 +56,9 @@ def orders(
             for (job, ranges), complete in zip(made.items(), done, strict=True)
             for each in copies(job, ranges, job in begun, not complete)
         ]
-        yield [*before, asked, *ends]
+        yield [*before, asked, *elsewhere, *ends]
+        if elsewhere:
+            yield [*before, *elsewhere, asked, *ends]
 
 
 def explains(state: State[Any], trace: Trace) -> bool:
