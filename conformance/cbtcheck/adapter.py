@@ -77,13 +77,13 @@ class Performed:
 
 @dataclass(frozen=True, slots=True)
 class SeenBitmap:
-    """A named bitmap: granularity in bytes, `count` in granules, and its bits or the digest of them."""
+    """A named bitmap: granularity in bytes, `count` in granules, the `digest` of its bits; None if not asked for."""
 
     granularity: int
     recording: bool
     busy: bool
     count: int
-    digest: str
+    digest: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +149,11 @@ class Adapter(ABC):
         """Makes the command happen, or lets the implementation refuse it. Raises `AdapterBroken`."""
 
     @abstractmethod
-    def observe(self) -> Observation:
-        """What can be seen now. Raises `AdapterBroken`."""
+    def observe(self, exact: frozenset[tuple[str, str]] | None = None) -> Observation:
+        """What can be seen now. Raises `AdapterBroken`.
+
+        `exact` are the bitmaps (node, name) whose digests are wanted, None for all; of the others the counts do.
+        """
 
     def finish(self) -> None:  # noqa: B027
         """The scenario is over: lets everything go, ends every job. Raises `AdapterBroken` if that cannot be done."""

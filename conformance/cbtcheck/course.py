@@ -193,8 +193,10 @@ class Course:
     # One scenario
 
     def _play(self, phase: str, origin: str, scenario: Scenario) -> None:
+        self.player.closely = phase != "drawn"
         findings = self.player.play_scenario(scenario)
         frames = self.player.frames
+        self.player.closely = True
         self.report.phases[phase] += 1
         self.report.steps += len(frames)
         self.report.compared += self.player.compared

@@ -11,13 +11,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from cbtcheck.play import Player, verdict_of
 from cbtcheck.report import LedgerResult
-from cbtcheck.scenario import Scenario, from_data
+from cbtcheck.scenario import Scenario, ScenarioError, from_data
 from cbtcheck.triggers import TRIGGERS, Trigger
 from cbtcheck.verdict import Finding, Verdict
 
@@ -34,7 +34,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True, rename="kebab"):
     first_version: str = "0"
     fixed_in: str = ""
     trigger: str = ""
-    attempts: int = 1
+    attempts: Annotated[int, msgspec.Meta(ge=1)] = 1
     sometimes: bool = False
 
 
@@ -68,12 +68,23 @@ def entries() -> Iterator[Entry]:
 
 
 def read(raw: bytes, where: str) -> Entry:
-    """One entry; `ValueError` if it is not well formed."""
-    file = msgspec.json.decode(raw, type=_File)
+    """One entry; `ValueError` that names the file if it is not well formed."""
+    try:
+        return _entry(msgspec.json.decode(raw, type=_File), where)
+    except ScenarioError as problem:
+        raise ValueError(str(problem)) from None
+    except (ValueError, msgspec.DecodeError) as problem:
+        raise ValueError(f"{where}: {problem}") from None
+
+
+def _entry(file: _File, where: str) -> Entry:
     if file.trigger and file.trigger not in TRIGGERS:
-        raise ValueError(f"{where}: unknown trigger '{file.trigger}'")
+        raise ValueError(f"unknown trigger '{file.trigger}'")
+    verdict = Verdict(file.verdict)
+    if verdict.severity <= Verdict.KNOWN.severity:
+        raise ValueError(f"'{file.verdict}' is no failure")
     return Entry(
-        file.id, file.title, file.implementation, file.what, file.why, Verdict(file.verdict), file.seen,
+        file.id, file.title, file.implementation, file.what, file.why, verdict, file.seen,
         from_data(file.scenario, where), version_of(file.first_version) or (),
         version_of(file.fixed_in), TRIGGERS.get(file.trigger), file.attempts, file.sometimes,
     )  # fmt: skip

@@ -58,6 +58,9 @@ def backups_of_a_disk_end_together(state: State[Bits], command: Command) -> bool
 
     A command that drains lets every job go on copying for a while, and so does the end of another job of the disk.
     """
+    starting = len(command.actions) if isinstance(command, Transaction) else isinstance(command, StartBackup)
+    if len(state.jobs) + starting < 2:
+        return False
     result = step(state, command)
     ended = {end.id: end.job for end in result.ended}
     if isinstance(command, StartBackup | Transaction):

@@ -199,10 +199,10 @@ class QemuAdapter(Adapter):
         if session is not None:
             self._run(session.stop(kill=True))
 
-    def observe(self) -> Observation:
+    def observe(self, exact: frozenset[tuple[str, str]] | None = None) -> Observation:
         """What QEMU shows now."""
         try:
-            return self._run(observe(self._stage_now()))
+            return self._run(observe(self._stage_now(), exact))
         except (DaemonDied, AdapterBroken) as problem:
             self._give_up()
             raise AdapterBroken(str(problem)) from problem

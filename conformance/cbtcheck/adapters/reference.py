@@ -247,7 +247,7 @@ class ReferenceAdapter(Adapter):
 
     # Observing
 
-    def observe(self) -> Observation:
+    def observe(self, exact: frozenset[tuple[str, str]] | None = None) -> Observation:
         """Everything the host shows."""
         bitmaps: dict[tuple[str, str], SeenBitmap] = {}
         successors: dict[str, tuple[SeenAnonymous, ...]] = {}

@@ -16,9 +16,9 @@ from cbtcheck.qemu.stage import Stage
 PHASES = {"running": "running", "paused": "paused", "waiting": "waiting", "pending": "pending"}
 
 
-async def observe(stage: Stage) -> Observation:
-    """Everything in one go: the list of nodes, and the digest of every bitmap that should be there."""
-    names = sorted(stage.bitmaps)
+async def observe(stage: Stage, exact: frozenset[tuple[str, str]] | None) -> Observation:
+    """Everything in one go: the list of nodes, and the digests that are wanted of bitmaps that should be there."""
+    names = sorted(stage.bitmaps if exact is None else stage.bitmaps & exact)
     digests = [("x-debug-block-dirty-bitmap-sha256", {"node": stage.node(on), "name": name}) for on, name in names]
     asked = stage.session.daemon.execute_many([("query-named-block-nodes", {"flat": True}), *digests])
     listed, *hashes = await stage.patiently(asked, "query-named-block-nodes")
@@ -32,14 +32,14 @@ async def observe(stage: Stage) -> Observation:
         for each in entries:
             if "name" in each:
                 place = (on, each["name"])
-                bitmaps[place] = seen_bitmap(each, known.get(place, ""))
+                bitmaps[place] = seen_bitmap(each, known.get(place))
         jobs = [job for job in stage.living() if job.on == on]
         successors[on] = successors_among([each for each in entries if "name" not in each], jobs)
     jobs_seen = {job.id: seen_job(job) for job in stage.living()}
     return Observation(bitmaps, jobs_seen, successors, frozenset(stage.writes))
 
 
-def seen_bitmap(entry: dict[str, Any], digest: str) -> SeenBitmap:
+def seen_bitmap(entry: dict[str, Any], digest: str | None) -> SeenBitmap:
     """A named bitmap of the list; its count is in bytes there."""
     granularity = entry["granularity"]
     return SeenBitmap(granularity, entry["recording"], entry["busy"], entry["count"] // granularity, digest)
