@@ -1,4 +1,4 @@
-"""An adapter that is the specification itself, and can be told to be wrong; and golden files.
+"""An adapter that is the specification itself, and can be told to be wrong; QEMU's daemon; and golden files.
 
 The files in `golden/` are compared literally. After a change that is meant to change them, write them anew with
 `pytest tests/conformance --regenerate-golden`, and review the difference.
@@ -6,6 +6,8 @@ The files in `golden/` are compared literally. After a change that is meant to c
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from cbtcheck.adapter import (
 from cbtcheck.bitsets import Bits, BitSets
 from cbtcheck.judge import phase_of
 from cbtcheck.play import Player
+from cbtcheck.qemu.daemon import BINARY_NAME, find_daemon
 from cbtcheck.scenario import Step
 from cbtmodel.backup import Ended
 from cbtmodel.bitmap import busy, recording
@@ -107,6 +110,17 @@ def play() -> Callable[..., Player]:
         return player
 
     return played
+
+
+@pytest.fixture(scope="session")
+def binary() -> str:
+    """The path of a real qemu-storage-daemon. Without one the test is skipped, or fails if one is required."""
+    if shutil.which(BINARY_NAME) is None:
+        reason = f"{BINARY_NAME} is not on PATH"
+        if os.environ.get("CBTSPEC_REQUIRE_QEMU") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return find_daemon()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
