@@ -132,6 +132,10 @@ class QemuAdapter(Adapter):
 
     async def _sweep(self, stage: Stage) -> bool:
         stage.let_writes_go()
+        for (on, _), write in stage.writes.items():
+            if write.reply is not None:
+                await stage.landed(on, write.reply)
+        stage.writes.clear()
         living = stage.living()
         for job in living:  # one after the other, for what happens when they end together see the ledger
             for each in job.group:

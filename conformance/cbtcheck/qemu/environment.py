@@ -144,6 +144,8 @@ class Environment:
         source = self.stage.sources.get(command.node)
         if source is None or command.offset < 0 or command.length < 0:
             return []
+        if isinstance(command, c.BeginWrite) and (command.node, command.write) in self.stage.writes:
+            return []  # QEMU has no ids of writes that could be taken
         trace = await self._make_way(command, hint)
         guest = self._guest(command, hint)
         begun = self.operator.begun()
@@ -163,7 +165,7 @@ class Environment:
         for job in self.gate.jobs.values():
             passed = bool(job.in_background)
             trace += self.operator.copies(job, job.id in begun, False)
-            trace += self._copied_for_nothing(job, happened[0], job.id in begun and not passed)
+            trace += self._copied_for_nothing(job, happened[0], job.id in begun and not job.begun and not passed)
         return [*trace, happened]
 
     @staticmethod
@@ -192,9 +194,11 @@ class Environment:
         return guest
 
     def _reach(self, command: c.Write | c.BeginWrite) -> Range:
-        """The (start, end) of what the write must have saved first: its clusters; nothing if it is out of range."""
+        """The (start, end) of what QEMU saves before the write: its clusters; nothing if it is out of range."""
         start, end = command.offset, command.offset + command.length
-        if end <= start or end > self.stage.sources[command.node].disk.size:
+        if end > self.stage.sources[command.node].disk.size:
+            return -1, -1
+        if end == start:
             return start, start
         return start // CLUSTER * CLUSTER, -(-end // CLUSTER) * CLUSTER
 
@@ -202,7 +206,8 @@ class Environment:
         """Copies that the write would have to wait for, but that are not part of it, are made first.
 
         A write waits for the copy at the gate and for the one that QEMU has taken on behind it. The one at the gate
-        may pass together with the write, unless copy-before-write is to fail, and only that.
+        may pass together with the write, unless copy-before-write is to fail, and only that. What may turn out to
+        write nothing, but to copy (see `_copied_for_nothing`), does not find a copy in flight.
         """
         trace: Trace = []
         reach = self._reach(command)
@@ -211,7 +216,9 @@ class Environment:
                 hit = overlap(job.at_gate, reach)
                 behind = self._taken_on(job, hint)
                 also = behind is not None and overlap(behind, reach)
-                if not (command.result == "copy failed" and (hit or also)) and (hit or not also):
+                nothing = job.begun and (command.length == 0 or command.kind == "discard")
+                alone = command.result == "copy failed" and (hit or also)
+                if not nothing and not alone and (hit or not also):
                     break
                 begun = job.begun
                 where = job.at_gate
@@ -247,7 +254,7 @@ class Environment:
                 waited += 1
                 self.stage.nudge(command.node)
                 if waited % 4 == 0:
-                    self._unblock(command.node)
+                    self.stage.let_copies_go(command.node)  # more is waited for than was foreseen
                     self.stage.let_writes_go(command.node)
                 self.stage.check_alive()
                 if waited > 1000:
@@ -258,12 +265,6 @@ class Environment:
             self.stage.writes[command.node, command.write] = InFlight(guest, reply)
             return command, ACCEPTED
         return self._judge(command, guest, reply)
-
-    def _unblock(self, on: str) -> None:
-        """The write waits for more than was foreseen: whatever is held there passes, and the trace tells."""
-        for job in self.stage.living(on):
-            if job.held is not None:
-                self.gate.release(job, in_background=True)
 
     def _judge(
         self, command: c.Write | c.BeginWrite, guest: GuestRequest, reply: asyncio.Future[None]

@@ -110,6 +110,9 @@ class Operator:
         for job in older:
             if not asked.done():
                 self.gate.open(job)
+        while not (await asyncio.wait({asked}, timeout=GRACE))[0]:  # a new job that ends at once drains again
+            released += stage.let_writes_go()
+            stage.let_copies_go()
         reply = await asked
         self.gate.close()
         for job in new:

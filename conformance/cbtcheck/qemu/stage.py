@@ -125,14 +125,15 @@ class Stage:
                     self.nudge(job.on)
                     if moments * MOMENT > GRACE:
                         self.let_writes_go(job.on)
-                        self._let_others_copy(job)
+                        self.let_copies_go(job.on, job)
                 if asyncio.get_running_loop().time() > deadline:
                     stuck = ", ".join(f"{job.id} is {job.status}" for job in rest)
                     raise AdapterBroken(f"hang: {stuck} for {PATIENCE:.0f} s", self.session.daemon.last_output)
 
-    def _let_others_copy(self, ending: GatedJob) -> None:
-        for job in self.living(ending.on):
-            if job is not ending and job.held is not None:
+    def let_copies_go(self, on: str | None = None, but: GatedJob | None = None) -> None:
+        """Lets every copy at the gate pass, of the jobs of one disk or of all; the next ones are held again."""
+        for job in self.living(on):
+            if job is not but and job.held is not None:
                 self.gate.release(job, in_background=True)
 
     def take_ended(self) -> tuple[tuple[str, str], ...]:
