@@ -188,6 +188,7 @@ class QemuAdapter(Adapter):
             trace = await self._environment.perform(command, hint)
         else:
             trace = await self._operator.perform(command, hint)
+        await stage.settled()
         for job in stage.gate.jobs.values():  # copies that were let go because something else waited for them
             trace += self._operator.copies(job, job.id in begun, False)
         trace += [(c.EndWrite(*place), ACCEPTED) for place in stage.let_go_meanwhile()]
