@@ -33,6 +33,7 @@ BINARY_NAME: Final = "qemu-storage-daemon"
 OLDEST_VERSION: Final = (6, 0, 0)
 _OUTPUT_LIMIT: Final = 64 << 10
 _GRACE: Final = 2.0
+_GREETING: Final = 10.0
 _PR_SET_PDEATHSIG: Final = 1
 # Loaded before any fork: between fork and exec the child should do as little as possible.
 _LIBC: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -198,8 +199,8 @@ class Daemon:
     async def start(cls, binary: str, directory: str) -> "Daemon":
         """Start ``binary`` with ``directory`` as its working directory and wait until it answers.
 
-        `DaemonMissing` if it cannot be run, `DaemonDied` if it ends before it answers, `DaemonTooOld` if it
-        is older than 6.0. Whatever goes wrong, nothing is left behind.
+        `DaemonMissing` if it cannot be run, `DaemonDied` if it ends before it answers, `TimeoutError` if it never
+        does, `DaemonTooOld` if it is older than 6.0. Whatever goes wrong, nothing is left behind.
         """
         ours, theirs = socket.socketpair()
         try:
@@ -213,10 +214,12 @@ class Daemon:
             theirs.close()
         daemon = cls(process)
         try:
-            await daemon._greet(ours)
-        except BaseException:
+            await asyncio.wait_for(daemon._greet(ours), _GREETING)
+        except BaseException as error:
             await daemon._end()
             ours.close()
+            if isinstance(error, TimeoutError):
+                raise TimeoutError(f"no answer for {_GREETING:.0f} s; is it a {BINARY_NAME}?") from None
             raise
         return daemon
 

@@ -159,6 +159,7 @@ class Gate:
                 request.complete()
             return
         running = [job for job in self.jobs.values() if job.on == on and not job.outcome]
+        running += [job for job in self.successors.values() if job.on == on]
         for job in running:
             if job.fail_next_read:
                 job.fail_next_read, job.failed_read = False, (start, end)

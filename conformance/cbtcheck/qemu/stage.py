@@ -141,6 +141,8 @@ class Stage:
         gone = [job for job in self.gate.jobs.values() if job.status == "null"]
         for job in gone:
             del self.gate.jobs[job.id]
+            if job.held is not None:
+                job.held.complete()
         gone, self.gate.retired = [*self.gate.retired, *gone], []
         return tuple((job.id, job.outcome) for job in gone)
 
