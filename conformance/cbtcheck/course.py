@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -77,20 +80,42 @@ def workflows() -> dict[str, Scenario]:
     }
 
 
+@contextmanager
+def _interrupts() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C is obeyed between two scenarios, so that nothing is torn; a second one at once. Gives: was there one?"""
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    pressed = False
+    before = signal.getsignal(signal.SIGINT)
+
+    def press(number: int, frame: object) -> None:
+        nonlocal pressed
+        pressed = True
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, press)
+    try:
+        yield lambda: pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def run(open_adapter: Callable[[], Adapter], options: Options, progress: Progress) -> Report:
     """The whole course. Ctrl-C ends it early, with a report of what was found until then."""
-    adapter = open_adapter()
-    try:
-        course = Course(adapter, options, progress)
-        started = time.monotonic()
+    with _interrupts() as interrupted:
+        adapter = open_adapter()
         try:
-            course.run()
-        except KeyboardInterrupt:
-            course.report.interrupted = True
-        course.report.seconds = time.monotonic() - started
-        return course.finished()
-    finally:
-        adapter.close()
+            course = Course(adapter, options, progress, interrupted)
+            started = time.monotonic()
+            try:
+                course.run()
+            except KeyboardInterrupt:
+                course.report.interrupted = True
+            course.report.seconds = time.monotonic() - started
+            return course.finished()
+        finally:
+            adapter.close()
 
 
 def replay(adapter: Adapter, scenario: Scenario) -> tuple[list[Frame], list[Finding]]:
@@ -116,8 +141,11 @@ def signature(findings: list[Finding], frames: list[Frame]) -> Signature:
 class Course:
     """One run on one adapter."""
 
-    def __init__(self, adapter: Adapter, options: Options, progress: Progress) -> None:
-        self.adapter, self.options, self.progress = adapter, options, progress
+    def __init__(
+        self, adapter: Adapter, options: Options, progress: Progress, interrupted: Callable[[], bool] = bool
+    ) -> None:
+        self.adapter, self.options = adapter, options
+        self._progress, self.interrupted = progress, interrupted
         self.profile = PROFILES[options.profile]
         self.coverage = Coverage()
         self.tally = Tally(self.coverage.listen)
@@ -132,6 +160,12 @@ class Course:
         self._ledger()
         self._workflows()
         self._drawn()
+
+    def progress(self, phase: str, number: int, of: int) -> None:
+        """Before each scenario: says how far the run is; here it ends if that was asked for."""
+        if self.interrupted():
+            raise KeyboardInterrupt
+        self._progress(phase, number, of)
 
     # Phases
 
@@ -249,6 +283,8 @@ class Course:
 
     def _fails_alike(self, mark: Signature) -> Callable[[Scenario], Verdict | None]:
         def fails(scenario: Scenario) -> Verdict | None:
+            if self.interrupted():
+                return None
             findings = self.player.play_scenario(scenario)
             alike = findings and signature(findings, self.player.frames) == mark
             return verdict_of(findings) if alike else None
