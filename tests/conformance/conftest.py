@@ -65,7 +65,7 @@ class Mirror(Adapter):
         reply = Reply(result.refusal.kind, result.refusal.reason) if result.refusal else Reply()
         return Performed(((command, reply),), tuple((end.id, end.outcome) for end in result.ended))
 
-    def observe(self) -> Observation:
+    def observe(self, exact: frozenset[tuple[str, str]] | None = None) -> Observation:
         bitmaps = {}
         for on, node in self.state.nodes.items():
             for name, bitmap in node.bitmaps.items():

@@ -1,0 +1,224 @@
+"""Triggers are as narrow as their defects: what runs into one is turned away, and nothing that comes near it."""
+
+import pytest
+from cbtcheck.bitsets import Bits, BitSets
+from cbtcheck.triggers import (
+    TRIGGERS,
+    accepted_before_failure,
+    always_backup_withdrawn,
+    backups_of_a_disk_end_together,
+    failed_enable_in_transaction,
+    hurried,
+    merge_of_nothing,
+    triggered,
+)
+from cbtmodel import commands as c
+from cbtmodel.commands import Command
+from cbtmodel.node import State, initial
+from cbtmodel.step import step
+
+CLUSTER = 65536
+SIZE = 8 * CLUSTER
+ABORT, ENABLE = c.Abort(), c.EnableBitmap("d", "b")
+ALWAYS = c.StartBackup("n", "d", "bitmap", "b", "always")
+NEVER = c.StartBackup("n", "d", "bitmap", "b", "never")
+OTHER = c.AddBitmap("d", "x", CLUSTER)
+NOTHING = c.MergeBitmaps("d", "b", ())
+SOMETHING = c.MergeBitmaps("d", "b", (c.Source("d", "b2"),))
+
+
+def after(*commands: Command) -> State[Bits]:
+    """Two disks with two bitmaps on one of them, and then these commands, none of which is refused."""
+    state = initial(BitSets(), {"d": SIZE, "e": SIZE})
+    for each in (c.AddBitmap("d", "b", CLUSTER), c.AddBitmap("d", "b2", CLUSTER), *commands):
+        result = step(state, each)
+        assert result.refusal is None, result.refusal
+        state = result.state
+    return state
+
+
+def full(job: str, on: str = "d", bitmap: str | None = None) -> c.StartBackup:
+    return c.StartBackup(job, on, "full", bitmap, "on-success" if bitmap else None)
+
+
+def transaction(*actions: c.Action, grouped: bool = False) -> c.Transaction:
+    return c.Transaction(actions, grouped)
+
+
+IDLE = after()
+BUSY = after(full("j", bitmap="b"))
+
+
+# What comes before a failure
+
+
+@pytest.mark.parametrize(
+    ("command", "accepted"),
+    [
+        (transaction(OTHER, ABORT), (OTHER,)),
+        (transaction(ABORT, OTHER), ()),
+        (transaction(OTHER, SOMETHING), ()),
+        (transaction(OTHER, OTHER, SOMETHING), (OTHER,)),
+        (OTHER, ()),
+    ],
+)
+def test_the_actions_before_the_first_failing_one(command: Command, accepted: tuple[object, ...]) -> None:
+    assert accepted_before_failure(IDLE, command) == accepted
+
+
+# Each trigger: what fires, and near misses
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        transaction(ALWAYS, ABORT),
+        transaction(OTHER, ALWAYS, OTHER),
+        transaction(ALWAYS, ENABLE, grouped=True),  # QEMU before 8.1 prepares the backup first
+    ],
+)
+def test_a_backup_in_mode_always_that_is_withdrawn_triggers(command: Command) -> None:
+    assert always_backup_withdrawn(IDLE, command)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ALWAYS,
+        transaction(ALWAYS),  # accepted
+        transaction(ABORT, ALWAYS),  # never reached
+        transaction(NEVER, ABORT),  # another mode
+    ],
+)
+def test_a_backup_in_mode_always_that_is_not_withdrawn_does_not_trigger(command: Command) -> None:
+    assert not always_backup_withdrawn(IDLE, command)
+
+
+def test_a_backup_in_mode_always_of_a_busy_bitmap_is_refused_itself_and_does_not_trigger() -> None:
+    assert not always_backup_withdrawn(BUSY, transaction(ALWAYS, ABORT))
+
+
+@pytest.mark.parametrize(
+    "command", [NOTHING, transaction(NOTHING), transaction(OTHER, NOTHING, ABORT), transaction(NOTHING, ABORT)]
+)
+def test_a_merge_of_nothing_triggers(command: Command) -> None:
+    assert merge_of_nothing(IDLE, command)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        SOMETHING,
+        transaction(SOMETHING),
+        c.MergeBitmaps("d", "unknown", ()),
+        c.MergeBitmaps("nowhere", "b", ()),
+        transaction(OTHER, ABORT, NOTHING),  # never reached
+        c.ClearBitmap("d", "b"),
+    ],
+)
+def test_other_merges_do_not_trigger(command: Command) -> None:
+    assert not merge_of_nothing(IDLE, command)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        transaction(c.EnableBitmap("d", "unknown")),
+        transaction(c.EnableBitmap("nowhere", "b")),
+        transaction(c.RemoveBitmap("d", "b"), ENABLE),
+        transaction(full("n", bitmap="b"), ENABLE),
+        transaction(full("n"), ENABLE, grouped=True),
+    ],
+)
+def test_an_enable_that_fails_in_a_transaction_triggers(command: Command) -> None:
+    assert failed_enable_in_transaction(IDLE, command)
+
+
+def test_an_enable_of_a_bitmap_that_a_job_uses_triggers_in_a_transaction_only() -> None:
+    assert failed_enable_in_transaction(BUSY, transaction(ENABLE))
+    assert not failed_enable_in_transaction(BUSY, ENABLE)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        transaction(ENABLE),
+        transaction(ENABLE, ABORT),  # another action fails
+        transaction(ABORT, c.EnableBitmap("d", "unknown")),  # never reached
+        transaction(c.DisableBitmap("d", "unknown")),
+        c.EnableBitmap("d", "unknown"),
+        transaction(full("n"), c.DisableBitmap("d", "b"), grouped=True),
+    ],
+)
+def test_an_enable_that_succeeds_or_is_not_reached_does_not_trigger(command: Command) -> None:
+    assert not failed_enable_in_transaction(IDLE, command)
+
+
+WHOLE_DISK = c.Write("d", 0, SIZE)
+TWO_JOBS = after(transaction(full("j"), full("k")))
+
+
+def test_a_write_that_ends_two_jobs_of_a_disk_triggers() -> None:
+    assert backups_of_a_disk_end_together(TWO_JOBS, WHOLE_DISK)
+
+
+def test_the_last_copy_of_a_job_triggers_while_another_of_the_disk_is_close_to_its_end() -> None:
+    almost = after(transaction(full("j"), full("k")), c.Copy("k", 0, 3 * CLUSTER))
+    assert backups_of_a_disk_end_together(almost, c.Copy("j", 0, SIZE))
+
+
+@pytest.mark.parametrize(
+    ("state", "command"),
+    [
+        (TWO_JOBS, c.Write("d", 0, SIZE - CLUSTER)),  # a cluster is left to both
+        (TWO_JOBS, c.Copy("j", 0, CLUSTER)),
+        (TWO_JOBS, c.Copy("j", 0, SIZE)),  # the other one has all of its 8 clusters yet to copy
+        (after(full("j")), WHOLE_DISK),  # one job
+        (after(transaction(full("j"), full("k", "e"))), WHOLE_DISK),  # two disks
+        (after(transaction(full("j"), full("k"), grouped=True)), WHOLE_DISK),  # a group ends one after the other
+    ],
+    ids=["not yet", "one cluster", "far from it", "one job", "two disks", "a group"],
+)
+def test_jobs_that_do_not_end_together_do_not_trigger(state: State[Bits], command: Command) -> None:
+    assert not backups_of_a_disk_end_together(state, command)
+
+
+def test_starting_a_backup_triggers_only_beside_two_jobs_of_one_disk() -> None:
+    assert backups_of_a_disk_end_together(TWO_JOBS, full("n", "e"))
+    assert not backups_of_a_disk_end_together(after(full("j")), full("n"))
+    assert not backups_of_a_disk_end_together(after(full("j"), full("k", "e")), full("n"))
+
+
+# Jobs that end while a command drains
+
+
+def test_hurried_jobs_have_ended_but_for_those_that_cannot() -> None:
+    state = after(full("j"), full("k", "e"), c.PauseJob("k"), c.BeginCopy("j", 0, CLUSTER))
+    assert list(hurried(state).jobs) == ["k"]
+
+
+def test_a_transaction_is_turned_away_for_what_it_may_find_after_draining() -> None:
+    """The first action is refused while the job runs; if the job ends meanwhile, the second one fails instead."""
+    command = transaction(c.ClearBitmap("d", "b"), c.EnableBitmap("d", "unknown"))
+    assert not failed_enable_in_transaction(BUSY, command)
+    assert triggered(failed_enable_in_transaction, BUSY, command)
+
+
+def test_a_paused_job_does_not_end_meanwhile() -> None:
+    paused = after(full("j", bitmap="b"), c.PauseJob("j"))
+    command = transaction(c.ClearBitmap("d", "b"), c.EnableBitmap("d", "unknown"))
+    assert not triggered(failed_enable_in_transaction, paused, command)
+
+
+def test_only_a_transaction_finds_another_state_than_the_one_that_it_was_given_in() -> None:
+    def bitmap_is_free(state: State[Bits], command: Command) -> bool:
+        return not state.jobs
+
+    assert triggered(bitmap_is_free, BUSY, transaction(ENABLE))
+    assert not triggered(bitmap_is_free, BUSY, ENABLE)
+
+
+def test_nothing_triggers_on_what_is_no_command_of_its_kind() -> None:
+    harmless = [c.Write("d", 0, 512), c.AddBitmap("d", "x", 512), c.Copy("j", 0, 1), c.CancelJob("j"), ENABLE]
+    for name, trigger in TRIGGERS.items():
+        assert not any(triggered(trigger, IDLE, each) for each in harmless), name
