@@ -63,15 +63,20 @@ def backups_of_a_disk_end_together(state: State[Bits], command: Command) -> bool
         return False
     result = step(state, command)
     ended = {end.id: end.job for end in result.ended}
-    if isinstance(command, StartBackup | Transaction):
-        nearly = {**state.jobs, **ended}
-    elif ended:
-        almost = {id: job for id, job in state.jobs.items() if len(job.todo) <= ALMOST * job.cluster // 512}
-        nearly = {**almost, **ended}
-    else:
+    drains = isinstance(command, StartBackup | Transaction)
+    if not drains and not ended:
         return False
-    ending = [(job.node, job.group) for job in nearly.values()]
-    return any(one != other and one[0] == other[0] for one in ending for other in ending)
+    ending = {
+        id: job
+        for id, job in {**state.jobs, **result.state.jobs, **ended}.items()
+        if id in ended or len(job.todo) <= ALMOST * job.cluster // 512
+    }
+    started = {id: job for id, job in result.state.jobs.items() if id not in state.jobs}
+    return any(
+        one.node == other.node and one.group != other.group
+        for one in ending.values()
+        for other in {**started, **ending}.values()
+    )
 
 
 ALMOST = 6

@@ -198,8 +198,6 @@ class Environment:
         start, end = command.offset, command.offset + command.length
         if end > self.stage.sources[command.node].disk.size:
             return -1, -1
-        if end == start:
-            return start, start
         return start // CLUSTER * CLUSTER, -(-end // CLUSTER) * CLUSTER
 
     async def _make_way(self, command: c.Write | c.BeginWrite, hint: Hint) -> Trace:

@@ -36,6 +36,7 @@ class GatedJob:
     held: Request | None = None
     begun: bool = False
     open: bool = False
+    allowance: int = 0  # so many more copies pass, in the background
     fail_next_read: bool = False
     failed_read: Range | None = None
     through: Range | None = None  # this one copy passes, in the background
@@ -49,6 +50,11 @@ class GatedJob:
     group: tuple[str, ...] = ()
     auto_finalize: bool = True
     on_error: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether its next copy passes."""
+        return self.open or self.allowance > 0
 
     @property
     def at_gate(self) -> Range | None:
@@ -165,7 +171,7 @@ class Gate:
                 job.fail_next_read, job.failed_read = False, (start, end)
                 request.fail(errno.EIO)
                 return
-        if len(running) == 1 and not running[0].open and running[0].held is None:
+        if len(running) == 1 and not running[0].may_pass and running[0].held is None:
             running[0].held = request
         else:
             request.complete()
@@ -185,8 +191,9 @@ class Gate:
             else:
                 self._copy_done(job, request)
                 job.before_write.append(reach)
-        elif job.open or job.through == reach:
+        elif job.may_pass or job.through == reach:
             job.through = None
+            job.allowance = max(0, job.allowance - 1)
             self._copy_done(job, request)
             job.in_background.append(reach)
         elif job.held is None:
@@ -211,10 +218,18 @@ class Gate:
         if job.held is not None:
             self.release(job, in_background=True)
 
+    def allow(self, job: GatedJob, copies: int) -> None:
+        """So many copies of this job pass, in the background, beginning with the one that is held."""
+        job.allowance = copies
+        if job.held is not None:
+            if self.held_at_write(job):
+                job.allowance -= 1
+            self.release(job, in_background=True)
+
     def close(self) -> None:
         """Every job is held again from its next copy on."""
         for job in self.jobs.values():
-            job.open = False
+            job.open, job.allowance = False, 0
 
     def release(self, job: GatedJob, *, in_background: bool = False) -> None:
         """The request that is held passes: a read, whose write will come to the gate, or a write, which is a copy."""

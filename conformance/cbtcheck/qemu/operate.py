@@ -16,8 +16,11 @@ from cbtcheck.adapter import ACCEPTED, Hint, Reply
 from cbtcheck.qemu.daemon import QmpRefused
 from cbtcheck.qemu.gate import GatedJob, Range
 from cbtcheck.qemu.order import Trace, copies, explanation, orders
-from cbtcheck.qemu.stage import GRACE, Stage
+from cbtcheck.qemu.stage import GRACE, MOMENT, Stage
 from cbtcheck.qemu.translate import CLUSTER, backups_in, kind_of_refusal, to_qmp
+
+IN_A_DRAIN = 2
+"""Copies that a job makes before it is quiet: the one in flight, and the one that QEMU has taken on behind it."""
 
 
 class Operator:
@@ -109,10 +112,14 @@ class Operator:
         released = [] if asked.done() else stage.let_writes_go()
         for job in older:
             if not asked.done():
-                self.gate.open(job)
-        while not (await asyncio.wait({asked}, timeout=GRACE))[0]:  # a new job that ends at once drains again
+                self.gate.allow(job, IN_A_DRAIN)
+        while not (await asyncio.wait({asked}, timeout=MOMENT))[
+            0
+        ]:  # it drains more than once; so does a new job's end
             released += stage.let_writes_go()
-            stage.let_copies_go()
+            for job in stage.living():
+                if job.held is not None:
+                    self.gate.allow(job, IN_A_DRAIN)
         reply = await asked
         self.gate.close()
         for job in new:
