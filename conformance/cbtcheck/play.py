@@ -15,7 +15,7 @@ from cbtmodel.node import State, initial
 from cbtmodel.properties import violations
 from cbtmodel.step import Step, step
 
-from cbtcheck.adapter import Adapter, AdapterBroken, Hint, Observation, Performed, Reply
+from cbtcheck.adapter import POISON, Adapter, AdapterBroken, Hint, Observation, Performed, Reply
 from cbtcheck.bitsets import Bits, BitSets
 from cbtcheck.judge import judge
 from cbtcheck.restore import Restorer
@@ -82,7 +82,7 @@ class Player:
             findings = self.restorer.restore(asked.jobs)
             self.frames.append(Frame(asked, (), before, before, None, tuple(findings)))
             return findings
-        hint = Hint(before, len(self.frames) % 255 + 1)
+        hint = Hint(before, len(self.frames) % (POISON - 1) + 1)
         try:
             performed = self.adapter.perform(asked, hint)
             if not performed.trace:
@@ -134,7 +134,7 @@ class Player:
                 findings += self.restorer.follow(before, command, result)
             ended += [(end.id, end.outcome) for end in result.ended]
         if sorted(ended) != sorted(performed.ended):
-            findings.append(Finding(Verdict.DIVERGES, "", "jobs ended", _outcomes(ended), _outcomes(performed.ended)))
+            findings.append(_judge_ends(ended, performed.ended))
         return findings
 
     @staticmethod
@@ -189,6 +189,14 @@ def _may_name_another_reason(command: Command) -> bool:
     if not isinstance(command, Transaction) or not command.grouped:
         return False
     return any(not isinstance(action, StartBackup) for action in command.actions)
+
+
+def _judge_ends(expected: list[tuple[str, str]], seen: tuple[tuple[str, str], ...]) -> Finding:
+    """Jobs have ended otherwise than specified. Success that is none is unsafe: that backup will be relied on."""
+    false_success = [each for each in seen if each[1] == "completed" and each not in expected]
+    verdict = Verdict.UNSAFE if false_success else Verdict.DIVERGES
+    property = "DELIVERED" if false_success else ""
+    return Finding(verdict, property, "jobs ended", _outcomes(expected), _outcomes(seen))
 
 
 def _outcomes(ended: Iterable[tuple[str, str]]) -> str:

@@ -132,7 +132,7 @@ class UnknownMeansClean(BackupJob):
         return super().first_work()
 
 
-@mistake("target-error-is-success", "", Verdict.DIVERGES, 2)
+@mistake("target-error-is-success", "", Verdict.UNSAFE, 2)
 class TargetErrorIsSuccess(BackupJob):
     """An error of the target is logged, and the cluster counts as copied."""
 
@@ -148,7 +148,7 @@ class TargetErrorIsSuccess(BackupJob):
         return None
 
 
-@mistake("failed-cluster-forgotten", "K1", Verdict.DIVERGES, 2)
+@mistake("failed-cluster-forgotten", "K1", Verdict.UNSAFE, 2)
 class FailedClusterForgotten(BackupJob):
     """What could not be copied is not put back on the work list, so that a retry copies nothing."""
 
