@@ -13,7 +13,7 @@ from cbtcheck.mistakes.registry import mistake
 from cbtcheck.verdict import Verdict
 
 
-@mistake("copies-again", "Q6", Verdict.UNSAFE, 4)
+@mistake("copies-again", "Q6", Verdict.UNSAFE, 3)
 class CopiesAgain(BackupJob):
     """Copy-before-write copies all that a write touches, also what was copied before it changed."""
 
@@ -132,7 +132,7 @@ class UnknownMeansClean(BackupJob):
         return super().first_work()
 
 
-@mistake("target-error-is-success", "", Verdict.UNSAFE, 2)
+@mistake("target-error-is-success", "", Verdict.UNSAFE, 3)
 class TargetErrorIsSuccess(BackupJob):
     """An error of the target is logged, and the cluster counts as copied."""
 
@@ -148,7 +148,7 @@ class TargetErrorIsSuccess(BackupJob):
         return None
 
 
-@mistake("failed-cluster-forgotten", "K1", Verdict.UNSAFE, 2)
+@mistake("failed-cluster-forgotten", "K1", Verdict.UNSAFE, 3)
 class FailedClusterForgotten(BackupJob):
     """What could not be copied is not put back on the work list, so that a retry copies nothing."""
 

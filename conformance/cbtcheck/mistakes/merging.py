@@ -11,7 +11,7 @@ from cbtcheck.mistakes.registry import mistake
 from cbtcheck.verdict import Verdict
 
 
-@mistake("merge-empty-loses", "Q32", Verdict.UNSAFE, 4)
+@mistake("merge-empty-loses", "Q32", Verdict.UNSAFE, 3)
 class MergeEmptyLoses(Bitmap):
     """A merge with an empty bitmap returns early, and the result lacks what the other one had."""
 
@@ -49,7 +49,7 @@ class MergeRoundsInwards(Bitmap):
             self.bits.add(*granules.inside(offset, length, self.granularity, self.size))
 
 
-@mistake("merge-replaces", "", Verdict.UNSAFE, 4)
+@mistake("merge-replaces", "", Verdict.UNSAFE, 3)
 class MergeReplaces(Bitmap):
     """A merge replaces what the target had."""
 

@@ -61,7 +61,7 @@ class ClearAtStart(BackupJob):
             self.bitmap.clear()
 
 
-@mistake("drop-successor-on-failure", "", Verdict.UNSAFE, 5)
+@mistake("drop-successor-on-failure", "", Verdict.UNSAFE, 4)
 class DropSuccessorOnFailure(Bitmap):
     """When a job fails, its bitmap is thawed and the successor deleted, with all writes of meanwhile."""
 
@@ -134,7 +134,7 @@ class ResetRoundsOut(BackupJob):
         return left
 
 
-@mistake("successor-always-on", "", Verdict.DIVERGES, 3)
+@mistake("successor-always-on", "", Verdict.DIVERGES, 2)
 class SuccessorAlwaysOn(Bitmap):
     """The successor of a disabled bitmap records."""
 

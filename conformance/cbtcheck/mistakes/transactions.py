@@ -22,7 +22,7 @@ class ClearBusy(Host):
         """Never refuses."""
 
 
-@mistake("remove-busy", "Q16", Verdict.UNSAFE, 4)
+@mistake("remove-busy", "Q16", Verdict.UNSAFE, 2)
 class RemoveBusy(Host):
     """A bitmap that a job has frozen can be removed."""
 
@@ -46,7 +46,7 @@ class DisableBusy(Host):
         """Never refuses."""
 
 
-@mistake("merge-into-busy", "Q16", Verdict.DIVERGES, 4)
+@mistake("merge-into-busy", "Q16", Verdict.DIVERGES, 3)
 class MergeIntoBusy(Host):
     """A bitmap that a job has frozen can be merged into."""
 
@@ -62,7 +62,7 @@ class MergeFromBusy(Host):
         """Never refuses."""
 
 
-@mistake("backup-of-busy", "Q16", Verdict.UNSAFE, 4)
+@mistake("backup-of-busy", "Q16", Verdict.UNSAFE, 5)
 class BackupOfBusy(Host):
     """A second job can use a bitmap that a job has frozen; the first successor is lost."""
 
