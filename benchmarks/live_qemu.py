@@ -3,9 +3,9 @@
     python benchmarks/live_qemu.py [scenarios]
 
 Both play the same scenarios on the same daemon, in alternation, so that the machine's moods hit both alike. The
-"traffic alone" calls the adapter only: the same QMP commands, NBD requests and holds, with everything that is answered
-thrown away. The suite draws (in its second process), follows the specification, judges every observation, compares
-the data of every backup, and asks the ledger's triggers. Two kinds of scenario: as they are drawn, and the classic
+"traffic alone" calls the adapter only: the same QMP commands, NBD requests and holds, with every answer thrown away.
+The suite draws (in its second process), follows the specification, judges every observation, compares the data of
+every backup, and asks the ledger's triggers. Two kinds of scenario: as they are drawn, and the classic
 whole scenario (add a bitmap, 8 guest writes, an incremental backup, remove the bitmap).
 """
 

@@ -10,7 +10,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from cbtmodel.commands import BeginWrite, Command, EndWrite, StartBackup, Transaction, Write
+from cbtmodel.commands import (
+    BeginCopy,
+    BeginWrite,
+    Command,
+    Copy,
+    EndCopy,
+    EndWrite,
+    StartBackup,
+    Transaction,
+    Write,
+)
 from cbtmodel.node import State, initial
 from cbtmodel.properties import violations
 from cbtmodel.step import Step, step
@@ -22,6 +32,9 @@ from cbtcheck.restore import Restorer
 from cbtcheck.scenario import Restore, Scenario
 from cbtcheck.scenario import Step as ScenarioStep
 from cbtcheck.verdict import Finding, Verdict, worst
+
+ENVIRONMENT = (Write, BeginWrite, EndWrite, Copy, BeginCopy, EndCopy)
+"""What guests do, and what their environment does to jobs; all else are operators' commands."""
 
 TurnAway = Callable[[State[Bits], Command], bool]
 Listener = Callable[[State[Bits], Command, Step[Bits]], None]
@@ -47,9 +60,10 @@ class Player:
     `listen` is told every step of the specification; a command that `turn_away` says yes to is not played at all.
     With `self_check` every property of the specification is checked too, at every step.
 
-    `closely`: everything is observed after every step. Otherwise, for speed, consecutive guest writes are observed
-    together (BATCH makes that sound: what they mark adds up), and exact bits are asked for when something else than
-    a guest write has changed them, and of all bitmaps at the end; until then their counts are compared.
+    `closely`: everything is observed after every step. Otherwise, for speed, guest writes and copies that follow
+    each other are observed together (BATCH makes that sound: what they mark and copy adds up), and exact bits are
+    asked for when something else than a guest write has changed them, and of all bitmaps at the end; until then their
+    counts are compared.
     """
 
     adapter: Adapter
@@ -88,7 +102,8 @@ class Player:
             if not performed.trace:
                 self.not_realised[type(asked).__name__] += 1
             findings = self._follow(performed)
-            seen = self.adapter.observe(self._exactly(before, asked)) if observed or findings else None
+            look = observed or findings or len(self.state.jobs) != len(before.jobs)
+            seen = self.adapter.observe(self._exactly(before, asked)) if look else None
             if seen is not None:
                 findings += judge(self.space, self.state, seen, self.adapter.bits)
         except AdapterBroken as broken:
@@ -174,8 +189,8 @@ class Player:
             if self.turn_away is not None and not isinstance(each, Restore) and self.turn_away(self.state, each):
                 continue
             rest = following[number + 1 : number + 2]
-            among_writes = isinstance(each, Write) and bool(rest) and isinstance(rest[0], Write)
-            findings = self.play(each, self.closely or not among_writes)
+            in_a_row = isinstance(each, ENVIRONMENT) and bool(rest) and isinstance(rest[0], ENVIRONMENT)
+            findings = self.play(each, self.closely or not in_a_row)
             if findings:
                 return findings
         return []

@@ -7,6 +7,7 @@ operator waived it: blocks written while the bitmap was disabled, or cleared awa
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 
 from cbtmodel.backup import Ended
@@ -35,6 +36,12 @@ def extents(word: int) -> list[tuple[int, int]]:
         word >>= ones
         start += zeros + ones
     return runs
+
+
+@functools.cache
+def poisoned(size: int) -> bytes:
+    """The content of a target of `size` bytes to which nothing was written."""
+    return bytes([POISON]) * size
 
 
 @dataclass
@@ -143,7 +150,7 @@ class Restorer:
 
     def _judge_target(self, end: Ended[Bits], then: bytes, target: bytes, copied: Bits) -> list[Finding]:
         """What was copied is as it was at the start; nothing else was written."""
-        expected = self._laid_over(bytes([POISON]) * len(then), then, copied)
+        expected = self._laid_over(poisoned(len(then)), then, copied)
         if target == expected:
             return []
         wrong = self._differing(target, expected)
@@ -172,6 +179,8 @@ class Restorer:
         return Bits(word)
 
     def _laid_over(self, under: bytes, over: bytes, blocks: Bits) -> bytes:
+        if blocks.word == (1 << -(-len(under) // self.space.block)) - 1:
+            return over
         image = bytearray(under)
         for first, count in extents(blocks.word):
             at = slice(first * self.space.block, (first + count) * self.space.block)

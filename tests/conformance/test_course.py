@@ -163,6 +163,16 @@ def test_the_same_failure_is_reported_once(run: Callable[..., Report], monkeypat
     assert report.phases["drawn"] == 3
 
 
+def test_what_is_replayed_to_make_a_failure_short_is_not_counted(
+    run: Callable[..., Report], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    these(monkeypatch, scenario(ADD, c.ClearBitmap("disk0", "b0"), c.Write("disk0", 0, 1)))
+    report = run(with_mistake("hook-never-called"))
+    assert len(report.failures) == 1
+    assert report.commands["add-bitmap"].accepted == report.commands["write"].accepted == 1
+    assert report.phases.total() == 1
+
+
 def test_a_failure_that_does_not_come_again_says_so(
     run: Callable[..., Report], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -173,7 +173,7 @@ def test_the_last_copy_of_a_job_triggers_while_another_of_the_disk_is_close_to_i
         (TWO_JOBS, c.Copy("j", 0, CLUSTER)),
         (TWO_JOBS, c.Copy("j", 0, SIZE)),  # the other one has all of its 8 clusters yet to copy
         (after(full("j")), WHOLE_DISK),  # one job
-        (after(transaction(full("j"), full("k", "e"))), WHOLE_DISK),  # two disks
+        (after(transaction(full("j"), full("k", "e")), c.Copy("k", 0, 5 * CLUSTER)), WHOLE_DISK),  # two disks
         (after(transaction(full("j"), full("k"), grouped=True)), WHOLE_DISK),  # a group ends one after the other
     ],
     ids=["not yet", "one cluster", "far from it", "one job", "two disks", "a group"],

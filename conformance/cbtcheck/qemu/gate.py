@@ -15,8 +15,8 @@ import asyncio
 import errno
 from dataclasses import dataclass, field
 
-from cbtcheck.adapter import POISON
 from cbtcheck.nbd.server import Disk, Request
+from cbtcheck.restore import poisoned
 
 Range = tuple[int, int]
 
@@ -130,7 +130,7 @@ class Gate:
 
     def watch_target(self, disk: Disk) -> None:
         """This disk is a backup's target; it is poisoned anew."""
-        disk.content[:] = bytes([POISON]) * disk.size
+        disk.content[:] = poisoned(disk.size)
         disk.handler = self._at_target
 
     def _at_source(self, on: str, request: Request) -> None:
