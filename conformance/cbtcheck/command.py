@@ -6,6 +6,7 @@ import io
 import os
 import secrets
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -58,6 +59,8 @@ class Main(click.Group):
     def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
         """Runs the command line, and exits."""
         options["standalone_mode"] = False
+        with suppress(ValueError):  # not the main thread: somebody else's signals
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as tidily as Ctrl-C
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")  # a log in ASCII is no reason to crash

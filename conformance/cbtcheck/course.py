@@ -201,11 +201,13 @@ class Course:
             examples = self.profile.examples.get(self.adapter.name, 1000)
         seconds = self.options.seconds
         self.player.turn_away = self._turn_away
-        ends = None if seconds is None else time.monotonic() + seconds
+        ends: float | None = None
         with dealer(self.adapter.capabilities, self.options.seed, self.profile.steps) as scenarios:
             played = 0
             for scenario in scenarios:
-                if (ends is None and played >= examples) or (ends is not None and time.monotonic() > ends):
+                if ends is None and seconds is not None:
+                    ends = time.monotonic() + seconds  # from the first scenario on: drawing takes a while to begin
+                if (seconds is None and played >= examples) or (ends is not None and time.monotonic() > ends):
                     break
                 if len(self.report.failures) >= ENOUGH_FAILURES:
                     break
@@ -319,4 +321,3 @@ class Course:
                 report.skipped[name] = "the implementation does not claim it"
         report.skipped["BATCH"] = "relates two histories of the specification; tests and proofs check it there"
         return report
-

@@ -61,9 +61,9 @@ class Entry:
 
 
 def entries() -> Iterator[Entry]:
-    """All entries, in the order of their ids."""
+    """All entries, in the order of the numbers in their ids."""
     found = [each for each in files("cbtcheck").joinpath("ledger_entries").iterdir() if each.name.endswith(".json")]
-    for each in sorted(found, key=lambda file: file.name):
+    for each in sorted(found, key=lambda file: (version_of(file.name) or (), file.name)):
         yield read(each.read_bytes(), each.name)
 
 

@@ -6,9 +6,18 @@ looks behind the defect; the ledger's own scenario still confirms it in every ru
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from cbtmodel.commands import Action, Command, Copy, EnableBitmap, EndCopy, MergeBitmaps, StartBackup, Transaction
+from cbtmodel.commands import (
+    Command,
+    Copy,
+    EnableBitmap,
+    EndCopy,
+    MergeBitmaps,
+    RemoveBitmap,
+    StartBackup,
+    Transaction,
+)
 from cbtmodel.node import State
 from cbtmodel.step import step
 
@@ -34,23 +43,31 @@ def always_backup_withdrawn(state: State[Bits], command: Command) -> bool:
 
 
 def merge_of_nothing(state: State[Bits], command: Command) -> bool:
-    """A merge with an empty list of sources into a bitmap that exists, alone or reached in a transaction."""
-    if isinstance(command, Transaction):
-        reached = accepted_before_failure(state, command) or command.actions
-        return any(isinstance(each, MergeBitmaps) and not each.sources for each in reached)
-    if not isinstance(command, MergeBitmaps) or command.sources:
+    """A merge with an empty list of sources, alone or in a transaction, that is accepted."""
+    merges = command.actions if isinstance(command, Transaction) else (command,)
+    if not any(isinstance(each, MergeBitmaps) and not each.sources for each in merges):
         return False
     return step(state, command).refusal is None
 
 
 def failed_enable_in_transaction(state: State[Bits], command: Command) -> bool:
-    """A transaction that is refused because it enables a bitmap that is busy or does not exist, or in a group."""
+    """A transaction that is refused because it enables a bitmap that it removes, or that does not exist.
+
+    So is every enable in a grouped one. A bitmap that a job has frozen comes to no harm: it records nothing anyway,
+    and is what its successor is when the job ends.
+    """
     if not isinstance(command, Transaction) or step(state, command).refusal is None:
         return False
-    rest: Iterator[Action] = iter(command.actions[len(accepted_before_failure(state, command)) :])
+    accepted = accepted_before_failure(state, command)
     if command.grouped:  # what is no backup fails there, at its turn
-        rest = (each for each in command.actions if not isinstance(each, StartBackup))
-    return isinstance(next(rest, None), EnableBitmap)
+        failing = next((each for each in command.actions if not isinstance(each, StartBackup)), None)
+        return isinstance(failing, EnableBitmap)
+    enabled = next(iter(command.actions[len(accepted) :]), None)
+    if not isinstance(enabled, EnableBitmap):
+        return False
+    node = state.nodes.get(enabled.node)
+    there = node is not None and enabled.name in node.bitmaps
+    return not there or RemoveBitmap(enabled.node, enabled.name) in accepted
 
 
 def backups_of_a_disk_end_together(state: State[Bits], command: Command) -> bool:

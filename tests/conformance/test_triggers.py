@@ -126,7 +126,6 @@ def test_other_merges_do_not_trigger(command: Command) -> None:
         transaction(c.EnableBitmap("d", "unknown")),
         transaction(c.EnableBitmap("nowhere", "b")),
         transaction(c.RemoveBitmap("d", "b"), ENABLE),
-        transaction(full("n", bitmap="b"), ENABLE),
         transaction(full("n"), ENABLE, grouped=True),
     ],
 )
@@ -142,6 +141,7 @@ def test_an_enable_of_a_bitmap_that_a_job_uses_does_not_trigger_by_itself() -> N
     "command",
     [
         transaction(ENABLE),
+        transaction(full("n", bitmap="b"), ENABLE),  # frozen: QEMU 7.2 was seen to do no harm
         transaction(ENABLE, ABORT),  # another action fails
         transaction(ABORT, c.EnableBitmap("d", "unknown")),  # never reached
         transaction(c.DisableBitmap("d", "unknown")),

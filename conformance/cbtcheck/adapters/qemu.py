@@ -75,7 +75,8 @@ class QemuAdapter(Adapter):
             raise
         except (DaemonTooOld, DaemonDied, OSError, QmpRefused) as problem:
             self.close()
-            raise AdapterUnusable(f"{self._binary} cannot be used: {problem}") from None
+            said = problem.last_output.strip().splitlines()[-1:] if isinstance(problem, DaemonDied) else []
+            raise AdapterUnusable(": ".join([f"{self._binary} cannot be used", str(problem), *said])) from None
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return self._loop.run_until_complete(work)
@@ -173,10 +174,14 @@ class QemuAdapter(Adapter):
         """Makes the command happen on QEMU. A crash or a hang makes room for a new daemon."""
         try:
             return self._run(self._perform(command, hint))
-        except (DaemonDied, NbdDisconnected) as death:
-            broken = AdapterBroken(f"crash: {death}", self._stage_now().session.daemon.last_output)
+        except (DaemonDied, NbdDisconnected) as lost:
+            how = str(lost)
+            daemon = self._stage_now().session.daemon
+            with contextlib.suppress(TimeoutError):  # a lost connection is noticed before the death of the process
+                how = str(DaemonDied(self._run(asyncio.wait_for(asyncio.shield(daemon.died), 1.0)), ""))
+            broken = AdapterBroken(f"crash: {how}", daemon.last_output)
             self._give_up()
-            raise broken from death
+            raise broken from lost
         except AdapterBroken:
             self._give_up()
             raise
@@ -238,6 +243,6 @@ class QemuAdapter(Adapter):
             return
         session, self._session, self._stage = self._session, None, None
         if session is not None:
-            self._run(session.stop())
+            self._run(session.stop(kill=True))  # nothing of it is kept, and a quit would wait for what is held
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()

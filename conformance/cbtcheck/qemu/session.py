@@ -49,7 +49,11 @@ class Session:
         directory = tempfile.mkdtemp(prefix="cbtspec-")
         try:
             server = await DiskServer.start(f"{directory}/d")
-            daemon = await Daemon.start(binary, directory)
+            try:
+                daemon = await Daemon.start(binary, directory)
+            except BaseException:
+                await server.close()
+                raise
         except BaseException:
             shutil.rmtree(directory, ignore_errors=True)
             raise
