@@ -66,11 +66,15 @@ def _judge_flags(where: str, bitmap: Bitmap[Bits], seen: SeenBitmap) -> list[Fin
         ("recording", recording(bitmap), seen.recording),
         ("busy", busy(bitmap), seen.busy),
     ]
-    return [
-        Finding(Verdict.DIVERGES, "", f"{where} {what}", str(expected), str(found))
-        for what, expected, found in pairs
-        if expected != found
-    ]
+    findings = []
+    for what, expected, found in pairs:
+        if expected == found:
+            continue
+        # A bitmap that does not record, and should, loses every write from now on, whoever looks at it when.
+        deaf = what == "recording" and expected
+        verdict, property = (Verdict.UNSAFE, "NO-LOST-WRITE") if deaf else (Verdict.DIVERGES, "")
+        findings.append(Finding(verdict, property, f"{where} {what}", str(expected), str(found)))
+    return findings
 
 
 def _judge_bits(
