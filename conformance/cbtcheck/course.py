@@ -259,10 +259,9 @@ class Course:
         played = replace(scenario, commands=tuple(scenario.commands[: self._index_of(scenario, frames)]))
         listen, self.player.listen = self.player.listen, None
         turned_away = dict(self.turned_away)
-        title, shortest = scenario.title, played
-        if origin == "drawn":
-            shortest = shorten(played, self._fails_alike(mark), self.adapter.capabilities, REPLAYS)
-            title = "the shortest scenario that was found"
+        sizes = self.adapter.capabilities if origin == "drawn" else None
+        shortest = shorten(played, self._fails_alike(mark), sizes, REPLAYS)
+        title = "the shortest scenario that was found"
         again = self.player.play_scenario(shortest)
         if again:
             frames, findings = list(self.player.frames), again

@@ -179,10 +179,12 @@ class Environment:
         wrote = isinstance(happened, c.Write | c.BeginWrite) and happened.length > 0 and happened.result != "ignored"
         if wrote or not ranges:
             return []
-        made = copies(job.id, ranges, was_begun, False)
-        if job.paused:
-            return [(c.ResumeJob(job.id), ACCEPTED), *made, (c.PauseJob(job.id), ACCEPTED)]
-        return made
+        if not job.paused:
+            return copies(job.id, ranges, was_begun, False)
+        made = copies(job.id, ranges, was_begun, True)  # so that the job is paused again before it can be done
+        return [
+            (c.ResumeJob(job.id), ACCEPTED), *made, (c.PauseJob(job.id), ACCEPTED), (c.EndCopy(job.id), ACCEPTED),
+        ]  # fmt: skip
 
     def _guest(self, command: c.Write | c.BeginWrite, hint: Hint) -> GuestRequest:
         """What is to happen to the write. Failures alternate between what can fail, by the fill byte."""
