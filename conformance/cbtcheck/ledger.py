@@ -116,15 +116,14 @@ def confirm(entry: Entry, player: Player, version: str) -> LedgerResult:
     reason = not_for(entry, version)
     if reason:
         return LedgerResult(entry.id, entry.title, "skipped", reason, entry.verdict)
-    findings: list[Finding] = []
+    other: list[Finding] = []
     for _ in range(entry.attempts):
         findings = player.play_scenario(entry.scenario)
-        if findings:
-            break
-    if not findings:
-        outcome = "quiet" if entry.sometimes else "gone"
-        detail = f"did not fail in {entry.attempts} attempts"
-        return LedgerResult(entry.id, entry.title, outcome, detail, entry.verdict)
-    if matches(entry, findings):
-        return LedgerResult(entry.id, entry.title, "known", entry.what, entry.verdict)
-    return LedgerResult(entry.id, entry.title, "changed", str(findings[0]), entry.verdict)
+        if findings and matches(entry, findings):
+            return LedgerResult(entry.id, entry.title, "known", entry.what, entry.verdict)
+        other = findings or other
+    if other:
+        return LedgerResult(entry.id, entry.title, "changed", str(other[0]), entry.verdict)
+    outcome = "quiet" if entry.sometimes else "gone"
+    detail = f"did not fail in {entry.attempts} attempts"
+    return LedgerResult(entry.id, entry.title, outcome, detail, entry.verdict)
