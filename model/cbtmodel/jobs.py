@@ -67,9 +67,9 @@ def usable_id(id: str) -> bool:
 def begin_copy(state: State[S], id: str, offset: int, length: int) -> State[S]:
     """All clusters of the range that are yet to be copied are in flight."""
     job = find_job(state, id)
-    require(backup.may_copy(job), "wrong phase", "the job is not copying now, or has a copy in flight")
     size = state.nodes[job.node].size
     require(offset + length <= size, "invalid", "beyond the end of the disk")
+    require(backup.may_copy(job), "wrong phase", "the job is not copying now, or has a copy in flight")
     touched = state.space.blocks(offset, length)
     clusters = backup.hit_by_write(state.space, job, touched, size)
     require(bool(clusters), "invalid", "nothing is left to copy there")

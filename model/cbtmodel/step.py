@@ -100,6 +100,7 @@ def write(state: State[S], command: Write) -> Result[S]:
     if command.result == "ignored":
         require(command.kind == "discard", "invalid", "only a discard can be without effect")
         return state, ()
+    may_begin(state, command, blocks)
     touched = tuple(node.jobs_of(state, command.node))
     return settle(node.write(state, command.node, blocks), touched)
 
@@ -109,17 +110,21 @@ def begin_write(state: State[S], command: BeginWrite) -> Result[S]:
     blocks = written(state, command)
     taken = command.write in state.nodes[command.node].writes
     require(not taken, "exists", f"a write '{command.write}' is in flight already")
+    may_begin(state, command, blocks)
     state = node.copy_before_write(state, command.node, blocks)
     touched = tuple(node.jobs_of(state, command.node))
     return settle(node.in_flight(state, command.node, command.write, blocks), touched)
 
 
 def written(state: State[S], command: Write | BeginWrite) -> S:
-    """The blocks that a guest write touches, if it may go on."""
+    """The blocks that a guest write touches; it must lie on the disk."""
     size = node.find_node(state, command.node).size
     require(command.offset + command.length <= size, "invalid", "beyond the end of the disk")
-    blocks = state.space.blocks(command.offset, command.length)
+    return state.space.blocks(command.offset, command.length)
+
+
+def may_begin(state: State[S], command: Write | BeginWrite, blocks: S) -> None:
+    """Refuses a guest write whose copy-before-write fails, if it needs one."""
     if command.result == "copy failed":
         needed = node.must_be_copied_first(state, command.node, blocks)
         require(not needed, "copy failed", "the old content could not be saved first")
-    return blocks
