@@ -16,9 +16,10 @@ from random import Random
 from cbtcheck.adapter import Hint
 from cbtcheck.adapters.reference import ReferenceAdapter
 from cbtcheck.bitsets import BitSets
-from cbtcheck.draw import GUEST, JOB, OPERATOR, Hand, drawn, nonsense
+from cbtcheck.draw import GUEST, JOB, OPERATOR, Hand, drawn
 from cbtcheck.machine import Hunt, hunt_with
 from cbtcheck.play import Player
+from cbtcheck.refused import nonsense
 from cbtmodel.commands import Command
 from cbtmodel.node import initial
 from cbtmodel.step import step
