@@ -122,8 +122,11 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """What a performance may know besides the command: `before` is the specification's state, for scheduling only,
-    never for an answer; `fill` is the byte (1 to 255) that guest writes of this step are made of."""
+    """What a performance may know besides the command.
+
+    `before` is the specification's state: for scheduling, and to find an order of concurrent things that explains all
+    replies; never for an answer. `fill` is the byte (1 to 237, never `POISON`) that guest writes of this step are of.
+    """
 
     before: State[Any]
     fill: int

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 from cbtmodel import commands as c
-from cbtmodel.backup import BitmapMode, Job, Sync
+from cbtmodel.backup import BitmapMode, Job, Sync, may_copy
 from cbtmodel.bitmap import busy
 from cbtmodel.commands import Action, Command
 from cbtmodel.node import State
@@ -205,7 +205,7 @@ def end_write(hand: Hand) -> c.EndWrite:
 
 def copy(hand: Hand) -> c.Copy:
     """A copy of one cluster, now and then of a longer range."""
-    id = hand.job(of=can_copy)
+    id = hand.job(of=may_copy)
     job = hand.state.jobs[id]
     results: tuple[CopyResult, ...] = ("ok", "ok", "ok", "ok", "read error", "write error")
     result = hand.one(results)
@@ -214,7 +214,7 @@ def copy(hand: Hand) -> c.Copy:
 
 def begin_copy(hand: Hand) -> c.BeginCopy:
     """A copy that stays in flight."""
-    id = hand.job(of=can_copy)
+    id = hand.job(of=may_copy)
     return c.BeginCopy(id, hand.cluster_of(hand.state.jobs[id]), 1)
 
 
@@ -251,11 +251,6 @@ def has_bitmaps(hand: Hand) -> bool:
 def several_bitmaps(hand: Hand) -> bool:
     """There is more than one bitmap."""
     return sum(len(node.bitmaps) for node in hand.state.nodes.values()) > 1
-
-
-def can_copy(job: Job[Bits]) -> bool:
-    """The job could begin a copy."""
-    return job.phase == "running" and not job.paused and not job.copying
 
 
 def can_pause(job: Job[Bits]) -> bool:
@@ -314,8 +309,8 @@ GUEST: tuple[Drawer, ...] = (
 )
 
 JOB: tuple[Drawer, ...] = (
-    Drawer(c.Copy, copy, some_job(can_copy), 4),
-    Drawer(c.BeginCopy, begin_copy, some_job(can_copy), 2),
+    Drawer(c.Copy, copy, some_job(may_copy), 4),
+    Drawer(c.BeginCopy, begin_copy, some_job(may_copy), 2),
     Drawer(c.EndCopy, end_copy, some_job(lambda job: bool(job.copying)), 2),
     Drawer(c.PauseJob, job_command(c.PauseJob, can_pause), some_job(can_pause)),
     Drawer(c.ResumeJob, job_command(c.ResumeJob, lambda job: job.paused), some_job(lambda job: job.paused)),

@@ -42,8 +42,10 @@ Listener = Callable[[State[Bits], Command, Step[Bits]], None]
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One step as it was played: the command asked for, what happened, the specification's state after it, what was
-    seen (None if the implementation broke), and what differs."""
+    """One step as it was played: the command asked for, what happened, and the specification's state after it.
+
+    `seen` is None if nobody looked (see `Player.closely`), or the implementation broke.
+    """
 
     asked: ScenarioStep
     trace: tuple[tuple[Command, Reply], ...]

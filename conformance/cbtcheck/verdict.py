@@ -40,7 +40,7 @@ def worst(verdicts: list[Verdict]) -> Verdict:
 class Finding:
     """One disagreement: the property that is at stake (an ID, or empty), the place, what was expected and seen.
 
-    `expected_word` and `seen_word` are granules as bit vectors where the disagreement is about bits.
+    `missing` and `extra` are granules as bit vectors, where the disagreement is about bits.
     """
 
     verdict: Verdict

@@ -44,9 +44,7 @@ class Stage:
     targets: dict[str, list[Disk]] = field(default_factory=dict)
     writes: dict[tuple[str, str], InFlight] = field(default_factory=dict)
     bitmaps: set[tuple[str, str]] = field(default_factory=set)
-    ended: list[tuple[str, str]] = field(default_factory=list)
     filters: int = 0
-    nudges: int = 0
 
     # Names
 
@@ -200,7 +198,6 @@ class Stage:
         """Makes something happen on a disk's connection, without a trace: the guest flushes."""
         source = self.sources.get(on)
         if source is not None and not source.guest.closed:
-            self.nudges += 1
             source.guest.flush().add_done_callback(lambda flush: flush.cancelled() or flush.exception())
 
     # Death
