@@ -237,6 +237,8 @@ class Course:
         self.report.steps += len(frames)
         self.report.compared += self.player.compared
         self.tally.frames(frames)
+        if not findings:
+            self.tally.finished(self.player.state)
         if findings and not self._is_known(findings):
             self._failed(origin, scenario, findings)
 

@@ -25,6 +25,7 @@ PROPERTIES: dict[str, frozenset[str]] = {
     "ONE-HEIR": BACKING_UP | {"add-bitmap", "remove-bitmap"},
     "ATOMIC": frozenset(KINDS),
     "EXACT": WRITING | {"merge-bitmaps"},
+    "RELEASE": BACKING_UP,
 }
 """The properties that can be checked on an implementation, and the commands of which one is needed for that."""
 
@@ -49,6 +50,10 @@ class Tally:
             self._checked("ATOMIC")
         for end in result.ended:
             self._ended(end)
+
+    def finished(self, state: State[Bits]) -> None:
+        """A scenario is over, and every job that was left could be ended."""
+        self._checked("RELEASE", len(state.jobs))
 
     def _ended(self, end: Ended[Bits]) -> None:
         self._checked("POINT-IN-TIME")  # its target is compared

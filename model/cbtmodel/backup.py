@@ -75,8 +75,8 @@ def may_copy(job: Job[S]) -> bool:
 
 
 def copied(job: Job[S], clusters: S) -> Job[S]:
-    """These clusters of the work list are on the target now, with the content that the disk has now."""
-    return replace(job, todo=job.todo - clusters, good=job.good | (clusters & job.intact))
+    """These clusters are on the target now, over whatever was there, with the content that the disk has now."""
+    return replace(job, todo=job.todo - clusters, good=(job.good - clusters) | (clusters & job.intact))
 
 
 def copy_ends(job: Job[S]) -> Job[S]:

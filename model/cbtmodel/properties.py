@@ -11,12 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic
 
-from cbtmodel import node as nodes
-from cbtmodel.backup import Job
-from cbtmodel.bitmap import Bitmap, Marks
+from cbtmodel.backup import Job, all_copied
+from cbtmodel.bitmap import Bitmap, Marks, busy, recording
 from cbtmodel.blocks import S
 from cbtmodel.node import State
-from cbtmodel.step import Step
+from cbtmodel.step import Step, whole_write
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +68,8 @@ def point_in_time(state: State[S]) -> Claims[S]:
         yield Inclusion(f"{id}: copied, so good", job.scope - job.todo, job.good)
         yield Inclusion(f"{id}: to be copied, so intact", job.todo, job.intact)
         yield Inclusion(f"{id}: in flight, so to be copied", job.copying, job.todo)
+        if job.phase != "running":
+            yield Inclusion(f"{id}: not running, so all is copied", job.todo, state.space.empty)
         for write, blocks in state.nodes[job.node].writes.items():
             yield Inclusion(f"{id}: {write} in flight, so saved", blocks & job.todo, state.space.empty)
         frozen = frozen_bitmap(state, job)
@@ -86,6 +87,20 @@ def one_heir(state: State[S]) -> Claims[S]:
             yield Fact(f"{on}/{name}: no removal is half done", not bitmap.leaving)
     for id, job in state.jobs.items():
         yield Fact(f"{id}: has its bitmap", job.bitmap is None or frozen_bitmap(state, job) is not None)
+
+
+def nobody_idles(state: State[S]) -> Claims[S]:
+    """Every job has something to do, or waits for one of its group that has; so none can be stuck for ever."""
+    for id, job in state.jobs.items():
+        group = [state.jobs.get(member) for member in job.group]
+        yield Fact(f"{id}: its group is there", all(each is not None and each.group == job.group for each in group))
+        yield Fact(f"{id}: is of its group", id in job.group)
+        phases = [each.phase for each in group if each is not None]
+        together = all(each == "pending" for each in phases)
+        yield Fact(f"{id}: pending with all of its group", together or job.phase != "pending")
+        yield Fact(f"{id}: waits for somebody", job.phase != "waiting" or "running" in phases)
+        yield Fact(f"{id}: running, so something is left to do", not all_copied(job))
+        yield Fact(f"{id}: paused, so running", not job.paused or job.phase == "running")
 
 
 # Of a step
@@ -159,10 +174,13 @@ def atomic(before: State[S], command: object, step: Step[S]) -> Claims[S]:
 
 def batch(state: State[S], on: str, first: S, second: S) -> Claims[S]:
     """Two writes, one after the other, are the same as one write of both (and so may be united and reordered)."""
-    one_by_one = nodes.write(nodes.write(state, on, first), on, second)
-    at_once = nodes.write(state, on, first | second)
-    pairs = [*zip(sets_of(one_by_one), sets_of(at_once), strict=True)]
-    for (where, one), (_, other) in pairs:
+    after_first, ended_first = whole_write(state, on, first)
+    one_by_one, ended_second = whole_write(after_first, on, second)
+    at_once, ended = whole_write(state, on, first | second)
+    ends = sorted((end.id, end.outcome) for end in ended)
+    yield Fact("the same jobs end", sorted((end.id, end.outcome) for end in ended_first + ended_second) == ends)
+    yield Fact("the same but for sets", without_sets(one_by_one) == without_sets(at_once))
+    for (where, one), (_, other) in zip(sets_of(one_by_one), sets_of(at_once), strict=True):
         yield Inclusion(f"{where}: nothing more", one, other)
         yield Inclusion(f"{where}: nothing less", other, one)
 
@@ -190,6 +208,20 @@ def sets_of(state: State[S]) -> Iterator[tuple[str, S]]:
             yield f"{id} {what}", getattr(job, what)
 
 
+def without_sets(state: State[S]) -> tuple[object, ...]:
+    """All of a state but its sets: names, flags, phases, and who is frozen."""
+    bitmaps = [
+        (on, name, each.granularity, each.enabled, recording(each), busy(each), each.leaving)
+        for on, node in state.nodes.items()
+        for name, each in node.bitmaps.items()
+    ]
+    jobs = [
+        (id, job.node, job.bitmap, job.mode, job.cluster, job.group, job.auto_finalize, job.phase, job.paused)
+        for id, job in state.jobs.items()
+    ]
+    return bitmaps, jobs
+
+
 def frozen_bitmap(state: State[S], job: Job[S]) -> Bitmap[S] | None:
     """The bitmap that the job has frozen, if it is there and is frozen."""
     found = None if job.bitmap is None else state.nodes[job.node].bitmaps.get(job.bitmap)
@@ -204,6 +236,7 @@ OF_STATES: dict[str, tuple[StateProperty, ...]] = {
     "POINT-IN-TIME": (point_in_time,),
     "ONE-HEIR": (one_heir,),
     "EXACT": (exact,),
+    "RELEASE": (nobody_idles,),
 }
 
 OF_STEPS: dict[str, tuple[StepProperty, ...]] = {
@@ -217,7 +250,7 @@ OF_STEPS: dict[str, tuple[StepProperty, ...]] = {
 OF_WRITES = {"BATCH": batch}
 
 IDS = ("NO-LOST-WRITE", "POINT-IN-TIME", "DELIVERED", "FAILURE-KEEPS", "FROZEN-IS-STILL", "ONE-HEIR", "ATOMIC",
-       "EXACT", "BATCH")  # fmt: skip
+       "EXACT", "BATCH", "RELEASE")  # fmt: skip
 
 
 def violations(before: State[S], command: object, step: Step[S]) -> list[tuple[str, str]]:

@@ -101,8 +101,13 @@ def write(state: State[S], command: Write) -> Result[S]:
         require(command.kind == "discard", "invalid", "only a discard can be without effect")
         return state, ()
     may_begin(state, command, blocks)
-    touched = tuple(node.jobs_of(state, command.node))
-    return settle(node.write(state, command.node, blocks), touched)
+    return whole_write(state, command.node, blocks)
+
+
+def whole_write(state: State[S], on: str, blocks: S) -> Result[S]:
+    """A guest write of `blocks`, and what that makes jobs do."""
+    touched = tuple(node.jobs_of(state, on))
+    return settle(node.write(state, on, blocks), touched)
 
 
 def begin_write(state: State[S], command: BeginWrite) -> Result[S]:

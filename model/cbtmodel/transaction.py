@@ -73,13 +73,29 @@ def transact(state: State[S], command: Transaction) -> Result[S]:
     backups = tuple(action.job for action in command.actions if isinstance(action, StartBackup))
     if command.grouped:
         require(len(backups) == len(command.actions), "invalid", "only backups can complete as a group")
+    touched = (*state.jobs, *backups)
+    state = drain_all(state)
+    for action in command.actions:
+        state = prepare(state, action, backups if command.grouped else ())
+    return commit(state, touched)
+
+
+def drain_all(state: State[S]) -> State[S]:
+    """Nothing is in flight any more, on any disk."""
     for on in state.nodes:
         state = drain(state, on)
-    running = tuple(state.jobs)
-    for action in command.actions:
-        if isinstance(action, RemoveBitmap):
-            state = leave(state, action.node, action.name)
-        else:
-            group = backups if command.grouped else (action.job,) if isinstance(action, StartBackup) else ()
-            state = act(state, action, group)
-    return settle(without_leaving(state), (*running, *backups))
+    return state
+
+
+def prepare(state: State[S], action: Action, together: tuple[str, ...]) -> State[S]:
+    """One action. `together` are the jobs that end together, none if each ends for itself."""
+    if isinstance(action, RemoveBitmap):
+        return leave(state, action.node, action.name)
+    if isinstance(action, StartBackup):
+        return act(state, action, together or (action.job,))
+    return act(state, action, ())
+
+
+def commit(state: State[S], touched: tuple[str, ...]) -> Result[S]:
+    """Every action has been accepted: removals take place, and jobs go on; those in `touched` may have changed."""
+    return settle(without_leaving(state), touched)

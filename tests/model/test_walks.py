@@ -6,6 +6,7 @@ from typing import Any
 from cbtcheck.bitsets import BitSets
 from cbtmodel import Frozensets
 from cbtmodel.properties import IDS, OF_STATES, OF_STEPS, OF_WRITES, batch, sets_of, violations
+from cbtmodel.release import OF_FUTURES, future_claims
 
 
 def test_every_property_holds_at_every_step(walks: Any) -> None:
@@ -39,6 +40,15 @@ def test_two_writes_are_the_same_as_one_write_of_both(walks: Any) -> None:
             assert all(claim.holds() for claim in batch(before, on, first, second)), command
 
 
+def test_every_job_can_end(walks: Any) -> None:
+    claims = 0
+    for _, command, result in walks():
+        for claim in future_claims(result.state):
+            assert claim.holds(), f"{claim} after {command}"
+            claims += 1
+    assert claims > 1000
+
+
 def test_a_refused_command_leaves_the_very_same_state(walks: Any) -> None:
     for before, command, result in walks():
         if result.refusal is not None:
@@ -57,4 +67,4 @@ def test_what_a_command_does_not_touch_is_the_same_object(walks: Any) -> None:
 
 
 def test_every_property_has_its_id() -> None:
-    assert {*OF_STATES, *OF_STEPS, *OF_WRITES} == set(IDS)
+    assert {*OF_STATES, *OF_STEPS, *OF_WRITES, *OF_FUTURES} == set(IDS)

@@ -1,0 +1,80 @@
+"""RELEASE: from every state every job can still end, and then nothing is frozen.
+
+There are two ways out. An operator can give any job up, at any time. And if nobody does, a job comes to its end by
+itself: there is always a next command on its way to success (`way_on`), and each makes less of what is left. What is
+left of a job is, in this order: the phases before it, the blocks of its work list, and whether it is paused. A work
+list is finite, so it gets there: nothing stays frozen for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from cbtmodel.blocks import S
+from cbtmodel.commands import CancelJob, Command, Copy, EndCopy, FinalizeJob, ResumeJob
+from cbtmodel.node import State
+from cbtmodel.properties import Claims, Fact, Inclusion
+from cbtmodel.step import Step, step
+
+
+def can_be_given_up(state: State[S]) -> Claims[S]:
+    """Every job can be cancelled; it ends at once, with its group, and none of their bitmaps is frozen then."""
+    for id, job in state.jobs.items():
+        done = step(state, CancelJob(id))
+        yield Fact(f"{id}: can be cancelled", done.refusal is None)
+        for member in job.group:
+            yield Fact(f"{id}: {member} ends with it", member not in done.state.jobs)
+            yield Fact(f"{id}: {member} freezes nothing", not freezes(state, member, done))
+
+
+def comes_to_an_end(state: State[S]) -> Claims[S]:
+    """Every job has a next command on its way to success; it is accepted, and less is left to do then."""
+    for id in state.jobs:
+        member, command = way_on(state, id)
+        done = step(state, command)
+        yield Fact(f"{id}: can go on", done.refusal is None)
+        yield from less_is_left(state, member, done)
+        for end in done.ended:
+            yield Fact(f"{id}: {end.id} freezes nothing", not freezes(state, end.id, done))
+
+
+def way_on(state: State[S], id: str) -> tuple[str, Command]:
+    """What a job needs next in order to complete, and whose move that is: its own, or its group's."""
+    job = state.jobs[id]
+    if job.phase == "waiting":
+        member = next(each for each in job.group if state.jobs[each].phase == "running")
+        return way_on(state, member)
+    if job.phase == "pending":
+        return id, FinalizeJob(id)
+    if job.paused:
+        return id, ResumeJob(id)
+    if job.copying:
+        return id, EndCopy(id)
+    return id, Copy(id, 0, state.nodes[job.node].size)
+
+
+def less_is_left(state: State[S], id: str, done: Step[S]) -> Claims[S]:
+    """The job has ended, or is in a later phase, or has less to copy, or is no longer paused with as much."""
+    then, now = state.jobs[id], done.state.jobs.get(id)
+    if now is None or (then.phase == "running" and now.phase != "running"):
+        return
+    yield Fact(f"{id}: in the phase that it was in", now.phase == then.phase)
+    yield Inclusion(f"{id}: no more to copy than before", now.todo, then.todo)
+    resumed = then.paused and not now.paused
+    yield Fact(f"{id}: less to copy, or no longer paused", resumed or bool(then.todo - now.todo))
+
+
+def freezes(state: State[S], id: str, done: Step[S]) -> bool:
+    """Whether the bitmap that this job had is still frozen."""
+    job = state.jobs[id]
+    return job.bitmap is not None and done.state.nodes[job.node].bitmaps[job.bitmap].successor is not None
+
+
+OF_FUTURES: dict[str, tuple[Any, ...]] = {"RELEASE": (can_be_given_up, comes_to_an_end)}
+
+
+def future_claims(state: State[S]) -> Iterator[Any]:
+    """Every claim of this module about a state."""
+    for each in OF_FUTURES["RELEASE"]:
+        yield from each(state)
