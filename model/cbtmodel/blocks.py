@@ -55,6 +55,13 @@ class Space(Protocol[S]):
         ...
 
 
+def touched(offset: int, length: int, block: int) -> tuple[int, int]:
+    """The blocks `(first, past)` of `block` bytes that a byte range touches; `(0, 0)` if `length` is 0."""
+    if length == 0:
+        return 0, 0
+    return offset // block, (offset + length - 1) // block + 1
+
+
 @dataclass(frozen=True)
 class Frozensets:
     """The plain space, meant to be read: a set of blocks is a `frozenset` of block numbers.
@@ -75,9 +82,7 @@ class Frozensets:
 
     def blocks(self, offset: int, length: int) -> frozenset[int]:
         """Every block that the byte range touches; none if `length` is 0."""
-        if length == 0:
-            return frozenset()
-        return frozenset(range(offset // self.block, (offset + length - 1) // self.block + 1))
+        return frozenset(range(*touched(offset, length, self.block)))
 
     def round_out(self, blocks: frozenset[int], granule: int, size: int) -> frozenset[int]:
         """Every block of a disk of `size` bytes that shares a granule with a block of `blocks`."""
