@@ -84,22 +84,34 @@ def one_heir(state: State[S]) -> Claims[S]:
         for name, bitmap in node.bitmaps.items():
             frozen = bitmap.successor is not None
             yield Fact(f"{on}/{name}: frozen by its job only", holders.count((on, name)) == int(frozen))
-            yield Fact(f"{on}/{name}: no removal is half done", not bitmap.leaving)
     for id, job in state.jobs.items():
         yield Fact(f"{id}: has its bitmap", job.bitmap is None or frozen_bitmap(state, job) is not None)
+
+
+def nothing_is_half_done(state: State[S]) -> Claims[S]:
+    """No removal waits for its transaction to be committed."""
+    for on, node in state.nodes.items():
+        for name, bitmap in node.bitmaps.items():
+            yield Fact(f"{on}/{name}: is not about to leave", not bitmap.leaving)
 
 
 def nobody_idles(state: State[S]) -> Claims[S]:
     """Every job has something to do, or waits for one of its group that has; so none can be stuck for ever."""
     for id, job in state.jobs.items():
-        group = [state.jobs.get(member) for member in job.group]
-        yield Fact(f"{id}: its group is there", all(each is not None and each.group == job.group for each in group))
-        yield Fact(f"{id}: is of its group", id in job.group)
-        phases = [each.phase for each in group if each is not None]
-        together = all(each == "pending" for each in phases)
-        yield Fact(f"{id}: pending with all of its group", together or job.phase != "pending")
-        yield Fact(f"{id}: waits for somebody", job.phase != "waiting" or "running" in phases)
+        group = [state.jobs[member] for member in job.group if member in state.jobs]
+        in_motion = any(each.phase == "running" for each in group)
+        yield Fact(f"{id}: waits for somebody", job.phase != "waiting" or in_motion)
         yield Fact(f"{id}: running, so something is left to do", not all_copied(job))
+
+
+def groups_hold_together(state: State[S]) -> Claims[S]:
+    """The jobs of a group are all there, and none is pending before all are; and only a running job is paused."""
+    for id, job in state.jobs.items():
+        group = [state.jobs.get(member) for member in job.group]
+        there = all(each is not None and each.group == job.group for each in group)
+        yield Fact(f"{id}: it and its group are there", there and id in job.group)
+        pending = all(each is not None and each.phase == "pending" for each in group)
+        yield Fact(f"{id}: pending with all of its group", job.phase != "pending" or pending)
         yield Fact(f"{id}: paused, so running", not job.paused or job.phase == "running")
 
 
@@ -234,9 +246,9 @@ StepProperty = Callable[[State[Any], object, Step[Any]], Iterator[Any]]
 OF_STATES: dict[str, tuple[StateProperty, ...]] = {
     "NO-LOST-WRITE": (no_lost_write,),
     "POINT-IN-TIME": (point_in_time,),
-    "ONE-HEIR": (one_heir,),
+    "ONE-HEIR": (one_heir, nothing_is_half_done),
     "EXACT": (exact,),
-    "RELEASE": (nobody_idles,),
+    "RELEASE": (nobody_idles, groups_hold_together),
 }
 
 OF_STEPS: dict[str, tuple[StepProperty, ...]] = {
