@@ -6,8 +6,9 @@ one bitmap and two jobs both want the same bitmap.
 
 *small* is what the life of a bitmap and a job is made of: a bitmap is added, cleared, enabled, disabled and removed;
 a backup starts in each bitmap mode, is paused, resumed and cancelled; any block is written or copied, or its copy
-fails. *large* has all else: what is in flight (writes and copies with a beginning and an end), full backups, jobs
-that stop at an error or wait to be finalized, merges, transactions, grouped completion, and commands that are refused.
+fails. With a second bitmap come merges, with a second job backups that complete together. *large* has all else: what
+is in flight (writes and copies with a beginning and an end), full backups, jobs that stop at an error or wait to be
+finalized, transactions, and commands that are refused in every state.
 
 Every command is either about one block (`of_block`) or about none or all of them (`of_disks`), and every block has
 the same commands: that is what exploration up to permutation of blocks needs (see `symmetry`).
@@ -128,9 +129,12 @@ def of_disks(scope: Scope) -> Commands:
     """Everything that can happen to bitmaps, to jobs and to whole disks."""
     found = [each for place in scope.places for each in bitmap_life(scope, *place)]
     found += [each for user in scope.users for each in job_life(scope, *user)]
+    if scope.alphabet == "large" or scope.bitmaps > 1:
+        found += merges(scope)
+    if scope.jobs > 1:
+        found.append(c.Transaction(tuple(of_group(scope, *user) for user in scope.users[:2]), True))
     if scope.alphabet == "large":
         found += [c.EndWrite(on, "w") for on in scope.node_names]
-        found += merges(scope)
         found += transactions(scope)
         found += refused(scope)
     return tuple(found)
@@ -194,7 +198,7 @@ def merges(scope: Scope) -> Commands:
 
 
 def transactions(scope: Scope) -> Commands:
-    """What workflows are made of, what must be undone, and backups that complete together."""
+    """What workflows are made of, and what must be undone."""
     found: list[c.Command] = []
     for on, name in scope.places:
         clear, remove = c.ClearBitmap(on, name), c.RemoveBitmap(on, name)
@@ -207,16 +211,12 @@ def transactions(scope: Scope) -> Commands:
         (on, name), into = scope.places[:2]
         merge = c.MergeBitmaps(*into, (c.Source(on, name),))
         found.append(c.Transaction((c.DisableBitmap(on, name), merge, c.RemoveBitmap(on, name))))
-    if len(scope.users) > 1:
-        found.append(c.Transaction(tuple(of_group(scope, *user) for user in scope.users[:2]), True))
     return tuple(found)
 
 
 def of_group(scope: Scope, job: str, on: str, name: str | None) -> c.StartBackup:
     """A member of a group."""
-    return (
-        start_without(scope, job, on) if name is None else start(scope, job, on, name, "incremental", None)
-    )
+    return start_without(scope, job, on) if name is None else start(scope, job, on, name, "incremental", None)
 
 
 def refused(scope: Scope) -> Commands:

@@ -1,0 +1,75 @@
+"""Every property of the specification, checked on ordinary sets, and how many claims that were.
+
+The explorers check with this: what is of one state once in each state, what is of a step once for each transition.
+The properties themselves are the model's (`cbtmodel.properties`, `cbtmodel.release`); none is stated here, and none
+is left out: a property ID that nobody checks shows up with no claims.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from cbtmodel.node import State
+from cbtmodel.properties import IDS, OF_STATES, OF_STEPS, OF_WRITES
+from cbtmodel.release import OF_FUTURES
+from cbtmodel.step import Step
+
+Blocks = frozenset[int]
+OF_ONE_STATE = [(id, each) for table in (OF_STATES, OF_FUTURES) for id, all in table.items() for each in all]
+OF_ONE_STEP = [(id, each) for id, all in OF_STEPS.items() for each in all]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A claim that does not hold: the property's ID, and the place."""
+
+    id: str
+    where: str
+
+    def __str__(self) -> str:
+        return f"{self.id}: {self.where}"
+
+
+@dataclass
+class Checks:
+    """Checks states and steps. `claims`: how many claims were looked at, by property."""
+
+    claims: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(IDS, 0)))
+
+    def state(self, state: State[Any]) -> list[Failed]:
+        """What does not hold in a state."""
+        return [
+            Failed(id, claim.where)
+            for id, each in OF_ONE_STATE
+            for claim in self._counted(id, each(state))
+            if not claim.holds()
+        ]
+
+    def step(self, before: State[Any], command: object, step: Step[Any]) -> list[Failed]:
+        """What does not hold of a step."""
+        return [
+            Failed(id, claim.where)
+            for id, each in OF_ONE_STEP
+            for claim in self._counted(id, each(before, command, step))
+            if not claim.holds()
+        ]
+
+    def writes(self, state: State[Blocks]) -> list[Failed]:
+        """What does not hold of two writes in a state: any two blocks of the same node, one after the other."""
+        return [
+            Failed(id, f"writes of blocks {first} and {second}: {claim.where}")
+            for id, each in OF_WRITES.items()
+            for on, node in state.nodes.items()
+            for first in state.space.everything(node.size)
+            for second in range(first + 1)
+            for claim in self._counted(id, each(state, on, frozenset((first,)), frozenset((second,))))
+            if not claim.holds()
+        ]
+
+    def _counted(self, id: str, claims: Iterator[Any]) -> list[Any]:
+        found = list(claims)
+        self.claims[id] += len(found)
+        return found
