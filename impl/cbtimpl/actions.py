@@ -121,7 +121,7 @@ class Backup:
             arguments.text("bitmap", self.bitmap)
         if self.bitmap_mode is not None:
             arguments.choice("bitmap-mode", self.bitmap_mode, arguments.BITMAP_MODES)
-        arguments.cluster(self.cluster)
+        arguments.uint32("cluster", self.cluster)
         arguments.flag("auto-finalize", self.auto_finalize)
         arguments.choice("on-source-error", self.on_source_error, arguments.ERROR_POLICIES)
         arguments.choice("on-target-error", self.on_target_error, arguments.ERROR_POLICIES)

@@ -6,7 +6,6 @@ As QEMU's schema does (QEMU-SEMANTICS.md 2.8): a wrong type or an unknown word i
 
 from collections.abc import Sequence
 
-from cbtimpl import granules
 from cbtimpl.errors import Invalid
 from cbtimpl.storage import Disk
 
@@ -57,14 +56,6 @@ def uint32(parameter: str, value: object) -> int:
     if not 0 <= value < 2**32:
         raise Invalid(f"Parameter '{parameter}' expects uint32_t")
     return value
-
-
-def cluster(value: object) -> int:
-    """The cluster size of a job in bytes: a power of two, at least 512."""
-    size = uint32("cluster", value)
-    if not granules.is_granularity(size):
-        raise Invalid("Cluster size must be power of 2 and at least 512")
-    return size
 
 
 def disk(parameter: str, value: object) -> Disk:

@@ -6,6 +6,7 @@ not even of the drain.
 
 import re
 
+from cbtimpl import granules
 from cbtimpl.actions import Backup
 from cbtimpl.backup import BackupJob, Group
 from cbtimpl.bitmap import Bitmap
@@ -35,6 +36,7 @@ class JobStart(State):
         self.check_target_free(action.target)
         self.check_target_size(action, node)
         self.check_job_id(action.job)
+        self.check_cluster(action.cluster)
         return node, bitmap
 
     def check_bitmap_given(self, action: Backup) -> None:
@@ -101,6 +103,11 @@ class JobStart(State):
             raise Invalid(f"Invalid job ID '{job}'")
         if job in self.jobs:
             raise Exists(f"Job ID '{job}' already in use")
+
+    def check_cluster(self, cluster: int) -> None:
+        """Last, and without a number: in QEMU it is not the operator who chooses it."""
+        if not granules.is_granularity(cluster):
+            raise Invalid("Cluster size must be power of 2 and at least 512")
 
     def bitmap_mode(self, action: Backup) -> str | None:
         """The mode that is meant: incremental is bitmap with on-success (QEMU-SEMANTICS.md 4.2)."""
