@@ -1,50 +1,37 @@
 """What must hold, each property stated once, with an ID, for every interpreter.
 
-A property is a function that yields *claims*. A claim is either an inclusion between two sets of blocks, or a plain
-fact about control state. Whoever checks decides what "holds" means: for ordinary sets it is `<=`; a prover asks for
-every block at once. State properties look at one state; step properties at a state, a command and what came of it.
+A property is a function that yields *claims* (`claims`). State properties look at one state; step properties at a
+state, a command and what came of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, Generic
+from typing import Any
 
-from cbtmodel.backup import Job, all_copied
-from cbtmodel.bitmap import Bitmap, Marks, busy, recording
+from cbtmodel.backup import all_copied
+from cbtmodel.bitmap import recording
 from cbtmodel.blocks import S
+from cbtmodel.claims import (
+    Claims,
+    Fact,
+    Inclusion,
+    all_bitmaps,
+    all_marks,
+    begun,
+    counts_as_delivered,
+    frozen_bitmap,
+    owed_under_name,
+    sets_of,
+    waives,
+    without_sets,
+    written,
+)
+from cbtmodel.commands import MergeBitmaps
 from cbtmodel.node import State
 from cbtmodel.step import Step, whole_write
 
-
-@dataclass(frozen=True, slots=True)
-class Inclusion(Generic[S]):
-    """Claims that every block of `small` is in `large`."""
-
-    where: str
-    small: S
-    large: S
-
-    def holds(self) -> bool:
-        """Whether it is so, for sets that are ordinary sets."""
-        return self.small <= self.large
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """Claims something about names, flags and phases."""
-
-    where: str
-    true: bool
-
-    def holds(self) -> bool:
-        """Whether it is so."""
-        return self.true
-
-
-Claims = Iterator[Inclusion[S] | Fact]
-
+__all__ = ["IDS", "OF_STATES", "OF_STEPS", "OF_WRITES", "Claims", "Fact", "Inclusion", "sets_of", "violations"]
 
 # Of a state
 
@@ -60,6 +47,13 @@ def exact(state: State[S]) -> Claims[S]:
     for on, where, bitmap, marks in all_marks(state):
         size = state.nodes[on].size
         yield Inclusion(where, marks.dirty, state.space.round_out(marks.causes, bitmap.granularity, size))
+
+
+def granular(state: State[S]) -> Claims[S]:
+    """Whole granules are dirty, or clean."""
+    for on, where, bitmap, marks in all_marks(state):
+        size = state.nodes[on].size
+        yield Inclusion(where, state.space.round_out(marks.dirty, bitmap.granularity, size), marks.dirty)
 
 
 def point_in_time(state: State[S]) -> Claims[S]:
@@ -116,6 +110,53 @@ def groups_hold_together(state: State[S]) -> Claims[S]:
 
 
 # Of a step
+
+
+def nothing_is_forgotten(before: State[S], command: object, step: Step[S]) -> Claims[S]:
+    """What a bitmap owed, and what is written while it records, it owes still; unless delivered now, or waived.
+
+    A backup delivers what was owed when it began: what was written since is owed whatever becomes of it.
+    """
+    ends = {(end.job.node, end.job.bitmap): end for end in step.ended if counts_as_delivered(end)}
+    for on, name, bitmap in all_bitmaps(before):
+        if step.refusal is not None or bitmap.leaving or waives(command, on, name):
+            continue
+        heir = step.state.nodes[on].bitmaps.get(name)
+        if heir is None:
+            yield Fact(f"{on}/{name}: is there still", False)
+            continue
+        now = owed_under_name(heir)
+        new = written(before, command, step, on) if recording(bitmap) else before.space.empty
+        earlier, later = bitmap.marks.owed, new
+        if bitmap.successor is None:
+            earlier, later = earlier | new, before.space.empty
+        else:
+            later = bitmap.successor.marks.owed | new
+        done = ends.get((on, name))
+        delivered = before.space.empty if done is None else done.job.good
+        yield Inclusion(f"{on}/{name}: owed before, so owed or delivered", earlier, now | delivered)
+        yield Inclusion(f"{on}/{name}: written since, so owed", later, now)
+
+
+def merged(before: State[S], command: object, step: Step[S]) -> Claims[S]:
+    """What the sources of a merge had, the target has, and owes."""
+    if isinstance(command, MergeBitmaps) and step.refusal is None:
+        target = step.state.nodes[command.node].bitmaps[command.target].marks
+        for each in command.sources:
+            source = before.nodes[each.node].bitmaps[each.name].marks
+            yield Inclusion(f"{each.node}/{each.name} is merged: dirty", source.dirty, target.dirty)
+            yield Inclusion(f"{each.node}/{each.name} is merged: owed", source.owed, target.owed)
+
+
+def content_changes(before: State[S], command: object, step: Step[S]) -> Claims[S]:
+    """For a job that lives, what a guest has begun to write is intact no more; a new job has copied nothing yet."""
+    jobs = {end.id: end.job for end in step.ended} | dict(step.state.jobs)
+    for id, job in jobs.items():
+        if id in before.jobs:
+            changed = written(before, command, step, job.node) | begun(before, command, step, job.node)
+            yield Inclusion(f"{id}: written, so not intact", changed & job.intact, before.space.empty)
+        else:
+            yield Inclusion(f"{id}: new, so nothing is on its target", job.good, before.space.empty)
 
 
 def heirs_keep_names(before: State[S], command: object, step: Step[S]) -> Claims[S]:
@@ -197,49 +238,6 @@ def batch(state: State[S], on: str, first: S, second: S) -> Claims[S]:
         yield Inclusion(f"{where}: nothing less", other, one)
 
 
-# Looking around
-
-
-def all_marks(state: State[S]) -> Iterator[tuple[str, str, Bitmap[S], Marks[S]]]:
-    """The marks of every bitmap and every successor: the node, the place, the bitmap, and the marks."""
-    for on, node in state.nodes.items():
-        for name, bitmap in node.bitmaps.items():
-            yield on, f"{on}/{name}", bitmap, bitmap.marks
-            if bitmap.successor is not None:
-                yield on, f"{on}/{name}'s successor", bitmap, bitmap.successor.marks
-
-
-def sets_of(state: State[S]) -> Iterator[tuple[str, S]]:
-    """Every set of blocks in a state, with its place."""
-    for _, where, _, marks in all_marks(state):
-        yield f"{where} dirty", marks.dirty
-        yield f"{where} owed", marks.owed
-        yield f"{where} causes", marks.causes
-    for id, job in state.jobs.items():
-        for what in ("todo", "copying", "scope", "intact", "good"):
-            yield f"{id} {what}", getattr(job, what)
-
-
-def without_sets(state: State[S]) -> tuple[object, ...]:
-    """All of a state but its sets: names, flags, phases, and who is frozen."""
-    bitmaps = [
-        (on, name, each.granularity, each.enabled, recording(each), busy(each), each.leaving)
-        for on, node in state.nodes.items()
-        for name, each in node.bitmaps.items()
-    ]
-    jobs = [
-        (id, job.node, job.bitmap, job.mode, job.cluster, job.group, job.auto_finalize, job.phase, job.paused)
-        for id, job in state.jobs.items()
-    ]
-    return bitmaps, jobs
-
-
-def frozen_bitmap(state: State[S], job: Job[S]) -> Bitmap[S] | None:
-    """The bitmap that the job has frozen, if it is there and is frozen."""
-    found = None if job.bitmap is None else state.nodes[job.node].bitmaps.get(job.bitmap)
-    return found if found is not None and found.successor is not None else None
-
-
 StateProperty = Callable[[State[Any]], Iterator[Any]]
 StepProperty = Callable[[State[Any], object, Step[Any]], Iterator[Any]]
 
@@ -247,11 +245,13 @@ OF_STATES: dict[str, tuple[StateProperty, ...]] = {
     "NO-LOST-WRITE": (no_lost_write,),
     "POINT-IN-TIME": (point_in_time,),
     "ONE-HEIR": (one_heir, nothing_is_half_done),
-    "EXACT": (exact,),
+    "EXACT": (exact, granular),
     "RELEASE": (nobody_idles, groups_hold_together),
 }
 
 OF_STEPS: dict[str, tuple[StepProperty, ...]] = {
+    "NO-LOST-WRITE": (nothing_is_forgotten, merged),
+    "POINT-IN-TIME": (content_changes,),
     "DELIVERED": (delivered, success_keeps),
     "FAILURE-KEEPS": (failure_keeps,),
     "FROZEN-IS-STILL": (frozen_is_still,),

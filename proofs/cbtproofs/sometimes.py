@@ -15,8 +15,8 @@ from typing import Any
 from cbtmodel import commands as c
 from cbtmodel.backup import Ended
 from cbtmodel.bitmap import Bitmap
+from cbtmodel.claims import frozen_bitmap
 from cbtmodel.node import State, jobs_of
-from cbtmodel.properties import frozen_bitmap
 from cbtmodel.step import Step
 
 from cbtproofs.scopes import Scope

@@ -115,7 +115,10 @@ def test_a_bitmap_that_vanishes_is_reported(story: Any) -> None:
     gone = replace(
         story.state, nodes=story.state.nodes.put("d", replace(story.state.nodes["d"], bitmaps=cbtmodel.node.Table()))
     )
-    assert violations(story.state, Write("d", 0, 1), Step(gone)) == [("ONE-HEIR", "d: the same names")]
+    assert violations(story.state, Write("d", 0, 1), Step(gone)) == [
+        ("NO-LOST-WRITE", "d/b: is there still"),
+        ("ONE-HEIR", "d: the same names"),
+    ]
 
 
 def test_writes_that_depend_on_their_order_are_reported(story: Any, monkeypatch: pytest.MonkeyPatch) -> None:
