@@ -41,35 +41,25 @@ class Checks:
 
     def state(self, state: State[Any]) -> list[Failed]:
         """What does not hold in a state."""
-        return [
-            Failed(id, claim.where)
-            for id, each in OF_ONE_STATE
-            for claim in self._counted(id, each(state))
-            if not claim.holds()
-        ]
+        return [failed for id, each in OF_ONE_STATE for failed in self._failing(id, each(state))]
 
     def step(self, before: State[Any], command: object, step: Step[Any]) -> list[Failed]:
         """What does not hold of a step."""
-        return [
-            Failed(id, claim.where)
-            for id, each in OF_ONE_STEP
-            for claim in self._counted(id, each(before, command, step))
-            if not claim.holds()
-        ]
+        return [failed for id, each in OF_ONE_STEP for failed in self._failing(id, each(before, command, step))]
 
     def writes(self, state: State[Blocks]) -> list[Failed]:
         """What does not hold of two writes in a state: any two blocks of the same node, one after the other."""
         return [
-            Failed(id, f"writes of blocks {first} and {second}: {claim.where}")
+            failed
             for id, each in OF_WRITES.items()
             for on, node in state.nodes.items()
             for first in state.space.everything(node.size)
             for second in range(first + 1)
-            for claim in self._counted(id, each(state, on, frozenset((first,)), frozenset((second,))))
-            if not claim.holds()
+            for failed in self._failing(id, each(state, on, frozenset((first,)), frozenset((second,))))
         ]
 
-    def _counted(self, id: str, claims: Iterator[Any]) -> list[Any]:
+    def _failing(self, id: str, claims: Iterator[Any]) -> list[Failed]:
+        """The claims that do not hold; all are counted."""
         found = list(claims)
         self.claims[id] += len(found)
-        return found
+        return [Failed(id, claim.where) for claim in found if not claim.holds()]

@@ -94,7 +94,7 @@ def explore(
     the state before, those that are refused included. Either may raise `Stop`. `identity` tells states apart (by
     default, all that they are). Raises `TooLarge` beyond `limit` states, `Tripped` if `step` is not total.
     """
-    explored = Explored(tuple(alphabet), [])
+    explored: Explored[S] = Explored(tuple(alphabet), [])
     Exploration(explored, arrive, go, identity, limit, progress).run(first)
     return explored
 
