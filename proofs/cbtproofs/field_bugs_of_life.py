@@ -68,7 +68,7 @@ def successor_leaks(bitmap: Bitmap[S]) -> Bitmap[S]:
     return replace(bitmap, marks=bitmap.successor.marks)
 
 
-@instead_of(backup.released, "F1")
+@instead_of(backup.released)
 def abdicate_on_failure(space: Space[S], job: Job[S], bitmap: Bitmap[S], outcome: Outcome, size: int) -> Bitmap[S]:
     """The successor takes over when the job ends, however it ends: what was to be copied is forgotten."""
     return reclaim(bitmap) if job.mode == "never" else abdicate(bitmap)

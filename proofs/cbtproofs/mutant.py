@@ -82,7 +82,8 @@ def tree_of(function: FunctionType) -> ast.FunctionDef:
     ast.increment_lineno(tree, first - 1)
     definition = tree.body[0]
     assert isinstance(definition, ast.FunctionDef)
-    if not same_code(compiled(definition, function), function.__code__):
+    as_named = definition.name == function.__name__
+    if not as_named or not same_code(compiled(definition, function), function.__code__):
         raise RuntimeError(f"the source of {function.__module__}.{function.__qualname__} is not what runs")
     return definition
 
