@@ -18,6 +18,7 @@ from rich.console import Console
 
 from cbtcheck import adapters, course
 from cbtcheck.adapter import Adapter, AdapterBroken, AdapterUnusable
+from cbtcheck.explore_command import explore
 from cbtcheck.exported import to_json, write_junit
 from cbtcheck.picture import picture
 from cbtcheck.play import verdict_of
@@ -94,6 +95,8 @@ def _path(problem: click.UsageError) -> str:
 def main() -> None:
     """The conformance suite of changed block tracking."""
 
+
+main.add_command(explore)
 
 DAEMON = click.option(
     "--qemu-storage-daemon", "daemon", metavar="PATH", help="The daemon to check (default: the one in PATH)."

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cbtmodel.node import State
-from cbtmodel.properties import IDS, OF_STATES, OF_STEPS, OF_WRITES
+from cbtmodel.properties import IDS, OF_STATES, OF_STEPS, OF_WRITES, Fact, Inclusion
 from cbtmodel.release import OF_FUTURES
 from cbtmodel.step import Step
 
@@ -24,10 +24,11 @@ OF_ONE_STEP = [(id, each) for id, all in OF_STEPS.items() for each in all]
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A claim that does not hold: the property's ID, and the place."""
+    """A claim that does not hold: the property's ID, the place, and the blocks at fault, if it is about blocks."""
 
     id: str
     where: str
+    blocks: Any = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return f"{self.id}: {self.where}"
@@ -62,4 +63,9 @@ class Checks:
         """The claims that do not hold; all are counted."""
         found = list(claims)
         self.claims[id] += len(found)
-        return [Failed(id, claim.where) for claim in found if not claim.holds()]
+        return [Failed(id, claim.where, offending(claim)) for claim in found if not claim.holds()]
+
+
+def offending(claim: Inclusion[Any] | Fact) -> Any:
+    """The blocks for which a claim does not hold; None if it is about control."""
+    return claim.small - claim.large if isinstance(claim, Inclusion) else None

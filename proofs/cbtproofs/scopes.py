@@ -5,10 +5,10 @@ bitmaps `a`, `b`, `c`, dealt to the nodes in turn; jobs `j`, `k`, each the user 
 one bitmap and two jobs both want the same bitmap.
 
 *small* is what the life of a bitmap and a job is made of: a bitmap is added, cleared, enabled, disabled and removed;
-a backup starts in each bitmap mode, is paused, resumed and cancelled; any block is written or copied, or its copy
-fails. With a second bitmap come merges, with a second job backups that complete together. *large* has all else: what
-is in flight (writes and copies with a beginning and an end), full backups, jobs that stop at an error or wait to be
-finalized, transactions, and commands that are refused in every state.
+a backup starts in each bitmap mode, is paused, resumed, cancelled and finalized; any block is written or copied, or
+its copy fails. With a second bitmap come merges, with a second job backups that complete together. *large* has all
+else: what is in flight (writes and copies with a beginning and an end), full backups, jobs that stop at an error,
+transactions, and commands that are refused in every state.
 
 Every command is either about one block (`of_block`) or about none or all of them (`of_disks`), and every block has
 the same commands: that is what exploration up to permutation of blocks needs (see `symmetry`).
@@ -35,10 +35,6 @@ Commands = tuple[c.Command, ...]
 
 MOST = 5
 """How many bitmaps, jobs or nodes have a name."""
-
-SYNCS: tuple[tuple[Sync, BitmapMode], ...] = (
-    ("incremental", "on-success"), ("bitmap", "never"), ("bitmap", "always"),
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -150,25 +146,27 @@ def bitmap_life(scope: Scope, on: str, name: str) -> Commands:
 
 def job_life(scope: Scope, job: str, on: str, name: str | None) -> Commands:
     """What an operator and the environment do to one job; copies of single blocks apart."""
-    plain = (c.PauseJob(job), c.ResumeJob(job), c.CancelJob(job))
-    by_bitmap = () if name is None else tuple(starts(scope, job, on, name))
+    starts = (start_without(scope, job, on),) if name is None else starts_with(scope, job, on, name)
+    control = (c.PauseJob(job), c.ResumeJob(job), c.CancelJob(job), c.FinalizeJob(job))
     if scope.alphabet == "small":
-        return (*by_bitmap, *plain) if name is not None else (start_without(scope, job, on), *plain)
+        return (*starts, *control)
     return (
-        *by_bitmap, start_without(scope, job, on), *plain, c.FinalizeJob(job),
-        c.Copy(job, 0, scope.size), c.Copy(job, 0, scope.size, "read error"),
+        *starts, *control, c.Copy(job, 0, scope.size), c.Copy(job, 0, scope.size, "read error"),
         c.EndCopy(job), c.EndCopy(job, "read error"), c.EndCopy(job, "write error"),
     )  # fmt: skip
 
 
-def starts(scope: Scope, job: str, on: str, name: str) -> Commands:
-    """A backup in each bitmap mode; in the large alphabet with every sync mode, and one that waits and stops."""
+def starts_with(scope: Scope, job: str, on: str, name: str) -> Commands:
+    """A backup in each bitmap mode; one waits to be finalized. The large alphabet has every sync mode, too."""
+    incremental = start(scope, job, on, name, "incremental", None)
     if scope.alphabet == "small":
-        return tuple(start(scope, job, on, name, sync, mode) for sync, mode in SYNCS)
+        never = start(scope, job, on, name, "bitmap", "never", auto=False)
+        return (incremental, never, start(scope, job, on, name, "bitmap", "always"))
     return (
-        start(scope, job, on, name, "incremental", None), start(scope, job, on, name, "bitmap", "never"),
+        incremental, start(scope, job, on, name, "bitmap", "never"),
         start(scope, job, on, name, "bitmap", "always", False, "stop"),
         start(scope, job, on, name, "full", "on-success"), start(scope, job, on, name, "full", "always"),
+        start_without(scope, job, on),
     )  # fmt: skip
 
 
@@ -234,8 +232,8 @@ def standard() -> tuple[tuple[Scope, bool], ...]:
     """What `cbtspec explore` explores if it is not told otherwise; with symmetry or without."""
     return (
         (Scope(1), False), (Scope(2), False), (Scope(3, alphabet="small"), False),
+        (Scope(2, granularity=2, alphabet="small"), False),
         (Scope(1, bitmaps=2, jobs=2, alphabet="small"), False),
         (Scope(1, bitmaps=2, jobs=2, nodes=2, alphabet="small"), False),
-        (Scope(2, granularity=2, alphabet="small"), False),
         (Scope(32, alphabet="small"), True),
     )  # fmt: skip
