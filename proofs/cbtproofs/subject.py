@@ -1,0 +1,146 @@
+"""The implementation as a walk has it: a state that can be copied, told apart, moved on, and looked into.
+
+Every guest write writes bytes that were never there before, different ones to each block, zeroes and discards
+included. So whether two places hold the same bytes says whether one is a copy of the other, and of the right block.
+"""
+
+from __future__ import annotations
+
+import marshal
+from collections.abc import Callable
+from typing import Self
+
+from cbtimpl import Host
+from cbtimpl.backup import BackupJob
+from cbtmodel.commands import Command
+
+from cbtproofs.abstraction import Data
+from cbtproofs.concrete import copy_of, identity_of
+from cbtproofs.disks import FlatDisk
+from cbtproofs.driving import Driven, Driver
+from cbtproofs.few_blocks import BLOCK, Blocks, FewBlocks
+
+UNTOUCHED = 0xEE
+"""What every byte of a fresh target is."""
+
+ZEROES = 1 << 15
+SPACE = FewBlocks()
+
+
+def fresh(version: int, offset: int, length: int) -> bytes:
+    """The bytes of a version of a range: no two versions of a block, and no two blocks, have equal bytes."""
+    first, past = offset // BLOCK, -(-(offset + length) // BLOCK)
+    whole = b"".join(
+        bytes((1, version & 0xFF, version >> 8 & 0xFF, block)) * (BLOCK // 4) for block in range(first, past)
+    )
+    return whole[offset - first * BLOCK :][:length]
+
+
+class FreshDisk(FlatDisk):
+    """A disk on which zeroes are fresh bytes, too: it matters which request was last, not what it wrote."""
+
+    def __init__(self, size: int, number: int) -> None:
+        super().__init__(size, 0)
+        self.content[:] = fresh((1 << 16) - 1 - number, 0, size)
+        self.zeroed = ZEROES
+
+    def zero(self, offset: int, length: int) -> None:
+        """Fresh bytes."""
+        self.zeroed += 1
+        self.write(offset, fresh(self.zeroed, offset, length))
+
+
+def new_target(size: int) -> FlatDisk:
+    """A target that nobody has written to."""
+    return FlatDisk(size, UNTOUCHED)
+
+
+class Subject:
+    """A host with its environment, and the content of each job's disk as it was when the job started."""
+
+    def __init__(self, host: Callable[[], Host], disks: dict[str, int]) -> None:
+        made: dict[str, FlatDisk] = {name: FreshDisk(size, i) for i, (name, size) in enumerate(disks.items())}
+        self.driver = Driver(host(), made, new_target)
+        self.starts: dict[str, bytes] = {}
+        self.version = 0
+
+    @property
+    def host(self) -> Host:
+        """The implementation."""
+        return self.driver.host
+
+    def copy(self) -> Self:
+        """A subject that shares nothing with this one."""
+        copied: Self = copy_of(self)
+        return copied
+
+    def perform(self, command: Command) -> tuple[Driven, dict[str, Blocks]]:
+        """Moves on. Also returns, for each job that ended, which blocks are on its target as they were at its start.
+
+        No guest write lands between a job's start and the end of the command that starts it: so what is on the disk
+        after that command is what was there at the start.
+        """
+        self.version += 1
+        driven = self.driver.perform(command, lambda offset, length: fresh(self.version, offset, length))
+        jobs = self.host.jobs
+        for id, job in jobs.items():
+            if id not in self.starts:
+                self.starts[id] = self._content(job.node.name)
+        right = {id: self._right(id) for id, _ in driven.ended}
+        self._forget(jobs)
+        return driven, right
+
+    def _right(self, id: str) -> Blocks:
+        target = self.driver.targets[id]
+        begun = self.starts.get(id)
+        if begun is not None:
+            return equal_blocks(target.content, begun)
+        # It has started and ended in this very command, on the only disk whose content it could have copied.
+        on_disks = [equal_blocks(target.content, self._content(on)) for on in self.driver.disks]
+        return frozenset().union(*on_disks)
+
+    def _forget(self, jobs: dict[str, BackupJob]) -> None:
+        self.host.take_drained()
+        self.starts = {id: content for id, content in self.starts.items() if id in jobs}
+        self.driver.targets = {id: each for id, each in self.driver.targets.items() if id in jobs}
+        for disk in (*self.driver.disks.values(), *self.driver.targets.values()):
+            disk.written.clear()
+
+    def _content(self, on: str) -> bytes:
+        return bytes(self.driver.disks[on].content)
+
+    def data(self, id: str) -> Data[Blocks]:
+        """What the data of a job say."""
+        job, begun = self.host.jobs[id], self.starts[id]
+        target = self.driver.targets[id].content
+        in_flight: Blocks = frozenset()
+        for piece in job.in_flight.pieces if job.in_flight is not None else ():
+            there = begun[piece.offset : piece.offset + piece.length]
+            same = equal_blocks(there, bytes(piece.length) if piece.data is None else piece.data)
+            in_flight |= {piece.offset // BLOCK + block for block in same}
+        untouched = equal_blocks(target, bytes((UNTOUCHED,)) * len(begun))
+        unchanged = equal_blocks(self._content(job.node.name), begun)
+        return Data(unchanged, equal_blocks(target, begun), in_flight, SPACE.everything(len(begun)) - untouched)
+
+    def identity(self) -> bytes:
+        """What tells this state from others: everything that can influence what happens later, and what data show.
+
+        Left out are the bytes themselves. A step does not look at them, it only moves them; so all that can be said
+        later about a job's data depends on which of its blocks are the start's now. All else is something else.
+        """
+        of_jobs = [self.data(id) for id in self.host.jobs]
+        data = [tuple(map(word, (each.unchanged, each.right, each.in_flight, each.touched))) for each in of_jobs]
+        return identity_of(self.host) + marshal.dumps(data, 2)
+
+
+def word(blocks: Blocks) -> int:
+    """A set of blocks as a bit vector."""
+    return sum(1 << block for block in blocks)
+
+
+def equal_blocks(one: bytes | bytearray, other: bytes | bytearray) -> Blocks:
+    """The blocks in which two contents of the same length are equal."""
+    if one == other:
+        return frozenset(range(-(-len(one) // BLOCK)))
+    places = range(0, len(one), BLOCK)
+    return frozenset(at // BLOCK for at in places if one[at : at + BLOCK] == other[at : at + BLOCK])
