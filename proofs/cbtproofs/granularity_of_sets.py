@@ -62,11 +62,11 @@ class Disk:
 
     def has(self, number: int) -> bool:
         """Whether a block is on the disk."""
-        return bool(Window(self.block, (number,)).everything(self.size))
+        return number in Window(self.block, (number,)).everything(self.size)
 
     def round_out(self, blocks: frozenset[int], number: int) -> bool:
         """Whether a block is in the rounding of `blocks`."""
-        return bool(Window(self.block, (number,)).round_out(blocks, self.granule, self.size))
+        return number in Window(self.block, (number,)).round_out(blocks, self.granule, self.size)
 
 
 def a_disk(given: Given) -> Disk:
@@ -196,7 +196,7 @@ def on_the_disk(given: Given, disk: Disk) -> tuple[int, int]:
 def is_marked(disk: Disk, offset: int, length: int, number: int) -> bool:
     """Whether the implementation marks a block for a range of bytes."""
     marked = span(*covering(offset, length, disk.granule, disk.size), disk.granule, disk.size)
-    return bool(Window(disk.block, (number,)).blocks(*marked))
+    return number in Window(disk.block, (number,)).blocks(*marked)
 
 
 def is_specified(disk: Disk, offset: int, length: int, number: int, member: int) -> bool:

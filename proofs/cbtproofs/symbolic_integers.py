@@ -3,7 +3,7 @@
 A theorem is a Python function of a `Given` (`arithmetic_proof`): it asks for numbers, calls the functions it is
 about, and makes claims. Here a number is a linear term for Z3. A comparison whose truth is asked *forks*: the theorem
 is run again from its beginning for each answer that is possible, so that `if`, `while`, `min`, `max` and the look-up
-in a set need no translation. Every sum, difference and product is an *obligation*: it must lie between 0 and 2^64 - 1.
+in a set need no translation. Every sum, difference and product is an *obligation*: it must be from 0 to 2^64 - 1.
 So the numbers are Python's unbounded integers, and what is proved of them holds of `uint64_t`, too.
 
 Why no bit vectors: a shift by an unknown amount next to a sum of 64 bits took Z3 from seconds to more than 20 for one
