@@ -24,6 +24,7 @@ from cbtcheck.picture import picture
 from cbtcheck.play import verdict_of
 from cbtcheck.printed import COLOUR, print_report
 from cbtcheck.progress import ProgressLine
+from cbtcheck.refine_command import refine
 from cbtcheck.report import Report
 from cbtcheck.scenario import Scenario, ScenarioError, load
 from cbtcheck.verdict import EXIT_CODES, exit_code
@@ -97,6 +98,7 @@ def main() -> None:
 
 
 main.add_command(explore)
+main.add_command(refine)
 
 DAEMON = click.option(
     "--qemu-storage-daemon", "daemon", metavar="PATH", help="The daemon to check (default: the one in PATH)."

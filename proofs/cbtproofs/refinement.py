@@ -195,17 +195,20 @@ class Walk:
 
 
 def refinement_kills(host: Callable[[], Host], where: Iterable[World] | None = None) -> Disagreement | None:
-    """A shortest disagreement of a variant of the implementation in these worlds, by default the quick ones; or None.
+    """A short disagreement of a variant of the implementation in these worlds, by default the quick ones; or None.
 
-    All worlds are walked at once, level by level, so that a short path is found soon, whichever world it is in.
+    It is the shortest in its world. All worlds are walked at once, level by level, those next of which least has been
+    walked: so it is found soon, whichever world it is in.
     """
     walks = [Walk(world, host) for world in (worlds("quick") if where is None else where)]
     walking = [(walk, walk.levels()) for walk in walks]
     while walking:
-        walking = [(walk, levels) for walk, levels in walking if next(levels, None) is not None]
-        found = [walk.disagreement for walk in walks if walk.disagreement is not None]
-        if found:
-            return found[0]
+        next_one = min(walking, key=lambda each: each[0].edges)
+        walk, levels = next_one
+        if next(levels, None) is None:
+            walking.remove(next_one)
+        if walk.disagreement is not None:
+            return walk.disagreement
     return None
 
 
