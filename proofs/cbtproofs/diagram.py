@@ -45,6 +45,8 @@ def diagram(scope: Scope, limit: int | None = None) -> Diagram:
 
     def arrive(number: int, state: State[Any]) -> None:
         states.setdefault(control(scope, state))
+        if len(states) > MOST:
+            raise Unreadable(f"more than {MOST} control states are too many for a diagram")
 
     def go(number: int, before: State[Any], command: Command, result: Step[Any]) -> None:
         if result.refusal is None:
@@ -53,8 +55,6 @@ def diagram(scope: Scope, limit: int | None = None) -> Diagram:
                 arrows.setdefault(arrow, {}).setdefault(label(command, result))
 
     explore(scope.initial(), scope.commands, arrive, go, limit=limit)
-    if len(states) > MOST:
-        raise Unreadable(f"{len(states)} control states are too many for a diagram (at most {MOST})")
     return Diagram(tuple(states), {arrow: tuple(sorted(labels)) for arrow, labels in arrows.items()})
 
 
