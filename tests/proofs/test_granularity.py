@@ -1,7 +1,9 @@
 """The theorems about granularity: proved, true of plain numbers, and false for every seeded mistake."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FunctionType
 from typing import Any
 
@@ -331,3 +333,13 @@ def test_the_lemmas_about_products_are_true(one: int, other: int, step: int) -> 
 def test_of_two_powers_the_larger_is_a_multiple(large: int, small: int, number: int) -> None:
     whole, part = 1 << max(large, small), 1 << min(large, small)
     assert number * whole == number * (whole // part) * part
+
+
+# The page
+
+
+def test_the_page_states_every_theorem_as_the_proof_does() -> None:
+    page = (Path(__file__).parents[2] / "docs/granularity.md").read_text()
+    listed = dict(re.findall(r"^\| ([a-z0-9-]+) \| (.*) \|$", page, re.MULTILINE))
+    listed.pop("theorem")
+    assert listed == {id: theorem.statement for id, theorem in ALL.items()}
