@@ -147,7 +147,7 @@ class Multiples:
             self.add_power(name)
             self.solver.add(integer(name) >= 1)
             self.solver.add(integer(whole) == self.product(known(name), part).term())
-            for atom in {*self.products[whole], *self.products[name]}:
+            for atom in dict.fromkeys([*self.products[whole], *self.products[name]]):
                 self._link(atom, found)
         return known(found.ratio)
 
