@@ -60,8 +60,11 @@ class Checks:
         ]
 
     def _failing(self, id: str, claims: Iterator[Any]) -> list[Failed]:
-        """The claims that do not hold; all are counted."""
-        found = list(claims)
+        """The claims that do not hold; all are counted. A property that trips over a broken state does not hold."""
+        try:
+            found = list(claims)
+        except Exception as problem:
+            return [Failed(id, f"cannot even be looked at: {type(problem).__name__}: {problem}")]
         self.claims[id] += len(found)
         return [Failed(id, claim.where, offending(claim)) for claim in found if not claim.holds()]
 

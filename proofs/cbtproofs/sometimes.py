@@ -9,6 +9,7 @@ with union, intersection, difference and emptiness only, so that they mean the s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -264,7 +265,7 @@ def meaning(predicate: Predicate) -> str:
 
 @dataclass
 class Sightings:
-    """What a scope is to show, and what has been seen: with how many steps having been looked at before."""
+    """What a scope is to show and has not shown yet, and what has been seen."""
 
     scope: Scope
     awaited: list[Predicate] = field(init=False)
@@ -275,9 +276,11 @@ class Sightings:
 
     def look(self, before: State[Any], command: c.Command, step: Step[Any]) -> None:
         """Looks at one step."""
-        for each in [each for each in self.awaited if each(before, command, step)]:
-            self.awaited.remove(each)
-            self.seen.append(each)
+        for each in tuple(self.awaited):
+            with suppress(KeyError):  # a broken specification; its properties say so
+                if each(before, command, step):
+                    self.awaited.remove(each)
+                    self.seen.append(each)
 
     @property
     def missing(self) -> tuple[str, ...]:

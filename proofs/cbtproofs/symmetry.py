@@ -14,7 +14,8 @@ and the set of the chosen block. Whether such a set is empty depends on nothing 
 was chosen, and whether another block has that condition, too. So all states that agree in these and in control take
 the same branches: they come to the same control part, the chosen block comes to one condition, and all others of a
 condition come to one condition. The same is true of every property, which is an inclusion between such sets (whether
-their difference is empty) or a fact about control, and of what is to be seen (`sometimes`).
+their difference is empty), a fact about control, or that two states are equal (two inclusions for each set); and of
+what is to be seen (`sometimes`).
 
 So the **real model runs on a disk that has one block of each condition** (and one more of the chosen one, if the
 chosen block is not the only one); properties are checked there; and what becomes of each condition is kept and

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from types import FunctionType
 from typing import Any
 
 import cbtmodel.backup
 import cbtmodel.bitmap
-import cbtmodel.jobs
 import pytest
 from cbtcheck.counterexample import frames_of
 from cbtcheck.picture import picture_text
 from cbtmodel.commands import AddBitmap, CancelJob, StartBackup, Write
 from cbtmodel.node import State
 from cbtmodel.step import step
+from cbtmodel.table import Table
+from cbtproofs.checked import Checks
 from cbtproofs.dissection import dissected
 from cbtproofs.exploration import Outcome, explore_scope, graph_of
 from cbtproofs.explorer import TooLarge, explore
@@ -113,7 +115,7 @@ def no_copy(space: Any, job: Any, blocks: Any, size: int) -> Any:
 
 
 def dropped(bitmap: Any) -> Any:
-    return replace(bitmap, successor=None)  # type: ignore[name-defined]  # noqa: F821
+    return replace(bitmap, successor=None)
 
 
 def trips(job: Any) -> Any:
@@ -161,6 +163,14 @@ def test_a_specification_that_trips_is_a_violation_too(explorer: Explorer) -> No
     assert "TOTAL" in text
 
 
+def test_a_property_that_trips_over_a_broken_state_does_not_hold() -> None:
+    state = SMALL.initial()
+    for command in (AddBitmap("d", "a", 512), Write("d", 0, 512), StartBackup("j", "d", "incremental", "a")):
+        state = step(state, command).state
+    failed = Checks().state(replace(state, nodes=Table()))
+    assert {each.id for each in failed if "cannot even be looked at: KeyError" in each.where} >= {"RELEASE"}
+
+
 @EXPLORERS
 def test_both_explorers_find_equally_short_ways(explorer: Explorer) -> None:
     with broken(cbtmodel.bitmap.reclaim, dropped):
@@ -173,7 +183,7 @@ def test_both_explorers_find_equally_short_ways(explorer: Explorer) -> None:
 
 def test_what_is_never_seen_makes_an_exploration_fail() -> None:
     def never_fails(job: Any, side: Any) -> Any:
-        return replace(job, copying=job.copying - job.copying)  # type: ignore[name-defined]  # noqa: F821
+        return replace(job, copying=job.copying - job.copying)
 
     with broken(cbtmodel.backup.copy_fails, never_fails):
         outcome = explore_scope(SMALL)
