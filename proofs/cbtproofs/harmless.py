@@ -1,6 +1,36 @@
-"""Mutants that are nothing to find, each with the reason in one line."""
+"""Mutants that are nothing to find: they do the same in every state that can be reached, each argued in one line.
+
+A mutant that only refuses more, or differs in what no property is about, is not here: an implementation can be told
+from it, so that refinement and conformance find it.
+"""
 
 from __future__ import annotations
 
-EQUIVALENT: dict[str, str] = {}
-"""Mutants by name, and why no property of the specification can fail: it does the same, or only refuses more."""
+ALIKE = "a frozen bitmap and its successor are enabled alike: freezing copies that, and nobody changes either meanwhile"
+BEGUN = "a job that is there when a write lands was there when it began (a start drains), and knew of it then"
+
+EQUIVALENT: dict[str, str] = {
+    "bitmap.recording: bitmap.enabled if bitmap.successor is None else bitmap.successor.enabled"
+    " -> bitmap.enabled": ALIKE,
+    "bitmap.abdicate: replace(bitmap) without enabled": ALIKE,
+    "bitmap.reclaim: replace(bitmap) without enabled": ALIKE,
+    "backup.work_list: sync == 'full' or bitmap is None -> sync == 'full'":
+        "a job without a bitmap is a full one: start refuses every other",
+    "backup.copied: job.good - clusters -> job.good":
+        "what is copied was still to be copied, and so is not good yet (POINT-IN-TIME)",
+    "backup.copied: clusters & job.intact -> clusters":
+        "what is copied was still to be copied, and so is intact (POINT-IN-TIME)",
+    "backup.all_copied: job.phase == 'running' and (not job.paused) and (not job.copying) and (not job.todo)"
+    " -> job.phase == 'running' and (not job.paused) and (not job.todo)":
+        "what is in flight is still to be copied: nothing to do means nothing in flight (POINT-IN-TIME)",
+    "backup.released: job.mode == 'always' and outcome != 'completed' -> job.mode == 'always'":
+        "a job that completed has nothing left to do, and all that was owed is good (DELIVERED): no leftovers",
+    "node.usable_granularity: SMALLEST_GRANULARITY <= granularity <= LARGEST_GRANULARITY"
+    " -> SMALLEST_GRANULARITY <= granularity":
+        "a well formed command has a granularity below 2^32, and the next lower power of two is the largest allowed",
+    "node.record: for (id, job) in jobs_of(state, node).items(): only the first": BEGUN,
+    "node.record: jobs.put(id, backup.content_changes(job, blocks)) -> jobs": BEGUN,
+    "node.record: backup.content_changes(job, blocks) -> job": BEGUN,
+    "node.record: replace(state) without jobs": BEGUN,
+}  # fmt: skip
+"""Mutants by name, and why they do the same. A test plays them beside the right ones in a small world."""

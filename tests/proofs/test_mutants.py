@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from types import CodeType, FunctionType
+from typing import Any
 
 import pytest
+from cbtcheck.bitsets import BitSets
 from cbtcheck.mistakes.registry import MISTAKES
-from cbtmodel import Frozensets, backup, bitmap, initial, step
+from cbtcheck.reachable import BLOCK, worlds
+from cbtmodel import Frozensets, State, Step, backup, bitmap, initial, step
 from cbtmodel.commands import AddBitmap, CancelJob, StartBackup, Write
 from cbtmodel.properties import violations
 from cbtproofs.harmless import EQUIVALENT
@@ -41,6 +44,38 @@ BY_RULE = [
     "step.transition: node.drain(state, on) -> state",
 ]
 """At least one of each rule. These names are relied upon; a name changes only with the text that it is made of."""
+
+
+Transition = tuple[State[Any], object, Step[Any]]
+
+
+@pytest.fixture(scope="module")
+def transitions() -> list[Transition]:
+    """Every command in every state of two worlds of one block: what the right specification does."""
+    found: list[Transition] = []
+    for world in worlds("quick")[1:]:
+        first: State[Any] = initial(BitSets(BLOCK), {name: blocks * BLOCK for name, blocks in world.disks})
+        known, waiting = {first}, [first]
+        while waiting:
+            state = waiting.pop()
+            for command in world.alphabet:
+                done = step(state, command)
+                found.append((state, command, done))
+                if done.state not in known:
+                    known.add(done.state)
+                    waiting.append(done.state)
+    return found
+
+
+def told_apart(transitions: list[Transition]) -> object:
+    """The first command that does something else now, or None."""
+    for state, command, right in transitions:
+        now = step(state, command)
+        if now.refusal is not None and right.refusal is not None and now.refusal.kind == right.refusal.kind:
+            continue
+        if now.refusal is not right.refusal or (now.state, now.ended) != (right.state, right.ended):
+            return command
+    return None
 
 
 def functions() -> Iterator[FunctionType]:
@@ -167,6 +202,17 @@ def test_a_reason_is_one_line() -> None:
     for reason in (*EQUIVALENT.values(), *NOT_APPLICABLE.values()):
         assert reason.strip()
         assert "\n" not in reason
+
+
+def test_what_is_called_equivalent_does_the_same_in_a_small_world(transitions: list[Transition]) -> None:
+    for name in EQUIVALENT:
+        with applied(mutant(name)):
+            assert told_apart(transitions) is None, name
+
+
+def test_what_is_not_equivalent_is_told_apart(transitions: list[Transition]) -> None:
+    with applied(mutant(CANARY)):
+        assert told_apart(transitions) is not None
 
 
 def test_an_unknown_mutant_is_an_error() -> None:
