@@ -1,4 +1,4 @@
-"""The course of a run: the ledger's scenarios, the workflows, and then drawn scenarios until there are enough."""
+"""The course of a run: the ledger's scenarios, the tour, the workflows, and drawn scenarios until there is enough."""
 
 from __future__ import annotations
 
@@ -24,14 +24,19 @@ from cbtcheck.report import Failure, Report
 from cbtcheck.scenario import KINDS, Scenario, from_data, save, spelled
 from cbtcheck.shorten import shorten
 from cbtcheck.tally import PROPERTIES, Tally
+from cbtcheck.tour_phases import TourPhases
 from cbtcheck.triggers import triggered
 from cbtcheck.verdict import Finding, Verdict
 from cbtcheck.version import VERSION
 
 Progress = Callable[[str, int, int], None]
+Smaller = Callable[[Callable[[Scenario], object]], Scenario]
+
+CLOSELY = ("tour", "workflows")
+"""The phases in which everything is observed after every step."""
 
 ENOUGH_FAILURES = 6
-"""Different failures after which no more scenarios are drawn."""
+"""Different failures after which the tour ends, and no more scenarios are drawn."""
 
 REPLAYS = 400
 """How often a failing scenario is replayed at most, to make it shorter."""
@@ -39,17 +44,21 @@ REPLAYS = 400
 
 @dataclass(frozen=True)
 class Profile:
-    """How much is drawn: scenarios by adapter, commands in each, and the scope that edges are counted in."""
+    """How much is played: drawn scenarios by adapter, commands in each, and the scope of the tour and of its edges.
+
+    `writes` is how many guest writes a history of the universal disk may have, by adapter.
+    """
 
     examples: dict[str, int]
     steps: int
     scope: str
+    writes: dict[str, int]
 
 
 PROFILES = {
-    "quick": Profile({"reference": 500, "qemu": 300}, 14, "quick"),
-    "ci": Profile({"reference": 4000, "qemu": 5000}, 14, "ci"),
-    "deep": Profile({"reference": 40000, "qemu": 40000}, 20, "deep"),
+    "quick": Profile({"reference": 500, "qemu": 300}, 14, "quick", {"reference": 6, "qemu": 3}),
+    "ci": Profile({"reference": 4000, "qemu": 5000}, 14, "ci", {"reference": 8, "qemu": 4}),
+    "deep": Profile({"reference": 40000, "qemu": 40000}, 20, "deep", {"reference": 10, "qemu": 5}),
 }
 
 
@@ -153,11 +162,19 @@ class Course:
         self.report = Report(VERSION, adapter.name, adapter.version, options.profile, options.seed)
         self.known: list[Entry] = []
         self.turned_away: dict[str, int] = {}
+        self.turned_away_now: list[str] = []
         self.signatures: set[Signature] = set()
+        self.tour = TourPhases(self)
+
+    @property
+    def most_writes(self) -> int:
+        """How many guest writes a history of the universal disk may have."""
+        return self.profile.writes.get(self.adapter.name, 4)
 
     def run(self) -> None:
         """All phases."""
         self._ledger()
+        self.tour.run()
         self._workflows()
         self._drawn()
 
@@ -167,12 +184,16 @@ class Course:
             raise KeyboardInterrupt
         self._progress(phase, number, of)
 
+    def enough(self) -> bool:
+        """Whether so much has failed that the rest may be left out."""
+        return len(self.report.failures) >= ENOUGH_FAILURES
+
     # Phases
 
     def _ledger(self) -> None:
         """Confirms what is known; what is confirmed is looked behind from then on."""
         mine = [entry for entry in entries() if entry.implementation == self.adapter.name]
-        mine = [entry for entry in mine if self._wanted(entry.scenario)]
+        mine = [entry for entry in mine if self.wanted(entry.scenario)]
         for number, entry in enumerate(mine):
             self.progress("ledger", number, len(mine))
             result = confirm(entry, self.player, self.adapter.version)
@@ -182,25 +203,27 @@ class Course:
             if result.outcome in ("known", "quiet"):
                 self.known.append(entry)
 
-    def _turn_away(self, state: Any, command: Any) -> bool:
+    def turn_away(self, state: Any, command: Any) -> bool:
+        """Whether a command would run into a known defect; then it is counted, and not played."""
         for entry in self.known:
             if entry.trigger is not None and triggered(entry.trigger, state, command):
                 self.turned_away[entry.id] = self.turned_away.get(entry.id, 0) + 1
+                self.turned_away_now.append(entry.id)
                 return True
         return False
 
     def _workflows(self) -> None:
-        named = {name: each for name, each in workflows().items() if self._wanted(each)}
+        named = {name: each for name, each in workflows().items() if self.wanted(each)}
         for number, (name, scenario) in enumerate(named.items()):
             self.progress("workflows", number, len(named))
-            self._play("workflows", name, scenario)
+            self.play("workflows", name, scenario)
 
     def _drawn(self) -> None:
         examples = self.options.examples
         if examples is None:
             examples = self.profile.examples.get(self.adapter.name, 1000)
         seconds = self.options.seconds
-        self.player.turn_away = self._turn_away
+        self.player.turn_away = self.turn_away
         ends: float | None = None
         with dealer(self.adapter.capabilities, self.options.seed, self.profile.steps) as scenarios:
             played = 0
@@ -209,16 +232,16 @@ class Course:
                     ends = time.monotonic() + seconds  # from the first scenario on: drawing takes a while to begin
                 if (seconds is None and played >= examples) or (ends is not None and time.monotonic() > ends):
                     break
-                if len(self.report.failures) >= ENOUGH_FAILURES:
+                if self.enough():
                     break
-                if not self._wanted(scenario):
+                if not self.wanted(scenario):
                     continue
                 self.progress("drawn", played, 0 if ends is not None else examples)
-                self._play("drawn", "drawn", scenario)
+                self.play("drawn", "drawn", scenario)
                 played += 1
         self.player.turn_away = None
 
-    def _wanted(self, scenario: Scenario) -> bool:
+    def wanted(self, scenario: Scenario) -> bool:
         """Whether a scenario exercises what `--only` names."""
         if self.options.only is None:
             return True
@@ -228,8 +251,10 @@ class Course:
 
     # One scenario
 
-    def _play(self, phase: str, origin: str, scenario: Scenario) -> None:
-        self.player.closely = phase != "drawn"
+    def play(self, phase: str, origin: str, scenario: Scenario, smaller: Smaller | None = None) -> None:
+        """Plays, counts and judges a scenario. `smaller` makes a failing one smaller before it is made shorter."""
+        self.turned_away_now = []
+        self.player.closely = phase in CLOSELY
         findings = self.player.play_scenario(scenario)
         frames = self.player.frames
         self.player.closely = True
@@ -240,7 +265,7 @@ class Course:
         if not findings:
             self.tally.finished(self.player.state)
         if findings and not self._is_known(findings):
-            self._failed(origin, scenario, findings)
+            self._failed(origin, scenario, findings, smaller)
 
     def _is_known(self, findings: list[Finding]) -> bool:
         """A race of the ledger can occur anywhere; it is recognised by what is seen of it."""
@@ -251,7 +276,9 @@ class Course:
                 return True
         return False
 
-    def _failed(self, origin: str, scenario: Scenario, findings: list[Finding]) -> None:
+    def _failed(
+        self, origin: str, scenario: Scenario, findings: list[Finding], smaller: Smaller | None = None
+    ) -> None:
         """A failure of a new kind is made as short as it can be, saved, and kept for the report."""
         frames = list(self.player.frames)
         mark = signature(findings, frames)
@@ -262,7 +289,8 @@ class Course:
         listen, self.player.listen = self.player.listen, None
         turned_away = dict(self.turned_away)
         sizes = self.adapter.capabilities if origin == "drawn" else None
-        shortest = shorten(played, self._fails_alike(mark), sizes, REPLAYS)
+        fails = self._fails_alike(mark)
+        shortest = shorten(played if smaller is None else smaller(fails), fails, sizes, REPLAYS)
         title = "the shortest scenario that was found"
         again = self.player.play_scenario(shortest)
         if again:
@@ -314,6 +342,7 @@ class Course:
         report.not_realised = self.player.not_realised
         edges = reachable(self.profile.scope)
         report.edges_covered, report.edges_reachable = self.coverage.within(edges), len(edges)
+        report.unreached = self.tour.unreached()
         for result in report.ledger:
             result.turned_away = self.turned_away.get(result.id, 0)
         claimed = self.adapter.capabilities.commands

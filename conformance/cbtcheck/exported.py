@@ -21,14 +21,16 @@ from cbtcheck.printed import (
     command_names,
     command_verdict,
     count_of,
+    ordered,
     property_names,
     property_verdict,
     reproduce,
     statement,
+    tour,
 )
-from cbtcheck.report import Failure, PropertyCount, Report
+from cbtcheck.report import Failure, PropertyCount, Report, TourCount
 from cbtcheck.scenario import spelled, to_data
-from cbtcheck.verdict import Finding, Verdict
+from cbtcheck.verdict import Finding, Verdict, worst
 
 FORMAT = "cbtspec-report"
 VERSION = 1
@@ -76,7 +78,12 @@ def to_plain(report: Report, more_options: str = "") -> dict[str, Any]:
             }
             for each in report.ledger
         ],
-        "edges": {"covered": report.edges_covered, "reachable": report.edges_reachable},
+        "tour": _tour(report.tour),
+        "edges": {
+            "covered": report.edges_covered,
+            "reachable": report.edges_reachable,
+            "unreached": dict(ordered(report.unreached)),
+        },
         "failures": [_failure(each, report.adapter, more_options) for each in report.failures],
     }
 
@@ -89,6 +96,20 @@ def _command(report: Report, name: str) -> dict[str, Any]:
 def _property(report: Report, id: str) -> dict[str, Any]:
     checked = report.properties.get(id, PropertyCount()).checked
     return {"statement": statement(id), "checked": checked, "verdict": _value(property_verdict(report, id))}
+
+
+def _tour(count: TourCount) -> dict[str, Any]:
+    return {
+        "walks": count.walks,
+        "sequences": count.sequences,
+        "writes": count.writes,
+        "bounded": count.bounded,
+        "pairs": count.pairs,
+        "plays": count.plays,
+        "in_part": dict(ordered(count.in_part)),
+        "seconds": round(count.seconds, 3),
+        "pairs_per_second": round(count.rate),
+    }
 
 
 def _value(verdict: Verdict | None) -> str | None:
@@ -120,7 +141,8 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 
 def write_junit(report: Report, path: Path) -> None:
-    """Writes the report as JUnit XML: a test case per property, command, ledger entry and failed scenario.
+    """Writes the report as JUnit XML: a test case per property, command, ledger entry and failed scenario; for the
+    tour one for its walks, one for its control sequences, and one for each reason why edges were not reached.
 
     What was not run is a skipped test case, never a passed one. Raises `OSError` if the file cannot be written.
     """
@@ -128,6 +150,7 @@ def write_junit(report: Report, path: Path) -> None:
     document.add_testsuite(_suite("properties", _property_cases(report)))
     document.add_testsuite(_suite("commands", _command_cases(report)))
     document.add_testsuite(_suite("ledger", _ledger_cases(report)))
+    document.add_testsuite(_suite("tour", _tour_cases(report)))
     document.add_testsuite(_suite("scenarios", _scenario_cases(report)))
     document.write(str(path), pretty=True)
 
@@ -187,6 +210,25 @@ def _ledger_cases(report: Report) -> list[TestCase]:
         wrong = each.outcome in ("gone", "changed")
         cases.append(_case("ledger", each.id, Failed(text, each.outcome) if wrong else Skipped(text)))
     return cases
+
+
+def _tour_cases(report: Report) -> list[TestCase]:
+    count = report.tour
+    walks = f"{report.edges_covered} of {report.edges_reachable} edges"
+    cases = [_tour_case(report, "tour", walks, count.walks)]
+    cases.append(_tour_case(report, "every write history", tour(count), count.plays, count.seconds))
+    left = [*((f"edges not reached: {why}", n) for why, n in ordered(report.unreached)),
+            *((f"control sequences in part: {why}", n) for why, n in ordered(count.in_part))]  # fmt: skip
+    return cases + [_case("tour", why, Skipped(str(n))) for why, n in left]
+
+
+def _tour_case(report: Report, origin: str, said: str, played: int, seconds: float = 0.0) -> TestCase:
+    """A phase of the tour, with what is said of it as output; skipped if nothing was played."""
+    failures = [each for each in report.failures if each.origin == origin]
+    verdict = worst([each.verdict for each in failures]) if played else None
+    case = _case("tour", origin, _outcome(report, verdict, failures), seconds)
+    case.system_out = _legal(said)
+    return case
 
 
 def _scenario_cases(report: Report) -> list[TestCase]:

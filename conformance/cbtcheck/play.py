@@ -40,6 +40,19 @@ TurnAway = Callable[[State[Bits], Command], bool]
 Listener = Callable[[State[Bits], Command, Step[Bits]], None]
 
 
+Together = Callable[[ScenarioStep, ScenarioStep], bool]
+
+
+def in_the_environment(one: ScenarioStep, next: ScenarioStep) -> bool:
+    """Both are what guests do, or what their environment does to jobs."""
+    return isinstance(one, ENVIRONMENT) and isinstance(next, ENVIRONMENT)
+
+
+def alike(one: ScenarioStep, next: ScenarioStep) -> bool:
+    """Both are whole guest writes, or both are whole copies."""
+    return isinstance(one, Write | Copy) and type(one) is type(next)
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One step as it was played: the command asked for, what happened, and the specification's state after it.
@@ -65,7 +78,7 @@ class Player:
     `closely`: everything is observed after every step. Otherwise, for speed, guest writes and copies that follow
     each other are observed together (BATCH makes that sound: what they mark and copy adds up), and exact bits are
     asked for when something else than a guest write has changed them, and of all bitmaps at the end; until then their
-    counts are compared.
+    counts are compared. `together` says which commands that follow each other are then observed together.
     """
 
     adapter: Adapter
@@ -73,6 +86,7 @@ class Player:
     listen: Listener | None = None
     turn_away: TurnAway | None = None
     closely: bool = True
+    together: Together = in_the_environment
     self_check: bool = False
     state: State[Bits] = field(init=False)
     frames: list[Frame] = field(default_factory=list)
@@ -191,7 +205,7 @@ class Player:
             if self.turn_away is not None and not isinstance(each, Restore) and self.turn_away(self.state, each):
                 continue
             rest = following[number + 1 : number + 2]
-            in_a_row = isinstance(each, ENVIRONMENT) and bool(rest) and isinstance(rest[0], ENVIRONMENT)
+            in_a_row = bool(rest) and self.together(each, rest[0])
             findings = self.play(each, self.closely or not in_a_row)
             if findings:
                 return findings

@@ -6,6 +6,7 @@ Nothing is shown as passed that was not run: what was checked 0 times is "not ru
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Iterator
 
 from cbtmodel import commands, properties
@@ -15,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cbtcheck.picture import picture
-from cbtcheck.report import CommandCount, Failure, PropertyCount, Report
+from cbtcheck.report import CommandCount, Failure, PropertyCount, Report, TourCount
 from cbtcheck.scenario import spelled
 from cbtcheck.verdict import Verdict
 
@@ -158,18 +159,38 @@ def course(report: Report) -> Text:
         f"scenarios  {report.scenarios:,} ({played})\n"
         f"steps      {report.steps:,} in {report.seconds:.1f} s{rate}\n"
         f"data       {report.compared:,} restored disks compared\n"
+        f"tour       {tour(report.tour)}\n"
         f"edges      {covered}"
+    )
+
+
+def tour(count: TourCount) -> str:
+    """What was played on the universal disk, and how fast."""
+    if not count.plays:
+        return NOT_RUN
+    return (
+        f"{count.sequences:,} control sequences × every write history of up to {count.writes} writes: "  # noqa: RUF001
+        f"{count.pairs:,} pairs, {count.rate:,.0f}/s"
     )
 
 
 def left_out(report: Report) -> list[Text]:
     """What was skipped, and what could not be made to happen, with the reasons."""
     lines = [Text(f"skipped    {name}: {reason}") for name, reason in sorted(report.skipped.items())]
+    lines += [Text(f"not reached  {count:,} edges: {why}") for why, count in ordered(report.unreached)]
+    if report.tour.bounded:
+        lines.append(Text(f"bounded    {report.tour.bounded:,} longer control sequences: writes that are near only"))
+    lines += [Text(f"in part    {count:,} control sequences: {why}") for why, count in ordered(report.tour.in_part)]
     lines += [
         Text(f"not made to happen  {spelled(name)}: {count:,} times; counted, not judged")
         for name, count in sorted(report.not_realised.items())
     ]
     return lines
+
+
+def ordered(counts: Counter[str]) -> list[tuple[str, int]]:
+    """Counts, the largest first; equal ones by name."""
+    return sorted(counts.items(), key=lambda each: (-each[1], each[0]))
 
 
 OUTCOMES = {"known": "yellow", "gone": "bold red", "changed": "bold red", "skipped": "dim"}
@@ -181,7 +202,7 @@ def ledger(report: Report) -> RenderableType:
     for each in report.ledger:
         what = Text(each.title + (f": {each.detail}" if each.detail else ""))
         table.add_row(
-            Text(each.id), what, Text(each.outcome, OUTCOMES.get(each.outcome, "")), f"{each.turned_away:,} draws"
+            Text(each.id), what, Text(each.outcome, OUTCOMES.get(each.outcome, "")), f"{each.turned_away:,} times"
         )
     return table
 

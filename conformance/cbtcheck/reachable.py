@@ -12,7 +12,7 @@ transition looks at a ghost, and neither does an edge, but for a job's `scope`, 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import product
 from typing import Literal, get_args
@@ -38,13 +38,32 @@ class World:
     alphabet: tuple[c.Command, ...]
 
 
+Way = tuple[int, c.Command]
+
+
 @dataclass(frozen=True)
 class Explored:
-    """A world explored: how many states and transitions there are, and all edges."""
+    """A world explored: how many states and transitions there are, all edges, and a shortest way to each.
+
+    `ways` gives for each edge, in the order in which they were found, the number of a state and the command that
+    takes it from there; `parents` for each state the state and the command from which it was found first.
+    """
 
     states: int
     transitions: int
     edges: frozenset[Edge]
+    ways: dict[Edge, Way] = field(compare=False, repr=False)
+    parents: tuple[Way | None, ...] = field(compare=False, repr=False)
+
+    def path(self, edge: Edge) -> tuple[c.Command, ...]:
+        """The shortest list of commands, from the initial state, of which the last takes this edge."""
+        way: Way | None = self.ways[edge]
+        commands: list[c.Command] = []
+        while way is not None:
+            state, command = way
+            commands.append(command)
+            way = self.parents[state]
+        return tuple(reversed(commands))
 
 
 @cache
@@ -67,22 +86,22 @@ def explore(world: World, told_apart_by: Callable[[State[Bits]], Hashable] | Non
     tell = told_apart_by or identity
     first = initial(BitSets(BLOCK), {name: blocks * BLOCK for name, blocks in world.disks})
     known = {tell(first)}
-    frontier = [first]
-    found: set[Edge] = set()
-    while frontier:
-        discovered = []
-        for state in frontier:
-            for command in world.alphabet:
-                result = step(state, command)
-                found |= edges(state, command, result)
-                if result.state is state:
-                    continue
-                key = tell(result.state)
-                if key not in known:
-                    known.add(key)
-                    discovered.append(result.state)
-        frontier = discovered
-    return Explored(len(known), len(known) * len(world.alphabet), frozenset(found))
+    states = [first]
+    parents: list[Way | None] = [None]
+    ways: dict[Edge, Way] = {}
+    for number, state in enumerate(states):  # which grows meanwhile
+        for command in world.alphabet:
+            result = step(state, command)
+            new = [each for each in edges(state, command, result) if each not in ways]
+            ways.update((each, (number, command)) for each in sorted(new))
+            if result.state is state:
+                continue
+            key = tell(result.state)
+            if key not in known:
+                known.add(key)
+                states.append(result.state)
+                parents.append((number, command))
+    return Explored(len(known), len(known) * len(world.alphabet), frozenset(ways), ways, tuple(parents))
 
 
 def identity(state: State[Bits]) -> Hashable:
@@ -185,9 +204,13 @@ def writes(on: str, blocks: int) -> Commands:
 
 
 def writes_of_all_kinds(on: str, blocks: int) -> Commands:
-    """Writes of the first block, of every kind and with every result; writes of nothing, and beyond the end."""
+    """Writes of the first block, of every kind and with every result; writes of nothing, and beyond the end.
+
+    Nobody could bring it about that anything but a discard is without effect, so nothing else is *ignored* here.
+    """
     return (
-        *(c.Write(on, 0, BLOCK, kind, ends) for kind in KINDS for ends in ("ok", "failed", "copy failed", "ignored")),
+        *(c.Write(on, 0, BLOCK, kind, ends) for kind in KINDS for ends in ("ok", "failed", "copy failed")),
+        c.Write(on, 0, BLOCK, "discard", "ignored"),
         *(c.Write(on, 0, 0, kind) for kind in KINDS), c.Write(on, 0, 0, "write", "copy failed"),
         c.Write(on, 0, 0, "write", "failed"), c.Write(on, blocks * BLOCK, 1), c.Write("nowhere", 0, 1),
     )  # fmt: skip

@@ -15,7 +15,8 @@ from cbtcheck.verdict import Finding, Verdict, worst
 class Failure:
     """A scenario on which the implementation and the specification disagree, as short as it could be made.
 
-    `origin`: the workflow's or ledger entry's name, or "drawn". `frames` are the steps as they were played.
+    `origin`: the workflow's or ledger entry's name, "drawn", "tour" or "every write history". `frames` are the steps
+    as they were played.
     """
 
     origin: str
@@ -35,7 +36,7 @@ class LedgerResult:
     """What came of an entry of the ledger: *known* (it still fails as listed), *gone* (it does not, which fails the
     run), *changed* (it fails in another way) or *skipped* (not for this implementation or version, with the reason).
 
-    `turned_away`: how many drawn commands were not played because of its trigger.
+    `turned_away`: how many commands of later phases were not played because of its trigger.
     """
 
     id: str
@@ -64,10 +65,36 @@ class PropertyCount:
 
 
 @dataclass
+class TourCount:
+    """What the tour has played: `walks` for the edges, and control sequences on the universal disk.
+
+    A *pair* is a control sequence and a history of guest writes against it. `sequences` and `pairs` count what was
+    played whole, each once, in however many sizes (`plays` counts these, too); `in_part` are the other sequences, by
+    the reason. `writes` is the most writes of a history; `bounded` of the sequences have room for more, so that only
+    writes not too far apart were combined. `seconds` are those of the universal disk alone.
+    """
+
+    walks: int = 0
+    sequences: int = 0
+    pairs: int = 0
+    plays: int = 0
+    writes: int = 0
+    bounded: int = 0
+    in_part: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Pairs per second."""
+        return self.pairs / self.seconds if self.seconds > 0 else 0.0
+
+
+@dataclass
 class Report:
     """A whole run. `phases` are scenarios played by phase; `skipped` are capabilities not claimed, with the reason.
 
-    `edges_covered` of `edges_reachable` are (control state, command, outcome) edges of the specification.
+    `edges_covered` of `edges_reachable` are (control state, command, outcome) edges of the specification; `unreached`
+    are the others, by what came between when the tour was after them.
     """
 
     suite: str
@@ -86,6 +113,8 @@ class Report:
     ledger: list[LedgerResult] = field(default_factory=list)
     edges_covered: int = 0
     edges_reachable: int = 0
+    unreached: Counter[str] = field(default_factory=Counter)
+    tour: TourCount = field(default_factory=TourCount)
     failures: list[Failure] = field(default_factory=list)
     interrupted: bool = False
 

@@ -1,4 +1,7 @@
-"""The course of a run: what it plays and counts, what it does with a failure, and that nothing is left behind."""
+"""The course of a run: what it plays and counts, what it does with a failure, and that nothing is left behind.
+
+The tour is a matter of its own (test_tour.py); here it is left out.
+"""
 
 import multiprocessing
 import os
@@ -10,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cbtcheck import course
+from cbtcheck import course, tour_phases
 from cbtcheck.adapter import Adapter, AdapterBroken, Hint, Performed
 from cbtcheck.adapters.reference import ReferenceAdapter
 from cbtcheck.command import code_of
@@ -40,8 +43,9 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def run(home: Path, tmp_path: Path) -> Callable[..., Report]:
-    """A run on an adapter, by default the reference, with `examples` drawn scenarios."""
+def run(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Report]:
+    """A run on an adapter, by default the reference, with `examples` drawn scenarios; without the tour."""
+    monkeypatch.setattr(tour_phases, "tour", lambda _: ())
 
     def of(adapter: Adapter | None = None, progress: Any = None, **options: Any) -> Report:
         wanted: dict[str, Any] = {"examples": 40, "seconds": None, "only": None, "reports": tmp_path / "r"} | options
@@ -267,8 +271,8 @@ def test_only_what_is_named_is_played(
     run: Callable[..., Report], monkeypatch: pytest.MonkeyPatch, only: str
 ) -> None:
     played: list[Scenario] = []
-    play = course.Course._play
-    monkeypatch.setattr(course.Course, "_play", lambda self, *a: (played.append(a[-1]), play(self, *a)))
+    play = course.Course.play
+    monkeypatch.setattr(course.Course, "play", lambda self, *a: (played.append(a[-1]), play(self, *a)))
     report = run(only=only, examples=15)
     assert report.phases["drawn"] == 15
     wanted = {"merge-bitmaps"} if only == "merge-bitmaps" else {"write", "begin-write", "end-write"}

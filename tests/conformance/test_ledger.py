@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from cbtcheck import course
+from cbtcheck import course, tour_phases
 from cbtcheck.adapter import Adapter
 from cbtcheck.adapters.reference import ReferenceAdapter
 from cbtcheck.command import code_of
@@ -42,6 +42,12 @@ def entry_for(defect: str = DEFECT, **changes: Any) -> Entry:
 
 def adapter_with(defect: str) -> Adapter:
     return ReferenceAdapter(host_with(defect), defect) if defect else ReferenceAdapter()
+
+
+@pytest.fixture(autouse=True)
+def without_the_tour(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is tested in test_tour.py, and takes a while."""
+    monkeypatch.setattr(tour_phases, "tour", lambda _: ())
 
 
 @pytest.fixture

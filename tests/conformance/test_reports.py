@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cbtcheck.exported import to_json, write_junit
 from cbtcheck.printed import print_report
-from cbtcheck.report import CommandCount, Failure, LedgerResult, PropertyCount, Report
+from cbtcheck.report import CommandCount, Failure, LedgerResult, PropertyCount, Report, TourCount
 from cbtcheck.scenario import Scenario, from_data
 from cbtcheck.verdict import Finding, Verdict
 from cbtmodel.commands import AddBitmap, Write
@@ -36,7 +36,8 @@ def agreeing() -> Report:
         },
         properties={"NO-LOST-WRITE": PropertyCount(40000), "ATOMIC": PropertyCount(43)},
         not_realised=Counter(BeginCopy=12), skipped={"discard": "the adapter has no discard"},
-        edges_covered=180, edges_reachable=200,
+        edges_covered=180, edges_reachable=200, unreached=Counter({"copy: not made to happen": 20}),
+        tour=TourCount(90, 40, 640, 80, 5, 2, Counter({"merge-bitmaps: turned away (merge-loses)": 3}), 0.5),
     )  # fmt: skip
 
 
@@ -105,7 +106,7 @@ def test_json_has_its_keys_and_the_scenario_can_be_played_again(failing: Report)
     assert list(data) == [
         "format", "version", "suite", "adapter", "implementation", "profile", "seed", "conformant", "interrupted",
         "verdict", "safety", "exactness", "scenarios", "steps", "compared", "seconds", "commands", "properties",
-        "skipped", "not_realised", "ledger", "edges", "failures",
+        "skipped", "not_realised", "ledger", "tour", "edges", "failures",
     ]  # fmt: skip
     assert (data["format"], data["version"], data["conformant"]) == ("cbtspec-report", 1, False)
     assert (data["safety"], data["exactness"]) == ("unsafe", "exact")
@@ -115,6 +116,36 @@ def test_json_has_its_keys_and_the_scenario_can_be_played_again(failing: Report)
     (failure,) = data["failures"]
     assert from_data(failure["scenario"]).commands == STEPS
     assert failure["findings"][0]["missing"] == "0x2"
+
+
+def test_the_tour_is_told_with_what_it_did_not_reach(agreeing: Report, tmp_path: Path) -> None:
+    text = printed(agreeing)
+    assert "40 control sequences × every write history of up to 5 writes: 640 pairs, 1,280/s" in text  # noqa: RUF001
+    assert "not reached  20 edges: copy: not made to happen" in text
+    assert "in part    3 control sequences: merge-bitmaps: turned away (merge-loses)" in text
+    assert "bounded    2 longer control sequences" in text
+    data = json.loads(to_json(agreeing))
+    assert data["edges"] == {"covered": 180, "reachable": 200, "unreached": {"copy: not made to happen": 20}}
+    assert data["tour"] == {
+        "walks": 90, "sequences": 40, "writes": 5, "bounded": 2, "pairs": 640, "plays": 80,
+        "in_part": {"merge-bitmaps: turned away (merge-loses)": 3}, "seconds": 0.5, "pairs_per_second": 1280,
+    }  # fmt: skip
+    write_junit(agreeing, tmp_path / "junit.xml")
+    suites = {suite.name: list(suite) for suite in JUnitXml.fromfile(str(tmp_path / "junit.xml"))}
+    tour, histories, unreached, in_part = suites["cbtspec.tour"]
+    assert (tour.name, tour.system_out, tour.result) == ("tour", "180 of 200 edges", [])
+    assert histories.result == []
+    assert "640 pairs" in histories.system_out
+    assert isinstance(unreached.result[0], Skipped)
+    assert isinstance(in_part.result[0], Skipped)
+
+
+def test_a_tour_that_found_something_is_no_pass(failing: Report, tmp_path: Path) -> None:
+    failing.failures[0].origin = "every write history"
+    write_junit(failing, tmp_path / "junit.xml")
+    cases = {case.name: case for suite in JUnitXml.fromfile(str(tmp_path / "junit.xml")) for case in suite}
+    assert "expected at least granules 1" in cases["every write history"].result[0].text
+    assert cases["tour"].result == []
 
 
 def test_json_of_nothing_has_no_verdicts(nothing: Report) -> None:
@@ -128,7 +159,7 @@ def test_junit_skips_what_was_not_run_and_shows_what_failed(failing: Report, tmp
     write_junit(failing, tmp_path / "junit.xml")
     cases = {case.name: case for suite in JUnitXml.fromfile(str(tmp_path / "junit.xml")) for case in suite}
     passed = {name for name, case in cases.items() if not case.result}
-    assert passed == {"ATOMIC", "add-bitmap"}
+    assert passed == {"ATOMIC", "add-bitmap", "tour", "every write history"}
     assert all(isinstance(cases[name].result[0], Skipped) for name in ("BATCH", "merge-bitmaps", "merge-loses"))
     for name in ("NO-LOST-WRITE", "write", "drawn 1"):
         assert "expected at least granules 1" in cases[name].result[0].text

@@ -165,8 +165,10 @@ class QemuAdapter(Adapter):
         stage = self._stage_now()
         await self._sweep(stage)
         for name, source in stage.sources.items():
+            reply = source.guest.write(0, b"\1")
+            await stage.landed(name, reply)
             try:
-                await stage.patiently(source.guest.write(0, b"\1"), f"a guest write on {name} at the end")
+                reply.result()
             except NbdError as error:
                 raise AdapterBroken(f"at the end, no guest write to {name} is possible: {error}") from error
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from cbtimpl import Host
 from cbtimpl.bits import GranuleSet
-from cbtmodel.commands import Command
+from cbtmodel.commands import Command, Write
 from cbtproofs.disks import FlatDisk
 from cbtproofs.driving import Driver
 
@@ -66,9 +66,17 @@ class ReferenceAdapter(Adapter):
         made = {name: FlatDisk(size, 0) for name, size in disks.items()}
         self._driver = Driver(self._new_host(), made, lambda size: FlatDisk(size, POISON))
         self._host = self._driver.host
+        self._host.swallows_discards = lambda node: self._swallows_discards  # type: ignore[method-assign]
 
     def perform(self, command: Command, hint: Hint) -> Performed:
-        """Makes the command happen; whatever the host raises but refusals and I/O errors is a crash."""
+        """Makes the command happen; whatever the host raises but refusals and I/O errors is a crash.
+
+        Whether a discard takes effect is the environment's affair (a node may be opened to ignore them): it does if
+        the command says so. Nothing makes another write one without effect.
+        """
+        self._swallows_discards = isinstance(command, Write) and command.result == "ignored"
+        if isinstance(command, Write) and command.result == "ignored" and command.kind != "discard":
+            return Performed(())
         try:
             driven = self._driver.perform(command, lambda _, length: bytes([hint.fill]) * length)
         except Exception as crash:

@@ -144,6 +144,8 @@ class Environment:
         source = self.stage.sources.get(command.node)
         if source is None or command.offset < 0 or command.length < 0:
             return []
+        if command.result == "ignored" and command.kind != "discard":
+            return []
         if isinstance(command, c.BeginWrite) and (command.node, command.write) in self.stage.writes:
             return []  # QEMU has no ids of writes that could be taken
         trace = await self._make_way(command, hint)
@@ -277,10 +279,12 @@ class Environment:
             if command.offset + command.length > self.stage.sources[command.node].disk.size:
                 return command, Reply("invalid", str(error))
             return command, Reply("copy failed" if guest.copy_fails and not guest.arrived else "?", str(error))
+        if command.kind == "discard" and command.length > 0 and not guest.arrived:
+            return c.Write(command.node, command.offset, command.length, "discard", "ignored"), ACCEPTED
         if isinstance(command, c.BeginWrite):  # of nothing, and so it has ended; in the scenario it is in flight
             self.stage.writes[command.node, command.write] = InFlight(guest, None)
-        elif command.kind == "discard" and not guest.arrived:
-            return replace(command, result="ignored"), ACCEPTED
+        elif command.result == "ignored":
+            return replace(command, result="ok"), ACCEPTED  # QEMU ignores no discard but under a backup
         return command, ACCEPTED
 
     async def _end_write(self, command: c.EndWrite, hint: Hint) -> Trace:

@@ -42,13 +42,13 @@ class Operator:
                 own = tuple(replace(a, cluster=CLUSTER) if isinstance(a, c.StartBackup) else a for a in actions)
                 return await self._draining(replace(command, actions=own), None, hint)
             case c.PauseJob(job):
-                return await self._pause(command, job)
+                return await self._pause(command, job, hint)
             case c.ResumeJob(job):
-                return await self._resume(command, job)
+                return await self._resume(command, job, hint)
             case c.CancelJob(job):
-                return await self._cancel(command, job)
+                return await self._cancel(command, job, hint)
             case c.FinalizeJob(job):
-                return await self._finalize(command, job)
+                return await self._finalize(command, job, hint)
         reply = await self._ask(command, [])
         if not reply.refusal:
             self._remember([command])
@@ -192,13 +192,21 @@ class Operator:
 
     # Jobs
 
-    async def _pause(self, command: Command, id: str) -> Trace:
+    async def _refused(self, command: Command, reply: Reply, begun: set[str], hint: Hint) -> Trace:
+        """A refused command, and the copies that were let go because QEMU took its time to refuse it."""
+        await self.stage.settled()
+        self.gate.close()
+        asked = (command, reply)
+        made = [each for job in self.gate.jobs.values() for each in self.copies(job, job.id in begun, False)]
+        return explanation(hint.before, iter([[asked, *made], [*made, asked]]))
+
+    async def _pause(self, command: Command, id: str, hint: Hint) -> Trace:
         """The copy in flight, and the one that QEMU has already taken on behind it, end; then the job is paused."""
         begun = self.begun()
         reply = await self._ask_of_jobs(command, id)
         job = self.gate.jobs.get(id)
         if reply.refusal or job is None:
-            return [(command, reply)]
+            return await self._refused(command, reply, begun, hint)
         job.paused = True
         self.gate.open(job)
         await self.stage.settled([job])
@@ -207,22 +215,25 @@ class Operator:
         trace = [*self.copies(job, id in begun, True), (command, reply)]
         return [*trace, (c.EndCopy(id), ACCEPTED)] if in_flight else trace
 
-    async def _resume(self, command: Command, id: str) -> Trace:
+    async def _resume(self, command: Command, id: str, hint: Hint) -> Trace:
+        begun = self.begun()
         job = self.gate.jobs.get(id)
         if job is not None:
             was, job.paused = job.paused, False
         reply = await self._ask_of_jobs(command, id)
         if job is not None and reply.refusal:
             job.paused = was
+        if reply.refusal:
+            return await self._refused(command, reply, begun, hint)
         await self.stage.settled()
         return [(command, reply)]
 
-    async def _cancel(self, command: Command, id: str) -> Trace:
+    async def _cancel(self, command: Command, id: str, hint: Hint) -> Trace:
         """The copies in flight of the whole group end first."""
         begun = self.begun()
         reply = await self._ask_of_jobs(command, id)
         if reply.refusal:
-            return [(command, reply)]
+            return await self._refused(command, reply, begun, hint)
         return [*await self.end_of_group(id, begun), (command, reply)]
 
     async def end_of_group(self, id: str, begun: set[str]) -> Trace:
@@ -243,9 +254,11 @@ class Operator:
             trace += [*woken, *made]
         return trace
 
-    async def _finalize(self, command: Command, id: str) -> Trace:
+    async def _finalize(self, command: Command, id: str, hint: Hint) -> Trace:
+        begun = self.begun()
         reply = await self._ask_of_jobs(command, id)
-        if not reply.refusal:
-            group = [self.gate.jobs[each] for each in self.gate.jobs[id].group if each in self.gate.jobs]
-            await self.stage.settled(group, final=True)
+        if reply.refusal:
+            return await self._refused(command, reply, begun, hint)
+        group = [self.gate.jobs[each] for each in self.gate.jobs[id].group if each in self.gate.jobs]
+        await self.stage.settled(group, final=True)
         return [(command, reply)]

@@ -1,0 +1,172 @@
+"""The first phases of a run: the tour, and every write history against its control sequences.
+
+The ledger comes before them, since it says what must be turned away: a command that would run into a known defect
+is not played, and what it was there for is counted as not reached, with that reason.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING
+
+from cbtmodel.commands import Write
+
+from cbtcheck.adapter import Capabilities
+from cbtcheck.coverage import Edge
+from cbtcheck.narrow import narrow
+from cbtcheck.one_cluster_at_a_time import one_cluster_at_a_time
+from cbtcheck.play import Frame, alike, in_the_environment
+from cbtcheck.scenario import Scenario, spelled
+from cbtcheck.sizes import AS_IN_THE_WORLD, Sizes, sizes_for, sizes_for_histories, wide
+from cbtcheck.tour import Walk, not_claimed, tour
+from cbtcheck.universal_play import Play, control_sequences, different_histories, plays
+
+if TYPE_CHECKING:
+    from cbtcheck.course import Course
+
+TOUR, HISTORIES = "tour", "every write history"
+
+
+class TourPhases:
+    """The tour of a course's scope, at the scope's own pace: nothing is drawn."""
+
+    def __init__(self, course: Course) -> None:
+        self.course = course
+        self.capabilities = course.adapter.capabilities
+        self.count = course.report.tour
+        self.walks = tour(course.profile.scope)
+        self.came_between: dict[Edge, str] = {}
+        self.played: set[Hashable] = set()
+
+    def run(self) -> None:
+        """Both phases."""
+        self.course.player.turn_away = self.course.turn_away
+        self._walk()
+        self._every_history()
+        self.course.player.turn_away = None
+
+    # The tour
+
+    def _walk(self) -> None:
+        listed = sizes_for(self.capabilities)
+        for number, walk in enumerate(self.walks):
+            if self.course.enough():
+                return
+            self.course.progress(TOUR, number, len(self.walks))
+            sizes = listed[number % len(listed)]
+            came_between = self._not_for_us(walk)
+            if came_between:
+                self.came_between |= dict.fromkeys(walk.aims, came_between)
+                continue
+            self.count.walks += 1
+            came_between = self._play(walk, sizes)
+            if came_between and not self.capabilities.picks_clusters and walk.aims - self.course.coverage.edges:
+                came_between = self._play(walk, wide(sizes))
+            self.came_between |= dict.fromkeys(walk.aims, came_between)
+
+    def _play(self, walk: Walk, sizes: Sizes) -> str:
+        """Plays a walk; what came between if it did not go as asked."""
+        scenario, left_out = realised(walk.scenario(sizes), self.capabilities)
+        if not scenario.commands:
+            return not_made_to_happen(left_out)
+        self.course.play(TOUR, TOUR, scenario)
+        happened_otherwise = first_deviation(scenario, self.course.player.frames, self.course.turned_away_now)
+        return not_made_to_happen(left_out) or happened_otherwise
+
+    def _not_for_us(self, walk: Walk) -> str:
+        """Why a walk is not played at all."""
+        missing = not_claimed(walk.commands, self.capabilities)
+        if missing:
+            return f"the implementation does not claim {missing}"
+        return "" if self.course.wanted(walk.scenario(AS_IN_THE_WORLD)) else "not asked for"
+
+    def unreached(self) -> Counter[str]:
+        """The edges of the scope that the whole run did not cover, by what came between."""
+        rest = (each for walk in self.walks for each in walk.aims if each not in self.course.coverage.edges)
+        return Counter(self.came_between.get(each) or "not played" for each in sorted(rest))
+
+    # The universal disk
+
+    def _every_history(self) -> None:
+        started = time.monotonic()
+        sequences = [
+            each for each in control_sequences(self.walks) if not not_claimed(each.commands, self.capabilities)
+        ]
+        self.course.player.together = alike
+        for number, sequence in enumerate(sequences):
+            if self.course.enough():
+                break
+            self.course.progress(HISTORIES, number, len(sequences))
+            listed = plays(sequence, self.course.most_writes)
+            came_between = [self._universal(play, sizes) for play in listed for sizes in self._sizes(play)]
+            self._counted(listed, next(filter(None, came_between), ""))
+        self.course.player.together = in_the_environment
+        self.count.seconds += time.monotonic() - started
+
+    def _counted(self, listed: tuple[Play, ...], came_between: str) -> None:
+        if came_between:
+            self.count.in_part[came_between] += 1
+            return
+        self.count.sequences += 1
+        self.count.writes = max(self.count.writes, *(play.writes for play in listed))
+        self.count.pairs += different_histories(listed)
+        self.count.bounded += len(listed) > 1
+
+    def _sizes(self, play: Play) -> tuple[Sizes, ...]:
+        return sizes_for_histories(self.capabilities, len(play.histories))
+
+    def _universal(self, play: Play, sizes: Sizes) -> str:
+        """Plays it, if it was not yet; what came between if it was not played whole."""
+
+        def smaller(fails: Callable[[Scenario], object]) -> Scenario:
+            def part_fails(part: Play) -> bool:
+                return bool(fails(realised(part.scenario(sizes), self.capabilities)[0]))
+
+            return realised(narrow(play, part_fails).scenario(sizes), self.capabilities)[0]
+
+        scenario, left_out = realised(play.scenario(sizes), self.capabilities)
+        if not self.course.wanted(scenario):
+            return "not asked for"
+        played = tuple(scenario.disks.items()), scenario.commands
+        if left_out and played in self.played:
+            return not_made_to_happen(left_out)
+        self.played.add(played)
+        self.count.plays += 1
+        self.course.play(HISTORIES, HISTORIES, scenario, smaller)
+        happened = first_deviation(scenario, self.course.player.frames, self.course.turned_away_now, Write)
+        return not_made_to_happen(left_out) or happened
+
+
+def realised(scenario: Scenario, capabilities: Capabilities) -> tuple[Scenario, tuple[str, ...]]:
+    """A scenario as an implementation can be asked for it, and the names of the commands that it cannot be."""
+    return (scenario, ()) if capabilities.picks_clusters else one_cluster_at_a_time(scenario)
+
+
+def not_made_to_happen(names: tuple[str, ...]) -> str:
+    """The reason for commands that an implementation cannot be asked for; "" if there are none."""
+    return f"{names[0]}: not made to happen" if names else ""
+
+
+def first_deviation(
+    scenario: Scenario, frames: list[Frame], turned_away: list[str], tolerated: type | tuple[type, ...] = ()
+) -> str:
+    """The first command of a scenario that was not played as asked, and why; "" if all were.
+
+    With `tolerated`, only what did not happen at all counts, and of these commands not even that.
+    """
+    ids, played = iter(turned_away), iter(frames)
+    frame = next(played, None)
+    for asked in scenario.commands:
+        name = spelled(type(asked).__name__)
+        if frame is None or frame.asked is not asked:
+            return f"{name}: turned away ({next(ids, 'after a failure')})"
+        if frame.findings:
+            return "after a failure"
+        if not frame.trace and not (tolerated and isinstance(asked, tolerated)):
+            return not_made_to_happen((name,))
+        if not tolerated and (len(frame.trace) > 1 or frame.trace[0][0] != asked):
+            return f"{name}: happened otherwise"
+        frame = next(played, None)
+    return ""
