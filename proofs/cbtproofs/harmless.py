@@ -6,7 +6,7 @@ from it, so that refinement and conformance find it.
 
 from __future__ import annotations
 
-ALIKE = "a frozen bitmap and its successor are enabled alike: freezing copies that, and nobody changes either meanwhile"
+ALIKE = "a frozen bitmap and its successor are enabled alike: freezing copies that, and nobody changes it meanwhile"
 BEGUN = "a job that is there when a write lands was there when it began (a start drains), and knew of it then"
 
 EQUIVALENT: dict[str, str] = {
@@ -28,6 +28,10 @@ EQUIVALENT: dict[str, str] = {
     "node.usable_granularity: SMALLEST_GRANULARITY <= granularity <= LARGEST_GRANULARITY"
     " -> SMALLEST_GRANULARITY <= granularity":
         "a well formed command has a granularity below 2^32, and the next lower power of two is the largest allowed",
+    "jobs.start: frozen is not None and command.bitmap is not None -> command.bitmap is not None":
+        "a bitmap was looked up exactly if the command names one",
+    "jobs.start: frozen is not None and command.bitmap is not None -> frozen is not None":
+        "a bitmap was looked up exactly if the command names one",
     "node.record: for (id, job) in jobs_of(state, node).items(): only the first": BEGUN,
     "node.record: jobs.put(id, backup.content_changes(job, blocks)) -> jobs": BEGUN,
     "node.record: backup.content_changes(job, blocks) -> job": BEGUN,
