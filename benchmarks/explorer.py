@@ -79,13 +79,13 @@ def up_to_permutation(scope: Scope) -> tuple[Cost, Quotient]:
     return cpu(run), quotient
 
 
-def spin(blocks: int) -> Cost | None:
+def spin(blocks: int, promela: Path = PROMELA) -> Cost | None:
     """SPIN's cost; None if it, or a C compiler, is not there."""
     if shutil.which("spin") is None or shutil.which("gcc") is None:
         return None
     with tempfile.TemporaryDirectory() as directory:
         for command in (
-            ["spin", "-a", f"-DBLOCKS={blocks}", str(PROMELA)],
+            ["spin", "-a", f"-DBLOCKS={blocks}", str(promela)],
             ["gcc", "-O2", "-DBFS", "-DNOREDUCE", "-DSAFETY", "-w", "-o", "pan", "pan.c"],
         ):
             subprocess.run(command, cwd=directory, check=True, capture_output=True)
