@@ -1,4 +1,4 @@
-"""SPIN, on the same system written again in Promela, comes to the same numbers: so the benchmark compares like and like.
+"""SPIN, on the same system written again in Promela, comes to the same numbers: the benchmark compares like and like.
 
 Equal numbers do not make equal graphs: arrows could lead elsewhere. They are what can be compared with SPIN.
 """
