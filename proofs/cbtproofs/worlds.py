@@ -93,6 +93,12 @@ def tail(alphabet: Alphabet) -> World:
     return of_scope(f"a partial last granule, {alphabet}", scope, across, part)
 
 
+def two_blocks() -> World:
+    """One bitmap, one job, two blocks; one of them has writes and copies in flight."""
+    flying = c.BeginWrite("d", "w", 0, BLOCK), c.EndWrite("d", "w"), c.BeginCopy("j", 0, BLOCK), c.EndCopy("j")
+    return of_scope("two blocks", Scope(2, alphabet="small"), *flying, c.EndCopy("j", "write error"))
+
+
 def coarse_bitmap() -> World:
     """A granule is two clusters: what is left of it when a job fails."""
     scope = Scope(3, granularity=2, cluster=1, alphabet="small")
@@ -149,7 +155,7 @@ def groups() -> World:
         "groups", scope, *together, apart, c.CancelJob("k"), c.FinalizeJob("j"), c.FinalizeJob("k"),
         c.Copy("k", 0, BLOCK), c.Copy("k", 0, BLOCK, "read error"), c.BeginCopy("k", 0, BLOCK), c.EndCopy("k"),
         c.PauseJob("k"), c.ResumeJob("k"), c.Write("d", 0, BLOCK, result="copy failed"), c.BeginCopy("j", 0, BLOCK),
-        c.EndCopy("j", "write error"), c.BeginWrite("d", "w", 0, BLOCK), c.EndWrite("d", "w"),
+        c.EndCopy("j"), c.EndCopy("j", "write error"), c.BeginWrite("d", "w", 0, BLOCK), c.EndWrite("d", "w"),
     )  # fmt: skip
 
 
@@ -158,16 +164,16 @@ def quick() -> tuple[World, ...]:
     return (
         coarse_bitmap(), merges(), in_use(), two_disks(), tail("small"), coarse_cluster(),
         of_scope("two jobs for one bitmap", Scope(1, jobs=2, alphabet="small")), undoing(), one_block(), groups(),
-        of_scope("two blocks", Scope(2)),
+        two_blocks(),
     )  # fmt: skip
 
 
 def usual() -> tuple[World, ...]:
     """Under a minute, together with the quick ones."""
     return (
+        of_scope("two blocks, large", Scope(2)),
         of_scope("two bitmaps, large", Scope(1, bitmaps=2)),
         of_scope("two bitmaps with jobs", Scope(1, bitmaps=2, jobs=2, alphabet="small")),
-        of_scope("two disks with jobs", Scope(1, bitmaps=2, jobs=2, nodes=2, alphabet="small")),
     )  # fmt: skip
 
 
@@ -176,6 +182,7 @@ def deep() -> tuple[World, ...]:
     return (
         of_scope("two jobs for one bitmap, large", Scope(1, jobs=2)), tail("large"),
         of_scope("two jobs for one bitmap of two blocks", Scope(2, jobs=2, alphabet="small")),
+        of_scope("two disks with jobs", Scope(1, bitmaps=2, jobs=2, nodes=2, alphabet="small")),
         of_scope("two disks, large", Scope(1, bitmaps=2, nodes=2)),
     )  # fmt: skip
 
