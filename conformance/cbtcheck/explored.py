@@ -50,6 +50,9 @@ def sections(outcomes: Sequence[Outcome]) -> Iterator[RenderableType]:
         elif outcome.sightings.missing:
             yield Text(f"\n{outcome.scope}: never seen: {', '.join(outcome.sightings.missing)}", style="bold red")
     yield Text()
+    for outcome in outcomes:
+        if not_checked(outcome) and outcome.violation is None:
+            yield Text(f"{name_of(outcome)}: no claim of {', '.join(not_checked(outcome))} was checked", style="dim")
     yield result(outcomes)
 
 
@@ -61,10 +64,20 @@ def scope_table(outcomes: Sequence[Outcome]) -> Table:
         table.add_column(heading, justify="right")
     for each in outcomes:
         table.add_row(
-            f"{each.scope}{', up to permutation' if each.symmetry else ''}", f"{each.states:,}",
-            f"{each.transitions:,}", str(each.depth), f"{each.seconds:.1f}", f"{rate(each):,}",
+            name_of(each), f"{each.states:,}", f"{each.transitions:,}", str(each.depth), f"{each.seconds:.1f}",
+            f"{rate(each):,}",
         )  # fmt: skip
     return table
+
+
+def name_of(outcome: Outcome) -> str:
+    """The scope, and whether it was explored up to permutation of blocks."""
+    return f"{outcome.scope}{', up to permutation' if outcome.symmetry else ''}"
+
+
+def not_checked(outcome: Outcome) -> tuple[str, ...]:
+    """The properties of which no claim was looked at in a scope; they are not said to hold there."""
+    return tuple(id for id in properties.IDS if not outcome.claims.get(id, 0))
 
 
 def rate(outcome: Outcome) -> int:
@@ -116,8 +129,7 @@ def result(outcomes: Sequence[Outcome]) -> Text:
     states = sum(each.states for each in outcomes)
     seconds = sum(each.seconds for each in outcomes)
     if good(outcomes):
-        text = f"All properties hold in all of {states:,} states ({seconds:.1f} s)."
-        return Text(text, style="bold green")
+        return Text(f"All that was checked holds, in all of {states:,} states ({seconds:.1f} s).", style="bold green")
     return Text(f"The specification is not as it ought to be ({states:,} states, {seconds:.1f} s).", style="bold red")
 
 
@@ -146,7 +158,7 @@ def _scope(outcome: Outcome) -> dict[str, Any]:
         "alphabet": scope.alphabet, "granularity": scope.granularity, "cluster": scope.cluster,
         "symmetry": outcome.symmetry, "states": outcome.states, "transitions": outcome.transitions,
         "tried": outcome.tried, "depth": outcome.depth, "seconds": round(outcome.seconds, 3),
-        "seen": sorted(each.__name__ for each in outcome.sightings.seen),
+        "not_checked": list(not_checked(outcome)), "seen": sorted(each.__name__ for each in outcome.sightings.seen),
         "never_seen": sorted(outcome.sightings.missing), "violation": None,
     }  # fmt: skip
     if violation is not None:
