@@ -65,6 +65,8 @@ class Group:
 class BackupJob:
     """A backup of `node` to `target` in clusters of `cluster` bytes."""
 
+    set_class: type[GranuleSet] = GranuleSet
+
     def __init__(
         self,
         job: str,
@@ -93,8 +95,8 @@ class BackupJob:
         self.stage: Literal["running", "waiting", "pending"] = "running"
         self.paused = False
         self.in_flight: CopyInFlight | None = None
-        self.copied = GranuleSet(cluster, node.size)
-        self.work = GranuleSet(cluster, node.size)
+        self.copied = self.set_class(cluster, node.size)
+        self.work = self.set_class(cluster, node.size)
 
     # Beginning
 
@@ -114,12 +116,12 @@ class BackupJob:
     def first_work(self) -> GranuleSet:
         """The clusters to copy: all, or each that shares a byte with a dirty granule (QEMU-SEMANTICS.md 4.3)."""
         if self.sync == "full" or self.bitmap is None:
-            return GranuleSet.full(self.cluster, self.node.size)
+            return self.set_class.full(self.cluster, self.node.size)
         return self.clusters_of(self.bitmap.bits)
 
     def clusters_of(self, dirty: GranuleSet) -> GranuleSet:
         """Dirty granules as clusters, rounded outwards."""
-        selected = GranuleSet(self.cluster, self.node.size)
+        selected = self.set_class(self.cluster, self.node.size)
         selected.merge(dirty)
         return selected
 
@@ -272,7 +274,7 @@ class BackupJob:
     def leftovers(self) -> GranuleSet:
         """The clusters that were not copied, in the bitmap's granules, rounded outwards."""
         assert self.bitmap is not None, "a job without a bitmap leaves nothing over"
-        left = GranuleSet(self.bitmap.granularity, self.node.size)
+        left = self.set_class(self.bitmap.granularity, self.node.size)
         left.merge(self.work)
         return left
 

@@ -16,12 +16,15 @@ class Bitmap:
 
     `enabled` is what the operator asked for; on a frozen bitmap it stays what it was at the freeze.
     `user` names the operation that has the bitmap: a job's id, or a removal that a transaction has not committed.
+    The class of its sets is an attribute, so that a subclass can keep its bits elsewhere.
     """
+
+    set_class: type[GranuleSet] = GranuleSet
 
     def __init__(self, name: str | None, granularity: int, size: int, enabled: bool = True) -> None:
         self.name = name
         self.enabled = enabled
-        self.bits = GranuleSet(granularity, size)
+        self.bits = self.set_class(granularity, size)
         self.successor: Bitmap | None = None
         self.user: str | None = None
 
@@ -76,7 +79,7 @@ class Bitmap:
     def clear(self) -> GranuleSet:
         """Forget all; also when disabled. Returns the bits as they were, for a transaction to put back."""
         before = self.bits
-        self.bits = GranuleSet(self.granularity, self.size)
+        self.bits = self.set_class(self.granularity, self.size)
         return before
 
     def merge(self, source: Self) -> None:

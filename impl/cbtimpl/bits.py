@@ -5,11 +5,50 @@ a 16 TiB disk that is wholly dirty is one range.
 """
 
 from collections.abc import Iterator
-from typing import Self
+from typing import Protocol, Self
 
 from pyroaring import BitMap64
 
 from cbtimpl import granules
+
+
+class Store(Protocol):
+    """Where a set keeps its numbers: what is used of `pyroaring.BitMap64`, so that `contracts` can put another there.
+
+    Ranges are half open and not empty. `next_set_bit` raises `ValueError` if there is none.
+    """
+
+    def add_range(self, range_start: int, range_end: int, /) -> None:
+        """All numbers of the range are in."""
+        ...
+
+    def remove_range(self, range_start: int, range_end: int, /) -> None:
+        """No number of the range is in."""
+        ...
+
+    def contains_range(self, range_start: int, range_end: int, /) -> bool:
+        """Whether every number of the range is in."""
+        ...
+
+    def next_set_bit(self, value: int, /) -> int:
+        """The first number at or after `value`."""
+        ...
+
+    def clear(self) -> None:
+        """Nothing is in."""
+        ...
+
+    def copy(self) -> Self:
+        """The same set, by itself."""
+        ...
+
+    def __ior__(self, other: Self, /) -> Self: ...
+
+    def __contains__(self, value: int, /) -> bool: ...
+
+    def __iter__(self) -> Iterator[int]: ...
+
+    def __len__(self) -> int: ...
 
 
 class GranuleSet:
@@ -23,7 +62,11 @@ class GranuleSet:
     def __init__(self, granularity: int, size: int) -> None:
         self.granularity = granularity
         self.size = size
-        self._set = BitMap64()
+        self._set = self.new_store()
+
+    def new_store(self) -> Store:
+        """Where to keep the numbers; empty."""
+        return BitMap64()
 
     @classmethod
     def full(cls, granularity: int, size: int) -> Self:

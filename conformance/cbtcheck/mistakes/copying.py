@@ -91,7 +91,7 @@ class ScopeRoundsInwards(BackupJob):
 
     def clusters_of(self, dirty: GranuleSet) -> GranuleSet:
         """Rounded inwards."""
-        selected = GranuleSet(self.cluster, self.node.size)
+        selected = self.set_class(self.cluster, self.node.size)
         for offset, length in dirty.extents():
             selected.add(*granules.inside(offset, length, self.cluster, self.node.size))
         return selected
@@ -103,7 +103,7 @@ class GranulesAreClusters(BackupJob):
 
     def clusters_of(self, dirty: GranuleSet) -> GranuleSet:
         """The same numbers."""
-        selected = GranuleSet(self.cluster, self.node.size)
+        selected = self.set_class(self.cluster, self.node.size)
         last = granules.count(self.node.size, self.cluster)
         for first, past in dirty.runs():
             selected.add(min(first, last), min(past, last))
@@ -128,7 +128,7 @@ class UnknownMeansClean(BackupJob):
     def first_work(self) -> GranuleSet:
         """Empty for a disabled bitmap."""
         if self.bitmap is not None and not self.bitmap.enabled and self.sync != "full":
-            return GranuleSet(self.cluster, self.node.size)
+            return self.set_class(self.cluster, self.node.size)
         return super().first_work()
 
 

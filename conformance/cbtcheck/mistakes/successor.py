@@ -116,7 +116,7 @@ class LeftoversRoundInwards(BackupJob):
     def leftovers(self) -> GranuleSet:
         """Rounded inwards."""
         assert self.bitmap is not None
-        left = GranuleSet(self.bitmap.granularity, self.node.size)
+        left = self.set_class(self.bitmap.granularity, self.node.size)
         for offset, length in self.work.extents():
             left.add(*granules.inside(offset, length, left.granularity, left.size))
         return left
