@@ -2,7 +2,8 @@
 
 A *scope* is a number of blocks, bitmaps, jobs and nodes, and one of two alphabets. Names are fixed: nodes `d`, `e`;
 bitmaps `a`, `b`, `c`, dealt to the nodes in turn; jobs `j`, `k`, each the user of one bitmap, dealt in turn. So with
-one bitmap and two jobs both want the same bitmap.
+one bitmap and two jobs both want the same bitmap. Every second bitmap has granules of one block, whatever the others
+have, so that a merge may have to round.
 
 *small* is what the life of a bitmap and a job is made of: a bitmap is added, cleared, enabled, disabled and removed;
 a backup starts in each bitmap mode, is paused, resumed, cancelled and finalized; any block is written or copied, or
@@ -139,9 +140,15 @@ def of_disks(scope: Scope) -> Commands:
 def bitmap_life(scope: Scope, on: str, name: str) -> Commands:
     """What an operator does to one bitmap."""
     return (
-        c.AddBitmap(on, name, scope.granularity * BLOCK), c.RemoveBitmap(on, name), c.ClearBitmap(on, name),
+        add(scope, on, name), c.RemoveBitmap(on, name), c.ClearBitmap(on, name),
         c.EnableBitmap(on, name), c.DisableBitmap(on, name),
     )  # fmt: skip
+
+
+def add(scope: Scope, on: str, name: str) -> c.AddBitmap:
+    """The bitmap is added; every second one with granules of one block."""
+    fine = scope.places.index((on, name)) % 2 == 1
+    return c.AddBitmap(on, name, BLOCK if fine else scope.granularity * BLOCK)
 
 
 def job_life(scope: Scope, job: str, on: str, name: str | None) -> Commands:
@@ -196,12 +203,14 @@ def merges(scope: Scope) -> Commands:
 
 
 def transactions(scope: Scope) -> Commands:
-    """What workflows are made of, and what must be undone."""
-    found: list[c.Command] = []
+    """What workflows are made of, what must be undone, and one of nothing, which drains."""
+    found: list[c.Command] = [c.Transaction(())]
     for on, name in scope.places:
         clear, remove = c.ClearBitmap(on, name), c.RemoveBitmap(on, name)
-        add = c.AddBitmap(on, name, scope.granularity * BLOCK)
-        found += [c.Transaction((remove, add)), c.Transaction((clear, c.Abort()))]
+        found += [
+            c.Transaction((remove,)), c.Transaction((remove, add(scope, on, name))),
+            c.Transaction((clear, c.Abort())),
+        ]  # fmt: skip
         for job, user_on, used in scope.users:
             if (user_on, used) == (on, name):
                 found.append(c.Transaction((clear, start_without(scope, job, on))))
@@ -232,7 +241,8 @@ def standard() -> tuple[tuple[Scope, bool], ...]:
     """What `cbtspec explore` explores if it is not told otherwise; with symmetry or without."""
     return (
         (Scope(1), False), (Scope(2), False), (Scope(3, alphabet="small"), False),
-        (Scope(2, granularity=2, alphabet="small"), False),
+        (Scope(2, granularity=2, alphabet="small"), False), (Scope(2, cluster=2, alphabet="small"), False),
+        (Scope(2, bitmaps=2, jobs=0, granularity=2, alphabet="small"), False),
         (Scope(1, bitmaps=2, jobs=2, alphabet="small"), False),
         (Scope(1, bitmaps=2, jobs=2, nodes=2, alphabet="small"), False),
         (Scope(32, alphabet="small"), True),

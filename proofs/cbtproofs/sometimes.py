@@ -171,6 +171,35 @@ def recreated(before: State[Any], command: Any, step: Step[Any]) -> bool:
     return isinstance(command.actions[0], c.RemoveBitmap)
 
 
+def removed_together(before: State[Any], command: Any, step: Step[Any]) -> bool:
+    """A transaction removes a bitmap, when a write is in flight."""
+    if not isinstance(command, c.Transaction) or step.refusal is not None:
+        return False
+    return any(
+        bool(node.writes) and len(step.state.nodes[on].bitmaps) < len(node.bitmaps)
+        for on, node in before.nodes.items()
+    )
+
+
+def completed_by_draining(before: State[Any], command: Any, step: Step[Any]) -> bool:
+    """A transaction waits for the last copy of a job, which is in flight; the job completes by it."""
+    return isinstance(command, c.Transaction) and any(
+        end.id in before.jobs and bool(before.jobs[end.id].copying) for end in ended(step, "completed")
+    )
+
+
+def merged_and_rounded(before: State[Any], command: Any, step: Step[Any]) -> bool:
+    """A merge rounds: the target is dirty where its source is not, and was not before."""
+    if not isinstance(command, c.MergeBitmaps) or step.refusal is not None or len(command.sources) != 1:
+        return False
+    target, source = (command.node, command.target), (command.sources[0].node, command.sources[0].name)
+    dirty, was, taken = (
+        state.nodes[on].bitmaps[name].marks.dirty
+        for state, (on, name) in ((step.state, target), (before, target), (before, source))
+    )
+    return bool(dirty - was - taken)
+
+
 def one_waits(before: State[Any], command: Any, step: Step[Any]) -> bool:
     """A job of a group has copied everything and waits for another, which has not."""
     return any(job.phase == "waiting" and bool(job.good) for job in step.state.jobs.values())
@@ -248,10 +277,13 @@ EXPECTED: tuple[tuple[Predicate, Callable[[Scope], bool]], ...] = (
     (finalized, a_bitmap_and_a_job),
     (undone, large),
     (recreated, large),
+    (removed_together, large),
+    (completed_by_draining, large),
     (one_waits, two_of_each),
     (waiting_is_cancelled, two_of_each),
     (group_completes, two_of_each),
     (merged_from_several, lambda scope: scope.bitmaps > 1),
+    (merged_and_rounded, lambda scope: scope.bitmaps > 1 and scope.granularity > 1 and scope.blocks > 1),
     (copied_for_two, lambda scope: two_of_each(scope) and scope.nodes == 1),
     (dirty_but_not_owed, lambda scope: scope.bitmaps > 0 and scope.granularity > 1 and scope.blocks > 1),
 )

@@ -31,9 +31,11 @@ SMALL = Scope(2, alphabet="small")
 COUNTS = {
     TINY: (31, 465, 124, 6),
     SMALL: (191, 3438, 923, 8),
-    Scope(1): (234, 8424, 1696, 8),
+    Scope(1): (234, 8892, 1984, 8),
     Scope(2, granularity=2, alphabet="small"): (715, 12870, 3525, 12),
     Scope(2, granularity=2, cluster=2, alphabet="small"): (211, 3798, 1023, 9),
+    Scope(2, cluster=2, alphabet="small"): (211, 3798, 1023, 9),
+    Scope(2, bitmaps=2, jobs=0, granularity=2, alphabet="small"): (161, 2576, 2076, 9),
     Scope(1, bitmaps=2, jobs=1, alphabet="small"): (155, 3720, 1211, 8),
     Scope(1, bitmaps=2, jobs=2, alphabet="small"): (1029, 34986, 7163, 10),
 }
