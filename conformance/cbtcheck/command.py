@@ -27,6 +27,7 @@ from cbtcheck.progress import ProgressLine
 from cbtcheck.refine_command import refine
 from cbtcheck.report import Report
 from cbtcheck.scenario import Scenario, ScenarioError, load
+from cbtcheck.tour_command import tour_command
 from cbtcheck.verdict import EXIT_CODES, exit_code
 from cbtcheck.version import VERSION
 
@@ -99,6 +100,7 @@ def main() -> None:
 
 main.add_command(explore)
 main.add_command(refine)
+main.add_command(tour_command)
 
 DAEMON = click.option(
     "--qemu-storage-daemon", "daemon", metavar="PATH", help="The daemon to check (default: the one in PATH)."

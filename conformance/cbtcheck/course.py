@@ -57,7 +57,7 @@ class Profile:
 
 PROFILES = {
     "quick": Profile({"reference": 500, "qemu": 300}, 14, "quick", {"reference": 6, "qemu": 3}),
-    "ci": Profile({"reference": 4000, "qemu": 5000}, 14, "ci", {"reference": 8, "qemu": 4}),
+    "ci": Profile({"reference": 4000, "qemu": 2000}, 14, "ci", {"reference": 8, "qemu": 4}),
     "deep": Profile({"reference": 40000, "qemu": 40000}, 20, "deep", {"reference": 10, "qemu": 5}),
 }
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
-from cbtmodel.commands import Write
+from cbtmodel.commands import Copy, EndWrite, Write
 
 from cbtcheck.adapter import Capabilities
 from cbtcheck.coverage import Edge
@@ -25,6 +25,12 @@ from cbtcheck.universal_play import Play, control_sequences, different_histories
 
 if TYPE_CHECKING:
     from cbtcheck.course import Course
+
+MAY_HAVE_BEEN_TOO_SMALL = ("pause-job", "cancel-job", "start-backup", "transaction", "end-copy: happened")
+"""What comes between only because there is too little left to copy; then the blocks are made wider."""
+
+AS_IT_COMES = (Write, EndWrite, Copy)
+"""What may have happened before it is asked for, so that there is nothing left to do."""
 
 TOUR, HISTORIES = "tour", "every write history"
 
@@ -62,8 +68,8 @@ class TourPhases:
                 continue
             self.count.walks += 1
             came_between = self._play(walk, sizes)
-            if came_between and not self.capabilities.picks_clusters and walk.aims - self.course.coverage.edges:
-                came_between = self._play(walk, wide(sizes))
+            if came_between.startswith(MAY_HAVE_BEEN_TOO_SMALL) and walk.aims - self.course.coverage.edges:
+                came_between = self._play(walk, wide(sizes)) or came_between
             self.came_between |= dict.fromkeys(walk.aims, came_between)
 
     def _play(self, walk: Walk, sizes: Sizes) -> str:
@@ -118,7 +124,12 @@ class TourPhases:
         return sizes_for_histories(self.capabilities, len(play.histories))
 
     def _universal(self, play: Play, sizes: Sizes) -> str:
-        """Plays it, if it was not yet; what came between if it was not played whole."""
+        """Plays it, if it was not yet; what came between if it was not played whole.
+
+        What an implementation cannot be asked for, because it would only be refused, changes nothing: without it the
+        sequence is whole, unless it is no other then than one that was played before. A copy that does not happen any
+        more, because the implementation has made it by itself, is no reason either.
+        """
 
         def smaller(fails: Callable[[Scenario], object]) -> Scenario:
             def part_fails(part: Play) -> bool:
@@ -130,13 +141,12 @@ class TourPhases:
         if not self.course.wanted(scenario):
             return "not asked for"
         played = tuple(scenario.disks.items()), scenario.commands
-        if left_out and played in self.played:
+        if played in self.played and left_out:
             return not_made_to_happen(left_out)
         self.played.add(played)
         self.count.plays += 1
         self.course.play(HISTORIES, HISTORIES, scenario, smaller)
-        happened = first_deviation(scenario, self.course.player.frames, self.course.turned_away_now, Write)
-        return not_made_to_happen(left_out) or happened
+        return first_deviation(scenario, self.course.player.frames, self.course.turned_away_now, AS_IT_COMES)
 
 
 def realised(scenario: Scenario, capabilities: Capabilities) -> tuple[Scenario, tuple[str, ...]]:

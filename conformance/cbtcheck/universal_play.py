@@ -10,6 +10,8 @@ writes none: so a job that has copied all it had in the tour has done so here, t
 one of the n. Granules stand in the order of the Gray code, in which neighbours differ in one write: so a write has
 half as many runs of adjacent granules, each a `Write` of its own, as it would have in the order of numbers.
 
+When the sequence is through, everything is let go to its end, so that the data of its backups are compared.
+
 What this leaves out: that nothing at all has been written, for some granule always was. What hangs on an empty bitmap
 is the business of the tour itself.
 """
@@ -28,6 +30,7 @@ from cbtcheck.reachable import BLOCK
 from cbtcheck.restore import extents
 from cbtcheck.scenario import Scenario
 from cbtcheck.sizes import Sizes, disks_in, scaled
+from cbtcheck.to_the_end import to_the_end
 from cbtcheck.tour import Walk
 
 Position = tuple[str, int]
@@ -127,7 +130,9 @@ class Play:
                 for on, _ in self.sequence.disks:
                     blocks = [block for disk, block in self.sequence.written if disk == on]
                     commands += [c.Write(on, *at) for at in self._runs(blocks, hit, sizes.block)]
-        return Scenario(disks_in(self.sequence.disks, ranges), tuple(commands), title="every write history")
+        disks = disks_in(self.sequence.disks, ranges)
+        commands += to_the_end(disks, commands, BLOCK)
+        return Scenario(disks, tuple(commands), title="every write history")
 
     def _hit_by(self, write: int) -> int:
         """The granules of a range that a write hits, as bits. The first writes have the fewest runs."""

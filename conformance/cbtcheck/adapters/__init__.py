@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-from cbtcheck.adapter import Adapter
+from cbtcheck.adapter import Adapter, Capabilities
 
 NAMES = ("reference", "qemu")
+
+
+def capabilities_of(name: str) -> Capabilities:
+    """What the adapter of that name claims, without starting anything. Raises `LookupError` for an unknown name."""
+    if name == "reference":
+        from cbtcheck.adapters.reference import ReferenceAdapter
+
+        return ReferenceAdapter.capabilities
+    if name == "qemu":
+        from cbtcheck.adapters.qemu import QemuAdapter
+
+        return QemuAdapter.capabilities
+    raise LookupError(f"unknown adapter '{name}' (known: {', '.join(NAMES)})")
 
 
 def open_adapter(name: str, *, daemon: str | None = None, mistake: str | None = None) -> Adapter:

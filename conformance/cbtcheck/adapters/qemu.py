@@ -198,7 +198,7 @@ class QemuAdapter(Adapter):
         await stage.settled()
         for job in stage.gate.jobs.values():  # copies that were let go because something else waited for them
             trace += self._operator.copies(job, job.id in begun, False)
-        trace += [(c.EndWrite(*place), ACCEPTED) for place in stage.let_go_meanwhile()]
+        trace += [(c.EndWrite(*place), ACCEPTED) for place in await stage.let_go_meanwhile()]
         return Performed(tuple(trace), stage.take_ended())
 
     def _stage_now(self) -> Stage:

@@ -158,15 +158,18 @@ class Environment:
             reply = source.guest.zeroes(command.offset, command.length)
         else:
             reply = source.guest.trim(command.offset, command.length)
+        ended: set[str] = set()  # the jobs whose copy in flight this write waits for
         for job in self.stage.living(command.node):
             if job.at_gate is not None and overlap(job.at_gate, guest.reach):
+                ended |= {job.id} & begun
                 self.gate.release(job)
         happened = await self._answer(command, guest, reply)
         self.gate.guest = None
         await self.stage.settled()
         for job in self.gate.jobs.values():
             passed = bool(job.in_background)
-            trace += self.operator.copies(job, job.id in begun, False)
+            trace += [(c.EndCopy(job.id), ACCEPTED)] if passed and job.id in ended else []
+            trace += self.operator.copies(job, job.id in begun - ended, False)
             trace += self._copied_for_nothing(job, happened[0], job.id in begun and not job.begun and not passed)
         return [*trace, happened]
 

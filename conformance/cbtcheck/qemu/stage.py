@@ -162,12 +162,15 @@ class Stage:
             if on is None or key[0] == on:
                 del self.writes[key]
 
-    def let_go_meanwhile(self) -> list[tuple[str, str]]:
-        """The writes in flight that had to be let go because something waited for them, now forgotten."""
-        writes = self.writes.items()
-        gone = [key for key, write in writes if write.reply is not None and write.guest.held is None]
-        for key in gone:
-            del self.writes[key]
+    async def let_go_meanwhile(self) -> list[tuple[str, str]]:
+        """The writes in flight that had to be let go because something waited for them: landed, and forgotten."""
+        landed = [(key, write.reply) for key, write in self.writes.items() if write.guest.held is None]
+        gone = []
+        for key, reply in landed:
+            if reply is not None:
+                await self.landed(key[0], reply)
+                del self.writes[key]
+                gone.append(key)
         return gone
 
     async def until(self, on: str, true: Callable[[], bool], what: str) -> None:
