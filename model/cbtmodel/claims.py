@@ -13,7 +13,17 @@ from typing import Generic
 from cbtmodel.backup import Ended, Job
 from cbtmodel.bitmap import Bitmap, Marks, busy, recording
 from cbtmodel.blocks import S
-from cbtmodel.commands import BeginWrite, ClearBitmap, RemoveBitmap, Transaction, Write
+from cbtmodel.commands import (
+    AddBitmap,
+    BeginWrite,
+    ClearBitmap,
+    DisableBitmap,
+    EnableBitmap,
+    RemoveBitmap,
+    StartBackup,
+    Transaction,
+    Write,
+)
 from cbtmodel.node import State
 from cbtmodel.step import Step
 
@@ -123,6 +133,21 @@ def waives(command: object, on: str, name: str) -> bool:
     if isinstance(command, Transaction):
         return any(waives(action, on, name) for action in command.actions)
     return isinstance(command, ClearBitmap | RemoveBitmap) and (command.node, command.name) == (on, name)
+
+
+def switches(command: object, on: str, name: str) -> bool:
+    """Whether an operator says with this command whether a bitmap records: enable, disable, or make it anew."""
+    if isinstance(command, Transaction):
+        return any(switches(action, on, name) for action in command.actions)
+    kinds = AddBitmap | RemoveBitmap | EnableBitmap | DisableBitmap
+    return isinstance(command, kinds) and (command.node, command.name) == (on, name)
+
+
+def is_full(command: object, job: str) -> bool:
+    """Whether a command, or an action of it, asks for a full backup with this id."""
+    if isinstance(command, Transaction):
+        return any(is_full(action, job) for action in command.actions)
+    return isinstance(command, StartBackup) and command.job == job and command.sync == "full"
 
 
 def counts_as_delivered(end: Ended[S]) -> bool:

@@ -21,13 +21,15 @@ from cbtmodel.claims import (
     begun,
     counts_as_delivered,
     frozen_bitmap,
+    is_full,
     owed_under_name,
     sets_of,
+    switches,
     waives,
     without_sets,
     written,
 )
-from cbtmodel.commands import MergeBitmaps
+from cbtmodel.commands import Copy, EndCopy, MergeBitmaps
 from cbtmodel.node import State
 from cbtmodel.step import Step, whole_write
 
@@ -90,22 +92,27 @@ def nothing_is_half_done(state: State[S]) -> Claims[S]:
 
 
 def nobody_idles(state: State[S]) -> Claims[S]:
-    """Every job has something to do, or waits for one of its group that has; so none can be stuck for ever."""
+    """A job that is to copy has something left to copy; so none can be stuck for ever."""
     for id, job in state.jobs.items():
-        group = [state.jobs[member] for member in job.group if member in state.jobs]
-        in_motion = any(each.phase == "running" for each in group)
-        yield Fact(f"{id}: waits for somebody", job.phase != "waiting" or in_motion)
         yield Fact(f"{id}: running, so something is left to do", not all_copied(job))
 
 
+def pending_together(state: State[S]) -> Claims[S]:
+    """No job is pending before all of its group are."""
+    for id, job in state.jobs.items():
+        group = [state.jobs.get(member) for member in job.group]
+        pending = all(each is not None and each.phase == "pending" for each in group)
+        yield Fact(f"{id}: pending with all of its group", job.phase != "pending" or pending)
+
+
 def groups_hold_together(state: State[S]) -> Claims[S]:
-    """The jobs of a group are all there, and none is pending before all are; and only a running job is paused."""
+    """The jobs of a group are all there; one waits only for another that runs; and only a running job is paused."""
     for id, job in state.jobs.items():
         group = [state.jobs.get(member) for member in job.group]
         there = all(each is not None and each.group == job.group for each in group)
         yield Fact(f"{id}: it and its group are there", there and id in job.group)
-        pending = all(each is not None and each.phase == "pending" for each in group)
-        yield Fact(f"{id}: pending with all of its group", job.phase != "pending" or pending)
+        in_motion = any(each is not None and each.phase == "running" for each in group)
+        yield Fact(f"{id}: waits for somebody", job.phase != "waiting" or in_motion)
         yield Fact(f"{id}: paused, so running", not job.paused or job.phase == "running")
 
 
@@ -143,9 +150,9 @@ def merged(before: State[S], command: object, step: Step[S]) -> Claims[S]:
     if isinstance(command, MergeBitmaps) and step.refusal is None:
         target = step.state.nodes[command.node].bitmaps[command.target].marks
         for each in command.sources:
-            source = before.nodes[each.node].bitmaps[each.name].marks
-            yield Inclusion(f"{each.node}/{each.name} is merged: dirty", source.dirty, target.dirty)
-            yield Inclusion(f"{each.node}/{each.name} is merged: owed", source.owed, target.owed)
+            source = before.nodes[each.node].bitmaps[each.name]
+            yield Inclusion(f"{each.node}/{each.name} is merged: dirty", source.marks.dirty, target.dirty)
+            yield Inclusion(f"{each.node}/{each.name} is merged: owed", owed_under_name(source), target.owed)
 
 
 def content_changes(before: State[S], command: object, step: Step[S]) -> Claims[S]:
@@ -157,6 +164,26 @@ def content_changes(before: State[S], command: object, step: Step[S]) -> Claims[
             yield Inclusion(f"{id}: written, so not intact", changed & job.intact, before.space.empty)
         else:
             yield Inclusion(f"{id}: new, so nothing is on its target", job.good, before.space.empty)
+            if is_full(command, id):
+                everything = before.space.everything(before.nodes[job.node].size)
+                yield Inclusion(f"{id}: a full backup, so in scope", everything, job.scope)
+
+
+def errors_count(before: State[S], command: object, step: Step[S]) -> Claims[S]:
+    """A copy that fails brings nothing to the target, and leaves all that was to be copied."""
+    if isinstance(command, Copy | EndCopy) and command.result != "ok" and step.refusal is None:
+        then, jobs = before.jobs[command.job], {end.id: end.job for end in step.ended} | dict(step.state.jobs)
+        now = jobs[command.job]
+        yield Inclusion(f"{command.job}: failed, so nothing is copied", now.good, then.good)
+        yield Inclusion(f"{command.job}: failed, so all is to be copied still", then.todo, now.todo)
+
+
+def goes_on_recording(before: State[S], command: object, step: Step[S]) -> Claims[S]:
+    """Whether writes are recorded under a name changes only when an operator says so."""
+    for on, name, bitmap in all_bitmaps(before):
+        heir = step.state.nodes[on].bitmaps.get(name)
+        if heir is not None and not switches(command, on, name):
+            yield Fact(f"{on}/{name}: records as before", recording(heir) == recording(bitmap))
 
 
 def heirs_keep_names(before: State[S], command: object, step: Step[S]) -> Claims[S]:
@@ -214,6 +241,7 @@ def frozen_is_still(before: State[S], command: object, step: Step[S]) -> Claims[
             yield Inclusion(f"{id}: nothing is lost from it", then.marks.dirty, now.marks.dirty)
             yield Inclusion(f"{id}: nothing is added to it", now.marks.dirty, then.marks.dirty)
             yield Inclusion(f"{id}: it owes what it owed", then.marks.owed, now.marks.owed)
+            yield Fact(f"{id}: its bitmap is enabled as before", now.enabled == then.enabled)
 
 
 def atomic(before: State[S], command: object, step: Step[S]) -> Claims[S]:
@@ -246,12 +274,12 @@ OF_STATES: dict[str, tuple[StateProperty, ...]] = {
     "POINT-IN-TIME": (point_in_time,),
     "ONE-HEIR": (one_heir, nothing_is_half_done),
     "EXACT": (exact, granular),
-    "RELEASE": (nobody_idles, groups_hold_together),
+    "RELEASE": (nobody_idles, groups_hold_together, pending_together),
 }
 
 OF_STEPS: dict[str, tuple[StepProperty, ...]] = {
-    "NO-LOST-WRITE": (nothing_is_forgotten, merged),
-    "POINT-IN-TIME": (content_changes,),
+    "NO-LOST-WRITE": (nothing_is_forgotten, merged, goes_on_recording),
+    "POINT-IN-TIME": (content_changes, errors_count),
     "DELIVERED": (delivered, success_keeps),
     "FAILURE-KEEPS": (failure_keeps,),
     "FROZEN-IS-STILL": (frozen_is_still,),

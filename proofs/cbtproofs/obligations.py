@@ -1,35 +1,39 @@
-"""What is to be proved: in every legal state, for every command, that everything which must hold goes on to hold.
+"""What is to be proved: in every legal state, for every command, that all that must hold goes on to hold.
 
-A *cast* is who is on stage: which bitmaps, jobs and writes in flight there are. Everything else about a state (its
-sets, flags, phases, modes) is arbitrary; that it is legal is assumed, in the words of the properties themselves. A
-*script* plays one command on a cast. It yields what is assumed and what is to be proved, and it neither knows nor
-asks what a set is: each prover gives it sets of its own.
-
-A cast has one or two bitmaps *in focus*, with their jobs; what is claimed of those is proved. All else on stage is
-there to disturb them. Its sets are fog: nothing is known of them. docs/why-one-block-is-enough.md argues why these casts stand
-for any number of disks, bitmaps and jobs.
+A *script* plays one command on a cast (`casts`). It yields what is assumed (that the state is legal, in the words of
+the properties themselves) and what is to be proved. It neither knows nor asks what a set is: each prover gives it its
+own sets, and says what follows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, get_args
+from typing import Any, TypeAlias
 
 from cbtmodel import properties as must
-from cbtmodel.backup import BitmapMode, Job, OnError, Outcome, Phase, Sync
-from cbtmodel.bitmap import Bitmap, Marks, Successor
-from cbtmodel.node import Node, State, initial
-from cbtmodel.properties import Fact, Inclusion
-from cbtmodel.refusal import Refused
+from cbtmodel.claims import Fact, Inclusion
+from cbtmodel.node import State, initial
 from cbtmodel.release import OF_FUTURES
 from cbtmodel.step import Step, step
 from cbtmodel.table import Table
 
-from cbtproofs.paths import Path, Undecided
+from cbtproofs import theorem
+from cbtproofs.casts import SIZE, Cast, Moment, Prover
+from cbtproofs.counterexample import Counterexample
+from cbtproofs.paths import Undecidable
 
 Claim: TypeAlias = Inclusion[Any] | Fact
-SIZE = 1 << 30
+Act: TypeAlias = Callable[[State[Any], Any], Step[Any]]
+
+SAFE = {must.no_lost_write, must.point_in_time, must.one_heir, must.exact, must.granular}
+LIVE = {must.nobody_idles, must.groups_hold_together, must.pending_together}
+NOT_YET: dict[Moment, set[Any]] = {
+    "at rest": set(),
+    "amid": {must.nothing_is_half_done, *LIVE},
+    "at commit": {must.nothing_is_half_done, must.nobody_idles},
+}
+"""What need not hold yet."""
 
 
 @dataclass(frozen=True)
@@ -47,124 +51,117 @@ class Prove:
     claim: Claim
 
 
-class Prover(Protocol):
-    """What a script needs: the decisions of the path it is on, and sets."""
+@dataclass(frozen=True)
+class Played:
+    """What has been played, for whoever has to show it."""
 
-    path: Path
-    space: Any
-
-    def arbitrary(self, name: str, foggy: bool = False) -> Any:
-        """A set of which nothing is known yet."""
+    before: State[Any]
+    after: State[Any]
 
 
-Script: TypeAlias = Callable[[Prover], Iterator[Assume | Prove]]
+NOTHING: State[Any] = State(None, Table())  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
-class Cast:
-    """Who is on stage. `bitmaps` are (disk, name), `jobs` (id, disk, name of its bitmap); `foggy` are names.
+class Obligation:
+    """One thing that was to be proved on one path; `counterexample` is None if it holds."""
 
-    With `together` all jobs are one group. `between`: a state between two actions of a transaction.
-    """
-
-    name: str
-    bitmaps: tuple[tuple[str, str], ...] = ()
-    jobs: tuple[tuple[str, str, str | None], ...] = ()
-    foggy: frozenset[str] = frozenset()
-    writes: tuple[str, ...] = ()
-    together: bool = False
-    between: bool = False
-
-    def state(self, prover: Prover) -> State[Any]:
-        """An arbitrary state with this cast, legal or not."""
-        taken = {(on, name) for _, on, name in self.jobs}
-        nodes = {on: Node(SIZE) for on in ("d", "e")}
-        for number, (on, name) in enumerate(self.bitmaps):
-            granularity = 4096 << number
-            made = self._bitmap(prover, f"{on}/{name}", name in self.foggy, granularity, (on, name) in taken)
-            nodes[on] = Node(SIZE, nodes[on].bitmaps.put(name, made))
-        writes = Table({id: prover.arbitrary(f"{id} in flight") for id in self.writes})
-        nodes["d"] = Node(SIZE, nodes["d"].bitmaps, writes)
-        ids = tuple(id for id, _, _ in self.jobs)
-        jobs = {
-            id: self._job(prover, id, on, name, id in self.foggy, 65536 << number, ids if self.together else (id,))
-            for number, (id, on, name) in enumerate(self.jobs)
-        }
-        return State(prover.space, Table(nodes), Table(jobs))
-
-    def _bitmap(self, prover: Prover, where: str, foggy: bool, granularity: int, frozen: bool) -> Bitmap[Any]:
-        def marks(of: str) -> Marks[Any]:
-            return Marks(*(prover.arbitrary(f"{of} {what}", foggy) for what in ("dirty", "owed", "causes")))
-
-        def flag() -> Any:
-            return Undecided(prover.path, (True, False))
-
-        heir = Successor(flag(), marks(f"{where}'s successor")) if frozen else None
-        leaving = flag() if self.between and not frozen else False
-        return Bitmap(granularity, flag(), marks(where), heir, leaving)
-
-    def _job(
-        self, prover: Prover, id: str, on: str, bitmap: str | None, foggy: bool, cluster: int, group: tuple[str, ...]
-    ) -> Job[Any]:
-        def any_of(kind: Any) -> Any:
-            return Undecided(prover.path, get_args(kind))
-
-        def flag() -> Any:
-            return Undecided(prover.path, (True, False))
-
-        sets = (prover.arbitrary(f"{id} {what}", foggy) for what in ("todo", "copying", "scope", "intact", "good"))
-        mode = None if bitmap is None else any_of(BitmapMode)
-        policies = any_of(OnError), any_of(OnError)
-        return Job(on, bitmap, mode, cluster, group, flag(), *policies, *sets, any_of(Phase), flag())
+    id: str
+    path: tuple[int, ...]
+    where: str
+    counterexample: Counterexample | None = None
 
 
-# What holds of a state. Between the actions of a transaction, some of it need not hold yet.
+Item: TypeAlias = Assume | Prove | Played
+Script: TypeAlias = Callable[[Prover], Iterator[Item]]
 
-LATER = {must.nothing_is_half_done, must.nobody_idles, must.groups_hold_together}
 
-
-def claims_of(state: State[Any], between: bool) -> Iterator[tuple[str, Claim]]:
-    """Every claim about a state, with the ID of its property."""
+def claims_of(state: State[Any], moment: Moment, among: set[Any]) -> Iterator[tuple[str, Claim]]:
+    """The claims of some properties about a state at such a moment, with their IDs."""
     for id, each in must.OF_STATES.items():
         for property in each:
-            if not (between and property in LATER):
-                for claim in property(state):
-                    yield id, claim
+            if property in among and property not in NOT_YET[moment]:
+                yield from ((id, claim) for claim in property(state))
 
 
-def legal(cast: Cast, prover: Prover) -> Iterator[Any]:
-    """An arbitrary state of the cast; what is yielded is assumed. Returns the state."""
-    state = cast.state(prover)
-    for _, claim in claims_of(state, cast.between):
-        yield Assume(claim)
-    return state
+def claims_of_step(before: State[Any], command: Any, done: Step[Any]) -> Iterator[tuple[str, Claim]]:
+    """The claims of all properties about a step, with their IDs."""
+    for id, each in must.OF_STEPS.items():
+        for property in each:
+            yield from ((id, claim) for claim in property(before, command, done))
 
 
-# Scripts
+def in_focus(claim: Claim, cast: Cast) -> bool:
+    """Whether a claim is about nobody in the fog. A claim names its subject first: *job: …*, *disk/bitmap's …*."""
+    subject = claim.where.partition(":")[0].partition("'")[0]
+    return subject.rpartition("/")[2] not in cast.foggy
 
 
-def at_first(prover: Prover) -> Iterator[Assume | Prove]:
-    """Everything holds of fresh disks."""
-    for id, claim in claims_of(initial(prover.space, {"d": SIZE, "e": SIZE}), False):
+def at_first(prover: Prover) -> Iterator[Item]:
+    """Everything holds of fresh disks, and nothing is lost yet."""
+    state = initial(prover.space, {"d": SIZE, "e": SIZE})
+    yield Played(state, state)
+    for id, claim in claims_of(state, "at rest", {each for some in must.OF_STATES.values() for each in some}):
         yield Prove(id, claim)
+    nothing = theorem.History(*(prover.space.empty,) * 4)
+    for claim in (*theorem.promised(nothing, "d", "a", state), *theorem.kept(nothing, "d", "a", state)):
+        yield Prove(theorem.ID, claim)
 
 
-def keeps(cast: Cast, command: Any, act: Callable[[State[Any], Any], Step[Any]] = step, between: bool = False) -> Script:
-    """Everything that held goes on to hold when a command is given, and the step itself is as it must be.
+def keeps(cast: Cast, command: Any, act: Act = step, after: Moment = "at rest") -> Script:
+    """Whatever is safe stays safe when a command is given, and the step itself is as it must be.
 
-    `act` is what is done with the command, if not the whole `step`; `between`: that ends amid a transaction.
+    `act` is what is done with the command, if not the whole `step`; `after` is what moment it is then.
     """
 
-    def script(prover: Prover) -> Iterator[Assume | Prove]:
-        before = yield from legal(cast, prover)
+    def script(prover: Prover) -> Iterator[Item]:
+        before = cast.state(prover)
+        if refused_at_sight(prover, before, command, act):
+            yield from (Prove("ATOMIC", each) for each in must.atomic(before, command, act(before, command)))
+            return
+        for _, claim in claims_of(before, cast.moment, SAFE | ({must.pending_together} if cast.together else set())):
+            if cast.together or in_focus(claim, cast):
+                yield Assume(claim)
+        told = theorem.History(*(prover.arbitrary(what) for what in theorem.SETS))
+        yield from map(Assume, theorem.kept(told, "d", "a", before))
         done = act(before, command)
-        if done.refusal is None:
-            for id, claim in claims_of(done.state, between):
+        yield Played(before, done.state)
+        for id, claim in claims_of_step(before, command, done):
+            if in_focus(claim, cast):
                 yield Prove(id, claim)
-        for id, each in must.OF_STEPS.items():
-            for property in each:
-                for claim in property(before, command, done):
+        if done.refusal is None:
+            for id, claim in claims_of(done.state, after, SAFE):
+                if in_focus(claim, cast):
                     yield Prove(id, claim)
+            now = theorem.goes_on(told, "d", "a", before, command, done)
+            for claim in (*theorem.promised(now, "d", "a", done.state), *theorem.kept(now, "d", "a", done.state)):
+                yield Prove(theorem.ID, claim)
+
+    return script
+
+
+def refused_at_sight(prover: Prover, state: State[Any], command: Any, act: Act) -> bool:
+    """Whether a command is refused for its names alone: in every state of the cast, legal or not."""
+    with prover.path.undecided():
+        try:
+            return act(state, command).refusal is not None
+        except Undecidable:
+            return False
+
+
+def goes_on(cast: Cast, command: Any, act: Act = step, after: Moment = "at rest") -> Script:
+    """No job is left idle, and no group falls apart, when a command is given; whatever the marks are."""
+
+    def script(prover: Prover) -> Iterator[Item]:
+        before = cast.only_what_is_left().state(prover)
+        if refused_at_sight(prover, before, command, act):
+            return
+        for _, claim in claims_of(before, cast.moment, {must.point_in_time, *LIVE}):
+            yield Assume(claim)
+        done = act(before, command)
+        yield Played(before, done.state)
+        if done.refusal is None:
+            yield from (Prove(id, claim) for id, claim in claims_of(done.state, after, LIVE))
 
     return script
 
@@ -172,11 +169,13 @@ def keeps(cast: Cast, command: Any, act: Callable[[State[Any], Any], Step[Any]] 
 def unites(cast: Cast) -> Script:
     """BATCH, of two arbitrary writes."""
 
-    def script(prover: Prover) -> Iterator[Assume | Prove]:
-        state = yield from legal(cast, prover)
+    def script(prover: Prover) -> Iterator[Item]:
+        state = cast.state(prover)
+        for _, claim in claims_of(state, cast.moment, {must.point_in_time, *LIVE}):
+            yield Assume(claim)
+        yield Played(state, state)
         writes = prover.arbitrary("the first write"), prover.arbitrary("the second write")
-        for claim in must.batch(state, "d", *writes):
-            yield Prove("BATCH", claim)
+        yield from (Prove("BATCH", claim) for claim in must.batch(state, "d", *writes))
 
     return script
 
@@ -184,23 +183,12 @@ def unites(cast: Cast) -> Script:
 def releases(cast: Cast) -> Script:
     """RELEASE: every job can be given up, and has a next command that makes less of what is left."""
 
-    def script(prover: Prover) -> Iterator[Assume | Prove]:
-        state = yield from legal(cast, prover)
+    def script(prover: Prover) -> Iterator[Item]:
+        state = cast.only_what_is_left().state(prover)
+        for _, claim in claims_of(state, cast.moment, {must.point_in_time, *LIVE}):
+            yield Assume(claim)
+        yield Played(state, state)
         for property in OF_FUTURES["RELEASE"]:
-            for claim in property(state):
-                yield Prove("RELEASE", claim)
+            yield from (Prove("RELEASE", claim) for claim in property(state))
 
     return script
-
-
-def part(function: Callable[[State[Any]], Any]) -> Callable[[State[Any], Any], Step[Any]]:
-    """A part of a transaction, as if it were a step."""
-
-    def act(state: State[Any], command: Any) -> Step[Any]:
-        try:
-            after = function(state)
-        except Refused as refusal:
-            return Step(state, refusal)
-        return Step(*after) if isinstance(after, tuple) else Step(after)
-
-    return act

@@ -8,6 +8,7 @@ run: the list of its decisions. The specification is run again for each path, fr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -17,16 +18,23 @@ class Impossible(Exception):
     """This path does not exist: what was assumed contradicts itself."""
 
 
+class Undecidable(Exception):
+    """Something had to be decided where nothing may be."""
+
+
 class Path:
     """One run: the decisions that it was given, and those that it came upon."""
 
     def __init__(self, given: tuple[int, ...] = ()) -> None:
         self._given = given
+        self._sealed = False
         self.taken: tuple[int, ...] = ()
         self.untaken: list[tuple[int, ...]] = []
 
     def decide(self, options: Sequence[int]) -> int:
         """One of the options; the others become paths of their own."""
+        if self._sealed:
+            raise Undecidable
         if len(self.taken) < len(self._given):
             choice = self._given[len(self.taken)]
         else:
@@ -35,16 +43,23 @@ class Path:
         self.taken = (*self.taken, choice)
         return choice
 
+    @contextmanager
+    def undecided(self) -> Iterator[None]:
+        """Nothing is decided meanwhile: whoever would have to decide raises `Undecidable`."""
+        self._sealed = True
+        try:
+            yield
+        finally:
+            self._sealed = False
+
 
 def every_path(run: Callable[[Path], T]) -> Iterator[T]:
     """Runs again and again, until every decision has been taken in every way. Impossible paths give nothing."""
     waiting: list[tuple[int, ...]] = [()]
     while waiting:
         path = Path(waiting.pop())
-        try:
+        with suppress(Impossible):
             yield run(path)
-        except Impossible:
-            pass
         waiting += path.untaken
 
 

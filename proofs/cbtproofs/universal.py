@@ -7,21 +7,22 @@ table, held in an integer: bit i says whether the set has block i. What is assum
 disk has. What is to be proved is an inclusion: no block that is left may be in the one set and not in the other. If
 one is, it is the counterexample.
 
-Two things are not about a block alone. Whether a set is *empty*: the run splits (if it is empty, its blocks are struck
-out; if not, some block of it must be left). And *rounding out*: see `round_out`.
+Two things are not about a block alone. Whether a set is *empty*: the run splits (if it is, its blocks are struck out;
+if not, some block of it must be left). And *rounding out*: see `round_out`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache, reduce
+from functools import lru_cache, partial, reduce
 from itertools import compress
 from operator import or_
 from typing import Any
 
-from cbtmodel.properties import Fact, Inclusion
+from cbtmodel.claims import Fact, Inclusion
 
-from cbtproofs.obligations import SIZE, Assume, Prove, Script
+from cbtproofs.casts import SIZE
+from cbtproofs.counterexample import counterexample
+from cbtproofs.obligations import NOTHING, Assume, Obligation, Played, Script
 from cbtproofs.paths import Fog, Impossible, Path, every_path
 
 
@@ -41,9 +42,11 @@ class Column:
     @property
     def word(self) -> int:
         """The column, brought up to date with what has become of the disk since it was made."""
-        for width, kept in self._disk.changes[self._version :]:
+        changes = self._disk.changes
+        while self._version < len(changes):
+            width, kept = changes[self._version]
             self._word = self._word | self._word << width if kept is None else squeezed(self._word, kept, width)
-        self._version = len(self._disk.changes)
+            self._version += 1
         return self._word
 
     def __or__(self, other: Any) -> Column:
@@ -69,8 +72,7 @@ class UniversalDisk:
         self.width = 1  # how many blocks the disk has
         self.changes: list[tuple[int, int | None]] = []  # it doubled (None), or only these blocks were kept
         self.possible = Column(self, 1)  # the blocks that a legal disk may have
-        self._inhabited: list[Column] = []  # sets that are not empty
-        self._names: list[tuple[str, Column]] = []
+        self._inhabited = [self.possible]  # sets that are not empty; a disk without blocks has nothing to lose
         self._ranges: dict[tuple[int, int], Any] = {}
         self._roundings: dict[int, list[tuple[Column, Column]]] = {}
         self.empty = Column(self, 0)
@@ -82,14 +84,12 @@ class UniversalDisk:
         if foggy:
             return Fog(self.path)
         possible = self.possible.word
-        if self.width > 256 > 1024 * possible.bit_count() // self.width:
+        if self.width > 256 and possible.bit_count() < self.width // 2:
             self.changes.append((self.width, possible))
             self.width = possible.bit_count()
         self.changes.append((self.width, None))
         self.width *= 2
-        column = Column(self, ((1 << self.width // 2) - 1) << self.width // 2)
-        self._names.append((name, column))
-        return column
+        return Column(self, ((1 << self.width // 2) - 1) << self.width // 2)
 
     def everything(self, size: int) -> Column:
         """All blocks."""
@@ -117,9 +117,9 @@ class UniversalDisk:
             return part
         known = self._roundings.setdefault(granule, [])
         for argument, rounded in known:
-            if self.includes(argument, part) and self.includes(part, argument):
+            if argument is part or (self.includes(argument, part) and self.includes(part, argument)):
                 return rounded
-        new: Column = self.arbitrary(f"rounded out {len(self._names)}")
+        new: Column = self.arbitrary("rounded out")
         new.granule = granule
         known.append((part, new))
         self.strike_out(part - new)
@@ -132,9 +132,15 @@ class UniversalDisk:
         return not small.word & ~large.word & self.possible.word
 
     def strike_out(self, blocks: Column) -> None:
-        """No legal disk has any of these blocks."""
+        """No legal disk has any of these blocks, nor what is rounded out of nothing then."""
+        if self.includes(blocks, self.empty):
+            return
         self.possible = self.possible - blocks
-        if any(not each.word & self.possible.word for each in self._inhabited):
+        for known in self._roundings.values():
+            for argument, rounded in known:
+                if self.includes(argument, self.empty):
+                    self.possible = self.possible - rounded
+        if any(self.includes(each, self.empty) for each in self._inhabited):
             raise Impossible
 
     def decide(self, blocks: Column) -> bool:
@@ -150,13 +156,10 @@ class UniversalDisk:
         self.strike_out(blocks)
         return False
 
-    def witness(self, claim: Inclusion[Any]) -> dict[str, bool] | None:
-        """A possible block that is in the small set and not in the large one: which sets it is in. None: no such."""
-        wrong = claim.small.word & ~claim.large.word & self.possible.word
-        if not wrong:
-            return None
-        block = wrong & -wrong
-        return {name: bool(column.word & block) for name, column in self._names}
+    def witness(self, claim: Inclusion[Any]) -> int:
+        """A possible block that is in the small set and not in the large one, as a word with its bit; 0: no such."""
+        wrong: int = claim.small.word & ~claim.large.word & self.possible.word
+        return wrong & -wrong
 
 
 @lru_cache(maxsize=10_000)
@@ -169,33 +172,34 @@ def squeezed(word: int, kept: int, width: int) -> int:
 DIGITS = bytes(each == ord("1") for each in range(256))
 
 
-@dataclass(frozen=True)
-class Obligation:
-    """One thing to be proved on one path, and a block for which it is false if it is; None: it holds."""
-
-    id: str
-    path: tuple[int, ...]
-    where: str
-    counterexample: dict[str, bool] | None = None
-
-
 def obligations(script: Script) -> list[Obligation]:
     """All that a script wants to be proved, on all its paths, each with its verdict."""
     return [each for found in every_path(lambda path: _on(UniversalDisk(path), script)) for each in found]
 
 
 def _on(disk: UniversalDisk, script: Script) -> list[Obligation]:
-    found = []
-    for each in script(disk):
-        claim = each.claim
+    found, played = [], Played(NOTHING, NOTHING)
+    for item in script(disk):
+        if isinstance(item, Played):
+            played = item
+            continue
+        claim = item.claim
         if isinstance(claim, Inclusion) and (isinstance(claim.small, Fog) or isinstance(claim.large, Fog)):
             continue
-        if isinstance(each, Assume):
+        if isinstance(item, Assume):
             if isinstance(claim, Inclusion):
                 disk.strike_out(claim.small - claim.large)
             elif not claim.true:
                 raise Impossible
-        elif isinstance(each, Prove):
-            wrong = ({} if not claim.true else None) if isinstance(claim, Fact) else disk.witness(claim)
-            found.append(Obligation(each.id, disk.path.taken, claim.where, wrong))
+        else:
+            wrong = None
+            if isinstance(claim, Fact) and not claim.true:
+                wrong = counterexample(played.before, played.after, None)
+            elif isinstance(claim, Inclusion) and (block := disk.witness(claim)):
+                wrong = counterexample(played.before, played.after, partial(_has, block))
+            found.append(Obligation(item.id, disk.path.taken, claim.where, wrong))
     return found
+
+
+def _has(block: int, blocks: Column) -> bool:
+    return bool(blocks.word & block)

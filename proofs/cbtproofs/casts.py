@@ -1,0 +1,103 @@
+"""Arbitrary states: who is on stage is fixed, everything else is open.
+
+A *cast* is which bitmaps, jobs and writes in flight there are. The sets, flags, phases and modes of a state of the
+cast are arbitrary; nothing says that it is legal. A cast has one or two bitmaps *in focus*, with their jobs. All else
+on stage is there to disturb them: its sets are fog, but for what a job has left to do (and it has nothing in flight).
+
+docs/why-one-block-is-enough.md argues why a few casts stand for any number of disks, bitmaps and jobs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Protocol, TypeAlias, get_args
+
+from cbtmodel.backup import BitmapMode, Job, OnError, Phase
+from cbtmodel.bitmap import Bitmap, Marks, Successor
+from cbtmodel.node import Node, State
+from cbtmodel.table import Table
+
+from cbtproofs.paths import Path, Undecided
+
+SIZE = 1 << 30
+Moment: TypeAlias = Literal["at rest", "amid", "at commit"]
+"""Between commands; between two actions of a transaction; and when all of them have been accepted."""
+
+
+class Prover(Protocol):
+    """What a script needs: the decisions of the path it is on, and sets."""
+
+    path: Path
+    space: Any
+
+    def arbitrary(self, name: str, foggy: bool = False) -> Any:
+        """A set of which nothing is known yet."""
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Who is on stage. `bitmaps` are (disk, name), `jobs` (id, disk, name of its bitmap); `foggy` are names.
+
+    With `together` all jobs are one group. Jobs in `paused` are paused. `moment` says what need not hold of the state
+    yet. Unless `marks_matter`, everybody is in the fog, and only what jobs have left to do is a set.
+    """
+
+    name: str
+    bitmaps: tuple[tuple[str, str], ...] = ()
+    jobs: tuple[tuple[str, str, str | None], ...] = ()
+    foggy: frozenset[str] = frozenset()
+    writes: tuple[str, ...] = ()
+    together: bool = False
+    moment: Moment = "at rest"
+    paused: frozenset[str] = frozenset()
+    marks_matter: bool = True
+
+    def state(self, prover: Prover) -> State[Any]:
+        """An arbitrary state with this cast, legal or not."""
+        taken = {(on, name) for _, on, name in self.jobs}
+        nodes: dict[str, Node[Any]] = {on: Node(SIZE) for on in ("d", "e")}
+        for number, (on, name) in enumerate(self.bitmaps):
+            granularity = 4096 << number
+            made = self._bitmap(prover, f"{on}/{name}", name in self.foggy, granularity, (on, name) in taken)
+            nodes[on] = Node(SIZE, nodes[on].bitmaps.put(name, made))
+        writes = Table({id: prover.arbitrary(f"{id} in flight") for id in self.writes})
+        nodes["d"] = Node(SIZE, nodes["d"].bitmaps, writes)
+        ids = tuple(id for id, _, _ in self.jobs)
+        jobs = {
+            id: self._job(prover, id, on, name, id in self.foggy, 65536 << number, ids if self.together else (id,))
+            for number, (id, on, name) in enumerate(self.jobs)
+        }
+        return State(prover.space, Table(nodes), Table(jobs))
+
+    def only_what_is_left(self) -> Cast:
+        """The same cast, with nothing known but what its jobs have left to do."""
+        return replace(self, marks_matter=False, foggy=frozenset())
+
+    def _bitmap(self, prover: Prover, where: str, foggy: bool, granularity: int, frozen: bool) -> Bitmap[Any]:
+        def marks(of: str) -> Marks[Any]:
+            dim = foggy or not self.marks_matter
+            return Marks(*(prover.arbitrary(f"{of} {what}", dim) for what in ("dirty", "owed", "causes")))
+
+        def flag() -> Any:
+            return Undecided(prover.path, (True, False))
+
+        heir = Successor(flag(), marks(f"{where}'s successor")) if frozen else None
+        leaving = False if frozen or self.moment == "at rest" else flag()
+        return Bitmap(granularity, flag(), marks(where), heir, leaving)
+
+    def _job(
+        self, prover: Prover, id: str, on: str, bitmap: str | None, foggy: bool, cluster: int, group: tuple[str, ...]
+    ) -> Job[Any]:
+        def any_of(kind: Any) -> Any:
+            return Undecided(prover.path, get_args(kind))
+
+        def flag() -> Any:
+            return Undecided(prover.path, (True, False))
+
+        left = prover.arbitrary(f"{id} todo"), prover.space.empty if foggy else prover.arbitrary(f"{id} copying")
+        dim = foggy or not self.marks_matter
+        ghosts = (prover.arbitrary(f"{id} {what}", dim) for what in ("scope", "intact", "good"))
+        mode = None if bitmap is None else any_of(BitmapMode)
+        policies = any_of(OnError), any_of(OnError)
+        stage = ("running", True) if id in self.paused else (any_of(Phase), flag())
+        return Job(on, bitmap, mode, cluster, group, flag(), *policies, *left, *ghosts, *stage)

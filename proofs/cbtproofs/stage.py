@@ -1,0 +1,213 @@
+"""Who is on stage, and what happens: the casts and commands for which everything is proved.
+
+Every kind of command is given to every cast, with every name that is on stage and with one that is not, in every
+combination of its fields that the specification tells apart. Offsets and lengths stand for any: what they touch is an
+arbitrary set. A transaction of any length is proved part by part: what drains, each action, and the commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from typing import Any, TypeAlias, get_args
+
+from cbtmodel import commands as c
+from cbtmodel.backup import BitmapMode, Side, Sync
+from cbtmodel.node import State
+from cbtmodel.refusal import Refused
+from cbtmodel.step import Step, step
+from cbtmodel.transaction import commit, drain_all, prepare
+
+from cbtproofs.casts import SIZE, Cast, Moment
+from cbtproofs.obligations import Act, Script, at_first, goes_on, keeps, releases, unites
+
+A, B, ON_E = ("d", "a"), ("d", "b"), ("e", "b")
+J = ("j", "d", "a")
+OTHERS = frozenset({"b", "k"})
+
+NOBODY = Cast("nobody")
+A_BITMAP = Cast("a bitmap and a write", (A,), writes=("w",))
+A_JOB = Cast("a job with a bitmap, and a write", (A,), (J,), writes=("w",))
+WITHOUT = Cast("a job without a bitmap, a bitmap, and a write", (A,), (("j", "d", None),), writes=("w",))
+TWO_BITMAPS = Cast("two bitmaps", (A, B))
+TWO_DISKS = Cast("two bitmaps on two disks", (A, ON_E))
+BESIDE = Cast("a bitmap beside a job", (A, B), (J,))
+BESIDE_ANOTHER = Cast("a bitmap beside another job", (A, B), (("k", *B),), OTHERS, ("w",))
+TWO_JOBS = Cast("two jobs", (A, B), (J, ("k", *B)), OTHERS)
+A_PAUSED_JOB = Cast("two jobs, one paused", (A, B), (J, ("k", *B)), OTHERS, paused=frozenset({"k"}))
+A_GROUP = Cast("a group", (A,), (J, ("k", "d", None)), OTHERS, together=True)
+TWO_DISK_GROUP = Cast("a group on two disks", (A, ON_E), (J, ("k", *ON_E)), OTHERS, together=True)
+
+AMID = (
+    Cast("a bitmap", (A,), moment="amid"),
+    Cast("two bitmaps", (A, B), moment="amid"),
+    Cast("two bitmaps on two disks", (A, ON_E), moment="amid"),
+    Cast("a bitmap beside a job", (A, B), (J,), moment="amid"),
+    Cast("a bitmap beside another job", (A, B), (("k", *B),), OTHERS, moment="amid"),
+)
+
+AT_COMMIT = (
+    Cast("two bitmaps", (A, B), moment="at commit"),
+    Cast("a job and a bitmap", (A, B), (J,), moment="at commit"),
+    Cast("two jobs", (A, B), (J, ("k", *B)), OTHERS, moment="at commit"),
+    Cast("two jobs, one group", (A, B), (J, ("k", *B)), OTHERS, together=True, moment="at commit"),
+)
+
+COPY_ENDS: tuple[Any, ...] = ("ok", *get_args(Side))
+PLAIN = c.StartBackup("n", "d", "incremental", "a")
+FULL = c.StartBackup("n", "d", "full")
+
+
+OnBitmaps: TypeAlias = c.AddBitmap | c.RemoveBitmap | c.ClearBitmap | c.EnableBitmap | c.DisableBitmap
+
+
+def on_bitmaps(*places: tuple[str, str]) -> Iterator[OnBitmaps]:
+    """What an operator does to bitmaps."""
+    for place in places:
+        yield from (c.AddBitmap(*place, 512), c.AddBitmap(*place, 512, False))
+        yield from (kind(*place) for kind in (c.RemoveBitmap, c.ClearBitmap, c.EnableBitmap, c.DisableBitmap))
+
+
+def merges(*places: tuple[str, str], most: int = 2) -> Iterator[c.MergeBitmaps]:
+    """Merges of none of the bitmaps up to `most`, into each of them."""
+    sources = [c.Source(*place) for place in places]
+    for target, count in product(places, range(most + 1)):
+        yield from (c.MergeBitmaps(*target, taken) for taken in product(sources, repeat=count))
+
+
+def starts(job: str, *places: tuple[str, str]) -> Iterator[c.StartBackup]:
+    """Every combination of sync mode and bitmap mode, with each bitmap and with none; finalized by itself, or not."""
+    modes = (None, *get_args(BitmapMode))
+    for sync, mode, auto in product(get_args(Sync), modes, (True, False)):
+        yield c.StartBackup(job, "d", sync, None, mode, auto_finalize=auto)
+        yield from (c.StartBackup(job, on, sync, name, mode, auto_finalize=auto) for on, name in places)
+
+
+def on_jobs(*ids: str) -> Iterator[c.Command]:
+    """What an operator and its environment do to jobs."""
+    for id in ids:
+        yield from (kind(id) for kind in (c.PauseJob, c.ResumeJob, c.CancelJob, c.FinalizeJob))
+        yield from (c.BeginCopy(id, *where) for where in ((0, 512), (SIZE, 1)))
+        yield from (c.Copy(id, 0, 512, ends) for ends in COPY_ENDS)
+        yield from (c.EndCopy(id, ends) for ends in COPY_ENDS)
+
+
+def guest(on: str = "d") -> Iterator[c.Command]:
+    """What a guest does, and what its disk does to it."""
+    yield from (c.Write(on, 0, 512, "write", ends) for ends in ("ok", "failed", "copy failed", "ignored"))
+    yield from (c.Write(on, 0, 512, "discard", "ignored"), c.Write(on, 0, 0), c.Write(on, SIZE, 1))
+    yield from (c.BeginWrite(on, "v", 0, 512, "write", ends) for ends in ("ok", "copy failed"))
+    yield from (c.BeginWrite(on, "w", 0, 512), c.EndWrite(on, "w"), c.EndWrite(on, "nobody"))
+
+
+def wrong() -> Iterator[c.Command]:
+    """Commands with names, sizes and numbers that nothing can be done with."""
+    yield from on_bitmaps(("d", "x"), ("nowhere", "a"))
+    yield from (c.AddBitmap("d", "x", 1000), c.AddBitmap("d", "", 512))
+    yield from merges(A, ("d", "x"), ("nowhere", "a"))
+    yield from (c.StartBackup(id, "d", "full") for id in ("j", "k", "1"))
+    yield from (c.StartBackup("n", "nowhere", "full"), c.StartBackup("n", "d", "full", cluster=1000))
+    yield from on_jobs("nobody")
+    yield from guest("nowhere")
+
+
+def whole_transactions() -> Iterator[c.Transaction]:
+    """Transactions of none, one and two actions, and groups."""
+    others = (
+        c.StartBackup("m", "d", "full"), c.StartBackup("m", "e", "full"),
+        c.StartBackup("m", "d", "bitmap", "b", "always"),
+    )  # fmt: skip
+    merge = c.MergeBitmaps(*A, (c.Source(*B),))
+    few = (*on_bitmaps(A), merge, PLAIN, others[0])
+    yield from (c.Transaction(()), c.Transaction((few[0], c.Abort())), *(c.Transaction((each,)) for each in few))
+    yield from (c.Transaction(pair) for pair in product(few, repeat=2))
+    yield from (c.Transaction((PLAIN, other), True) for other in (*others, few[0]))
+
+
+PLAYS: dict[Cast, tuple[c.Command, ...]] = {
+    NOBODY: (*on_bitmaps(A), *starts("n"), *wrong(), *guest()),
+    A_BITMAP: (*on_bitmaps(A), *merges(A), *starts("n", A, ("d", "x")), *wrong(), *guest()),
+    A_JOB: (*on_bitmaps(A), *merges(A), PLAIN, FULL, *wrong(), *on_jobs("j"), *guest()),
+    WITHOUT: (*on_bitmaps(A), PLAIN, FULL, *on_jobs("j"), *guest()),
+    TWO_BITMAPS: (*merges(A, B), *whole_transactions()),
+    TWO_DISKS: tuple(merges(A, ON_E)),
+    BESIDE: (*on_bitmaps(B), *merges(A, B), c.StartBackup("n", "d", "bitmap", "b", "always")),
+    BESIDE_ANOTHER: (*on_bitmaps(A), PLAIN, *on_jobs("k")),
+    TWO_JOBS: tuple(on_jobs("k")),
+    A_PAUSED_JOB: (c.Write("d", 0, 512), c.BeginWrite("d", "v", 0, 512), FULL),
+    A_GROUP: (*on_jobs("j", "k"), c.Write("d", 0, 512), FULL),
+    TWO_DISK_GROUP: (
+        c.CancelJob("k"), c.FinalizeJob("k"), c.Copy("k", 0, 512), c.Copy("k", 0, 512, "write error"),
+        c.Write("d", 0, 512), c.Write("e", 0, 512),
+    ),
+}
+"""Which commands each cast is given: all, or where others are on stage all that could have to do with them."""
+
+
+def actions(cast: Cast) -> Iterator[Any]:
+    """Every action of a transaction."""
+    yield from on_bitmaps(*cast.bitmaps, ("d", "x"))
+    yield from merges(*cast.bitmaps, most=1)
+    yield from starts("n", *cast.bitmaps)
+    yield c.Abort()
+
+
+# Scripts
+
+
+def part(function: Callable[[State[Any]], Any]) -> Act:
+    """A part of a transaction, as if it were a step."""
+
+    def act(state: State[Any], command: Any) -> Step[Any]:
+        try:
+            after = function(state)
+        except Refused as refusal:
+            return Step(state, refusal)
+        return Step(after[0], None, after[1]) if isinstance(after, tuple) else Step(after)
+
+    return act
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One script, with what it plays: a cast, and a command or what else is done."""
+
+    cast: str
+    command: Any
+    script: Script
+
+
+def scenes() -> Iterator[Scene]:
+    """All scripts, in a fixed order."""
+    yield Scene("fresh disks", "nothing", at_first)
+    for cast, commands in PLAYS.items():
+        yield from (scene for command in commands for scene in all_of(cast.name, cast, command))
+        yield from all_of(cast.name, cast, c.Transaction(()), part(drain_all), "at commit")
+    for cast in (A_JOB, WITHOUT, A_GROUP):
+        yield Scene(cast.name, "every end", releases(cast))
+    for cast in (A_BITMAP, A_JOB, WITHOUT, A_GROUP.only_what_is_left()):
+        yield Scene(cast.name, "two writes", unites(cast))
+    for cast in AMID:
+        for action in actions(cast):
+            act = part(partial(_prepare, action))
+            yield from all_of(f"amid a transaction: {cast.name}", cast, c.Transaction((action,)), act, "amid")
+    for cast in AT_COMMIT:
+        act = part(_commit)
+        yield from all_of(f"a transaction is committed: {cast.name}", cast, c.Transaction(()), act)
+
+
+def _prepare(action: c.Action, state: State[Any]) -> State[Any]:
+    return prepare(state, action, ())
+
+
+def _commit(state: State[Any]) -> Any:
+    return commit(state, tuple(state.jobs))
+
+
+def all_of(name: str, cast: Cast, command: Any, act: Act = step, after: Moment = "at rest") -> Iterator[Scene]:
+    """Everything that is to be proved of one command."""
+    yield Scene(name, command, keeps(cast, command, act, after))
+    if cast in (A_JOB, WITHOUT, A_GROUP, TWO_DISK_GROUP, *AT_COMMIT):
+        yield Scene(name, command, goes_on(cast, command, act, after))
