@@ -24,7 +24,7 @@ from cbtcheck.report import Failure, Report
 from cbtcheck.scenario import KINDS, Scenario, from_data, save, spelled
 from cbtcheck.shorten import shorten
 from cbtcheck.tally import PROPERTIES, Tally
-from cbtcheck.tour_phases import TourPhases
+from cbtcheck.tour_phases import TOUR, TourPhases
 from cbtcheck.triggers import triggered
 from cbtcheck.verdict import Finding, Verdict
 from cbtcheck.version import VERSION
@@ -32,7 +32,7 @@ from cbtcheck.version import VERSION
 Progress = Callable[[str, int, int], None]
 Smaller = Callable[[Callable[[Scenario], object]], Scenario]
 
-CLOSELY = ("tour", "workflows")
+CLOSELY = (TOUR, "workflows")
 """The phases in which everything is observed after every step."""
 
 ENOUGH_FAILURES = 6
@@ -251,8 +251,11 @@ class Course:
 
     # One scenario
 
-    def play(self, phase: str, origin: str, scenario: Scenario, smaller: Smaller | None = None) -> None:
-        """Plays, counts and judges a scenario. `smaller` makes a failing one smaller before it is made shorter."""
+    def play(self, phase: str, origin: str, scenario: Scenario, smaller: Smaller | None = None) -> bool:
+        """Plays, counts and judges a scenario; whether it agrees.
+
+        `smaller` makes a failing one smaller before it is made shorter.
+        """
         self.turned_away_now = []
         self.player.closely = phase in CLOSELY
         findings = self.player.play_scenario(scenario)
@@ -266,6 +269,7 @@ class Course:
             self.tally.finished(self.player.state)
         if findings and not self._is_known(findings):
             self._failed(origin, scenario, findings, smaller)
+        return not findings
 
     def _is_known(self, findings: list[Finding]) -> bool:
         """A race of the ledger can occur anywhere; it is recognised by what is seen of it."""
@@ -288,7 +292,7 @@ class Course:
         played = replace(scenario, commands=tuple(scenario.commands[: self._index_of(scenario, frames)]))
         listen, self.player.listen = self.player.listen, None
         turned_away = dict(self.turned_away)
-        sizes = self.adapter.capabilities if origin == "drawn" else None
+        sizes = self.adapter.capabilities if origin in ("drawn", TOUR) else None
         fails = self._fails_alike(mark)
         shortest = shorten(played if smaller is None else smaller(fails), fails, sizes, REPLAYS)
         title = "the shortest scenario that was found"

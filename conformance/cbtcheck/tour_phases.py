@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 MAY_HAVE_BEEN_TOO_SMALL = ("pause-job", "cancel-job", "start-backup", "transaction", "end-copy: happened")
 """What comes between only because there is too little left to copy; then the blocks are made wider."""
 
+AFTER_A_FAILURE = "after a failure"
+
 AS_IT_COMES = (Write, EndWrite, Copy)
 """What may have happened before it is asked for, so that there is nothing left to do."""
 
@@ -77,7 +79,8 @@ class TourPhases:
         scenario, left_out = realised(walk.scenario(sizes), self.capabilities)
         if not scenario.commands:
             return not_made_to_happen(left_out)
-        self.course.play(TOUR, TOUR, scenario)
+        if not self.course.play(TOUR, TOUR, scenario):
+            return AFTER_A_FAILURE
         happened_otherwise = first_deviation(scenario, self.course.player.frames, self.course.turned_away_now)
         return not_made_to_happen(left_out) or happened_otherwise
 
@@ -145,7 +148,8 @@ class TourPhases:
             return not_made_to_happen(left_out)
         self.played.add(played)
         self.count.plays += 1
-        self.course.play(HISTORIES, HISTORIES, scenario, smaller)
+        if not self.course.play(HISTORIES, HISTORIES, scenario, smaller):
+            return AFTER_A_FAILURE
         return first_deviation(scenario, self.course.player.frames, self.course.turned_away_now, AS_IT_COMES)
 
 
@@ -162,7 +166,7 @@ def not_made_to_happen(names: tuple[str, ...]) -> str:
 def first_deviation(
     scenario: Scenario, frames: list[Frame], turned_away: list[str], tolerated: type | tuple[type, ...] = ()
 ) -> str:
-    """The first command of a scenario that was not played as asked, and why; "" if all were.
+    """The first command of a scenario that agrees which was not played as asked, and why; "" if all were.
 
     With `tolerated`, only what did not happen at all counts, and of these commands not even that.
     """
@@ -171,9 +175,7 @@ def first_deviation(
     for asked in scenario.commands:
         name = spelled(type(asked).__name__)
         if frame is None or frame.asked is not asked:
-            return f"{name}: turned away ({next(ids, 'after a failure')})"
-        if frame.findings:
-            return "after a failure"
+            return f"{name}: turned away ({next(ids, 'a known defect')})"
         if not frame.trace and not (tolerated and isinstance(asked, tolerated)):
             return not_made_to_happen((name,))
         if not tolerated and (len(frame.trace) > 1 or frame.trace[0][0] != asked):
