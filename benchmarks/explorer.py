@@ -19,10 +19,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cbtproofs.exploration import explore_scope
-from cbtproofs.explorer import explore
-from cbtproofs.scopes import Scope
-from cbtproofs.symmetry import Quotient
+from cbtproofs.explorer.breadth_first import explore
+from cbtproofs.explorer.exploration import explore_scope
+from cbtproofs.explorer.scopes import Scope
+from cbtproofs.explorer.symmetry import Quotient
 
 PROMELA = Path(__file__).parent / "promela/one_bitmap_one_job.pml"
 BLOCKS = (1, 2, 3, 4, 5, 6, 7, 8, 16, 32)

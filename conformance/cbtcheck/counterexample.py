@@ -11,10 +11,10 @@ from dataclasses import replace
 from cbtmodel.commands import Command
 from cbtmodel.node import State, initial
 from cbtmodel.step import step
-from cbtproofs.checked import Checks, Failed
-from cbtproofs.exploration import Violation
-from cbtproofs.few_blocks import BLOCK
-from cbtproofs.scopes import Scope
+from cbtproofs.explorer.checked import Checks, Failed
+from cbtproofs.explorer.exploration import Violation
+from cbtproofs.explorer.few_blocks import BLOCK
+from cbtproofs.explorer.scopes import Scope
 
 from cbtcheck.adapter import Reply
 from cbtcheck.bitsets import Bits, BitSets

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import click
-from cbtproofs.diagram import Diagram, Unreadable, diagram, dot, mermaid
-from cbtproofs.exploration import LIMIT, Outcome, explore_scope
-from cbtproofs.explorer import Progress, TooLarge
-from cbtproofs.scopes import MOST, Alphabet, Scope, standard
-from cbtproofs.symmetry import LIMIT as SYMMETRIC_LIMIT
-from cbtproofs.symmetry import explore_symmetric
+from cbtproofs.explorer.breadth_first import Progress, TooLarge
+from cbtproofs.explorer.diagram import Diagram, Unreadable, diagram, dot, mermaid
+from cbtproofs.explorer.exploration import LIMIT, Outcome, explore_scope
+from cbtproofs.explorer.scopes import MOST, Alphabet, Scope, standard
+from cbtproofs.explorer.symmetry import LIMIT as SYMMETRIC_LIMIT
+from cbtproofs.explorer.symmetry import explore_symmetric
 from rich.console import Console
 
 from cbtcheck.explored import good, print_exploration, to_json

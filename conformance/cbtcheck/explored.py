@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 from cbtmodel import properties
-from cbtproofs.exploration import Outcome
-from cbtproofs.sometimes import EXPECTED, meaning
+from cbtproofs.explorer.exploration import Outcome
+from cbtproofs.explorer.sometimes import EXPECTED, meaning
 from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table

@@ -9,9 +9,9 @@ from functools import partial
 
 import click
 from cbtimpl import Host
-from cbtproofs.few_blocks import BLOCK
-from cbtproofs.refinement import Disagreement, Walk, Walked
-from cbtproofs.worlds import LISTS, worlds
+from cbtproofs.explorer.few_blocks import BLOCK
+from cbtproofs.refinement.walk import Disagreement, Walk, Walked
+from cbtproofs.refinement.worlds import LISTS, worlds
 from rich.console import Console
 from rich.table import Table
 
@@ -45,7 +45,8 @@ def refine(listed: str, mistake: str | None, form: str) -> int:
     """Walks the reference implementation and the specification through every command in every small state.
 
     After each command replies, ended jobs and states must agree, under the abstraction function of
-    `cbtproofs.abstraction`. The walk ends where nothing new is found, or at the first disagreement, which is drawn.
+    `cbtproofs.refinement.abstraction`. The walk ends where nothing new is found, or at the first disagreement, which is
+    drawn.
     """
     host = _host(mistake)
     taken: list[tuple[Walked, float]] = []

@@ -14,10 +14,10 @@ from cbtcheck.counterexample import frames_of
 from cbtcheck.explored import print_exploration, to_plain
 from cbtcheck.picture import picture_text
 from cbtcheck.scenario import KINDS
-from cbtproofs import sometimes
-from cbtproofs.diagram import Unreadable, diagram, dot, mermaid
-from cbtproofs.exploration import explore_scope
-from cbtproofs.scopes import Scope, standard
+from cbtproofs.explorer import sometimes
+from cbtproofs.explorer.diagram import Unreadable, diagram, dot, mermaid
+from cbtproofs.explorer.exploration import explore_scope
+from cbtproofs.explorer.scopes import Scope, standard
 from click.testing import CliRunner, Result
 from rich.console import Console
 

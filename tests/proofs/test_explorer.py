@@ -17,12 +17,12 @@ from cbtmodel.commands import AddBitmap, CancelJob, StartBackup, Write
 from cbtmodel.node import State
 from cbtmodel.step import step
 from cbtmodel.table import Table
-from cbtproofs.checked import Checks
-from cbtproofs.dissection import dissected
-from cbtproofs.exploration import Outcome, explore_scope, graph_of
-from cbtproofs.explorer import TooLarge, explore
-from cbtproofs.scopes import Scope
-from cbtproofs.symmetry import explore_symmetric
+from cbtproofs.explorer.breadth_first import TooLarge, explore
+from cbtproofs.explorer.checked import Checks
+from cbtproofs.explorer.dissection import dissected
+from cbtproofs.explorer.exploration import Outcome, explore_scope, graph_of
+from cbtproofs.explorer.scopes import Scope
+from cbtproofs.explorer.symmetry import explore_symmetric
 
 Explorer = Callable[[Scope], Outcome]
 TINY = Scope(1, alphabet="small")

@@ -11,10 +11,10 @@ import pytest
 import z3
 from cbtimpl import granules
 from cbtmodel import blocks
-from cbtproofs import multiples
-from cbtproofs.arithmetic_proof import Given, PlainNumbers, Theorem, prove
-from cbtproofs.granularity import theorems
-from cbtproofs.symbolic_integers import Impossible
+from cbtproofs.arithmetic import multiples
+from cbtproofs.arithmetic.arithmetic_proof import Given, PlainNumbers, Theorem, prove
+from cbtproofs.arithmetic.granularity import theorems
+from cbtproofs.arithmetic.symbolic_integers import Impossible
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -11,10 +11,10 @@ from cbtcheck.reachable import BLOCK, worlds
 from cbtmodel import Frozensets, State, Step, backup, bitmap, initial, step
 from cbtmodel.commands import AddBitmap, CancelJob, StartBackup, Write
 from cbtmodel.properties import violations
-from cbtproofs.harmless import EQUIVALENT
-from cbtproofs.mutant import replacement, same_code, tree_of
-from cbtproofs.mutants import AFTER, CANARY, NOT_APPLICABLE, Mutant, all_mutants, applied, mutant
-from cbtproofs.systematic import MODULES, mutated_functions
+from cbtproofs.mutants.catalogue import AFTER, CANARY, NOT_APPLICABLE, Mutant, all_mutants, applied, mutant
+from cbtproofs.mutants.harmless import EQUIVALENT
+from cbtproofs.mutants.mutant import replacement, same_code, tree_of
+from cbtproofs.mutants.systematic import MODULES, mutated_functions
 
 FIELD_BUGS = {
     "Q5", "Q6", "Q7", "Q8", "Q9", "Q10", "Q11", "Q16", "Q19", "Q23", "Q24", "Q26", "Q32", "Q33", "V1", "V2", "V3",

@@ -18,13 +18,13 @@ from cbtimpl.bitmap import Bitmap
 from cbtimpl.host import Host as AnyHost
 from cbtmodel import commands as c
 from cbtmodel.step import step
-from cbtproofs.abstraction import abstraction, misfits, without_ghosts
-from cbtproofs.explorer import explore
-from cbtproofs.few_blocks import FewBlocks
-from cbtproofs.refinement import Walk, Walked, refinement_kills
-from cbtproofs.scopes import Scope
-from cbtproofs.subject import Subject
-from cbtproofs.worlds import World, of_scope, tail, worlds
+from cbtproofs.explorer.breadth_first import explore
+from cbtproofs.explorer.few_blocks import FewBlocks
+from cbtproofs.explorer.scopes import Scope
+from cbtproofs.refinement.abstraction import abstraction, misfits, without_ghosts
+from cbtproofs.refinement.subject import Subject
+from cbtproofs.refinement.walk import Walk, Walked, refinement_kills
+from cbtproofs.refinement.worlds import World, of_scope, tail, worlds
 from click.testing import CliRunner
 
 Counts = tuple[int, int, int, int, int]

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from cbtproofs.explorer import explore
-from cbtproofs.scopes import Scope
+from cbtproofs.explorer.breadth_first import explore
+from cbtproofs.explorer.scopes import Scope
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks/explorer.py"
 

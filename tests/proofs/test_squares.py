@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from cbtimpl import granules
-from cbtproofs import squares
+from cbtproofs.refinement import squares
 from crosshair.core_and_libs import MessageType, analyze_function, run_checkables
 from crosshair.options import AnalysisKind, AnalysisOptionSet
 

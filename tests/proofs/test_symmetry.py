@@ -7,10 +7,10 @@ from math import comb
 import pytest
 from cbtmodel.node import State
 from cbtmodel.step import step
-from cbtproofs.dissection import assembled, conditions, dissected, unsized
-from cbtproofs.explorer import Explored, explore
-from cbtproofs.scopes import Scope, of_block, of_disks
-from cbtproofs.symmetry import Quotient, explore_symmetric
+from cbtproofs.explorer.breadth_first import Explored, explore
+from cbtproofs.explorer.dissection import assembled, conditions, dissected, unsized
+from cbtproofs.explorer.scopes import Scope, of_block, of_disks
+from cbtproofs.explorer.symmetry import Quotient, explore_symmetric
 
 COUNTS = {
     Scope(1, alphabet="small"): (31, 124),

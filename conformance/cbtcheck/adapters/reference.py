@@ -1,7 +1,7 @@
 """The built-in reference implementation, as an adapter.
 
 Its disks are in memory; the errors that a scenario asks for are real `OSError`s of these disks. How commands become
-calls is in `cbtproofs.driving`, which the proof of refinement shares.
+calls is in `cbtproofs.refinement.driving`, which the proof of refinement shares.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Callable
 from cbtimpl import Host
 from cbtimpl.bits import GranuleSet
 from cbtmodel.commands import Command, Write
-from cbtproofs.disks import FlatDisk
-from cbtproofs.driving import Driver
+from cbtproofs.refinement.disks import FlatDisk
+from cbtproofs.refinement.driving import Driver
 
 from cbtcheck.adapter import (
     POISON,

@@ -25,7 +25,7 @@ from cbtmodel.refusal import require
 from cbtmodel.step import may_begin, whole_write, written
 from cbtmodel.step import write as guest_write
 
-from cbtproofs.mutant import Mutant, replacement
+from cbtproofs.mutants.mutant import Mutant, replacement
 
 FIELD_BUGS: list[Mutant] = []
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 
-from cbtproofs import field_bugs_of_life
-from cbtproofs.field_bugs import field_bug_mutants
-from cbtproofs.harmless import EQUIVALENT
-from cbtproofs.mutant import Mutant, applied
-from cbtproofs.systematic import systematic_mutants
+from cbtproofs.mutants import field_bugs_of_life
+from cbtproofs.mutants.field_bugs import field_bug_mutants
+from cbtproofs.mutants.harmless import EQUIVALENT
+from cbtproofs.mutants.mutant import Mutant, applied
+from cbtproofs.mutants.systematic import systematic_mutants
 
 __all__ = ["AFTER", "CANARY", "EQUIVALENT", "NOT_APPLICABLE", "Mutant", "all_mutants", "applied", "mutant"]
 

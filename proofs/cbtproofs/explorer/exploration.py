@@ -13,10 +13,10 @@ from cbtmodel.commands import Command
 from cbtmodel.node import State
 from cbtmodel.step import Step
 
-from cbtproofs.checked import Checks, Failed
-from cbtproofs.explorer import Exploration, Explored, Progress, Stop, Tripped
-from cbtproofs.scopes import Scope
-from cbtproofs.sometimes import Sightings
+from cbtproofs.explorer.breadth_first import Exploration, Explored, Progress, Stop, Tripped
+from cbtproofs.explorer.checked import Checks, Failed
+from cbtproofs.explorer.scopes import Scope
+from cbtproofs.explorer.sometimes import Sightings
 
 LIMIT = 50_000
 """How many states are explored without symmetry, if nobody says otherwise: some two minutes."""

@@ -19,7 +19,7 @@ from cbtimpl.granules import count, covering, span
 from cbtmodel.blocks import Frozensets, touched
 from cbtmodel.node import LARGEST_GRANULARITY, SMALLEST_GRANULARITY
 
-from cbtproofs.arithmetic_proof import Given
+from cbtproofs.arithmetic.arithmetic_proof import Given
 
 
 def a_granularity(given: Given, name: str = "granularity") -> int:

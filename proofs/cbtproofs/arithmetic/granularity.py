@@ -17,9 +17,9 @@ from operator import or_
 from cbtimpl.granules import clip, count, covering, inside, is_granularity, span, tail
 from cbtmodel.node import LARGEST_GRANULARITY, SMALLEST_GRANULARITY, usable_granularity
 
-from cbtproofs import granularity_of_sets
-from cbtproofs.arithmetic_proof import Given, Result, Theorem, prove
-from cbtproofs.granularity_of_sets import a_granularity, a_range, a_run
+from cbtproofs.arithmetic import granularity_of_sets
+from cbtproofs.arithmetic.arithmetic_proof import Given, Result, Theorem, prove
+from cbtproofs.arithmetic.granularity_of_sets import a_granularity, a_range, a_run
 
 POWERS = tuple(1 << exponent for exponent in range(9, 32))
 """Every power of two from 512 that the doors of both let through, which is what fits into 32 bits."""

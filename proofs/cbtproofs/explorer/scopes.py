@@ -29,7 +29,7 @@ from cbtmodel.backup import BitmapMode, OnError, Sync
 from cbtmodel.blocks import Space
 from cbtmodel.node import State, initial
 
-from cbtproofs.few_blocks import BLOCK, FewBlocks
+from cbtproofs.explorer.few_blocks import BLOCK, FewBlocks
 
 Alphabet = Literal["small", "large"]
 Commands = tuple[c.Command, ...]

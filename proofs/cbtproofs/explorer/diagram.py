@@ -17,8 +17,8 @@ from cbtmodel.commands import Command
 from cbtmodel.node import State
 from cbtmodel.step import Step
 
-from cbtproofs.explorer import explore
-from cbtproofs.scopes import Scope
+from cbtproofs.explorer.breadth_first import explore
+from cbtproofs.explorer.scopes import Scope
 
 MOST = 40
 """More control states than this are no diagram that anybody could read."""

@@ -24,7 +24,7 @@ from typing import Any, cast
 
 import z3
 
-from cbtproofs.multiples import Linear, Multiples, known
+from cbtproofs.arithmetic.multiples import Linear, Multiples, known
 
 LARGEST = (1 << 64) - 1
 PATIENCE = 10_000

@@ -15,8 +15,8 @@ from typing import get_args
 from cbtmodel import commands as c
 from cbtmodel.node import State, initial
 
-from cbtproofs.few_blocks import BLOCK, Blocks, FewBlocks
-from cbtproofs.scopes import Alphabet, Commands, Scope, start, start_without
+from cbtproofs.explorer.few_blocks import BLOCK, Blocks, FewBlocks
+from cbtproofs.explorer.scopes import Alphabet, Commands, Scope, start, start_without
 
 
 @dataclass(frozen=True)

@@ -26,11 +26,11 @@ from cbtmodel.node import State
 from cbtmodel.properties import Inclusion
 from cbtmodel.step import step
 
-from cbtproofs.abstraction import abstraction, evidence, misfits, without_ghosts
-from cbtproofs.driving import Driven
-from cbtproofs.few_blocks import Blocks, FewBlocks
-from cbtproofs.subject import Subject
-from cbtproofs.worlds import World, worlds
+from cbtproofs.explorer.few_blocks import Blocks, FewBlocks
+from cbtproofs.refinement.abstraction import abstraction, evidence, misfits, without_ghosts
+from cbtproofs.refinement.driving import Driven
+from cbtproofs.refinement.subject import Subject
+from cbtproofs.refinement.worlds import World, worlds
 
 Model = State[Blocks]
 Progress = Callable[[int, int], None]

@@ -36,12 +36,12 @@ from cbtmodel.commands import Command
 from cbtmodel.node import State
 from cbtmodel.step import Step, step
 
-from cbtproofs.checked import Checks, Failed
-from cbtproofs.dissection import Blocks, Condition, assembled, conditions, dissected, unsized
-from cbtproofs.exploration import Outcome, Violation
-from cbtproofs.explorer import Progress, TooLarge
-from cbtproofs.scopes import Scope, of_block, of_disks
-from cbtproofs.sometimes import Sightings
+from cbtproofs.explorer.breadth_first import Progress, TooLarge
+from cbtproofs.explorer.checked import Checks, Failed
+from cbtproofs.explorer.dissection import Blocks, Condition, assembled, conditions, dissected, unsized
+from cbtproofs.explorer.exploration import Outcome, Violation
+from cbtproofs.explorer.scopes import Scope, of_block, of_disks
+from cbtproofs.explorer.sometimes import Sightings
 
 LIMIT = 5_000_000
 """How many states are explored if nobody says otherwise."""

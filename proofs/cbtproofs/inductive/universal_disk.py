@@ -20,10 +20,10 @@ from typing import Any
 
 from cbtmodel.claims import Fact, Inclusion
 
-from cbtproofs.casts import SIZE
-from cbtproofs.counterexample import counterexample
-from cbtproofs.obligations import NOTHING, Assume, Obligation, Played, Script
-from cbtproofs.paths import Fog, Impossible, Path, every_path
+from cbtproofs.inductive.casts import SIZE
+from cbtproofs.inductive.counterexample import counterexample
+from cbtproofs.inductive.obligations import NOTHING, Assume, Obligation, Played, Script
+from cbtproofs.inductive.paths import Fog, Impossible, Path, every_path
 
 
 class Column:

@@ -28,7 +28,7 @@ from typing import NamedTuple
 
 import cbtmodel
 
-from cbtproofs.mutant import Mutant, compiled, same_code, tree_of
+from cbtproofs.mutants.mutant import Mutant, compiled, same_code, tree_of
 
 MODULES: tuple[ModuleType, ...] = tuple(
     sys.modules[f"{cbtmodel.__name__}.{name}"] for name in ("bitmap", "backup", "node", "jobs", "transaction", "step")

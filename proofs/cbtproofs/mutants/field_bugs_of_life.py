@@ -17,7 +17,7 @@ from cbtmodel.node import State, find_bitmap, find_free_bitmap, with_bitmap
 from cbtmodel.refusal import Refused, require
 from cbtmodel.step import Step, transition
 
-from cbtproofs.field_bugs import instead_of
+from cbtproofs.mutants.field_bugs import instead_of
 
 # A bitmap and its successor
 

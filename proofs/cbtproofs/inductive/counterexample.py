@@ -14,7 +14,7 @@ from cbtmodel.bitmap import Bitmap
 from cbtmodel.claims import all_bitmaps, sets_of
 from cbtmodel.node import State
 
-from cbtproofs.paths import Fog, Undecided
+from cbtproofs.inductive.paths import Fog, Undecided
 
 Has = Callable[[Any], bool]
 

@@ -20,7 +20,7 @@ from cbtmodel.claims import frozen_bitmap
 from cbtmodel.node import State, jobs_of
 from cbtmodel.step import Step
 
-from cbtproofs.scopes import Scope
+from cbtproofs.explorer.scopes import Scope
 
 Predicate = Callable[[State[Any], Any, Step[Any]], bool]
 WRITES = (c.Write, c.BeginWrite)

@@ -14,11 +14,11 @@ from cbtimpl import Host
 from cbtimpl.backup import BackupJob
 from cbtmodel.commands import Command
 
-from cbtproofs.abstraction import Data
-from cbtproofs.concrete import copy_of, identity_of
-from cbtproofs.disks import FlatDisk
-from cbtproofs.driving import Driven, Driver
-from cbtproofs.few_blocks import BLOCK, Blocks, FewBlocks
+from cbtproofs.explorer.few_blocks import BLOCK, Blocks, FewBlocks
+from cbtproofs.refinement.abstraction import Data
+from cbtproofs.refinement.concrete import copy_of, identity_of
+from cbtproofs.refinement.disks import FlatDisk
+from cbtproofs.refinement.driving import Driven, Driver
 
 UNTOUCHED = 0xEE
 """What every byte of a fresh target is."""

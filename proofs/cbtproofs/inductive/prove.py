@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from cbtproofs import generic, universal
-from cbtproofs.obligations import Obligation, Script
-from cbtproofs.stage import Scene, scenes
+from cbtproofs.inductive import generic_block, universal_disk
+from cbtproofs.inductive.obligations import Obligation, Script
+from cbtproofs.inductive.stage import Scene, scenes
 
 Prover = Callable[[Script], list[Obligation]]
 PROVERS = ("universal disk", "generic block")
@@ -20,10 +20,10 @@ PROVERS = ("universal disk", "generic block")
 
 def provers(names: Iterable[str] = PROVERS) -> dict[str, Prover]:
     """The provers by name; each run gets a Z3 of its own."""
-    solver = generic.Solver()
+    solver = generic_block.Solver()
     known: dict[str, Prover] = {
-        "universal disk": universal.obligations,
-        "generic block": lambda script: generic.obligations(script, solver),
+        "universal disk": universal_disk.obligations,
+        "generic block": lambda script: generic_block.obligations(script, solver),
     }
     return {name: known[name] for name in names}
 
@@ -43,21 +43,21 @@ class Proved:
 
     obligations: Counter[str] = field(default_factory=Counter)
     paths: int = 0
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
     disagreements: list[tuple[Scene, str]] = field(default_factory=list)
     vacuous: list[Scene] = field(default_factory=list)
 
 
 def prove(names: Iterable[str] = PROVERS, listed: Iterable[Scene] | None = None) -> Iterator[Proved]:
-    """Proves everything, or the listed scenes. Gives what has been proved so far, the same object after each scene."""
+    """Proves everything, or the listed scenes. Gives what has been proved so far after each: the same object."""
     proved, known = Proved(), provers(names)
     for scene in scenes() if listed is None else listed:
         found: list[list[Obligation]] = []
         for name, prover in known.items():
             started = time.process_time()
             found.append(prover(scene.script))
-            proved.seconds[name] += time.process_time() - started
+            proved.seconds[name] = proved.seconds.get(name, 0.0) + time.process_time() - started
             proved.failures += [Failure(scene, each, name) for each in found[-1] if each.counterexample is not None]
         first = found[0]
         proved.obligations.update(each.id for each in first)

@@ -20,8 +20,8 @@ from cbtmodel.refusal import Refused
 from cbtmodel.step import Step, step
 from cbtmodel.transaction import commit, drain_all, prepare
 
-from cbtproofs.casts import SIZE, Cast, Moment
-from cbtproofs.obligations import Act, Script, at_first, goes_on, keeps, releases, unites
+from cbtproofs.inductive.casts import SIZE, Cast, Moment
+from cbtproofs.inductive.obligations import Act, Script, at_first, goes_on, keeps, releases, unites
 
 A, B, ON_E = ("d", "a"), ("d", "b"), ("e", "b")
 J = ("j", "d", "a")

@@ -20,10 +20,10 @@ from typing import Any
 import z3
 from cbtmodel.claims import Fact, Inclusion
 
-from cbtproofs.casts import SIZE
-from cbtproofs.counterexample import Has, counterexample
-from cbtproofs.obligations import NOTHING, Assume, Obligation, Played, Prove, Script
-from cbtproofs.paths import Fog, Impossible, Path, every_path
+from cbtproofs.inductive.casts import SIZE
+from cbtproofs.inductive.counterexample import Has, counterexample
+from cbtproofs.inductive.obligations import NOTHING, Assume, Obligation, Played, Prove, Script
+from cbtproofs.inductive.paths import Fog, Impossible, Path, every_path
 
 
 class Formula:

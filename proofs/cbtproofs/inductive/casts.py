@@ -17,7 +17,7 @@ from cbtmodel.bitmap import Bitmap, Marks, Successor
 from cbtmodel.node import Node, State
 from cbtmodel.table import Table
 
-from cbtproofs.paths import Path, Undecided
+from cbtproofs.inductive.paths import Path, Undecided
 
 SIZE = 1 << 30
 Moment: TypeAlias = Literal["at rest", "amid", "at commit"]

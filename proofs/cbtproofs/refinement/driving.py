@@ -17,7 +17,7 @@ from cbtimpl import Host
 from cbtmodel import commands as c
 from cbtmodel.commands import Action, Command
 
-from cbtproofs.disks import FlatDisk
+from cbtproofs.refinement.disks import FlatDisk
 
 Content = Callable[[int, int], bytes]
 """The bytes of a guest write at an offset, of a length."""

@@ -3,7 +3,8 @@
 Each function is a claim about sizes, ranges and blocks of any magnitude, and returns whether it holds. On one side is
 the implementation's arithmetic, in granules (`cbtimpl.granules`); on the other the specification's, in blocks
 (`cbtmodel.blocks.touched`); between them the abstraction function for one block: it is in a set of granules if its
-own granule is. Contracts are in PEP 316 style; `crosshair check --analysis_kind=PEP316 cbtproofs.squares` tries them.
+own granule is. Contracts are in PEP 316 style; `crosshair check --analysis_kind=PEP316 cbtproofs.refinement.squares`
+tries them.
 
 A granule has any number of blocks, powers of two among them.
 

@@ -19,7 +19,7 @@ from typing import Literal, Protocol
 
 import z3
 
-from cbtproofs.symbolic_integers import PATIENCE, Impossible, Path, Question, Refuted, Undecided, shown
+from cbtproofs.arithmetic.symbolic_integers import PATIENCE, Impossible, Path, Question, Refuted, Undecided, shown
 
 TRACED = ("cbtimpl.granules", "cbtmodel.blocks", "cbtmodel.node")
 """Modules whose calls a counterexample shows."""

@@ -18,10 +18,10 @@ from cbtmodel.release import OF_FUTURES
 from cbtmodel.step import Step, step
 from cbtmodel.table import Table
 
-from cbtproofs import theorem
-from cbtproofs.casts import SIZE, Cast, Moment, Prover
-from cbtproofs.counterexample import Counterexample
-from cbtproofs.paths import Undecidable
+from cbtproofs.inductive import theorem
+from cbtproofs.inductive.casts import SIZE, Cast, Moment, Prover
+from cbtproofs.inductive.counterexample import Counterexample
+from cbtproofs.inductive.paths import Undecidable
 
 Claim: TypeAlias = Inclusion[Any] | Fact
 Act: TypeAlias = Callable[[State[Any], Any], Step[Any]]
@@ -155,6 +155,7 @@ def goes_on(cast: Cast, command: Any, act: Act = step, after: Moment = "at rest"
     def script(prover: Prover) -> Iterator[Item]:
         before = cast.only_what_is_left().state(prover)
         if refused_at_sight(prover, before, command, act):
+            yield from (Prove("ATOMIC", each) for each in must.atomic(before, command, act(before, command)))
             return
         for _, claim in claims_of(before, cast.moment, {must.point_in_time, *LIVE}):
             yield Assume(claim)
