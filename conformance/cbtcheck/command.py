@@ -18,6 +18,7 @@ from rich.console import Console
 
 from cbtcheck import adapters, course
 from cbtcheck.adapter import Adapter, AdapterBroken, AdapterUnusable
+from cbtcheck.contracts_command import contracts_command
 from cbtcheck.explore_command import explore
 from cbtcheck.exported import to_json, write_junit
 from cbtcheck.picture import picture
@@ -98,6 +99,7 @@ def main() -> None:
     """The conformance suite of changed block tracking."""
 
 
+main.add_command(contracts_command)
 main.add_command(explore)
 main.add_command(refine)
 main.add_command(tour_command)

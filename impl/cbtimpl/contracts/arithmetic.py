@@ -30,6 +30,16 @@ def shares_a_byte(granule: int, offset: int, length: int, granularity: int, size
     return granule >= 0 and first < past
 
 
+def rounded_out(granule: int, first: int, past: int, other: int, granularity: int, size: int) -> bool:
+    """Whether a granule shares a byte with the granules from `first` to before `past` of size `other`.
+
+    Said with `span` and `covering`, which have contracts of their own: two symbolic sizes in one formula are too much
+    for the solver.
+    """
+    start, end = granules.covering(*granules.span(first, past, other, size), granularity, size)
+    return start <= granule < end
+
+
 @contract("granules.is_granularity")
 def granularities_are_the_powers_of_two(value: int) -> bool:
     """A granularity is one of the 23 powers of two from 512 to 2^31.

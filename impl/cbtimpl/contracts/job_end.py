@@ -2,7 +2,7 @@
 
 from cbtimpl import granules  # noqa: F401 (for `pre:`)
 from cbtimpl.backup import Failure
-from cbtimpl.contracts.arithmetic import LARGEST, a_disk, shares_a_byte  # noqa: F401 (for `pre:`)
+from cbtimpl.contracts.arithmetic import LARGEST, a_disk, rounded_out  # noqa: F401 (for `pre:`)
 from cbtimpl.contracts.jobs import a_job, a_job_seen_by
 from cbtimpl.contracts.life_cycle import a_bitmap, a_frozen_bitmap
 from cbtimpl.contracts.registry import contract
@@ -56,9 +56,7 @@ def leftovers_are_rounded_out(
     job = a_job(watching(granule), size, length)
     job.bitmap = a_bitmap(granule, False, granularity=granularity, size=size)
     job.work = listed(length, size, (first, past))
-    return (granule in job.leftovers()) == shares_a_byte(
-        granule, first * length, (past - first) * length, granularity, size
-    )
+    return (granule in job.leftovers()) == rounded_out(granule, first, past, length, granularity, size)
 
 
 @contract("BackupJob.finish", "BackupJob.synchronises", "BackupJob.keeps_leftovers", "BackupJob.leftovers")

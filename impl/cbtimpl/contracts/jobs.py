@@ -23,26 +23,26 @@ class Stub(Disk):
         self.certain = certain
         self.known = known
         self.broken = broken
-        self.requests: list[tuple[int, int]] = []
+        self.requests: list[tuple[str, int, int]] = []
 
-    def ask(self, offset: int, length: int) -> None:
+    def ask(self, kind: str, offset: int, length: int) -> None:
         """Take note of a request, and fail if told so."""
-        self.requests.append((offset, length))
+        self.requests.append((kind, offset, length))
         if self.broken:
             raise OSError(5, "broken")
 
     def read(self, offset: int, length: int) -> bytes:
         """Nothing."""
-        self.ask(offset, length)
+        self.ask("read", offset, length)
         return b""
 
     def write(self, offset: int, data: bytes) -> None:
         """Nothing."""
-        self.ask(offset, 0)
+        self.ask("write", offset, len(data))
 
     def zero(self, offset: int, length: int) -> None:
         """Nothing."""
-        self.ask(offset, length)
+        self.ask("zero", offset, length)
 
     def hole(self, offset: int, length: int) -> int:
         """As far as is known."""

@@ -5,10 +5,9 @@ bitmap has any other dirty granule. Whatever is not about bytes is about granule
 has no part in it.
 """
 
-from cbtimpl import granules
 from cbtimpl.bitmap import Bitmap
 from cbtimpl.bits import GranuleSet
-from cbtimpl.contracts.arithmetic import LARGEST, a_disk, a_range, shares_a_byte  # noqa: F401 (for `pre:`)
+from cbtimpl.contracts.arithmetic import LARGEST, a_disk, a_range, rounded_out, shares_a_byte  # noqa: F401 (`pre:`)
 from cbtimpl.contracts.registry import SUBJECT, contract
 from cbtimpl.contracts.stores import apart, listed, watched, watching  # noqa: F401 (for `pre:`)
 
@@ -167,7 +166,7 @@ def a_merge_with_itself_is_nothing(granule: int, own: bool, rest: bool) -> bool:
 def a_merge_across_granularities_rounds_out(
     granule: int, own: bool, rest: bool, granularity: int, other: int, size: int, first: int, past: int
 ) -> bool:
-    """A granule of the target is dirty if it was, or covers a part of what is dirty in the source (one run).
+    """A granule of the target is dirty if it was, or shares a byte with what is dirty in the source (one run).
 
     pre: a_disk(size, granularity) and a_disk(size, other) and granularity != other
     pre: 0 <= granule and first < past and apart(other, size, (first, past))
@@ -177,8 +176,7 @@ def a_merge_across_granularities_rounds_out(
     source = a_bitmap(granule, False, True, False, other, size)
     source.bits = listed(other, size, (first, past))
     target.merge(source)
-    start, end = granules.covering(*granules.span(first, past, other, size), granularity, size)
-    return (granule in target.bits) == (own or start <= granule < end)
+    return (granule in target.bits) == (own or rounded_out(granule, first, past, other, granularity, size))
 
 
 @contract("Bitmap.freeze", "Bitmap.make_successor")

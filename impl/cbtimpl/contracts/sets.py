@@ -5,7 +5,7 @@ most two runs, anywhere and of any length: enough for what is done with one run 
 """
 
 from cbtimpl import granules
-from cbtimpl.contracts.arithmetic import LARGEST, a_disk, a_range, shares_a_byte  # noqa: F401 (for `pre:`)
+from cbtimpl.contracts.arithmetic import LARGEST, a_disk, a_range, rounded_out, shares_a_byte  # noqa: F401 (`pre:`)
 from cbtimpl.contracts.registry import contract
 from cbtimpl.contracts.stores import Runs, Searched, apart, listed, watched, watching  # noqa: F401 (for `pre:`)
 
@@ -98,8 +98,7 @@ def merging_across_granularities_rounds_out(
     """
     bits = watched(granularity, size, granule, own, False)
     bits.merge(listed(other_granularity, size, (first, past)))
-    offset, length = first * other_granularity, (past - first) * other_granularity
-    return (granule in bits) == (own or shares_a_byte(granule, offset, length, granularity, size))
+    return (granule in bits) == (own or rounded_out(granule, first, past, other_granularity, granularity, size))
 
 
 @contract("GranuleSet.merge", "GranuleSet.extents")

@@ -7,7 +7,7 @@ every path is followed to its end.
 
 from cbtimpl import granules
 from cbtimpl.backup import REQUEST, CopyInFlight, Failure, Piece, Run  # noqa: F401 (for `pre:`)
-from cbtimpl.contracts.arithmetic import LARGEST, a_disk, a_range, shares_a_byte  # noqa: F401 (for `pre:`)
+from cbtimpl.contracts.arithmetic import LARGEST, a_disk, a_range, rounded_out, shares_a_byte  # noqa: F401 (`pre:`)
 from cbtimpl.contracts.jobs import Stub, a_job, a_job_seen_by, job_of
 from cbtimpl.contracts.life_cycle import a_bitmap
 from cbtimpl.contracts.registry import SUBJECT, contract
@@ -28,7 +28,7 @@ def a_full_backup_copies_what_exists(cluster: int, size: int, length: int, own: 
     post: _
     """
     job = a_job(watching(cluster), size, length, "full", "on-success")
-    job.bitmap = a_bitmap(0, own, granularity=512, size=size) if bitmap else None
+    job.bitmap = a_bitmap(cluster, own, granularity=length, size=size) if bitmap else None
     job.start()
     frozen = job.bitmap is None or (job.bitmap.frozen and job.bitmap.user == "job")
     exists = cluster < granules.count(size, length)
@@ -49,7 +49,7 @@ def an_increment_copies_what_shares_a_byte(
     job.bitmap = a_bitmap(0, False, granularity=granularity, size=size)
     job.bitmap.bits = listed(granularity, size, (first, past))
     job.start()
-    dirty = shares_a_byte(cluster, first * granularity, (past - first) * granularity, length, size)
+    dirty = rounded_out(cluster, first, past, granularity, length, size)
     return (cluster in job.work) == dirty and job.bitmap.frozen
 
 
@@ -173,7 +173,7 @@ def what_is_read_is_all_of_the_clusters(first: int, past: int, size: int, certai
         if piece.offset != at or piece.length <= 0 or (piece.data is None and not zeroes):
             return False
         at += piece.length
-    asked = [(piece.offset, piece.length) for piece in pieces if piece.data is not None]
+    asked = [("read", piece.offset, piece.length) for piece in pieces if piece.data is not None]
     return at == min(past * 65536, size) and source.requests == asked
 
 
@@ -181,7 +181,7 @@ def what_is_read_is_all_of_the_clusters(first: int, past: int, size: int, certai
 def what_was_read_is_written_where_it_was(
     first: int, second: int, zeroes: bool, more: bool, broken: bool
 ) -> bool:
-    """Each piece is put where it was read; an error is the target's.
+    """Each piece is put where it was read, zeroes as zeroes; an error is the target's.
 
     pre: 0 <= first <= LARGEST and 0 <= second <= LARGEST
     post: _
@@ -191,7 +191,8 @@ def what_was_read_is_written_where_it_was(
     failure = job_of(SUBJECT.job, Stub(LARGEST), target, 512).write(pieces)
     if broken:
         return failure is not None and failure.side == "target"
-    return failure is None and [offset for offset, _ in target.requests] == ([first, second] if more else [first])
+    asked = [("zero" if zeroes else "write", first, 1), ("write", second, 1)]
+    return failure is None and target.requests == (asked if more else asked[:1])
 
 
 @contract("BackupJob.wanted", "BackupJob.before_write", "BackupJob.clusters")
