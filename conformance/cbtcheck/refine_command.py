@@ -45,8 +45,8 @@ def refine(listed: str, mistake: str | None, form: str) -> int:
     """Walks the reference implementation and the specification through every command in every small state.
 
     After each command replies, ended jobs and states must agree, under the abstraction function of
-    `cbtproofs.refinement.abstraction`. The walk ends where nothing new is found, or at the first disagreement, which is
-    drawn.
+    `cbtproofs.refinement.abstraction`. The walk ends where nothing new is found, or at
+    the first disagreement, which is drawn.
     """
     host = _host(mistake)
     taken: list[tuple[Walked, float]] = []

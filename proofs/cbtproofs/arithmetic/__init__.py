@@ -1,0 +1,1 @@
+"""The arithmetic between bytes, blocks, granules and clusters, proved where it runs."""

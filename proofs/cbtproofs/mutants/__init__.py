@@ -1,0 +1,1 @@
+"""Wrong variants of the specification, by rule and after real bugs: what the checkers must find."""
