@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 import click
 from cbtimpl.contracts.registry import CONTRACTS
-from cbtproofs import contract_mistakes, contracts
-from cbtproofs.contracts import GROUPS, Outcome, Task
+from cbtproofs.contracts import mistakes as seeded_mistakes
+from cbtproofs.contracts import runner
+from cbtproofs.contracts.runner import GROUPS, Outcome, Task
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -42,19 +43,19 @@ def contracts_command(only: str | None, mistakes: bool, form: str) -> int:
     A contract is about one arbitrary byte, granule or cluster. "confirmed" is: on all paths.
     """
     names = _names(only)
-    if not contracts.available():
+    if not runner.available():
         raise click.UsageError("CrossHair is not installed (pip install crosshair-tool).")
-    seeded = [each for each in contract_mistakes.MISTAKES if each.contract in names] if mistakes else []
+    seeded = [each for each in seeded_mistakes.MISTAKES if each.contract in names] if mistakes else []
     tasks = [Task(CONTRACTS[each.contract], each.apply) for each in seeded]
     if not mistakes:
-        tasks = [Task(each) for each in contracts.declared() if each.name in names]
+        tasks = [Task(each) for each in runner.declared() if each.name in names]
     begun = time.monotonic()
     with ProgressLine(Console(stderr=True)) as progress:
-        outcomes = contracts.run(tasks, progress)
+        outcomes = runner.run(tasks, progress)
     seconds = time.monotonic() - begun
     labels = [each.name for each in seeded] if mistakes else None
     if form == "json":
-        click.echo(contracts.to_json(outcomes, seconds, labels), nl=False)
+        click.echo(runner.to_json(outcomes, seconds, labels), nl=False)
     else:
         _print(outcomes, seconds, labels)
     return code_of(outcomes, mistakes)
@@ -71,11 +72,11 @@ def code_of(outcomes: Sequence[Outcome], mistakes: bool = False) -> int:
 
 
 def _names(only: str | None) -> set[str]:
-    known = {each.name for each in contracts.declared()}
+    known = {each.name for each in runner.declared()}
     if only is None:
         return known
     if only in GROUPS:
-        return {each.name for each in contracts.declared(only)}
+        return {each.name for each in runner.declared(only)}
     if only not in known:
         raise click.UsageError(f"--only: there is no contract or part '{only}' (parts: {', '.join(GROUPS)}).")
     return {only}

@@ -13,9 +13,9 @@ from cbtimpl import backup, bitmap, bits, granules
 from cbtimpl.contracts.life_cycle import what_was_written_is_taken_back
 from cbtimpl.contracts.registry import CONTRACTS, SUBJECT, Contract, subject
 from cbtimpl.contracts.stores import NotWatched, OneGranule, Runs
-from cbtproofs import contracts
-from cbtproofs.contract_mistakes import MISTAKES, Mistake, function_named
-from cbtproofs.contracts import Outcome, Task, declared, replayed, run
+from cbtproofs.contracts import runner
+from cbtproofs.contracts.mistakes import MISTAKES, Mistake, function_named
+from cbtproofs.contracts.runner import Outcome, Task, declared, replayed, run
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,19 +79,7 @@ def test_the_implementation_does_not_know_its_contracts() -> None:
 def test_every_function_under_contract_has_a_seeded_mistake() -> None:
     under_contract = {name for each in CONTRACTS.values() for name in each.functions}
     assert under_contract == {each.function for each in MISTAKES}
-    assert all(each.function in CONTRACTS[each.contract].functions for each in MISTAKES if _direct(each))
-
-
-def _direct(mistake: Mistake) -> bool:
-    """Whether the contract names the function, and does not just run it."""
-    return mistake.contract not in INDIRECT.get(mistake.function, set())
-
-
-INDIRECT = {
-    "Bitmap.touched": set(),
-    "BackupJob.phase": set(),
-    "BackupJob.start": {"an_increment_of_the_same_granules_copies_what_is_dirty"},
-}
+    assert all(each.function in CONTRACTS[each.contract].functions for each in MISTAKES)
 
 
 def test_seeded_mistakes_are_found() -> None:
@@ -232,7 +220,7 @@ def test_a_counterexample_that_python_does_not_see_is_an_error() -> None:
     assert replayed(contract, "something else") == ("error", "something else")
 
 
-def outcome_of(verdict: contracts.Verdict, expected: str = "confirmed") -> Outcome:
+def outcome_of(verdict: runner.Verdict, expected: str = "confirmed") -> Outcome:
     return Outcome("c", "", (), expected, verdict, "", 0.0)
 
 
@@ -257,7 +245,7 @@ def test_the_command_reports_in_json() -> None:
 
 def test_the_command_needs_crosshair_and_a_name_that_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert CliRunner().invoke(main, ["contracts", "--only", "nonsense"]).exit_code == 64
-    monkeypatch.setattr(contracts, "available", lambda: False)
+    monkeypatch.setattr(runner, "available", lambda: False)
     result = CliRunner().invoke(main, ["contracts"])
     assert result.exit_code == 64
     assert result.stderr.startswith("cbtspec: CrossHair is not installed")

@@ -53,7 +53,7 @@ def an_increment_copies_what_shares_a_byte(
     return (cluster in job.work) == dirty and job.bitmap.frozen
 
 
-@contract("BackupJob.first_work", "BackupJob.clusters_of")
+@contract("BackupJob.start", "BackupJob.first_work", "BackupJob.clusters_of")
 def an_increment_of_the_same_granules_copies_what_is_dirty(granule: int, own: bool, enabled: bool) -> bool:
     """Where clusters are granules, exactly the dirty ones are on the work list; also of a bitmap that is disabled.
 
