@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from typing import TYPE_CHECKING
 
 from cbtmodel.commands import Copy, EndWrite, Write
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MAY_HAVE_BEEN_TOO_SMALL = ("pause-job", "cancel-job", "start-backup", "transaction", "end-copy: happened")
 """What comes between only because there is too little left to copy; then the blocks are made wider."""
+
+OTHERWISE = "all as asked, but in another state"
 
 AFTER_A_FAILURE = "after a failure"
 
@@ -70,9 +72,19 @@ class TourPhases:
                 continue
             self.count.walks += 1
             came_between = self._play(walk, sizes)
-            if came_between.startswith(MAY_HAVE_BEEN_TOO_SMALL) and walk.aims - self.course.coverage.edges:
-                came_between = self._play(walk, wide(sizes)) or came_between
+            for other in self._other_sizes(sizes, came_between):
+                if not walk.aims <= self.course.coverage.edges:
+                    came_between = self._play(walk, other) or came_between
             self.came_between |= dict.fromkeys(walk.aims, came_between)
+
+    def _other_sizes(self, sizes: Sizes, came_between: str) -> Iterator[Sizes]:
+        """In which a walk may reach what it missed, where the implementation picks the clusters that it copies."""
+        plainest = sizes_for(self.capabilities)[0]
+        if not self.capabilities.picks_clusters:
+            if sizes.block > sizes.cluster:  # so that one copy was not all of a block
+                yield plainest
+            if came_between.startswith(MAY_HAVE_BEEN_TOO_SMALL):
+                yield wide(sizes)
 
     def _play(self, walk: Walk, sizes: Sizes) -> str:
         """Plays a walk; what came between if it did not go as asked."""
@@ -94,7 +106,7 @@ class TourPhases:
     def unreached(self) -> Counter[str]:
         """The edges of the scope that the whole run did not cover, by what came between."""
         rest = (each for walk in self.walks for each in walk.aims if each not in self.course.coverage.edges)
-        return Counter(self.came_between.get(each) or "not played" for each in sorted(rest))
+        return Counter(self.came_between.get(each, "not played") or OTHERWISE for each in sorted(rest))
 
     # The universal disk
 
