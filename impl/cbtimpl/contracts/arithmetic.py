@@ -30,14 +30,13 @@ def shares_a_byte(granule: int, offset: int, length: int, granularity: int, size
     return granule >= 0 and first < past
 
 
-def rounded_out(granule: int, first: int, past: int, other: int, granularity: int, size: int) -> bool:
-    """Whether a granule shares a byte with the granules from `first` to before `past` of size `other`.
+def two_sizes(finer: bool) -> tuple[int, int]:
+    """The sizes of granules between which is rounded: from coarse ones to finer ones, or the other way.
 
-    Said with `span` and `covering`, which have contracts of their own: two symbolic sizes in one formula are too much
-    for the solver.
+    Two symbolic sizes in one formula are too much for the solver, so these are 4 KiB and 64 KiB. Each half of the way
+    (`span`, and `covering`) has contracts for all sizes.
     """
-    start, end = granules.covering(*granules.span(first, past, other, size), granularity, size)
-    return start <= granule < end
+    return (65536, 4096) if finer else (4096, 65536)
 
 
 @contract("granules.is_granularity")

@@ -2,7 +2,7 @@
 
 from cbtimpl import granules  # noqa: F401 (for `pre:`)
 from cbtimpl.backup import Failure
-from cbtimpl.contracts.arithmetic import LARGEST, a_disk, rounded_out  # noqa: F401 (for `pre:`)
+from cbtimpl.contracts.arithmetic import LARGEST, a_disk, shares_a_byte, two_sizes  # noqa: F401 (for `pre:`)
 from cbtimpl.contracts.jobs import a_job, a_job_seen_by
 from cbtimpl.contracts.life_cycle import a_bitmap, a_frozen_bitmap
 from cbtimpl.contracts.registry import contract
@@ -44,19 +44,18 @@ def the_policy_of_the_side_decides(source: bool, policy: int, other: int, paused
 
 
 @contract("BackupJob.leftovers")
-def leftovers_are_rounded_out(
-    granule: int, length: int, granularity: int, size: int, first: int, past: int
-) -> bool:
+def leftovers_are_rounded_out(granule: int, finer: bool, size: int, first: int, past: int) -> bool:
     """A granule is left over exactly if it shares a byte with a cluster that was not copied (one run).
 
-    pre: a_disk(size, length) and a_disk(size, granularity) and length != granularity
-    pre: 0 <= granule and first < past and apart(length, size, (first, past))
+    pre: a_disk(size, 1) and 0 <= granule and first < past and apart(two_sizes(finer)[0], size, (first, past))
     post: _
     """
+    length, granularity = two_sizes(finer)
     job = a_job(watching(granule), size, length)
     job.bitmap = a_bitmap(granule, False, granularity=granularity, size=size)
     job.work = listed(length, size, (first, past))
-    return (granule in job.leftovers()) == rounded_out(granule, first, past, length, granularity, size)
+    hit = shares_a_byte(granule, first * length, (past - first) * length, granularity, size)
+    return (granule in job.leftovers()) == hit
 
 
 @contract("BackupJob.finish", "BackupJob.synchronises", "BackupJob.keeps_leftovers", "BackupJob.leftovers")

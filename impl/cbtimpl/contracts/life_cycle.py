@@ -7,7 +7,7 @@ has no part in it.
 
 from cbtimpl.bitmap import Bitmap
 from cbtimpl.bits import GranuleSet
-from cbtimpl.contracts.arithmetic import LARGEST, a_disk, a_range, rounded_out, shares_a_byte  # noqa: F401 (`pre:`)
+from cbtimpl.contracts.arithmetic import LARGEST, a_disk, a_range, shares_a_byte, two_sizes  # noqa: F401 (`pre:`)
 from cbtimpl.contracts.registry import SUBJECT, contract
 from cbtimpl.contracts.stores import apart, listed, watched, watching  # noqa: F401 (for `pre:`)
 
@@ -164,19 +164,20 @@ def a_merge_with_itself_is_nothing(granule: int, own: bool, rest: bool) -> bool:
 
 @contract("Bitmap.merge", "Bitmap.merge_into_nothing")
 def a_merge_across_granularities_rounds_out(
-    granule: int, own: bool, rest: bool, granularity: int, other: int, size: int, first: int, past: int
+    granule: int, own: bool, rest: bool, finer: bool, size: int, first: int, past: int
 ) -> bool:
     """A granule of the target is dirty if it was, or shares a byte with what is dirty in the source (one run).
 
-    pre: a_disk(size, granularity) and a_disk(size, other) and granularity != other
-    pre: 0 <= granule and first < past and apart(other, size, (first, past))
+    pre: a_disk(size, 1) and 0 <= granule and first < past and apart(two_sizes(finer)[0], size, (first, past))
     post: _
     """
+    other, granularity = two_sizes(finer)
     target = a_bitmap(granule, own, True, rest, granularity, size)
     source = a_bitmap(granule, False, True, False, other, size)
     source.bits = listed(other, size, (first, past))
     target.merge(source)
-    return (granule in target.bits) == (own or rounded_out(granule, first, past, other, granularity, size))
+    hit = shares_a_byte(granule, first * other, (past - first) * other, granularity, size)
+    return (granule in target.bits) == (own or hit)
 
 
 @contract("Bitmap.freeze", "Bitmap.make_successor")

@@ -5,7 +5,7 @@ most two runs, anywhere and of any length: enough for what is done with one run 
 """
 
 from cbtimpl import granules
-from cbtimpl.contracts.arithmetic import LARGEST, a_disk, a_range, rounded_out, shares_a_byte  # noqa: F401 (`pre:`)
+from cbtimpl.contracts.arithmetic import LARGEST, a_disk, a_range, shares_a_byte, two_sizes  # noqa: F401 (`pre:`)
 from cbtimpl.contracts.registry import contract
 from cbtimpl.contracts.stores import Runs, Searched, apart, listed, watched, watching  # noqa: F401 (for `pre:`)
 
@@ -67,9 +67,7 @@ def setting_bytes_rounds_out(
 
 
 @contract("GranuleSet.merge")
-def merging_is_union(
-    granule: int, own: bool, others: bool, granularity: int, size: int, other_size: int
-) -> bool:
+def merging_is_union(granule: int, own: bool, others: bool, granularity: int, size: int, other_size: int) -> bool:
     """Of one granularity: a granule of the disk is in afterwards exactly if it was in one of the two.
 
     Granules that only the other disk has are not taken over, and the other set stays as it was.
@@ -86,32 +84,45 @@ def merging_is_union(
     return (granule in bits) == (exists and (own or others)) and (granule in other) == others
 
 
+@contract("GranuleSet.extents")
+def an_extent_is_the_bytes_of_a_run(granularity: int, size: int, first: int, past: int) -> bool:
+    """A set of one run has one extent: from the run's first byte to its last that is on the disk.
+
+    pre: a_disk(size, granularity) and apart(granularity, size, (first, past)) and first < past
+    post: _
+    """
+    offset = first * granularity
+    length = min(past * granularity, size) - offset
+    return list(listed(granularity, size, (first, past)).extents()) == [(offset, length)]
+
+
 @contract("GranuleSet.merge", "GranuleSet.extents")
 def merging_across_granularities_rounds_out(
-    granule: int, own: bool, granularity: int, other_granularity: int, size: int, first: int, past: int
+    granule: int, own: bool, finer: bool, size: int, first: int, past: int
 ) -> bool:
     """A granule is in afterwards exactly if it was, or shares a byte with a granule of the other set (of one run).
 
-    pre: a_disk(size, granularity) and a_disk(size, other_granularity) and granularity != other_granularity
-    pre: 0 <= granule and apart(other_granularity, size, (first, past))
+    pre: a_disk(size, 1) and apart(two_sizes(finer)[0], size, (first, past)) and 0 <= granule
     post: _
     """
+    coming, granularity = two_sizes(finer)
     bits = watched(granularity, size, granule, own, False)
-    bits.merge(listed(other_granularity, size, (first, past)))
-    return (granule in bits) == (own or rounded_out(granule, first, past, other_granularity, granularity, size))
+    bits.merge(listed(coming, size, (first, past)))
+    hit = shares_a_byte(granule, first * coming, (past - first) * coming, granularity, size)
+    return (granule in bits) == (own or hit)
 
 
 @contract("GranuleSet.merge", "GranuleSet.extents")
 def merging_across_granularities_takes_every_run(
     granule: int, finer: bool, size: int, first: int, past: int, second: int, end: int
 ) -> bool:
-    """Each of two runs is rounded outwards, and nothing else is added (for two sizes of granules, both ways).
+    """Each of two runs is rounded outwards, and nothing else is added.
 
-    pre: a_disk(size, 1) and apart(4096 if finer else 65536, size, (first, past), (second, end))
+    pre: a_disk(size, 1) and apart(two_sizes(finer)[0], size, (first, past), (second, end))
     pre: 0 <= granule and first < past and second < end
     post: _
     """
-    granularity, other = (65536, 4096) if finer else (4096, 65536)
+    other, granularity = two_sizes(finer)
     bits = watched(granularity, size, granule, False, False)
     bits.merge(listed(other, size, (first, past), (second, end)))
     return (granule in bits) == any(

@@ -7,7 +7,7 @@ every path is followed to its end.
 
 from cbtimpl import granules
 from cbtimpl.backup import REQUEST, CopyInFlight, Failure, Piece, Run  # noqa: F401 (for `pre:`)
-from cbtimpl.contracts.arithmetic import LARGEST, a_disk, a_range, rounded_out, shares_a_byte  # noqa: F401 (`pre:`)
+from cbtimpl.contracts.arithmetic import LARGEST, a_disk, a_range, shares_a_byte, two_sizes  # noqa: F401 (`pre:`)
 from cbtimpl.contracts.jobs import Stub, a_job, a_job_seen_by, job_of
 from cbtimpl.contracts.life_cycle import a_bitmap
 from cbtimpl.contracts.registry import SUBJECT, contract
@@ -36,20 +36,18 @@ def a_full_backup_copies_what_exists(cluster: int, size: int, length: int, own: 
 
 
 @contract("BackupJob.start", "BackupJob.first_work", "BackupJob.clusters_of")
-def an_increment_copies_what_shares_a_byte(
-    cluster: int, length: int, granularity: int, size: int, first: int, past: int
-) -> bool:
+def an_increment_copies_what_shares_a_byte(cluster: int, finer: bool, size: int, first: int, past: int) -> bool:
     """A cluster is on the work list exactly if it shares a byte with what is dirty (one run) when the job starts.
 
-    pre: a_disk(size, length) and a_disk(size, granularity) and length != granularity
-    pre: 0 <= cluster and first < past and apart(granularity, size, (first, past))
+    pre: a_disk(size, 1) and 0 <= cluster and first < past and apart(two_sizes(finer)[0], size, (first, past))
     post: _
     """
+    granularity, length = two_sizes(finer)
     job = a_job(watching(cluster), size, length, "incremental", "on-success")
     job.bitmap = a_bitmap(0, False, granularity=granularity, size=size)
     job.bitmap.bits = listed(granularity, size, (first, past))
     job.start()
-    dirty = rounded_out(cluster, first, past, granularity, length, size)
+    dirty = shares_a_byte(cluster, first * granularity, (past - first) * granularity, length, size)
     return (cluster in job.work) == dirty and job.bitmap.frozen
 
 
@@ -178,9 +176,7 @@ def what_is_read_is_all_of_the_clusters(first: int, past: int, size: int, certai
 
 
 @contract("BackupJob.write")
-def what_was_read_is_written_where_it_was(
-    first: int, second: int, zeroes: bool, more: bool, broken: bool
-) -> bool:
+def what_was_read_is_written_where_it_was(first: int, second: int, zeroes: bool, more: bool, broken: bool) -> bool:
     """Each piece is put where it was read, zeroes as zeroes; an error is the target's.
 
     pre: 0 <= first <= LARGEST and 0 <= second <= LARGEST

@@ -106,7 +106,7 @@ MISTAKES: tuple[Mistake, ...] = (
          ("self.set_bytes(offset, length)", "self.set_bytes(offset, length)\n        break",
           "merging_across_granularities_takes_every_run")),
     *_of("GranuleSet.extents", ("granules.span(first, past,", "granules.span(first, first + 1,",
-                                "merging_across_granularities_rounds_out")),
+                                "an_extent_is_the_bytes_of_a_run")),
     *_of("GranuleSet.touches", ("following < past", "following <= past", "a_set_touches_what_shares_a_byte")),
     *_of("GranuleSet.next", ("next_set_bit(granule)", "next_set_bit(granule + 1)",
                              "a_set_touches_what_shares_a_byte")),
