@@ -191,9 +191,8 @@ class Course:
     # Phases
 
     def _ledger(self) -> None:
-        """Confirms what is known; what is confirmed is looked behind from then on."""
+        """Confirms what is known, whatever was asked for; what is confirmed is looked behind from then on."""
         mine = [entry for entry in entries() if entry.implementation == self.adapter.name]
-        mine = [entry for entry in mine if self.wanted(entry.scenario)]
         for number, entry in enumerate(mine):
             self.progress("ledger", number, len(mine))
             result = confirm(entry, self.player, self.adapter.version)
