@@ -141,9 +141,10 @@ def jobs_of(state: State[S], node: str) -> dict[str, Job[S]]:
 
 
 def must_be_copied_first(state: State[S], node: str, blocks: S) -> bool:
-    """Whether a write of `blocks` needs a copy-before-write that could fail."""
+    """Whether a write of `blocks` needs a copy-before-write that could fail; a copy in flight is waited for."""
     size = state.nodes[node].size
-    return any(backup.hit_by_write(state.space, job, blocks, size) for job in jobs_of(state, node).values())
+    jobs = jobs_of(state, node).values()
+    return any(backup.hit_by_write(state.space, job, blocks, size) - job.copying for job in jobs)
 
 
 def copy_before_write(state: State[S], node: str, blocks: S) -> State[S]:

@@ -24,18 +24,18 @@ from cbtmodel.step import step
 # states and edges of each world
 PINNED_WORLDS = {
     "a bitmap and a job": (830, 323),
-    "every guest write": (150, 451),
+    "every guest write": (150, 445),
     "mistakes and transactions": (40, 324),
     "every start": (1895, 307),
     "short transactions": (25, 292),
     "two bitmaps": (74, 225),
-    "two jobs": (976, 710),
+    "two jobs": (976, 707),
     "three disks": (70, 99),
     "every start and policy": (5832, 454),
     "two jobs of every mode": (1724, 802),
     "two bitmaps with jobs": (910, 472),
 }
-PINNED_EDGES = {"quick": 848, "ci": 1478, "deep": 1636}
+PINNED_EDGES = {"quick": 842, "ci": 1472, "deep": 1630}
 
 
 def last_edges(*played: object) -> set[str]:

@@ -31,7 +31,7 @@ SMALL = Scope(2, alphabet="small")
 COUNTS = {
     TINY: (31, 465, 124, 6),
     SMALL: (191, 3438, 923, 8),
-    Scope(1): (234, 8892, 1984, 8),
+    Scope(1): (234, 8892, 2038, 8),
     Scope(2, granularity=2, alphabet="small"): (715, 12870, 3525, 12),
     Scope(2, granularity=2, cluster=2, alphabet="small"): (211, 3798, 1023, 9),
     Scope(2, cluster=2, alphabet="small"): (211, 3798, 1023, 9),

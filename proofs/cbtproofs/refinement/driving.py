@@ -156,6 +156,8 @@ class Driver:
             happened = self._write_now(command, content(command.offset, max(0, command.length)))
         except cbtimpl.Refused as refusal:
             return self._done((*trace, Answer(command, refusal.kind, str(refusal))))
+        if happened == command:
+            return self._done((Answer(command),))  # which waits for those copies by itself
         return self._done((*trace, Answer(happened)))
 
     def _write_now(self, command: c.Write | c.BeginWrite, data: bytes) -> Command:
