@@ -187,6 +187,8 @@ POISON = 0xEE
 def digest(granules: int, count: int) -> str:
     """The SHA-256 of the bits of a bitmap of `count` granules, as QEMU's x-debug-block-dirty-bitmap-sha256 has it.
 
-    It hashes little-endian 64-bit words, the lowest bit first, at least one word.
+    It hashes little-endian 64-bit words, the lowest bit first, at least one word. `ValueError` if a bit lies beyond.
     """
+    if granules < 0 or granules >> count:
+        raise ValueError(f"bits beyond the {count} granules")
     return hashlib.sha256(granules.to_bytes(8 * max(1, -(-count // 64)), "little")).hexdigest()

@@ -1,4 +1,4 @@
-"""The exact bits of a dirty bitmap in QEMU: their hash to compare, and the bits themselves to explain.
+"""The exact bits of a dirty bitmap in QEMU, to explain a hash (`cbtcheck.adapter.digest`) that is not as expected.
 
 Contract: a bitmap's bits are one Python ``int``; bit i is granule i, counted from the disk's start.
 Nothing here changes a bitmap of the user's.
@@ -6,26 +6,13 @@ Nothing here changes a bitmap of the user's.
 
 import contextlib
 import itertools
-from hashlib import sha256
 from typing import Any, Final
 
 from ..nbd.client import DiskClient
 from .daemon import Daemon, QmpRefused
 
-_WORD_BITS: Final = 64
 _DIRTY: Final = 1
 _numbers: Final = itertools.count(1)
-
-
-def expected_digest(granule_bits: int, number_of_granules: int) -> str:
-    """The hex SHA-256 that ``x-debug-block-dirty-bitmap-sha256`` must give for these bits.
-
-    ``ValueError`` if a bit lies beyond ``number_of_granules`` (>= 0).
-    """
-    if granule_bits < 0 or granule_bits >> number_of_granules:
-        raise ValueError(f"bits beyond the {number_of_granules} granules")
-    words = max(1, -(-number_of_granules // _WORD_BITS))
-    return sha256(granule_bits.to_bytes(words * _WORD_BITS // 8, "little")).hexdigest()
 
 
 async def read_bits(daemon: Daemon, node: str, name: str, socket_path: str) -> int | None:
