@@ -10,36 +10,30 @@ docs/why-one-block-is-enough.md argues why a few casts stand for any number of d
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from cbtmodel.backup import BitmapMode, Job, OnError, Phase
 from cbtmodel.bitmap import Bitmap, Marks, Successor
 from cbtmodel.node import Node, State
 from cbtmodel.table import Table
 
-from cbtproofs.inductive.paths import Path, Undecided
+from cbtproofs.inductive.paths import Undecided
+from cbtproofs.inductive.script import Prover
 
-SIZE = 1 << 30
+SIZE = (1 << 30) + 512
+"""The size of most disks, in bytes; no multiple of a cluster, so that there is a partial one at the end."""
+
 Moment: TypeAlias = Literal["at rest", "amid", "at commit"]
 """Between commands; between two actions of a transaction; and when all of them have been accepted."""
-
-
-class Prover(Protocol):
-    """What a script needs: the decisions of the path it is on, and sets."""
-
-    path: Path
-    space: Any
-
-    def arbitrary(self, name: str, foggy: bool = False) -> Any:
-        """A set of which nothing is known yet."""
 
 
 @dataclass(frozen=True)
 class Cast:
     """Who is on stage. `bitmaps` are (disk, name), `jobs` (id, disk, name of its bitmap); `foggy` are names.
 
-    With `together` all jobs are one group. Jobs in `paused` are paused. `moment` says what need not hold of the state
-    yet. Unless `marks_matter`, everybody is in the fog, and only what jobs have left to do is a set.
+    `sizes` are those of the two disks, in bytes. With `together` all jobs are one group. Jobs in `paused` are paused.
+    `moment` says what need not hold of the state yet. Unless `marks_matter`, everybody is in the fog, and only what
+    jobs have left to do is a set.
     """
 
     name: str
@@ -51,17 +45,18 @@ class Cast:
     moment: Moment = "at rest"
     paused: frozenset[str] = frozenset()
     marks_matter: bool = True
+    sizes: tuple[int, int] = (SIZE, SIZE)
 
     def state(self, prover: Prover) -> State[Any]:
         """An arbitrary state with this cast, legal or not."""
         taken = {(on, name) for _, on, name in self.jobs}
-        nodes: dict[str, Node[Any]] = {on: Node(SIZE) for on in ("d", "e")}
+        nodes: dict[str, Node[Any]] = {on: Node(size) for on, size in zip(("d", "e"), self.sizes, strict=True)}
         for number, (on, name) in enumerate(self.bitmaps):
             granularity = 4096 << number
             made = self._bitmap(prover, f"{on}/{name}", name in self.foggy, granularity, (on, name) in taken)
-            nodes[on] = Node(SIZE, nodes[on].bitmaps.put(name, made))
+            nodes[on] = Node(nodes[on].size, nodes[on].bitmaps.put(name, made))
         writes = Table({id: prover.arbitrary(f"{id} in flight") for id in self.writes})
-        nodes["d"] = Node(SIZE, nodes["d"].bitmaps, writes)
+        nodes["d"] = Node(nodes["d"].size, nodes["d"].bitmaps, writes)
         ids = tuple(id for id, _, _ in self.jobs)
         jobs = {
             id: self._job(prover, id, on, name, id in self.foggy, 65536 << number, ids if self.together else (id,))

@@ -7,7 +7,7 @@ it; what nobody has looked at is left open, since it makes no difference.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cbtmodel.bitmap import Bitmap
@@ -23,16 +23,20 @@ Has = Callable[[Any], bool]
 class Sight:
     """One moment. `sets`: whether the block is in each (by the set's place); `control`: what is known by name."""
 
-    sets: dict[str, bool]
-    control: dict[str, str]
+    sets: dict[str, bool] = field(default_factory=dict)
+    control: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Counterexample:
-    """The block before and after. Of a fact about control state there is no block, and `sets` are empty."""
+    """The block before and after. Of a fact about control state there is no block, and `sets` are empty.
 
-    before: Sight
-    after: Sight
+    If the specification tripped there is nothing to see, but what it said (`note`).
+    """
+
+    before: Sight = field(default_factory=Sight)
+    after: Sight = field(default_factory=Sight)
+    note: str = ""
 
 
 def counterexample(before: State[Any], after: State[Any], has: Has | None) -> Counterexample:

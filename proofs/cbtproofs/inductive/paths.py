@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
+from cbtproofs.inductive.opaque import Opaque
+
 T = TypeVar("T")
 
 
@@ -31,6 +33,11 @@ class Path:
         self.taken: tuple[int, ...] = ()
         self.untaken: list[tuple[int, ...]] = []
 
+    @property
+    def known(self) -> bool:
+        """Whether another run has come this way: it had the same decisions, so it has proved the same by now."""
+        return len(self.taken) < len(self._given)
+
     def decide(self, options: Sequence[int]) -> int:
         """One of the options; the others become paths of their own."""
         if self._sealed:
@@ -43,6 +50,10 @@ class Path:
         self.taken = (*self.taken, choice)
         return choice
 
+    def close(self) -> None:
+        """The run is over."""
+        self._sealed = True
+
     @contextmanager
     def undecided(self) -> Iterator[None]:
         """Nothing is decided meanwhile: whoever would have to decide raises `Undecidable`."""
@@ -54,12 +65,17 @@ class Path:
 
 
 def every_path(run: Callable[[Path], T]) -> Iterator[T]:
-    """Runs again and again, until every decision has been taken in every way. Impossible paths give nothing."""
+    """Runs again and again, until every decision has been taken in every way. Impossible paths give nothing.
+
+    When a run is over nothing can be decided on its path any more.
+    """
     waiting: list[tuple[int, ...]] = [()]
     while waiting:
         path = Path(waiting.pop())
         with suppress(Impossible):
-            yield run(path)
+            found = run(path)
+            path.close()
+            yield found
         waiting += path.untaken
 
 
@@ -97,7 +113,7 @@ class Undecided:
         return " or ".join(map(repr, self._options))
 
 
-class Fog:
+class Fog(Opaque):
     """A set of which nothing is known but whether it is empty, and that only once it was asked.
 
     The sets of bitmaps and jobs that are not what a proof is about; see `obligations`.

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from cbtproofs.inductive import generic_block, universal_disk
-from cbtproofs.inductive.obligations import Obligation, Script
+from cbtproofs.inductive.script import Obligation, Script
 from cbtproofs.inductive.stage import Scene, scenes
 
 Prover = Callable[[Script], list[Obligation]]

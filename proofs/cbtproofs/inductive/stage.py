@@ -7,21 +7,19 @@ arbitrary set. A transaction of any length is proved part by part: what drains, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from itertools import product
 from typing import Any, TypeAlias, get_args
 
 from cbtmodel import commands as c
 from cbtmodel.backup import BitmapMode, Side, Sync
-from cbtmodel.node import State
-from cbtmodel.refusal import Refused
-from cbtmodel.step import Step, step
-from cbtmodel.transaction import commit, drain_all, prepare
+from cbtmodel.step import step
 
 from cbtproofs.inductive.casts import SIZE, Cast, Moment
-from cbtproofs.inductive.obligations import Act, Script, at_first, goes_on, keeps, releases, unites
+from cbtproofs.inductive.obligations import Act, at_first, goes_on, keeps, releases, unites
+from cbtproofs.inductive.script import Script
+from cbtproofs.inductive.transactions import committing, draining, drains, preparing
 
 A, B, ON_E = ("d", "a"), ("d", "b"), ("e", "b")
 J = ("j", "d", "a")
@@ -33,11 +31,13 @@ A_JOB = Cast("a job with a bitmap, and a write", (A,), (J,), writes=("w",))
 WITHOUT = Cast("a job without a bitmap, a bitmap, and a write", (A,), (("j", "d", None),), writes=("w",))
 TWO_BITMAPS = Cast("two bitmaps", (A, B))
 TWO_DISKS = Cast("two bitmaps on two disks", (A, ON_E))
+TWO_SIZES = Cast("two bitmaps on disks of two sizes", (A, ON_E), sizes=(SIZE, 2 * SIZE))
 BESIDE = Cast("a bitmap beside a job", (A, B), (J,))
 BESIDE_ANOTHER = Cast("a bitmap beside another job", (A, B), (("k", *B),), OTHERS, ("w",))
 TWO_JOBS = Cast("two jobs", (A, B), (J, ("k", *B)), OTHERS)
 A_PAUSED_JOB = Cast("two jobs, one paused", (A, B), (J, ("k", *B)), OTHERS, paused=frozenset({"k"}))
 A_GROUP = Cast("a group", (A,), (J, ("k", "d", None)), OTHERS, together=True)
+TWO_DISK_JOBS = Cast("two jobs on two disks", (A, ON_E), (J, ("k", *ON_E)), OTHERS)
 TWO_DISK_GROUP = Cast("a group on two disks", (A, ON_E), (J, ("k", *ON_E)), OTHERS, together=True)
 
 AMID = (
@@ -58,6 +58,7 @@ AT_COMMIT = (
 COPY_ENDS: tuple[Any, ...] = ("ok", *get_args(Side))
 PLAIN = c.StartBackup("n", "d", "incremental", "a")
 FULL = c.StartBackup("n", "d", "full")
+REFUSED = c.Transaction((FULL, c.Abort()))
 
 
 OnBitmaps: TypeAlias = c.AddBitmap | c.RemoveBitmap | c.ClearBitmap | c.EnableBitmap | c.DisableBitmap
@@ -97,6 +98,7 @@ def on_jobs(*ids: str) -> Iterator[c.Command]:
 def guest(on: str = "d") -> Iterator[c.Command]:
     """What a guest does, and what its disk does to it."""
     yield from (c.Write(on, 0, 512, "write", ends) for ends in ("ok", "failed", "copy failed", "ignored"))
+    yield from (c.Write(on, 0, 512, kind) for kind in ("zeroes", "discard"))
     yield from (c.Write(on, 0, 512, "discard", "ignored"), c.Write(on, 0, 0), c.Write(on, SIZE, 1))
     yield from (c.BeginWrite(on, "v", 0, 512, "write", ends) for ends in ("ok", "copy failed"))
     yield from (c.BeginWrite(on, "w", 0, 512), c.EndWrite(on, "w"), c.EndWrite(on, "nobody"))
@@ -128,21 +130,27 @@ def whole_transactions() -> Iterator[c.Transaction]:
 
 PLAYS: dict[Cast, tuple[c.Command, ...]] = {
     NOBODY: (*on_bitmaps(A), *starts("n"), *wrong(), *guest()),
-    A_BITMAP: (*on_bitmaps(A), *merges(A), *starts("n", A, ("d", "x")), *wrong(), *guest()),
-    A_JOB: (*on_bitmaps(A), *merges(A), PLAIN, FULL, *wrong(), *on_jobs("j"), *guest()),
+    A_BITMAP: (
+        *on_bitmaps(A), *merges(A), c.Transaction((PLAIN,)), REFUSED, *starts("n", A, ("d", "x")), *wrong(), *guest(),
+    ),
+    A_JOB: (
+        *on_bitmaps(A), *merges(A), c.Transaction((FULL,)), REFUSED, PLAIN, FULL, *wrong(), *on_jobs("j"), *guest(),
+    ),
     WITHOUT: (*on_bitmaps(A), PLAIN, FULL, *on_jobs("j"), *guest()),
     TWO_BITMAPS: (*merges(A, B), *whole_transactions()),
+    TWO_SIZES: tuple(merges(A, ON_E)),
     TWO_DISKS: tuple(merges(A, ON_E)),
     BESIDE: (*on_bitmaps(B), *merges(A, B), c.StartBackup("n", "d", "bitmap", "b", "always")),
     BESIDE_ANOTHER: (*on_bitmaps(A), PLAIN, *on_jobs("k")),
     TWO_JOBS: tuple(on_jobs("k")),
     A_PAUSED_JOB: (c.Write("d", 0, 512), c.BeginWrite("d", "v", 0, 512), FULL),
+    TWO_DISK_JOBS: (c.Write("d", 0, 512), c.CancelJob("j"), c.StartBackup("n", "d", "full")),
     A_GROUP: (*on_jobs("j", "k"), c.Write("d", 0, 512), FULL),
     TWO_DISK_GROUP: (
         c.CancelJob("k"), c.FinalizeJob("k"), c.Copy("k", 0, 512), c.Copy("k", 0, 512, "write error"),
         c.Write("d", 0, 512), c.Write("e", 0, 512),
     ),
-}
+}  # fmt: skip
 """Which commands each cast is given: all, or where others are on stage all that could have to do with them."""
 
 
@@ -155,19 +163,6 @@ def actions(cast: Cast) -> Iterator[Any]:
 
 
 # Scripts
-
-
-def part(function: Callable[[State[Any]], Any]) -> Act:
-    """A part of a transaction, as if it were a step."""
-
-    def act(state: State[Any], command: Any) -> Step[Any]:
-        try:
-            after = function(state)
-        except Refused as refusal:
-            return Step(state, refusal)
-        return Step(after[0], None, after[1]) if isinstance(after, tuple) else Step(after)
-
-    return act
 
 
 @dataclass(frozen=True)
@@ -184,26 +179,19 @@ def scenes() -> Iterator[Scene]:
     yield Scene("fresh disks", "nothing", at_first)
     for cast, commands in PLAYS.items():
         yield from (scene for command in commands for scene in all_of(cast.name, cast, command))
-        yield from all_of(cast.name, cast, c.Transaction(()), part(drain_all), "at commit")
+        yield from all_of(cast.name, cast, c.Transaction(()), draining(), "at commit")
+    for cast in (A_BITMAP, A_JOB, WITHOUT, TWO_JOBS, A_GROUP):
+        yield Scene(cast.name, "a drain", drains(cast))
     for cast in (A_JOB, WITHOUT, A_GROUP):
         yield Scene(cast.name, "every end", releases(cast))
     for cast in (A_BITMAP, A_JOB, WITHOUT, A_GROUP.only_what_is_left()):
         yield Scene(cast.name, "two writes", unites(cast))
     for cast in AMID:
         for action in actions(cast):
-            act = part(partial(_prepare, action))
-            yield from all_of(f"amid a transaction: {cast.name}", cast, c.Transaction((action,)), act, "amid")
+            command = c.Transaction((action,))
+            yield from all_of(f"amid a transaction: {cast.name}", cast, command, preparing(action), "amid")
     for cast in AT_COMMIT:
-        act = part(_commit)
-        yield from all_of(f"a transaction is committed: {cast.name}", cast, c.Transaction(()), act)
-
-
-def _prepare(action: c.Action, state: State[Any]) -> State[Any]:
-    return prepare(state, action, ())
-
-
-def _commit(state: State[Any]) -> Any:
-    return commit(state, tuple(state.jobs))
+        yield from all_of(f"a transaction is committed: {cast.name}", cast, c.Transaction(()), committing())
 
 
 def all_of(name: str, cast: Cast, command: Any, act: Act = step, after: Moment = "at rest") -> Iterator[Scene]:

@@ -22,6 +22,8 @@ from cbtmodel.claims import Inclusion, counts_as_delivered, waives, written
 from cbtmodel.node import State
 from cbtmodel.step import Step
 
+from cbtproofs.inductive.script import Assume, Item, Prove, Prover
+
 ID = "NO DIRTY WRITE IS EVER LOST"
 SETS = ("recorded", "meanwhile", "delivered", "waived")
 
@@ -82,3 +84,24 @@ def kept(told: History, on: str, name: str, state: State[Any]) -> Iterator[Inclu
         since = empty if bitmap.successor is None else bitmap.successor.marks.owed
     yield Inclusion(f"{on}/{name}: recorded", told.recorded, had | told.delivered | told.waived)
     yield Inclusion(f"{on}/{name}: recorded since the job began", told.meanwhile, since)
+
+
+# What is to be proved of it, of the bitmap d/a
+
+
+def at_first(state: State[Any]) -> Iterator[Item]:
+    """Nothing has been recorded yet."""
+    nothing = History(*(state.space.empty,) * len(SETS))
+    yield from (Prove(ID, claim) for claim in all_claims(nothing, state))
+
+
+def carried(prover: Prover, before: State[Any], command: object, done: Step[Any]) -> Iterator[Item]:
+    """If it held before a command, then it holds after."""
+    told = History(*(prover.arbitrary(what) for what in SETS))
+    yield from map(Assume, kept(told, "d", "a", before))
+    yield from (Prove(ID, claim) for claim in all_claims(goes_on(told, "d", "a", before, command, done), done.state))
+
+
+def all_claims(told: History, state: State[Any]) -> tuple[Inclusion[Any], ...]:
+    """The theorem, and what carries it."""
+    return *promised(told, "d", "a", state), *kept(told, "d", "a", state)

@@ -1,0 +1,78 @@
+"""LOCAL: what a command does not name, and does not reach, is the very same object afterwards.
+
+So a proof about those whom a command reaches is a proof about all. A command reaches the bitmap or the job that it
+names; a guest write, and the drain before a backup, reach all of their disk; and whatever may end a job reaches that
+job's group, with the bitmaps that these jobs have frozen. A transaction drains every disk, and is looked at action
+by action, when that is done. A refused command reaches nothing at all: ATOMIC is all that is to be proved of it,
+since of the same state everything holds that was assumed of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from cbtmodel import commands as c
+from cbtmodel import properties
+from cbtmodel.claims import Fact
+from cbtmodel.node import State, jobs_of
+from cbtmodel.step import Step
+
+from cbtproofs.inductive.opaque import LooksInside
+
+ID = "LOCAL"
+
+ONE_BITMAP = c.AddBitmap | c.RemoveBitmap | c.ClearBitmap | c.EnableBitmap | c.DisableBitmap
+ONE_JOB = c.PauseJob | c.BeginCopy
+A_GROUP = c.ResumeJob | c.CancelJob | c.FinalizeJob | c.Copy | c.EndCopy
+A_DISK = c.StartBackup | c.Write | c.BeginWrite | c.EndWrite
+
+Places = set[tuple[str, str | None]]
+
+
+def local(before: State[Any], command: object, done: Step[Any]) -> Iterator[Fact]:
+    """Whatever a command does not name and does not reach is the very same object afterwards."""
+    if done.refusal is not None or isinstance(command, c.Transaction):
+        return
+    jobs, bitmaps = reached(before, command)
+    for id, job in before.jobs.items():
+        if id not in jobs:
+            yield Fact(f"{id}: not reached, so the very same", done.state.jobs.get(id) is job)
+    for on, node in before.nodes.items():
+        after = done.state.nodes[on].bitmaps
+        for name, bitmap in node.bitmaps.items():
+            if (on, name) not in bitmaps:
+                yield Fact(f"{on}/{name}: not reached, so the very same", after.get(name) is bitmap)
+        if not isinstance(command, A_DISK) or command.node != on:
+            same = done.state.nodes[on].writes is node.writes
+            yield Fact(f"{on}: not reached, so the very same writes are in flight", same)
+
+
+def atomic(before: State[Any], command: object, done: Step[Any]) -> list[Fact]:
+    """ATOMIC. A set that is not the very same one has changed, for all that can be known."""
+    try:
+        return [claim for claim in properties.atomic(before, command, done) if isinstance(claim, Fact)]
+    except LooksInside:
+        return [Fact("refused, so nothing has changed", False)]
+
+
+def reached(before: State[Any], command: object) -> tuple[set[str], Places]:
+    """The ids of the jobs and the places of the bitmaps that a command may change."""
+    if isinstance(command, ONE_BITMAP):
+        return set(), {(command.node, command.name)}
+    if isinstance(command, c.MergeBitmaps):
+        return set(), {(command.node, command.target)}
+    if isinstance(command, ONE_JOB):
+        return {command.job}, set()
+    if isinstance(command, A_GROUP):
+        return with_groups(before, [command.job])
+    if isinstance(command, A_DISK):
+        jobs, frozen = with_groups(before, jobs_of(before, command.node))
+        return jobs, frozen | {(command.node, name) for name in before.nodes[command.node].bitmaps}
+    return set(), set()
+
+
+def with_groups(before: State[Any], ids: Iterable[str]) -> tuple[set[str], Places]:
+    """These jobs and all that end with them, and the bitmaps that they have frozen."""
+    jobs = {member for id in ids for member in before.jobs[id].group}
+    return jobs, {(before.jobs[id].node, before.jobs[id].bitmap) for id in jobs}
