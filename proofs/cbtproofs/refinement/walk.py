@@ -95,7 +95,7 @@ class Walk:
 
     def levels(self, progress: Progress | None = None) -> Iterator[int]:
         """The same, one level of the graph after the other; yields how far all of it has been walked, in commands."""
-        subject, model = Subject(self.host, self.world.sizes), self.world.initial(self.space)
+        subject, model = self.first(), self.world.initial(self.space)
         identity = subject.identity()
         if self.part((), self.compared(subject, identity, model)):
             return
@@ -115,6 +115,10 @@ class Walk:
             frontier = discovered
             depth += 1
             yield depth
+
+    def first(self) -> Subject:
+        """The implementation, with nothing done to it."""
+        return Subject(self.host, self.world.sizes)
 
     def part(self, path: tuple[Command, ...], differences: Sequence[str]) -> bool:
         """Whether the two part here."""
@@ -200,7 +204,11 @@ def refinement_kills(host: Callable[[], Host], where: Iterable[World] | None = N
     It is the shortest in its world. All worlds are walked at once, level by level, those next of which least has been
     walked: so it is found soon, whichever world it is in.
     """
-    walks = [Walk(world, host) for world in (worlds("quick") if where is None else where)]
+    return first_disagreement([Walk(world, host) for world in (worlds("quick") if where is None else where)])
+
+
+def first_disagreement(walks: Iterable[Walk]) -> Disagreement | None:
+    """The first disagreement on any of these walks, taken at once: see `refinement_kills`."""
     walking = [(walk, walk.levels()) for walk in walks]
     while walking:
         next_one = min(walking, key=lambda each: each[0].edges)

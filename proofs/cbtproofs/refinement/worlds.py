@@ -159,12 +159,40 @@ def groups() -> World:
     )  # fmt: skip
 
 
+def odd_values() -> World:
+    """Granularities, clusters, names and ids just inside and just outside of what can be used; a word for a flag."""
+    whole = start_without(Scope(1, jobs=0), "j-1.k_2", "d")
+    malformed = c.AddBitmap("d", "a", BLOCK, "yes")  # type: ignore[arg-type]
+    return World("odd values", (("d", BLOCK),), (
+        c.AddBitmap("d", "a", 256), c.AddBitmap("d", "é" * 512, BLOCK), c.AddBitmap("d", "a" * 1023, 1 << 31),
+        *(replace(whole, job=id) for id in ("é", "j k", "1j")), replace(whole, cluster=256), whole,
+        c.CancelJob(whole.job), c.RemoveBitmap("d", "a" * 1023), malformed,
+    ))  # fmt: skip
+
+
+def two_at_once() -> tuple[World, ...]:
+    """Where one command has to do with two of a kind: writes in flight, copies in flight, removals."""
+    one = (("d", BLOCK),)
+    two = (*one, ("e", BLOCK))
+    adds = tuple(c.AddBitmap(on, name, BLOCK) for on, name in (("d", "a"), ("d", "b"), ("e", "b")))
+    begun = (c.BeginWrite(on, id, 0, BLOCK) for on, id in (("d", "w"), ("d", "v"), ("e", "w")))
+    removals = [(c.RemoveBitmap("d", "a"), c.RemoveBitmap(on, "b")) for on in ("d", "e")]
+    scope, jobs = Scope(1, jobs=0), ("j", "k")
+    copies = (each(job, 0, BLOCK) for job in jobs for each in (c.Copy, c.BeginCopy))
+    starts = (start_without(scope, job, "d") for job in jobs)
+    return (
+        World("two writes in flight", two, (adds[0], adds[2], *begun, c.Transaction(()))),
+        World("two copies in flight", one, (*starts, *copies, c.Transaction(()))),
+        World("two removals", two, (*adds, *(c.Transaction(each) for each in removals))),
+    )
+
+
 def quick() -> tuple[World, ...]:
     """Seconds. The smallest come first, so that a mistake is found soon."""
     return (
         coarse_bitmap(), merges(), in_use(), two_disks(), tail("small"), coarse_cluster(),
         of_scope("two jobs for one bitmap", Scope(1, jobs=2, alphabet="small")), undoing(), one_block(), groups(),
-        two_blocks(),
+        two_blocks(), odd_values(), *two_at_once(),
     )  # fmt: skip
 
 
