@@ -1,6 +1,6 @@
 """Seeded mistakes: small wrong variants of the reference implementation, after real bugs. The suite must find each.
 
-`python -m cbtcheck.mistakes` prints the table of docs/seeded-mistakes.md, and with `matrix` writes docs/kill-matrix.md.
+`python -m cbtcheck.mistakes` prints the table of docs/seeded-mistakes.md; with `matrix`, writes docs/kill-matrix.md.
 """
 
 from cbtcheck.mistakes import copying, merging, recording, successor, transactions
