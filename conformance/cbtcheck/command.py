@@ -25,6 +25,7 @@ from cbtcheck.picture import picture
 from cbtcheck.play import verdict_of
 from cbtcheck.printed import COLOUR, print_report
 from cbtcheck.progress import ProgressLine
+from cbtcheck.prove_command import prove_command
 from cbtcheck.refine_command import refine
 from cbtcheck.report import Report
 from cbtcheck.scenario import Scenario, ScenarioError, load
@@ -101,6 +102,7 @@ def main() -> None:
 
 main.add_command(contracts_command)
 main.add_command(explore)
+main.add_command(prove_command)
 main.add_command(refine)
 main.add_command(tour_command)
 

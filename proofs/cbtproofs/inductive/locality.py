@@ -9,7 +9,7 @@ since of the same state everything holds that was assumed of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from cbtmodel import commands as c
@@ -19,6 +19,7 @@ from cbtmodel.node import State, jobs_of
 from cbtmodel.step import Step
 
 from cbtproofs.inductive.opaque import LooksInside
+from cbtproofs.inductive.paths import Path, Undecidable
 
 ID = "LOCAL"
 
@@ -54,6 +55,15 @@ def atomic(before: State[Any], command: object, done: Step[Any]) -> list[Fact]:
         return [claim for claim in properties.atomic(before, command, done) if isinstance(claim, Fact)]
     except LooksInside:
         return [Fact("refused, so nothing has changed", False)]
+
+
+def refused_at_sight(path: Path, act: Callable[[], Step[Any]]) -> bool:
+    """Whether a command is refused for its names alone: in every state of the cast, legal or not."""
+    with path.undecided():
+        try:
+            return act().refusal is not None
+        except Undecidable:
+            return False
 
 
 def reached(before: State[Any], command: object) -> tuple[set[str], Places]:

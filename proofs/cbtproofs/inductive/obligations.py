@@ -18,7 +18,6 @@ from cbtmodel.step import Step, step
 
 from cbtproofs.inductive import locality, theorem
 from cbtproofs.inductive.casts import SIZE, Cast, Moment
-from cbtproofs.inductive.paths import Undecidable
 from cbtproofs.inductive.script import Assume, Claim, Item, Played, Prove, Prover, Script
 
 Act: TypeAlias = Callable[[State[Any], Any], Step[Any]]
@@ -86,7 +85,7 @@ def played(cast: Cast, command: Any, act: Act, assumed: Callable[..., Any], prov
 
     def script(prover: Prover) -> Iterator[Item]:
         before = cast.state(prover)
-        if not refused_at_sight(prover, before, command, act):
+        if not locality.refused_at_sight(prover.path, lambda: act(before, command)):
             yield from assumed(before)
         done = act(before, command)
         yield Played(before, done)
@@ -96,15 +95,6 @@ def played(cast: Cast, command: Any, act: Act, assumed: Callable[..., Any], prov
             yield from (Prove("ATOMIC", claim) for claim in locality.atomic(before, command, done))
 
     return script
-
-
-def refused_at_sight(prover: Prover, state: State[Any], command: Any, act: Act) -> bool:
-    """Whether a command is refused for its names alone: in every state of the cast, legal or not."""
-    with prover.path.undecided():
-        try:
-            return act(state, command).refusal is not None
-        except Undecidable:
-            return False
 
 
 def arranged(cast: Cast, state: State[Any]) -> Iterator[Item]:

@@ -1,18 +1,21 @@
 """Both provers on everything that is to be proved: what holds, what does not, and whether they agree.
 
-They must agree obligation by obligation: in which there are, and in the verdict of each.
+They must agree obligation by obligation: in which there are, and in the verdict of each. Whether the proofs say
+anything is in `vacuity`.
 """
 
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from cbtproofs.inductive import generic_block, universal_disk
-from cbtproofs.inductive.script import Obligation, Script
+from cbtproofs.inductive.script import OPAQUE, GaveUp, Item, Obligation, Played, Prove, Script
+from cbtproofs.inductive.script import Prover as OnOnePath
 from cbtproofs.inductive.stage import Scene, scenes
+from cbtproofs.inductive.vacuity import Seen
 
 Prover = Callable[[Script], list[Obligation]]
 PROVERS = ("universal disk", "generic block")
@@ -39,36 +42,75 @@ class Failure:
 
 @dataclass
 class Proved:
-    """What has been proved so far. `obligations` by theorem; `seconds` by prover."""
+    """What has been proved so far.
+
+    `obligations` and `paths` are by theorem. `seconds` are CPU seconds by prover; `spent` are those by prover and
+    theorem, and what was spent for no theorem (states, assumptions and commands) is under "".
+    """
 
     obligations: Counter[str] = field(default_factory=Counter)
-    paths: int = 0
+    paths: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=dict)
+    spent: dict[str, dict[str, float]] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
     disagreements: list[tuple[Scene, str]] = field(default_factory=list)
     vacuous: list[Scene] = field(default_factory=list)
+    unknown: list[tuple[Scene, str]] = field(default_factory=list)
+    seen: dict[str, Seen] = field(default_factory=dict)
 
 
-def prove(names: Iterable[str] = PROVERS, listed: Iterable[Scene] | None = None) -> Iterator[Proved]:
-    """Proves everything, or the listed scenes. Gives what has been proved so far after each: the same object."""
+def prove(
+    names: Iterable[str] = PROVERS, listed: Iterable[Scene] | None = None, only: str | None = None
+) -> Iterator[Proved]:
+    """Proves everything, or the listed scenes, or `only` one theorem.
+
+    Gives what has been proved so far after each scene: the same object. That the specification comes to an end is
+    always proved.
+    """
     proved, known = Proved(), provers(names)
     for scene in scenes() if listed is None else listed:
         found: list[list[Obligation]] = []
         for name, prover in known.items():
+            seen, spent = proved.seen.setdefault(name, Seen()), proved.spent.setdefault(name, defaultdict(float))
             started = time.process_time()
-            found.append(prover(scene.script))
+            try:
+                found.append(prover(_watched(scene, only, seen, spent)))
+            except GaveUp as problem:
+                proved.unknown.append((scene, f"{name}: {problem}"))
+                found.append([])
             proved.seconds[name] = proved.seconds.get(name, 0.0) + time.process_time() - started
             proved.failures += [Failure(scene, each, name) for each in found[-1] if each.counterexample is not None]
         first = found[0]
         proved.obligations.update(each.id for each in first)
-        proved.paths += len({each.path for each in first})
+        proved.paths.update(id for id, _ in {(each.id, each.path) for each in first})
         if not first:
             proved.vacuous.append(scene)
-        proved.disagreements += [(scene, each) for other in found[1:] for each in _differences(first, other)]
+        proved.disagreements += [(scene, each) for other in found[1:] for each in differences(first, other)]
         yield proved
 
 
-def _differences(one: list[Obligation], other: list[Obligation]) -> Iterator[str]:
+def _watched(scene: Scene, only: str | None, seen: Seen, spent: dict[str, float]) -> Script:
+    """The script of a scene; on a path that is possible to its end, what has happened is noted."""
+
+    def script(prover: OnOnePath) -> Iterator[Item]:
+        played = []
+        before = time.perf_counter()
+        for item in scene.script(prover):
+            if isinstance(item, Played):
+                played.append(item.done)
+            theorem = item.id if isinstance(item, Prove) else ""
+            if only in (None, theorem) or not theorem:
+                yield item
+            now = time.perf_counter()
+            spent[theorem] += now - before
+            before = now
+        for done in played:
+            seen.note(scene.command, done)
+
+    return script
+
+
+def differences(one: list[Obligation], other: list[Obligation]) -> Iterator[str]:
     """Where two provers disagree: an obligation that only one has, or of which they say different things."""
     said, said_too = (
         {(each.id, each.path, each.where): each.counterexample is None for each in found} for found in (one, other)
@@ -78,3 +120,9 @@ def _differences(one: list[Obligation], other: list[Obligation]) -> Iterator[str
             yield f"{key[0]}, {key[2]}: {said.get(key, 'nothing')} and {said_too.get(key, 'nothing')}"
     if len(one) != len(other):
         yield f"{len(one)} obligations and {len(other)}"
+
+
+def holds(proved: Proved) -> bool:
+    """Whether everything was proved, by all provers alike, and nothing of it is about nothing."""
+    wrong = proved.failures or proved.disagreements or proved.vacuous or proved.unknown
+    return not wrong and proved.obligations[OPAQUE] > 0

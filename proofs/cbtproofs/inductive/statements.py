@@ -1,0 +1,33 @@
+"""The theorems that are proved by induction, each with what it says in one line: the words of the specification."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from cbtmodel import properties
+from cbtmodel.release import OF_FUTURES
+
+from cbtproofs.inductive import locality, theorem
+from cbtproofs.inductive.script import OPAQUE
+
+OTHERS = {
+    theorem.ID: "Every write that a bitmap recorded is in it still, or in a backup that completed, or was waived.",
+    locality.ID: (locality.local.__doc__ or "").splitlines()[0],
+    OPAQUE: "The specification comes to an end without looking inside a set.",
+}
+
+THEOREMS = (theorem.ID, *properties.IDS, locality.ID, OPAQUE)
+"""Their IDs, in the order in which they are to be read."""
+
+
+def statement(id: str) -> str:
+    """What a theorem says, in one line. Raises `KeyError` if there is none of that ID."""
+    if id in OTHERS:
+        return OTHERS[id]
+    of_states, of_steps, of_writes = properties.OF_STATES, properties.OF_STEPS, properties.OF_WRITES
+    functions: list[Callable[..., Any]] = [*OF_FUTURES.get(id, ()), *of_states.get(id, ()), *of_steps.get(id, ())]
+    functions += [of_writes[id]] if id in of_writes else []
+    if not functions:
+        raise KeyError(id)
+    return (functions[0].__doc__ or "").splitlines()[0]

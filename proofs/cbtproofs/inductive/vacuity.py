@@ -1,0 +1,110 @@
+"""Whether what is proved says anything: what the proofs have seen happen, and mistakes that they must find.
+
+A theorem about nothing is easily proved. So each scene must have a path whose assumptions do not contradict each
+other; every kind of command and of action must be accepted on such a path, every kind of refusal given, every outcome
+of a job reached. And for each theorem there is a mistake that makes it fail, and must do so in every run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+from cbtmodel import commands as c
+from cbtmodel.backup import Outcome
+from cbtmodel.refusal import Kind
+from cbtmodel.step import Step
+
+from cbtproofs.inductive import locality, theorem
+from cbtproofs.inductive.script import OPAQUE, Obligation, Script
+from cbtproofs.inductive.stage import A_BITMAP, A_JOB, BESIDE, Scene, scenes
+from cbtproofs.mutants.catalogue import CANARY
+from cbtproofs.mutants.field_bugs import field_bug_mutants
+from cbtproofs.mutants.improper import IMPROPER
+from cbtproofs.mutants.mutant import Mutant, applied
+
+IN_TRANSACTION = "in a transaction"
+
+EXPECTED: frozenset[str] = frozenset(
+    [
+        *(each.__name__ for each in get_args(c.Command)),
+        *(f"{each.__name__} {IN_TRANSACTION}" for each in get_args(c.Action) if each is not c.Abort),
+        *(f"refused: {each}" for each in get_args(Kind)),
+        *(f"a job {each}" for each in get_args(Outcome)),
+    ]
+)
+"""What must be seen: commands and actions that are accepted, refusals, and ends of jobs."""
+
+
+@dataclass
+class Seen:
+    """What has happened, each on a path whose assumptions are consistent."""
+
+    things: set[str] = field(default_factory=set)
+
+    def note(self, command: Any, done: Step[Any]) -> None:
+        """A command was given, and this came of it."""
+        if done.refusal is not None:
+            self.things.add(f"refused: {done.refusal.kind}")
+            return
+        self.things.add(type(command).__name__)
+        if isinstance(command, c.Transaction):
+            self.things |= {f"{type(each).__name__} {IN_TRANSACTION}" for each in command.actions}
+        self.things |= {f"a job {each.outcome}" for each in done.ended}
+
+    @property
+    def missing(self) -> list[str]:
+        """What must be seen and was not."""
+        return sorted(EXPECTED - self.things)
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A mutant that makes a theorem fail, and where to look: scenes with this cast and this kind of command."""
+
+    mutant: str
+    cast: str
+    kind: str
+
+    def scenes(self) -> Iterator[Scene]:
+        """The scenes in which it must be found."""
+        for scene in scenes():
+            kind = scene.command if isinstance(scene.command, str) else type(scene.command).__name__
+            if (scene.cast, kind) == (self.cast, self.kind):
+                yield scene
+
+
+SEEDED: dict[str, Mistake] = {
+    theorem.ID: Mistake(CANARY, A_JOB.name, "CancelJob"),
+    "NO-LOST-WRITE": Mistake("hook-never-called", A_BITMAP.name, "Write"),
+    "POINT-IN-TIME": Mistake("no-copy-before-write", A_JOB.name, "Write"),
+    "DELIVERED": Mistake("target-error-is-success", A_JOB.name, "Copy"),
+    "FAILURE-KEEPS": Mistake("abdicate-on-failure", A_JOB.name, "CancelJob"),
+    "FROZEN-IS-STILL": Mistake("clear-busy", A_JOB.name, "ClearBitmap"),
+    "ONE-HEIR": Mistake("remove-busy", A_JOB.name, "RemoveBitmap"),
+    "ATOMIC": Mistake("refusal-drains", A_JOB.name, "Transaction"),
+    "EXACT": Mistake("rounding-forgotten", A_BITMAP.name, "Write"),
+    "BATCH": Mistake("marked-is-skipped", A_BITMAP.name, "two writes"),
+    "RELEASE": Mistake("successor-leaks", A_JOB.name, "every end"),
+    locality.ID: Mistake("makes-others-anew", BESIDE.name, "EnableBitmap"),
+    OPAQUE: Mistake("compares-sets", A_BITMAP.name, "Write"),
+}
+"""For each theorem a mistake that makes it fail. The first is the canary of every checker."""
+
+
+def found(id: str, provers: Mapping[str, Callable[[Script], list[Obligation]]]) -> dict[str, bool]:
+    """Which provers say that the theorem fails, with its mistake in the specification."""
+    mistake = SEEDED[id]
+    with applied(mutant(mistake.mutant)):
+        return {name: _fails(id, mistake, prover) for name, prover in provers.items()}
+
+
+def _fails(id: str, mistake: Mistake, prover: Callable[[Script], list[Obligation]]) -> bool:
+    said = (each for scene in mistake.scenes() for each in prover(scene.script) if each.id == id)
+    return any(each.counterexample is not None for each in said)
+
+
+def mutant(name: str) -> Mutant:
+    """The mutant of that name, after a real bug or an improper one."""
+    return next(each for each in (*field_bug_mutants(), *IMPROPER) if each.name == name)
