@@ -12,10 +12,11 @@ from cbtproofs.inductive import generic_block, universal_disk, vacuity
 from cbtproofs.inductive.casts import SIZE
 from cbtproofs.inductive.opaque import LooksInside
 from cbtproofs.inductive.paths import Fog, Impossible, Path, Undecidable, Undecided, every_path
-from cbtproofs.inductive.prove import differences, provers
+from cbtproofs.inductive.prove import differences, prove, provers
 from cbtproofs.inductive.script import Assume, Item, Obligation, Prove, Prover, Script
 from cbtproofs.inductive.statements import THEOREMS
 from cbtproofs.inductive.universal_disk import Column, UniversalDisk
+from cbtproofs.mutants.catalogue import mutant
 from cbtproofs.mutants.improper import IMPROPER
 from cbtproofs.mutants.mutant import applied
 from hypothesis import given, settings
@@ -239,9 +240,9 @@ def test_each_theorem_fails_with_its_mistake_and_the_provers_agree_on_all_that_f
         assert all(each.counterexample is None for prover in known.values() for each in prover(scene.script))
 
 
-@pytest.mark.parametrize("mutant", IMPROPER[:2], ids=lambda each: each.name)
-def test_whoever_looks_inside_a_set_is_told_so(mutant: Any) -> None:
-    with applied(mutant):
+@pytest.mark.parametrize("improper", IMPROPER[:2], ids=lambda each: each.name)
+def test_whoever_looks_inside_a_set_is_told_so(improper: Any) -> None:
+    with applied(improper):
         for prover in provers().values():
             found = [each for scene in vacuity.SEEDED["OPAQUE"].scenes() for each in prover(scene.script)]
             wrong = {each.where for each in found if each.counterexample is not None}
@@ -271,3 +272,18 @@ def test_what_a_sceptic_reads_is_short() -> None:
 def test_the_universal_disk_needs_no_z3() -> None:
     assert "z3" not in (ROOT / "proofs/cbtproofs/inductive/universal_disk.py").read_text()
     assert universal_disk.obligations(random_script([("prove", "a", "a")]))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "node.jobs_of: for (id, job) in state.jobs.items(): only the first",
+        "node.jobs_of: for (id, job) in state.jobs.items() if job.node == node"
+        " -> for (id, job) in state.jobs.items()",
+        "transaction.without_leaving: for (on, disk) in state.nodes.items(): only the first",
+        "zeroes-not-marked", "discard-cleans", "transaction-without-drain", "tail-not-copied",
+    ],
+)  # fmt: skip
+def test_mistakes_that_once_got_past_the_proofs_are_found(name: str) -> None:
+    with applied(mutant(name)):
+        assert any(proved.failures for proved in prove(("universal disk",)))

@@ -35,7 +35,7 @@ TWO_SIZES = Cast("two bitmaps on disks of two sizes", (A, ON_E), sizes=(SIZE, 2 
 BESIDE = Cast("a bitmap beside a job", (A, B), (J,))
 BESIDE_ANOTHER = Cast("a bitmap beside another job", (A, B), (("k", *B),), OTHERS, ("w",))
 TWO_JOBS = Cast("two jobs", (A, B), (J, ("k", *B)), OTHERS)
-A_PAUSED_JOB = Cast("two jobs, one paused", (A, B), (J, ("k", *B)), OTHERS, paused=frozenset({"k"}))
+A_PAUSED_JOB = Cast("two jobs, one paused", (A, B), (("k", *B), J), OTHERS, paused=frozenset({"k"}))
 A_GROUP = Cast("a group", (A,), (J, ("k", "d", None)), OTHERS, together=True)
 TWO_DISK_JOBS = Cast("two jobs on two disks", (A, ON_E), (J, ("k", *ON_E)), OTHERS)
 TWO_DISK_GROUP = Cast("a group on two disks", (A, ON_E), (J, ("k", *ON_E)), OTHERS, together=True)
@@ -50,6 +50,7 @@ AMID = (
 
 AT_COMMIT = (
     Cast("two bitmaps", (A, B), moment="at commit"),
+    Cast("two bitmaps on two disks", (A, ON_E), moment="at commit"),
     Cast("a job and a bitmap", (A, B), (J,), moment="at commit"),
     Cast("two jobs", (A, B), (J, ("k", *B)), OTHERS, moment="at commit"),
     Cast("two jobs, one group", (A, B), (J, ("k", *B)), OTHERS, together=True, moment="at commit"),
