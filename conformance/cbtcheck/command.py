@@ -18,18 +18,18 @@ from rich.console import Console
 
 from cbtcheck import adapters, course
 from cbtcheck.adapter import Adapter, AdapterBroken, AdapterUnusable
-from cbtcheck.contracts_command import contracts_command
-from cbtcheck.explore_command import explore
+from cbtcheck.commands.contracts import contracts_command
+from cbtcheck.commands.explore import explore
+from cbtcheck.commands.prove import prove_command
+from cbtcheck.commands.refine import refine
+from cbtcheck.commands.tour import tour_command
 from cbtcheck.exported import to_json, write_junit
 from cbtcheck.picture import picture
 from cbtcheck.play import verdict_of
 from cbtcheck.printed import COLOUR, print_report
 from cbtcheck.progress import ProgressLine
-from cbtcheck.prove_command import prove_command
-from cbtcheck.refine_command import refine
 from cbtcheck.report import Report
 from cbtcheck.scenario import Scenario, ScenarioError, load
-from cbtcheck.tour_command import tour_command
 from cbtcheck.verdict import EXIT_CODES, exit_code
 from cbtcheck.version import VERSION
 

@@ -15,16 +15,16 @@ from typing import Any
 import msgspec
 
 from cbtcheck.adapter import Adapter
-from cbtcheck.coverage import Coverage
 from cbtcheck.deal import dealer
 from cbtcheck.ledger import Entry, confirm, entries, matches
 from cbtcheck.play import Frame, Player, verdict_of
-from cbtcheck.reachable import reachable
 from cbtcheck.report import Failure, Report
 from cbtcheck.scenario import KINDS, Scenario, from_data, save, spelled
 from cbtcheck.shorten import shorten
 from cbtcheck.tally import PROPERTIES, Tally
-from cbtcheck.tour_phases import TOUR, TourPhases
+from cbtcheck.tour.coverage import Coverage
+from cbtcheck.tour.phases import TOUR, TourPhases
+from cbtcheck.tour.reachable import reachable
 from cbtcheck.triggers import triggered
 from cbtcheck.verdict import Finding, Verdict
 from cbtcheck.version import VERSION

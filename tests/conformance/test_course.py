@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cbtcheck import course, tour_phases
+from cbtcheck import course
 from cbtcheck.adapter import Adapter, AdapterBroken, Hint, Performed
 from cbtcheck.adapters.reference import ReferenceAdapter
 from cbtcheck.command import code_of
@@ -22,6 +22,7 @@ from cbtcheck.deal import dealer
 from cbtcheck.mistakes import host_with
 from cbtcheck.report import Report
 from cbtcheck.scenario import Scenario, load, spelled
+from cbtcheck.tour import phases as tour_phases
 from cbtcheck.verdict import EXIT_CODES, Verdict
 from cbtmodel import commands as c
 from cbtmodel.commands import Command

@@ -13,10 +13,10 @@ from dataclasses import replace
 import pytest
 from cbtcheck.adapters.reference import ReferenceAdapter
 from cbtcheck.bitsets import BitSets
-from cbtcheck.coverage import Coverage, Edge, edges
 from cbtcheck.machine import Hunt, hunt_with
 from cbtcheck.play import Player
-from cbtcheck.reachable import A, D, World, explore, identity, missing, one_of_each, reachable, start, worlds
+from cbtcheck.tour.coverage import Coverage, Edge, edges
+from cbtcheck.tour.reachable import A, D, World, explore, identity, missing, one_of_each, reachable, start, worlds
 from cbtmodel import commands as c
 from cbtmodel.node import initial
 from cbtmodel.step import step
@@ -129,7 +129,7 @@ def test_ghosts_lead_to_no_other_edges() -> None:
 
 def test_a_process_does_not_matter() -> None:
     """Neither the order of sets nor the seed of hashes shows."""
-    told = "from cbtcheck.reachable import missing; print(*missing('quick', ()), sep='\\n')"
+    told = "from cbtcheck.tour.reachable import missing; print(*missing('quick', ()), sep='\\n')"
     runs = {
         subprocess.run(
             [sys.executable, "-c", told], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True

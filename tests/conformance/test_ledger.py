@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from cbtcheck import course, tour_phases
+from cbtcheck import course
 from cbtcheck.adapter import Adapter
 from cbtcheck.adapters.reference import ReferenceAdapter
 from cbtcheck.command import code_of
@@ -19,6 +19,7 @@ from cbtcheck.mistakes.hunting import shortest
 from cbtcheck.play import Player
 from cbtcheck.report import Report
 from cbtcheck.scenario import Scenario
+from cbtcheck.tour import phases as tour_phases
 from cbtcheck.triggers import TRIGGERS
 from cbtcheck.verdict import EXIT_CODES, Verdict
 from cbtmodel import commands as c

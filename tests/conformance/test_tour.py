@@ -11,25 +11,33 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cbtcheck import course, tour_phases
+from cbtcheck import course
 from cbtcheck.adapter import Adapter
 from cbtcheck.adapters.qemu import QemuAdapter
 from cbtcheck.adapters.reference import ReferenceAdapter
 from cbtcheck.bitsets import BitSets
 from cbtcheck.command import main
 from cbtcheck.course import Options
-from cbtcheck.coverage import Coverage
 from cbtcheck.mistakes import MISTAKES, host_with
 from cbtcheck.mistakes.touring import histories_kill, tour_kills
-from cbtcheck.narrow import narrow
-from cbtcheck.one_cluster_at_a_time import one_cluster_at_a_time
 from cbtcheck.play import Player
-from cbtcheck.reachable import A, D, World, explore, reachable, worlds
 from cbtcheck.report import Report
 from cbtcheck.scenario import Scenario, load
-from cbtcheck.sizes import AS_IN_THE_WORLD, Sizes, sizes_for, sizes_for_histories, wide
-from cbtcheck.tour import Walk, edges_of, not_claimed, tour
-from cbtcheck.universal_play import ControlSequence, Play, control_sequences, different_histories, gray_code, plays
+from cbtcheck.tour import phases as tour_phases
+from cbtcheck.tour.coverage import Coverage
+from cbtcheck.tour.narrow import narrow
+from cbtcheck.tour.one_cluster_at_a_time import one_cluster_at_a_time
+from cbtcheck.tour.reachable import A, D, World, explore, reachable, worlds
+from cbtcheck.tour.sizes import AS_IN_THE_WORLD, Sizes, sizes_for, sizes_for_histories, wide
+from cbtcheck.tour.universal_play import (
+    ControlSequence,
+    Play,
+    control_sequences,
+    different_histories,
+    gray_code,
+    plays,
+)
+from cbtcheck.tour.walks import Walk, edges_of, not_claimed, tour
 from cbtcheck.verdict import Verdict
 from cbtmodel import commands as c
 from cbtmodel.node import initial
@@ -91,7 +99,7 @@ def test_each_way_is_as_short_as_it_can_be() -> None:
 
 
 def test_a_process_does_not_matter() -> None:
-    told = "from cbtcheck.tour import tour; [print(w.world.name, w.commands, sorted(w.aims)) for w in tour('quick')]"
+    told = "from cbtcheck.tour.walks import tour; [print(w.world.name, w.commands, sorted(w.aims)) for w in tour('quick')]"
     runs = {
         subprocess.run(
             [sys.executable, "-c", told], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True

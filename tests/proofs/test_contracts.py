@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from cbtcheck.command import main
-from cbtcheck.contracts_command import code_of
+from cbtcheck.commands.contracts import code_of
 from cbtimpl import backup, bitmap, bits, granules
 from cbtimpl.contracts.life_cycle import what_was_written_is_taken_back
 from cbtimpl.contracts.registry import CONTRACTS, SUBJECT, Contract, subject

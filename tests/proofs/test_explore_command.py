@@ -10,8 +10,8 @@ from typing import Any
 import cbtmodel.backup
 import pytest
 from cbtcheck.command import main
-from cbtcheck.counterexample import frames_of
-from cbtcheck.explored import print_exploration, to_plain
+from cbtcheck.commands.counterexample import frames_of
+from cbtcheck.commands.explored import print_exploration, to_plain
 from cbtcheck.picture import picture_text
 from cbtcheck.scenario import KINDS
 from cbtproofs.explorer import sometimes

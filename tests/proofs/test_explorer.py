@@ -11,7 +11,7 @@ from typing import Any
 import cbtmodel.backup
 import cbtmodel.bitmap
 import pytest
-from cbtcheck.counterexample import frames_of
+from cbtcheck.commands.counterexample import frames_of
 from cbtcheck.picture import picture_text
 from cbtmodel.commands import AddBitmap, CancelJob, StartBackup, Write
 from cbtmodel.node import State

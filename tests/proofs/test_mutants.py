@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from cbtcheck.bitsets import BitSets
 from cbtcheck.mistakes.registry import MISTAKES
-from cbtcheck.reachable import BLOCK, worlds
+from cbtcheck.tour.reachable import BLOCK, worlds
 from cbtmodel import Frozensets, State, Step, backup, bitmap, initial, step
 from cbtmodel.commands import AddBitmap, CancelJob, StartBackup, Write
 from cbtmodel.properties import violations

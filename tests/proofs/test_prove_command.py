@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cbtcheck import prove_command as command
 from cbtcheck.command import main
+from cbtcheck.commands import prove as command
 from cbtproofs.arithmetic.granularity import theorems
 from cbtproofs.inductive import generic_block, vacuity
 from cbtproofs.inductive.prove import prove

@@ -33,8 +33,8 @@ from cbtcheck.mistakes.registry import Mistake
 from cbtcheck.mistakes.touring import histories_kill
 from cbtcheck.play import Player, verdict_of
 from cbtcheck.scenario import Scenario
-from cbtcheck.sizes import sizes_for
-from cbtcheck.tour import tour
+from cbtcheck.tour.sizes import sizes_for
+from cbtcheck.tour.walks import tour
 
 DRAWN = 400
 """How many scenarios the machine draws."""

@@ -8,13 +8,13 @@ from dataclasses import replace
 from cbtcheck.adapters.reference import ReferenceAdapter
 from cbtcheck.mistakes.hunting import player_of
 from cbtcheck.mistakes.registry import Mistake
-from cbtcheck.narrow import narrow
 from cbtcheck.play import alike, in_the_environment
 from cbtcheck.scenario import Scenario
 from cbtcheck.shorten import Fails, fails_on, shorten
-from cbtcheck.sizes import Sizes, sizes_for, sizes_for_histories
-from cbtcheck.tour import tour
-from cbtcheck.universal_play import Play, control_sequences, plays
+from cbtcheck.tour.narrow import narrow
+from cbtcheck.tour.sizes import Sizes, sizes_for, sizes_for_histories
+from cbtcheck.tour.universal_play import Play, control_sequences, plays
+from cbtcheck.tour.walks import tour
 
 REPLAYS = 400
 """How often a failing scenario is replayed at most, to make it shorter."""

@@ -1,0 +1,196 @@
+"""The first phases of a run: the tour, and every write history against its control sequences.
+
+The ledger comes before them, since it says what must be turned away: a command that would run into a known defect
+is not played, and what it was there for is counted as not reached, with that reason.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator
+from typing import TYPE_CHECKING
+
+from cbtmodel.commands import Copy, EndWrite, Write
+
+from cbtcheck.adapter import Capabilities
+from cbtcheck.play import Frame, alike, in_the_environment
+from cbtcheck.scenario import Scenario, spelled
+from cbtcheck.tour.coverage import Edge
+from cbtcheck.tour.narrow import narrow
+from cbtcheck.tour.one_cluster_at_a_time import one_cluster_at_a_time
+from cbtcheck.tour.sizes import AS_IN_THE_WORLD, Sizes, sizes_for, sizes_for_histories, wide
+from cbtcheck.tour.universal_play import Play, control_sequences, different_histories, plays
+from cbtcheck.tour.walks import Walk, not_claimed, tour
+
+if TYPE_CHECKING:
+    from cbtcheck.course import Course
+
+MAY_HAVE_BEEN_TOO_SMALL = ("pause-job", "cancel-job", "start-backup", "transaction", "end-copy: happened")
+"""What comes between only because there is too little left to copy; then the blocks are made wider."""
+
+OTHERWISE = "all as asked, but in another state"
+
+AFTER_A_FAILURE = "after a failure"
+
+AS_IT_COMES = (Write, EndWrite, Copy)
+"""What may have happened before it is asked for, so that there is nothing left to do."""
+
+TOUR, HISTORIES = "tour", "every write history"
+
+
+class TourPhases:
+    """The tour of a course's scope, at the scope's own pace: nothing is drawn."""
+
+    def __init__(self, course: Course) -> None:
+        self.course = course
+        self.capabilities = course.adapter.capabilities
+        self.count = course.report.tour
+        self.walks = tour(course.profile.scope)
+        self.came_between: dict[Edge, str] = {}
+        self.played: set[Hashable] = set()
+
+    def run(self) -> None:
+        """Both phases."""
+        self.course.player.turn_away = self.course.turn_away
+        self._walk()
+        self._every_history()
+        self.course.player.turn_away = None
+
+    # The tour
+
+    def _walk(self) -> None:
+        listed = sizes_for(self.capabilities)
+        for number, walk in enumerate(self.walks):
+            if self.course.enough():
+                return
+            self.course.progress(TOUR, number, len(self.walks))
+            sizes = listed[number % len(listed)]
+            came_between = self._not_for_us(walk)
+            if came_between:
+                self.came_between |= dict.fromkeys(walk.aims, came_between)
+                continue
+            self.count.walks += 1
+            came_between = self._play(walk, sizes)
+            for other in self._other_sizes(sizes, came_between):
+                if not walk.aims <= self.course.coverage.edges:
+                    came_between = self._play(walk, other) or came_between
+            self.came_between |= dict.fromkeys(walk.aims, came_between)
+
+    def _other_sizes(self, sizes: Sizes, came_between: str) -> Iterator[Sizes]:
+        """In which a walk may reach what it missed, where the implementation picks the clusters that it copies."""
+        plainest = sizes_for(self.capabilities)[0]
+        if not self.capabilities.picks_clusters:
+            if sizes.block > sizes.cluster:  # so that one copy was not all of a block
+                yield plainest
+            if came_between.startswith(MAY_HAVE_BEEN_TOO_SMALL):
+                yield wide(sizes)
+
+    def _play(self, walk: Walk, sizes: Sizes) -> str:
+        """Plays a walk; what came between if it did not go as asked."""
+        scenario, left_out = realised(walk.scenario(sizes), self.capabilities)
+        if not scenario.commands:
+            return not_made_to_happen(left_out)
+        if not self.course.play(TOUR, TOUR, scenario):
+            return AFTER_A_FAILURE
+        happened_otherwise = first_deviation(scenario, self.course.player.frames, self.course.turned_away_now)
+        return not_made_to_happen(left_out) or happened_otherwise
+
+    def _not_for_us(self, walk: Walk) -> str:
+        """Why a walk is not played at all."""
+        missing = not_claimed(walk.commands, self.capabilities)
+        if missing:
+            return f"the implementation does not claim {missing}"
+        return "" if self.course.wanted(walk.scenario(AS_IN_THE_WORLD)) else "not asked for"
+
+    def unreached(self) -> Counter[str]:
+        """The edges of the scope that the whole run did not cover, by what came between."""
+        rest = (each for walk in self.walks for each in walk.aims if each not in self.course.coverage.edges)
+        return Counter(self.came_between.get(each, "not played") or OTHERWISE for each in sorted(rest))
+
+    # The universal disk
+
+    def _every_history(self) -> None:
+        started = time.monotonic()
+        sequences = [
+            each for each in control_sequences(self.walks) if not not_claimed(each.commands, self.capabilities)
+        ]
+        self.course.player.together = alike
+        for number, sequence in enumerate(sequences):
+            if self.course.enough():
+                break
+            self.course.progress(HISTORIES, number, len(sequences))
+            listed = plays(sequence, self.course.most_writes)
+            came_between = [self._universal(play, sizes) for play in listed for sizes in self._sizes(play)]
+            self._counted(listed, next(filter(None, came_between), ""))
+        self.course.player.together = in_the_environment
+        self.count.seconds += time.monotonic() - started
+
+    def _counted(self, listed: tuple[Play, ...], came_between: str) -> None:
+        if came_between:
+            self.count.in_part[came_between] += 1
+            return
+        self.count.sequences += 1
+        self.count.writes = max(self.count.writes, *(play.writes for play in listed))
+        self.count.pairs += different_histories(listed)
+        self.count.bounded += len(listed) > 1
+
+    def _sizes(self, play: Play) -> tuple[Sizes, ...]:
+        return sizes_for_histories(self.capabilities, len(play.histories))
+
+    def _universal(self, play: Play, sizes: Sizes) -> str:
+        """Plays it, if it was not yet; what came between if it was not played whole.
+
+        What an implementation cannot be asked for, because it would only be refused, changes nothing: without it the
+        sequence is whole, unless it is no other then than one that was played before. A copy that does not happen any
+        more, because the implementation has made it by itself, is no reason either.
+        """
+
+        def smaller(fails: Callable[[Scenario], object]) -> Scenario:
+            def part_fails(part: Play) -> bool:
+                return bool(fails(realised(part.scenario(sizes), self.capabilities)[0]))
+
+            return realised(narrow(play, part_fails).scenario(sizes), self.capabilities)[0]
+
+        scenario, left_out = realised(play.scenario(sizes), self.capabilities)
+        if not self.course.wanted(scenario):
+            return "not asked for"
+        played = tuple(scenario.disks.items()), scenario.commands
+        if played in self.played and left_out:
+            return not_made_to_happen(left_out)
+        self.played.add(played)
+        self.count.plays += 1
+        if not self.course.play(HISTORIES, HISTORIES, scenario, smaller):
+            return AFTER_A_FAILURE
+        return first_deviation(scenario, self.course.player.frames, self.course.turned_away_now, AS_IT_COMES)
+
+
+def realised(scenario: Scenario, capabilities: Capabilities) -> tuple[Scenario, tuple[str, ...]]:
+    """A scenario as an implementation can be asked for it, and the names of the commands that it cannot be."""
+    return (scenario, ()) if capabilities.picks_clusters else one_cluster_at_a_time(scenario)
+
+
+def not_made_to_happen(names: tuple[str, ...]) -> str:
+    """The reason for commands that an implementation cannot be asked for; "" if there are none."""
+    return f"{names[0]}: not made to happen" if names else ""
+
+
+def first_deviation(
+    scenario: Scenario, frames: list[Frame], turned_away: list[str], tolerated: type | tuple[type, ...] = ()
+) -> str:
+    """The first command of a scenario that agrees which was not played as asked, and why; "" if all were.
+
+    With `tolerated`, only what did not happen at all counts, and of these commands not even that.
+    """
+    ids, played = iter(turned_away), iter(frames)
+    frame = next(played, None)
+    for asked in scenario.commands:
+        name = spelled(type(asked).__name__)
+        if frame is None or frame.asked is not asked:
+            return f"{name}: turned away ({next(ids, 'a known defect')})"
+        if not frame.trace and not (tolerated and isinstance(asked, tolerated)):
+            return not_made_to_happen((name,))
+        if not tolerated and (len(frame.trace) > 1 or frame.trace[0][0] != asked):
+            return f"{name}: happened otherwise"
+        frame = next(played, None)
+    return ""

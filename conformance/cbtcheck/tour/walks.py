@@ -1,0 +1,101 @@
+"""The tour: a set of shortest scenarios that takes every edge of the specification that a scope can reach.
+
+For each edge there is a shortest way to it, from the exhaustive exploration of the worlds (see `reachable`). The tour
+takes the longest ways first, and leaves out each whose edges have all been taken by others; so no walk of it is
+the beginning of another one. Nothing is drawn: the same specification gives the same tour. It is computed when it is
+needed, since a run explores its scope anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+
+from cbtmodel import commands as c
+from cbtmodel.node import initial
+from cbtmodel.step import step
+
+from cbtcheck.adapter import Capabilities
+from cbtcheck.bitsets import BitSets
+from cbtcheck.describe import describe
+from cbtcheck.scenario import Scenario, spelled
+from cbtcheck.tour.coverage import Edge, edges
+from cbtcheck.tour.reachable import BLOCK, World, explore, worlds
+from cbtcheck.tour.sizes import Sizes, disks_in, scaled
+
+
+@dataclass(frozen=True)
+class Walk:
+    """One scenario of the tour, in the sizes of its world. `aims` are the edges for which it is there.
+
+    Each edge of the scope is an aim of exactly one walk of the tour.
+    """
+
+    world: World
+    commands: tuple[c.Command, ...]
+    aims: frozenset[Edge]
+
+    def scenario(self, sizes: Sizes) -> Scenario:
+        """The walk in the sizes of an implementation."""
+        commands = tuple(scaled(each, sizes) for each in self.commands)
+        story = "for: " + "; ".join(map(str, sorted(self.aims)))
+        return Scenario(disks_in(self.world.disks, sizes), commands, title=self.title, story=story)
+
+    @property
+    def title(self) -> str:
+        """The last command, for whose sake the others are there."""
+        return f"the tour: {describe(self.commands[-1])}, in the world '{self.world.name}'"
+
+
+@cache
+def tour(scope: str) -> tuple[Walk, ...]:
+    """The tour of a scope (*quick*, *ci* or *deep*), the shortest walks first."""
+    ways = shortest_ways(scope)
+    taken: set[Edge] = set()
+    walks: list[Walk] = []
+    for world, commands in sorted(dict.fromkeys(ways.values()), key=lambda way: -len(way[1])):
+        new = edges_of(world, commands) - taken
+        if new:
+            taken |= new
+            walks.append(Walk(world, commands, new))
+    return tuple(sorted(walks, key=lambda walk: len(walk.commands)))
+
+
+def shortest_ways(scope: str) -> dict[Edge, tuple[World, tuple[c.Command, ...]]]:
+    """For each edge of a scope the first of the worlds in which the way to it is shortest, and that way."""
+    ways: dict[Edge, tuple[World, tuple[c.Command, ...]]] = {}
+    for world in worlds(scope):
+        explored = explore(world)
+        for edge in explored.ways:
+            path = explored.path(edge)
+            if edge not in ways or len(path) < len(ways[edge][1]):
+                ways[edge] = world, path
+    return ways
+
+
+def edges_of(world: World, commands: Iterable[c.Command]) -> frozenset[Edge]:
+    """All edges that commands take in a world, from its initial state."""
+    state = initial(BitSets(BLOCK), {name: blocks * BLOCK for name, blocks in world.disks})
+    found: set[Edge] = set()
+    for command in commands:
+        result = step(state, command)
+        found |= edges(state, command, result)
+        state = result.state
+    return frozenset(found)
+
+
+def not_claimed(commands: Iterable[c.Command], capabilities: Capabilities) -> str:
+    """The first command, or action of a transaction, that an implementation does not claim; "" if there is none.
+
+    More jobs at a time than it claims are named too.
+    """
+    jobs: set[str] = set()
+    for command in commands:
+        for each in (command, *(command.actions if isinstance(command, c.Transaction) else ())):
+            name = spelled(type(each).__name__)
+            if name not in capabilities.commands and name != "abort":
+                return name
+            if isinstance(each, c.StartBackup):
+                jobs.add(each.job)
+    return "" if len(jobs) <= capabilities.max_jobs else f"{len(jobs)} jobs"
