@@ -99,7 +99,8 @@ def test_each_way_is_as_short_as_it_can_be() -> None:
 
 
 def test_a_process_does_not_matter() -> None:
-    told = "from cbtcheck.tour.walks import tour; [print(w.world.name, w.commands, sorted(w.aims)) for w in tour('quick')]"
+    shown = "[print(walk.world.name, walk.commands, sorted(walk.aims)) for walk in tour('quick')]"
+    told = f"from cbtcheck.tour.walks import tour; {shown}"
     runs = {
         subprocess.run(
             [sys.executable, "-c", told], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
