@@ -113,7 +113,7 @@ def written(before: State[S], command: object, step: Step[S], on: str) -> S:
     blocks = before.space.empty
     if step.refusal is not None:
         return blocks
-    if isinstance(command, Write) and command.node == on and command.result != "ignored":
+    if isinstance(command, Write) and command.node == on and (command.kind, command.result) != ("discard", "ignored"):
         blocks = blocks | before.space.blocks(command.offset, command.length)
     for id, each in before.nodes[on].writes.items():
         if id not in step.state.nodes[on].writes:

@@ -92,8 +92,8 @@ class Cast:
         left = prover.arbitrary(f"{id} todo"), prover.space.empty if foggy else prover.arbitrary(f"{id} copying")
         dim = foggy or not self.marks_matter
         ghosts = (prover.arbitrary(f"{id} {what}", dim) for what in ("scope", "intact", "good"))
-        # Of a mode nothing but what becomes of its own bitmap depends: where that does not matter, one is enough.
-        mode: BitmapMode | None = None if bitmap is None else "never" if dim else any_of(BitmapMode)
+        # Nothing depends on a mode but what becomes of the job's own bitmap: in the fog, one is enough.
+        mode: BitmapMode | None = None if bitmap is None else "never" if foggy else any_of(BitmapMode)
         policies = any_of(OnError), any_of(OnError)
         stage = ("running", True) if id in self.paused else (any_of(Phase), flag())
         return Job(on, bitmap, mode, cluster, group, flag(), *policies, *left, *ghosts, *stage)

@@ -206,7 +206,8 @@ def changes_of_call(call: ast.Call, function: FunctionType) -> Iterator[Change]:
             yield Change(table, text(call), text(table))
         case ast.Call(ast.Name("Marks" | "Job" as what), arguments, keywords):
             empty = ast.parse("space.empty", mode="eval").body
-            for index, part in enumerate(("dirty", "owed", "causes") if what == "Marks" else ()):
+            has_a_space = "space" in function.__code__.co_varnames
+            for index, part in enumerate(("dirty", "owed", "causes") if what == "Marks" and has_a_space else ()):
                 emptied = ast.Call(call.func, [*arguments[:index], empty, *arguments[index + 1 :]], [])
                 yield Change(emptied, text(call), text(emptied), f"Marks with nothing {part}")
             for index, keyword in enumerate(keywords):
