@@ -6,8 +6,9 @@ looks behind the defect; the ledger's own scenario still confirms it in every ru
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
+from cbtmodel.backup import Job
 from cbtmodel.commands import (
     Command,
     Copy,
@@ -89,15 +90,20 @@ def backups_of_a_disk_end_together(state: State[Bits], command: Command) -> bool
         if id in ended or len(job.todo) <= ALMOST * job.cluster // 512
     }
     started = {id: job for id, job in result.state.jobs.items() if id not in state.jobs}
-    return any(
-        one.node == other.node and one.group != other.group
-        for one in ending.values()
-        for other in {**started, **ending}.values()
-    )
+    if isinstance(command, StartBackup):  # it drains for longer, also when it is refused
+        hurried_on = [job for job in state.jobs.values() if len(job.todo) <= ALL * job.cluster // 512]
+        if independent(hurried_on, hurried_on):
+            return True
+    return independent(ending.values(), {**started, **ending}.values())
 
 
-ALMOST = 6
-"""Clusters that a job may copy while another one ends."""
+def independent(some: Collection[Job[Bits]], others: Collection[Job[Bits]]) -> bool:
+    """Whether there are two jobs of one disk that do not belong to one group."""
+    return any(one.node == other.node and one.group != other.group for one in some for other in others)
+
+
+ALMOST, ALL = 6, 8
+"""Clusters that a job may copy while another one ends; and while a backup starts, as was seen under load."""
 
 
 def hurried(state: State[Bits]) -> State[Bits]:

@@ -191,6 +191,12 @@ def test_starting_a_backup_triggers_beside_two_jobs_of_one_disk_that_are_close_t
     assert not backups_of_a_disk_end_together(after(full("j"), full("k", "e")), full("n"))
 
 
+def test_a_backup_that_is_refused_drains_too() -> None:
+    """Seen once, on a loaded machine: both jobs had all of their 8 clusters to copy, and ended."""
+    far = after(transaction(full("j"), full("k")))
+    assert backups_of_a_disk_end_together(far, full("j"))
+
+
 # Jobs that end while a command drains
 
 
