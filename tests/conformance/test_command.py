@@ -279,10 +279,12 @@ command.main()
 
 def as_process(*words: str, cwd: Path) -> "subprocess.Popen[str]":
     driver = DRIVER.format(fake_course=not hasattr(command.course, "__file__"))
-    path = os.pathsep.join(str(Path(__file__).parents[2] / each) for each in ("model", "impl", "conformance"))
+    path = os.pathsep.join(str(Path(__file__).parents[2] / each) for each in ("model", "impl", "proofs", "conformance"))
     return subprocess.Popen(
         [sys.executable, "-c", driver, *words], cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": path},
+        # What a shell puts in the background ignores Ctrl-C, and so does all that it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
 
 
