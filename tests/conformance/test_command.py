@@ -279,7 +279,8 @@ command.main()
 
 def as_process(*words: str, cwd: Path) -> "subprocess.Popen[str]":
     driver = DRIVER.format(fake_course=not hasattr(command.course, "__file__"))
-    path = os.pathsep.join(str(Path(__file__).parents[2] / each) for each in ("model", "impl", "proofs", "conformance"))
+    parts = ("model", "impl", "proofs", "conformance")
+    path = os.pathsep.join(str(Path(__file__).parents[2] / each) for each in parts)
     return subprocess.Popen(
         [sys.executable, "-c", driver, *words], cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": path},
