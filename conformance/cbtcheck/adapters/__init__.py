@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 from cbtcheck.adapter import Adapter, Capabilities
 
 NAMES = ("reference", "qemu")
@@ -39,3 +42,21 @@ def open_adapter(name: str, *, daemon: str | None = None, mistake: str | None = 
 
         return QemuAdapter(daemon)
     raise LookupError(f"unknown adapter '{name}' (known: {', '.join(NAMES)})")
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How an adapter is opened, as data, so that every process of a run can open one of its own.
+
+    `daemon` and `mistake` are as for `open_adapter`; `command` and `limits` are for adapters that start a program.
+    """
+
+    name: str
+    daemon: str | None = None
+    mistake: str | None = None
+    command: tuple[str, ...] = ()
+    limits: Any = None
+
+    def open(self) -> Adapter:
+        """A new adapter. Raises `LookupError` and `AdapterUnusable`."""
+        return open_adapter(self.name, daemon=self.daemon, mistake=self.mistake)
