@@ -345,7 +345,8 @@ class Course:
         report.not_realised = self.player.not_realised
         edges = reachable(self.profile.scope)
         report.edges_covered, report.edges_reachable = self.coverage.within(edges), len(edges)
-        report.unreached = self.tour.unreached()
+        report.unreached, report.missed = self.tour.unreached(), self.tour.missed()
+        report.reached = self.coverage.reached(edges)
         for result in report.ledger:
             result.turned_away = self.turned_away.get(result.id, 0)
         claimed = self.adapter.capabilities.commands

@@ -15,7 +15,8 @@ from junitparser import Error, JUnitXml, Skipped, TestCase, TestSuite
 from junitparser import Failure as Failed
 
 from cbtcheck.picture import picture_text
-from cbtcheck.printed import (
+from cbtcheck.report import Failure, PropertyCount, Report, TourCount
+from cbtcheck.results import (
     NOT_RUN,
     closing,
     command_names,
@@ -28,7 +29,6 @@ from cbtcheck.printed import (
     statement,
     tour,
 )
-from cbtcheck.report import Failure, PropertyCount, Report, TourCount
 from cbtcheck.scenario import spelled, to_data
 from cbtcheck.verdict import Finding, Verdict, worst
 

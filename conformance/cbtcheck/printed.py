@@ -5,22 +5,33 @@ Nothing is shown as passed that was not run: what was checked 0 times is "not ru
 
 from __future__ import annotations
 
-import shlex
-from collections import Counter
 from collections.abc import Iterator
 
-from cbtmodel import commands, properties
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cbtcheck.not_verified import blocking_in_words
 from cbtcheck.picture import picture
-from cbtcheck.report import CommandCount, Failure, PropertyCount, Report, TourCount
+from cbtcheck.report import Failure, PropertyCount, Report
+from cbtcheck.results import (
+    EXACTNESS,
+    NOT_RUN,
+    SAFETY,
+    closing,
+    command_names,
+    command_verdict,
+    count_of,
+    ordered,
+    property_names,
+    property_verdict,
+    reproduce,
+    statement,
+    tour,
+)
 from cbtcheck.scenario import spelled
 from cbtcheck.verdict import Verdict
-
-NOT_RUN = "not run"
 
 COLOUR = {
     Verdict.EXACT: "green",
@@ -30,17 +41,6 @@ COLOUR = {
     Verdict.DIVERGES: "red",
     Verdict.UNSAFE: "bold red",
     Verdict.BROKEN: "bold red",
-}
-
-SAFETY = {
-    Verdict.EXACT: "no write was seen lost",
-    Verdict.UNSAFE: "a write was lost",
-    Verdict.BROKEN: "cannot be told: the implementation broke",
-}
-
-EXACTNESS = {
-    Verdict.EXACT: "nothing was reported that need not be",
-    Verdict.WASTEFUL: "more was reported than there need be",
 }
 
 
@@ -70,48 +70,6 @@ def header(report: Report) -> Text:
         f"cbtspec {report.suite} on {report.implementation} ({report.adapter}), "
         f"profile {report.profile}, seed {report.seed}\n"
     )
-
-
-def command_names(report: Report) -> list[str]:
-    """Every command that there is, as in scenario files, and what else the report has counted."""
-    known = [spelled(each.__name__) for each in commands.Command.__args__]
-    return known + sorted({spelled(name) for name in report.commands} - set(known))
-
-
-def count_of(report: Report, command: str) -> CommandCount:
-    """The count of a command by its name in scenario files."""
-    for name, count in report.commands.items():
-        if spelled(name) == command:
-            return count
-    return CommandCount()
-
-
-def command_verdict(report: Report, command: str) -> Verdict | None:
-    """The verdict of a command: None if it was not run, skipped if it was not claimed either."""
-    count = count_of(report, command)
-    if count.accepted or count.refused or count.worst is not Verdict.EXACT:
-        return count.worst
-    return Verdict.SKIPPED if command in {spelled(each) for each in report.skipped} else None
-
-
-def property_names(report: Report) -> list[str]:
-    """The IDs of all properties, in the specification's order, and what else the report has counted."""
-    return [*properties.IDS, *sorted(report.properties.keys() - set(properties.IDS))]
-
-
-def property_verdict(report: Report, id: str) -> Verdict | None:
-    """The verdict of a property; None if it was not checked."""
-    count = report.properties.get(id, PropertyCount())
-    if count.checked or count.worst is not Verdict.EXACT:
-        return count.worst
-    return Verdict.SKIPPED if id in report.skipped else None
-
-
-def statement(id: str) -> str:
-    """What a property says, in one line: that of the specification."""
-    of_states, of_steps, of_writes = properties.OF_STATES, properties.OF_STEPS, properties.OF_WRITES
-    functions = [*of_states.get(id, ()), *of_steps.get(id, ()), *([of_writes[id]] if id in of_writes else [])]
-    return (functions[0].__doc__ or "").splitlines()[0] if functions else ""
 
 
 def command_table(report: Report) -> Table:
@@ -164,16 +122,6 @@ def course(report: Report) -> Text:
     )
 
 
-def tour(count: TourCount) -> str:
-    """What was played on the universal disk, and how fast."""
-    if not count.plays:
-        return NOT_RUN
-    return (
-        f"{count.sequences:,} control sequences × every write history of up to {count.writes} writes: "  # noqa: RUF001
-        f"{count.pairs:,} pairs, {count.rate:,.0f}/s"
-    )
-
-
 def left_out(report: Report) -> list[Text]:
     """What was skipped, and what could not be made to happen, with the reasons."""
     lines = [Text(f"skipped    {name}: {reason}") for name, reason in sorted(report.skipped.items())]
@@ -186,11 +134,6 @@ def left_out(report: Report) -> list[Text]:
         for name, count in sorted(report.not_realised.items())
     ]
     return lines
-
-
-def ordered(counts: Counter[str]) -> list[tuple[str, int]]:
-    """Counts, the largest first; equal ones by name."""
-    return sorted(counts.items(), key=lambda each: (-each[1], each[0]))
 
 
 OUTCOMES = {"known": "yellow", "gone": "bold red", "changed": "bold red", "skipped": "dim"}
@@ -220,15 +163,6 @@ def failed(failure: Failure, heading: str, adapter: str, more_options: str = "")
         yield Text(f"Reproduce with: {reproduce(failure, adapter, more_options)}")
 
 
-def reproduce(failure: Failure, adapter: str, more_options: str = "") -> str:
-    """The line that plays a saved failure again; empty if it was not saved."""
-    if failure.saved is None:
-        return ""
-    return (
-        f"cbtspec replay {shlex.quote(str(failure.saved))} --adapter {shlex.quote(adapter)} {more_options}".rstrip()
-    )
-
-
 def result(report: Report) -> Iterator[Text]:
     """Safety and exactness, which are separate results, and the last word."""
     if report.steps == 0:
@@ -239,6 +173,9 @@ def result(report: Report) -> Iterator[Text]:
         more = [each.id for each in known if each.verdict is Verdict.WASTEFUL]
         yield _result("safety", report.safety, SAFETY, lost)
         yield _result("exactness", report.exactness, EXACTNESS, more)
+        unexercised = blocking_in_words(report)
+        if unexercised:
+            yield Text(f"complete   no: claimed, and never exercised: {unexercised}", "yellow")
     yield Text(closing(report), "bold green" if report.conformant and report.steps else "bold red")
 
 
@@ -247,26 +184,3 @@ def _result(what: str, verdict: Verdict, words: dict[Verdict, str], known: list[
     joined = ", but for what is known" if verdict is Verdict.EXACT else "; known besides"
     but = f"{joined}: {', '.join(known)}" if known else ""
     return Text(f"{what:<11}").append_text(_verdict(verdict)).append(f": {words.get(verdict, '')}{but}")
-
-
-def closing(report: Report) -> str:
-    """The whole run in one line."""
-    known = sum(each.outcome == "known" for each in report.ledger)
-    reasons = []
-    if report.interrupted:
-        reasons.append("interrupted; this is what was found until then")
-    if report.failures:
-        many = len(report.failures)
-        reasons.append(f"{many} failure{'s' if many > 1 else ''}, the worst {report.verdict.value}")
-    for outcome in ("gone", "changed"):
-        ids = [each.id for each in report.ledger if each.outcome == outcome]
-        if ids:
-            does = "does not fail any more" if outcome == "gone" else "fails in another way"
-            reasons.append(f"the ledger is to be reviewed: {', '.join(ids)} {does}")
-    if not report.steps and not report.failures:
-        reasons.append("nothing was run")
-    if reasons:
-        judged = report.steps > 0 or bool(report.failures)
-        return f"{'NOT CONFORMANT' if judged else 'NO RESULT'}: {'; '.join(reasons)}."
-    expected = f", but for {known} known failure{'s' if known > 1 else ''} in the ledger" if known else ""
-    return f"CONFORMANT{expected}: {report.scenarios:,} scenarios, {report.steps:,} steps."

@@ -64,6 +64,15 @@ class PropertyCount:
     worst: Verdict = Verdict.EXACT
 
 
+@dataclass(frozen=True, slots=True)
+class MissedEdge:
+    """An edge of the specification that was not reached: its command, the edge in words, and what came between."""
+
+    command: str
+    edge: str
+    why: str
+
+
 @dataclass
 class TourCount:
     """What the tour has played: `walks` for the edges, and control sequences on the universal disk.
@@ -94,7 +103,8 @@ class Report:
     """A whole run. `phases` are scenarios played by phase; `skipped` are capabilities not claimed, with the reason.
 
     `edges_covered` of `edges_reachable` are (control state, command, outcome) edges of the specification; `unreached`
-    are the others, by what came between when the tour was after them.
+    are the others, by what came between when the tour was after them. `reached` are the covered ones by command, and
+    `missed` the others one by one.
     """
 
     suite: str
@@ -114,6 +124,8 @@ class Report:
     edges_covered: int = 0
     edges_reachable: int = 0
     unreached: Counter[str] = field(default_factory=Counter)
+    reached: Counter[str] = field(default_factory=Counter)
+    missed: list[MissedEdge] = field(default_factory=list)
     tour: TourCount = field(default_factory=TourCount)
     failures: list[Failure] = field(default_factory=list)
     interrupted: bool = False

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from cbtcheck.commands.counterexample import frames_of
 from cbtcheck.picture import picture, picture_text
-from cbtcheck.printed import statement
+from cbtcheck.results import statement
 from cbtcheck.scenario import command_to_data
 
 FORMAT = "cbtspec-exploration"

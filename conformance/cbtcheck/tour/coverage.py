@@ -85,7 +85,15 @@ class Coverage:
 
     def by_command(self) -> dict[str, int]:
         """How many edges were covered, by the command's name; the actions of a transaction count as its own."""
-        return dict(sorted(Counter(each.command.partition(":")[0] for each in self.edges).items()))
+        return dict(sorted(_by_command(self.edges).items()))
+
+    def reached(self, reachable: frozenset[Edge]) -> Counter[str]:
+        """How many of these edges were covered, by command."""
+        return _by_command(self.edges & reachable)
+
+
+def _by_command(edges: set[Edge]) -> Counter[str]:
+    return Counter(each.command.partition(":")[0] for each in edges)
 
 
 def edges(before: State[Bits], command: object, result: Step[Bits]) -> frozenset[Edge]:

@@ -15,6 +15,7 @@ from cbtmodel.commands import Copy, EndWrite, Write
 
 from cbtcheck.adapter import Capabilities
 from cbtcheck.play import Frame, alike, in_the_environment
+from cbtcheck.report import MissedEdge
 from cbtcheck.scenario import Scenario, spelled
 from cbtcheck.tour.coverage import Edge
 from cbtcheck.tour.narrow import narrow
@@ -32,6 +33,9 @@ MAY_HAVE_BEEN_TOO_SMALL = ("pause-job", "cancel-job", "start-backup", "transacti
 OTHERWISE = "all as asked, but in another state"
 
 AFTER_A_FAILURE = "after a failure"
+
+NOT_ASKED_FOR, NOT_PLAYED = "not asked for", "not played"
+"""What the run has left out by itself: because of `--only`, or because it ended early."""
 
 AS_IT_COMES = (Write, EndWrite, Copy)
 """What may have happened before it is asked for, so that there is nothing left to do."""
@@ -101,12 +105,17 @@ class TourPhases:
         missing = not_claimed(walk.commands, self.capabilities)
         if missing:
             return f"the implementation does not claim {missing}"
-        return "" if self.course.wanted(walk.scenario(AS_IN_THE_WORLD)) else "not asked for"
+        return "" if self.course.wanted(walk.scenario(AS_IN_THE_WORLD)) else NOT_ASKED_FOR
+
+    def missed(self) -> list[MissedEdge]:
+        """The edges of the scope that the whole run did not cover, with what came between."""
+        rest = (each for walk in self.walks for each in walk.aims if each not in self.course.coverage.edges)
+        why = {each: self.came_between.get(each, NOT_PLAYED) or OTHERWISE for each in sorted(rest)}
+        return [MissedEdge(each.command.partition(":")[0], str(each), reason) for each, reason in why.items()]
 
     def unreached(self) -> Counter[str]:
-        """The edges of the scope that the whole run did not cover, by what came between."""
-        rest = (each for walk in self.walks for each in walk.aims if each not in self.course.coverage.edges)
-        return Counter(self.came_between.get(each, "not played") or OTHERWISE for each in sorted(rest))
+        """The same, counted by what came between."""
+        return Counter(each.why for each in self.missed())
 
     # The universal disk
 
@@ -154,7 +163,7 @@ class TourPhases:
 
         scenario, left_out = realised(play.scenario(sizes), self.capabilities)
         if not self.course.wanted(scenario):
-            return "not asked for"
+            return NOT_ASKED_FOR
         played = tuple(scenario.disks.items()), scenario.commands
         if played in self.played and left_out:
             return not_made_to_happen(left_out)
