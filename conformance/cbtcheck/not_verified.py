@@ -17,7 +17,7 @@ from cbtcheck.scenario import spelled
 from cbtcheck.tally import PROPERTIES
 from cbtcheck.tour.phases import NOT_ASKED_FOR, NOT_PLAYED
 
-KINDS = ("command", "property", "capability", "data", "edges", "histories", "happening", "ledger")
+KINDS = ("command", "property", "capability", "data", "edges", "histories", "happening", "ledger", "turned away")
 """In the order in which they are listed."""
 
 PLURALS = {"command": "commands", "property": "properties", "data": "restored data"}
@@ -35,7 +35,8 @@ class NotVerified:
     - *edges*: edges of the specification that were not reached, for this reason;
     - *histories*: control sequences against which not every history of guest writes was played;
     - *happening*: `name` was asked for, and could not be made to happen, that many times;
-    - *ledger*: an entry that was not confirmed in this run, or commands that were turned away because of it.
+    - *ledger*: the entry `name` was not confirmed in this run;
+    - *turned away*: so many commands were not played, because they would have run into the defect of that entry.
     """
 
     kind: str
@@ -139,5 +140,4 @@ def _ledger(report: Report) -> Iterator[NotVerified]:
         if each.outcome in ("skipped", "quiet"):
             yield NotVerified("ledger", each.id, f"not confirmed: {each.detail}")
         if each.turned_away:
-            why = "turned away: they would have run into this known defect"
-            yield NotVerified("ledger", each.id, why, each.turned_away)
+            yield NotVerified("turned away", each.id, "would have run into this known defect", each.turned_away)

@@ -69,16 +69,20 @@ def picture_text(frames: list[Frame], width: int = 100) -> str:
 def _lines(frames: list[Frame], width: int) -> list[Text]:
     if not frames:
         return [Text("nothing was played")]
-    columns = max(8, min(MOST_COLUMNS, width - 30))
-    nodes = frames[0].before.nodes
-    scales = {on: Scale(on, node.size, unit_of(frames, on, columns)) for on, node in nodes.items()}
-    rows = [*_rows(frames, scales), *_end(frames[-1], scales)]
+    rows, scales = rows_of(frames, max(8, min(MOST_COLUMNS, width - 30)))
     page = _Page.that_fits(rows, scales, width)
     lines = [*page.head(), *(line for row in rows for line in page.row(row))]
     return [*lines, Text(), *_legend(rows, width)]
 
 
 # What there is to show
+
+
+def rows_of(frames: list[Frame], columns: int = MOST_COLUMNS) -> tuple[list[Row], dict[str, Scale]]:
+    """What a picture of these frames (one at least) shows, in at most `columns` cells, and the scale of each disk."""
+    nodes = frames[0].before.nodes
+    scales = {on: Scale(on, node.size, unit_of(frames, on, columns)) for on, node in nodes.items()}
+    return [*_rows(frames, scales), *_end(frames[-1], scales)], scales
 
 
 def _label(scales: dict[str, Scale], on: str, label: str) -> str:
@@ -191,12 +195,7 @@ class _Page:
 
     def head(self) -> Iterator[Text]:
         """For each disk its size, the unit of a cell, and a ruler in bytes; equal disks share them."""
-        alike: dict[tuple[int, int], list[Scale]] = {}
-        for scale in self.scales.values():
-            alike.setdefault((scale.size, scale.unit), []).append(scale)
-        for (size, unit), (scale, *others) in alike.items():
-            names = ", ".join(name_text(each.on) for each in (scale, *others))
-            words = f"{names}: {size_text(size)}{' each' if others else ''}, a column is {size_text(unit)}"
+        for words, scale in headings(self.scales):
             indent = self.margin + self.label + 2
             labels, ticks = _ruler(scale)
             if len(words) + 2 <= indent:
@@ -234,16 +233,32 @@ class _Page:
         return line
 
 
-def _ruler(scale: Scale) -> tuple[str, str]:
-    """Offsets, and the ticks below them; as many as fit without touching each other."""
+def headings(scales: dict[str, Scale]) -> Iterator[tuple[str, Scale]]:
+    """The names of the disks with their size and the unit of a column; equal disks share a heading."""
+    alike: dict[tuple[int, int], list[Scale]] = {}
+    for scale in scales.values():
+        alike.setdefault((scale.size, scale.unit), []).append(scale)
+    for (size, unit), (scale, *others) in alike.items():
+        names = ", ".join(name_text(each.on) for each in (scale, *others))
+        yield f"{names}: {size_text(size)}{' each' if others else ''}, a column is {size_text(unit)}", scale
+
+
+def offsets_of(scale: Scale, room: float = 1) -> dict[int, str]:
+    """Columns with their offsets, as many as do not touch each other; a character takes `room` columns."""
     every = 4
     while True:
-        offsets = [size_text(column * scale.unit) for column in range(0, scale.columns, every)]
-        if max(len(each) for each in offsets) < every:
-            break
+        offsets = {column: size_text(column * scale.unit) for column in range(0, scale.columns, every)}
+        if max(len(each) for each in offsets.values()) * room < every:
+            return offsets
         every *= 2
-    labels = "".join(f"{each:<{every}}" for each in offsets).rstrip()
-    return labels, "".join("┬" if column % every == 0 else "─" for column in range(scale.columns))
+
+
+def _ruler(scale: Scale) -> tuple[str, str]:
+    """Offsets, and the ticks below them."""
+    offsets = offsets_of(scale)
+    every = 1 if len(offsets) == 1 else sorted(offsets)[1]
+    labels = "".join(f"{each:<{every}}" for each in offsets.values()).rstrip()
+    return labels, "".join("┬" if column in offsets else "─" for column in range(scale.columns))
 
 
 def _legend(rows: list[Row], width: int) -> list[Text]:

@@ -85,6 +85,16 @@ def ordered(counts: Counter[str]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda each: (-each[1], each[0]))
 
 
+def edges_by_command(report: Report) -> dict[str, tuple[int, Counter[str]]]:
+    """For each command that has edges: how many were reached, and the others by what came between."""
+    missed: dict[str, Counter[str]] = {}
+    for each in report.missed:
+        missed.setdefault(each.command, Counter())[each.why] += 1
+    named = [name for name in command_names(report) if name in missed or name in report.reached]
+    others = sorted((missed.keys() | report.reached.keys()) - set(named))
+    return {name: (report.reached[name], missed.get(name, Counter())) for name in (*named, *others)}
+
+
 def reproduce(failure: Failure, adapter: str, more_options: str = "") -> str:
     """The line that plays a saved failure again; empty if it was not saved."""
     if failure.saved is None:

@@ -106,7 +106,7 @@ def test_json_has_its_keys_and_the_scenario_can_be_played_again(failing: Report)
     assert list(data) == [
         "format", "version", "suite", "adapter", "implementation", "profile", "seed", "conformant", "interrupted",
         "verdict", "safety", "exactness", "scenarios", "steps", "compared", "seconds", "commands", "properties",
-        "skipped", "not_realised", "ledger", "tour", "edges", "failures",
+        "skipped", "not_realised", "ledger", "tour", "edges", "edges_by_command", "counts", "not_verified", "failures",
     ]  # fmt: skip
     assert (data["format"], data["version"], data["conformant"]) == ("cbtspec-report", 1, False)
     assert (data["safety"], data["exactness"]) == ("unsafe", "exact")

@@ -1,0 +1,181 @@
+"""The report of a run as JUnit XML, for whatever shows test results: what was not run is skipped, never passed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from junitparser import Error, JUnitXml, Skipped, TestCase, TestSuite
+from junitparser import Failure as Failed
+
+from cbtcheck.not_verified import NotVerified, blocking_in_words, not_verified, strictly_conformant
+from cbtcheck.picture import picture_text
+from cbtcheck.report import Failure, Report
+from cbtcheck.results import (
+    NOT_RUN,
+    closing,
+    command_names,
+    command_verdict,
+    ordered,
+    property_names,
+    property_verdict,
+    reproduce,
+    tour,
+)
+from cbtcheck.scenario import spelled
+from cbtcheck.verdict import Verdict, worst
+
+FORBIDDEN_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def write_junit(report: Report, path: Path) -> None:
+    """Writes the report as JUnit XML: a test case per property, command, ledger entry and failed scenario; for the
+    tour one for its walks, one for its control sequences, and one for each reason why edges were not reached; and one
+    for whatever else was not verified.
+
+    What was not run is a skipped test case with the reason, never a passed one. Each suite has what the run was as
+    its properties. Raises `OSError` if the file cannot be written.
+    """
+    document = JUnitXml(_legal(f"cbtspec on {report.adapter}"))
+    for name, cases in (
+        ("properties", _property_cases(report)),
+        ("commands", _command_cases(report)),
+        ("ledger", _ledger_cases(report)),
+        ("tour", _tour_cases(report)),
+        ("not verified", _other_cases(report)),
+        ("scenarios", _scenario_cases(report)),
+    ):
+        document.add_testsuite(_suite(report, name, cases))
+    document.write(str(path), pretty=True)
+
+
+def _suite(report: Report, name: str, cases: list[TestCase]) -> TestSuite:
+    suite = TestSuite(f"cbtspec.{name}")
+    for each, value in (
+        ("suite", report.suite),
+        ("implementation", report.implementation),
+        ("profile", report.profile),
+        ("seed", report.seed),
+        ("conformant", str(strictly_conformant(report)).lower()),
+    ):
+        suite.add_property(each, _legal(str(value)))
+    suite.add_testcases(cases)
+    return suite
+
+
+def _case(kind: str, name: str, outcome: Skipped | Failed | Error | None, seconds: float = 0.0) -> TestCase:
+    case = TestCase(_legal(name), f"cbtspec.{kind}", seconds)
+    if outcome is not None:
+        case.result = [outcome]
+    return case
+
+
+def _outcome(
+    report: Report, verdict: Verdict | None, concerned: list[Failure], gap: NotVerified | None = None
+) -> Skipped | Failed | Error | None:
+    """What the case of this verdict says; `gap` is why there is none, or why it is less than a pass."""
+    if verdict is None:
+        return Skipped(NOT_RUN if gap is None else _legal(f"{NOT_RUN}: {gap.reason}"))
+    if verdict in (Verdict.SKIPPED, Verdict.KNOWN) or (gap is not None and verdict is Verdict.EXACT):
+        return Skipped(verdict.value if gap is None else _legal(f"{Verdict.SKIPPED.value}: {gap.reason}"))
+    if verdict is Verdict.EXACT:
+        return None
+    kind = Error if verdict is Verdict.BROKEN else Failed
+    found = kind(_legal(f"{verdict.value}: {_first_finding(concerned)}"), verdict.value)
+    found.text = _legal("\n".join(_in_full(report, each) for each in concerned))
+    return found
+
+
+def _first_finding(failures: list[Failure]) -> str:
+    return next((str(finding) for each in failures for finding in each.findings), "see the ledger and the scenarios")
+
+
+def _gap(report: Report, kind: str, name: str) -> NotVerified | None:
+    return next((each for each in not_verified(report) if (each.kind, each.name) == (kind, name)), None)
+
+
+def _property_cases(report: Report) -> list[TestCase]:
+    cases = []
+    for id in property_names(report):
+        concerned = [each for each in report.failures if any(f.property == id for f in each.findings)]
+        found = _outcome(report, property_verdict(report, id), concerned, _gap(report, "property", id))
+        cases.append(_case("properties", id, found))
+    return cases
+
+
+def _command_cases(report: Report) -> list[TestCase]:
+    cases = []
+    for name in command_names(report):
+        concerned = [
+            each for each in report.failures if each.frames and spelled(type(each.frames[-1].asked).__name__) == name
+        ]
+        found = _outcome(report, command_verdict(report, name), concerned, _gap(report, "command", name))
+        cases.append(_case("commands", name, found))
+    return cases
+
+
+def _ledger_cases(report: Report) -> list[TestCase]:
+    cases = []
+    for each in report.ledger:
+        text = _legal(f"{each.title}: {each.outcome}: {each.detail}")
+        wrong = each.outcome in ("gone", "changed")
+        cases.append(_case("ledger", each.id, Failed(text, each.outcome) if wrong else Skipped(text)))
+    return cases
+
+
+def _tour_cases(report: Report) -> list[TestCase]:
+    count = report.tour
+    walks = f"{report.edges_covered} of {report.edges_reachable} edges"
+    cases = [_tour_case(report, "tour", walks, count.walks)]
+    cases.append(_tour_case(report, "every write history", tour(count), count.plays, count.seconds))
+    left = [*((f"edges not reached: {why}", n) for why, n in ordered(report.unreached)),
+            *((f"control sequences in part: {why}", n) for why, n in ordered(count.in_part))]  # fmt: skip
+    return cases + [_case("tour", why, Skipped(str(n))) for why, n in left]
+
+
+def _tour_case(report: Report, origin: str, said: str, played: int, seconds: float = 0.0) -> TestCase:
+    """A phase of the tour, with what is said of it as output; skipped if nothing was played."""
+    failures = [each for each in report.failures if each.origin == origin]
+    verdict = worst([each.verdict for each in failures]) if played else None
+    case = _case("tour", origin, _outcome(report, verdict, failures), seconds)
+    case.system_out = _legal(said)
+    return case
+
+
+def _other_cases(report: Report) -> list[TestCase]:
+    """What was not verified, and is no case elsewhere."""
+    return [
+        _case("not verified", f"{each.kind}: {each.name}", Skipped(_legal(f"{each.reason} ({each.count})")))
+        for each in not_verified(report)
+        if each.kind in ("capability", "data", "happening", "turned away")
+    ]
+
+
+def _scenario_cases(report: Report) -> list[TestCase]:
+    """A case for each failed scenario, and one for the run as a whole."""
+    cases = [
+        _case("scenarios", f"{each.origin} {number}", _outcome(report, each.verdict, [each]))
+        for number, each in enumerate(report.failures, 1)
+    ]
+    whole: Skipped | Failed | None = None
+    if not report.steps and not report.failures:
+        whole = Skipped(NOT_RUN)
+    elif not report.conformant:
+        whole = Failed(_legal(closing(report)))
+    elif not strictly_conformant(report):
+        whole = Skipped(f"agrees in all that was run; claimed, and never exercised: {blocking_in_words(report)}")
+    return [*cases, _case("scenarios", "the whole run", whole, report.seconds)]
+
+
+def _in_full(report: Report, failure: Failure) -> str:
+    parts = [str(finding) for finding in failure.findings]
+    if failure.frames:
+        parts += ["", picture_text(failure.frames)]
+    if failure.saved is not None:
+        parts.append(f"Reproduce with: {reproduce(failure, report.adapter)}")
+    return "\n".join(parts)
+
+
+def _legal(text: str) -> str:
+    """XML has no way to write some characters at all."""
+    return FORBIDDEN_IN_XML.sub("?", text)
