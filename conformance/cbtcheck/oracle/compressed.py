@@ -12,59 +12,62 @@ from dataclasses import dataclass
 from cbtmodel.blocks import touched
 from pyroaring import BitMap64
 
-from cbtcheck.oracle import runs
-from cbtcheck.oracle.units import NONE, Units
+from cbtcheck.oracle import layers, runs
+from cbtcheck.oracle.layers import Layers
+from cbtcheck.oracle.units import Units
 
 
 class Compressed:
-    """An immutable set of block numbers: `units`, or, if it is *lacking*, all of the disk but these.
+    """An immutable set of block numbers: `held`, or, if it is *lacking*, all of the disk but these.
 
     `total` is the number of blocks of the disk, None for a set that needs no disk to be understood. Sets of the
     same disk work together fast; whatever else is put together is spelt out, which is right but slow.
     """
 
-    __slots__ = ("lacking", "total", "units")
+    __slots__ = ("held", "lacking", "total")
 
-    def __init__(self, units: Units, total: int | None = None, lacking: bool = False) -> None:
-        self.units, self.total, self.lacking = units, total, lacking
+    def __init__(self, held: Layers, total: int | None = None, lacking: bool = False) -> None:
+        self.held, self.total, self.lacking = held, total, lacking
 
     def __or__(self, other: Compressed, /) -> Compressed:
         a, b, total = _on_one_disk(self, other)
         if a.lacking:
-            kept = a.units.meet(b.units, total) if b.lacking else a.units.less(b.units, total)
+            kept = layers.meet(a.held, b.held, total) if b.lacking else layers.less(a.held, b.held, total)
             return Compressed(kept, total, True)
         if b.lacking:
-            return Compressed(b.units.less(a.units, total), total, True)
-        return _joined(a, b, a.units.join(b.units, total))
+            return Compressed(layers.less(b.held, a.held, total), total, True)
+        return _of(layers.join(a.held, b.held), a, b)
 
     def __and__(self, other: Compressed, /) -> Compressed:
         a, b, total = _on_one_disk(self, other)
         if a.lacking and b.lacking:
-            return Compressed(a.units.join(b.units, total), total, True)
+            return Compressed(layers.join(a.held, b.held), total, True)
         if a.lacking:
-            return _joined(a, b, b.units.less(a.units, total))
-        return _joined(a, b, a.units.less(b.units, total) if b.lacking else a.units.meet(b.units, total))
+            return _of(layers.less(b.held, a.held, total), a, b)
+        kept = layers.less(a.held, b.held, total) if b.lacking else layers.meet(a.held, b.held, total)
+        return _of(kept, a, b)
 
     def __sub__(self, other: Compressed, /) -> Compressed:
         a, b, total = _on_one_disk(self, other)
         if a.lacking and b.lacking:
-            return _joined(a, b, b.units.less(a.units, total))
+            return _of(layers.less(b.held, a.held, total), a, b)
         if a.lacking:
-            return Compressed(a.units.join(b.units, total), total, True)
-        return _joined(a, b, a.units.meet(b.units, total) if b.lacking else a.units.less(b.units, total))
+            return Compressed(layers.join(a.held, b.held), total, True)
+        kept = layers.meet(a.held, b.held, total) if b.lacking else layers.less(a.held, b.held, total)
+        return _of(kept, a, b)
 
     def __le__(self, other: Compressed, /) -> bool:
         a, b, total = _on_one_disk(self, other)
         if a.lacking and b.lacking:
-            return b.units.within(a.units, total)
+            return layers.within(b.held, a.held, total)
         if a.lacking:
-            return a.units.join(b.units, total).count(total) == total
-        return a.units.apart(b.units) if b.lacking else a.units.within(b.units, total)
+            return layers.count(layers.join(a.held, b.held), total) == total
+        return layers.apart(a.held, b.held) if b.lacking else layers.within(a.held, b.held, total)
 
     def __bool__(self) -> bool:
         if self.lacking and self.total is not None:
-            return self.units.count(self.total) < self.total
-        return bool(self.units)
+            return layers.count(self.held, self.total) < self.total
+        return bool(self.held)
 
     def __eq__(self, other: object) -> bool:
         return self is other or (isinstance(other, Compressed) and self <= other and other <= self)
@@ -73,15 +76,13 @@ class Compressed:
         return hash(len(self))
 
     def __len__(self) -> int:
-        if self.total is None:
-            return len(self.units.members)
-        held = self.units.count(self.total)
-        return self.total - held if self.lacking else held
+        held = layers.count(self.held, self.total or 0)
+        return self.total - held if self.lacking and self.total is not None else held
 
     def __contains__(self, block: int) -> bool:
         if self.total is not None and block >= self.total:
             return False
-        return (block >> self.units.shift in self.units.members) != self.lacking
+        return any(block >> each.shift in each.members for each in self.held) != self.lacking
 
     def __repr__(self) -> str:
         return f"<{len(self)} blocks>"
@@ -90,12 +91,14 @@ class Compressed:
         """The same set, block by block; it needs no disk then."""
         if self.total is None:
             return self
-        units = self.units.spelt_out(0, self.total)
+        units = layers.spelt_out(self.held, 0, self.total)
         if self.lacking:
-            rest = runs.span(0, self.total) - units.members
-            rest.run_optimize()
+            rest = runs.span(0, self.total)
+            if units is not None:
+                rest -= units.members
+                rest.run_optimize()
             units = Units(rest, 0, self.total)
-        return Compressed(units)
+        return Compressed(layers.layered((units,))) if units is not None else NOTHING
 
 
 def _on_one_disk(a: Compressed, b: Compressed) -> tuple[Compressed, Compressed, int]:
@@ -110,20 +113,22 @@ def _on_one_disk(a: Compressed, b: Compressed) -> tuple[Compressed, Compressed, 
 
 
 def _lies_on(plain: Compressed, total: int) -> bool:
-    members = plain.units.members
-    return plain.units.top <= total or not members or members.max() < total
+    """Whether a set without a disk is one of the first `total` blocks; such a set is in units of one block."""
+    return all(each.top <= total or each.members.max() < total for each in plain.held)
 
 
-def _joined(a: Compressed, b: Compressed, units: Units) -> Compressed:
-    """A result that is no more than blocks remembers its disk only if it has to."""
-    if units is a.units and not a.lacking:
+def _of(held: Layers, a: Compressed, b: Compressed) -> Compressed:
+    """What came of two sets. What is of single blocks only needs no disk."""
+    if held is a.held and not a.lacking:
         return a
-    if units is b.units and not b.lacking:
+    if held is b.held and not b.lacking:
         return b
-    return Compressed(units, (a.total if b.total is None else b.total) if units.shift else None)
+    if not held or held[0].shift == 0:
+        return Compressed(held)
+    return Compressed(held, a.total if b.total is None else b.total)
 
 
-NOTHING = Compressed(NONE)
+NOTHING = Compressed(layers.NOTHING)
 
 
 @dataclass(frozen=True)
@@ -139,16 +144,16 @@ class CompressedSets:
 
     def everything(self, size: int) -> Compressed:
         """Every block of a disk of `size` bytes."""
-        return Compressed(NONE, self.total(size), True)
+        return Compressed(layers.NOTHING, self.total(size), True)
 
     def blocks(self, offset: int, length: int) -> Compressed:
         """Every block that the byte range touches; none if `length` is 0."""
         first, past = touched(offset, length, self.block)
-        return Compressed(Units(runs.span(first, past), 0, past)) if past else NOTHING
+        return Compressed((Units(runs.span(first, past), 0, past),)) if past else NOTHING
 
     def gathered(self, numbers: BitMap64) -> Compressed:
         """The blocks of these numbers. The bitmap is the set's own from now on: it must not be changed any more."""
-        return Compressed(Units(numbers, 0, numbers.max() + 1)) if numbers else NOTHING
+        return Compressed((Units(numbers, 0, numbers.max() + 1),)) if numbers else NOTHING
 
     def round_out(self, blocks: Compressed, granule: int, size: int) -> Compressed:
         """Every block of a disk of `size` bytes that shares a granule with a block of `blocks`.
@@ -158,15 +163,14 @@ class CompressedSets:
         shift, total = self.shift(granule), self.total(size)
         if blocks.total not in (None, total):
             blocks = blocks.spelt_out()
-        units = blocks.units
         if blocks.lacking:
-            return blocks if units.shift >= shift else Compressed(_inside(units, shift, total), total, True)
-        if units.shift >= shift and (blocks.total == total or _lies_on(blocks, total)):
+            return Compressed(_inside(blocks.held, shift, total), total, True)
+        if blocks.total is None and (shift == 0 or not blocks.held) and _lies_on(blocks, total):
             return blocks
-        closed = units.closure(shift)
-        if closed.top > -(-total >> shift) << shift:
-            closed = Units(runs.below(closed.members, -(-total >> shift)), shift, total)
-        return Compressed(closed, total) if closed else NOTHING
+        closed = layers.closure(blocks.held, shift)
+        if blocks.total is None:
+            closed = tuple(_clipped(each, total) for each in closed)
+        return blocks if closed is blocks.held else Compressed(layers.layered(closed), total)
 
     # What observations are compared in
 
@@ -174,7 +178,8 @@ class CompressedSets:
         """The numbers of all granules that have a block of `blocks`. Not to be changed."""
         shift, total = self.shift(granule), self.total(size)
         closed = self.round_out(blocks, granule, size)
-        members = closed.units.spelt_out(shift, total).members
+        units = layers.spelt_out(closed.held, shift, total)
+        members = BitMap64() if units is None else units.members
         return runs.span(0, -(-total >> shift)) - members if closed.lacking else members
 
     def shift(self, granule: int) -> int:
@@ -189,11 +194,20 @@ class CompressedSets:
         return -(-size // self.block)
 
 
-def _inside(units: Units, shift: int, total: int) -> Units:
-    """The units of 2^`shift` blocks all of whose blocks below `total` are in `units`."""
-    of_last = -(-total >> units.shift)
-    past = -(-total >> shift) << (shift - units.shift)
-    members = units.members
+def _clipped(units: Units, total: int) -> Units:
+    """Without the units that have no block below `total`."""
+    past = -(-total >> units.shift)
+    return units if units.top <= past << units.shift else Units(runs.below(units.members, past), units.shift, total)
+
+
+def _inside(held: Layers, shift: int, total: int) -> Layers:
+    """Of `held` the units of 2^`shift` blocks all of whose blocks below `total` are in it."""
+    if not held or held[-1].shift >= shift:
+        return held
+    units = layers.spelt_out(held, held[-1].shift, total)
+    assert units is not None
+    finest, members = units.shift, units.members
+    of_last, past = -(-total >> finest), -(-total >> shift) << (shift - finest)
     if past > of_last:
         members = members | runs.span(of_last, past)
-    return Units(runs.inside(members, shift - units.shift), shift, total)
+    return layers.layered((Units(runs.inside(members, shift - finest), shift, total),))

@@ -1,7 +1,7 @@
 """Compressed sets in units of 2^k blocks: what is closed under a granule is kept by its granules.
 
 Sixteen times fewer numbers stand for a set of 64 KiB granules on blocks of 4 KiB. Two such sets of different units
-are compared in the larger unit, and spelt out in the smaller one only where that cannot be helped.
+are compared in the larger unit, and spelt out in the smaller one only where they meet.
 """
 
 from __future__ import annotations
@@ -52,27 +52,15 @@ class Units:
 
     # Together with others, on one disk of `total` blocks
 
-    def join(self, other: Units, total: int) -> Units:
-        """What is in either."""
-        if self is other or not other:
-            return self
-        if not self:
-            return other
-        if self.shift == other.shift:
-            return self._join(other)
-        fine, coarse = (self, other) if self.shift < other.shift else (other, self)
-        if fine.closure(coarse.shift).members <= coarse.members:
-            return coarse
-        return coarse.spelt_out(fine.shift, total)._join(fine)
-
-    def _join(self, other: Units) -> Units:
+    def join(self, other: Units) -> Units:
+        """What is in either, of two sets in the same units."""
         if self._united is not None and self._united[0]() is other:
             known = self._united[1]()
             if known is not None:
                 return known
         union = Units(self.members | other.members, self.shift, max(self.top, other.top))
         for shift in self._closures.keys() & other._closures.keys():
-            union._closures[shift] = self._closures[shift].join(other._closures[shift], 0)
+            union._closures[shift] = self._closures[shift].join(other._closures[shift])
         self._united = ref(other), ref(union)
         return union
 
@@ -80,8 +68,6 @@ class Units:
         """What is in both."""
         if self is other:
             return self
-        if not self or not other:
-            return NONE
         if self.shift == other.shift:
             return Units(self.members & other.members, self.shift, min(self.top, other.top))
         fine, coarse = (self, other) if self.shift < other.shift else (other, self)
@@ -89,29 +75,29 @@ class Units:
         if met <= coarse.members:
             return fine
         common = Units(met & coarse.members, coarse.shift, coarse.top)
-        if not common:
-            return NONE
         return Units(fine.members & common.spelt_out(fine.shift, total).members, fine.shift, fine.top)
 
-    def less(self, other: Units, total: int) -> Units:
-        """What is in this set only."""
-        if self is other or not self:
-            return NONE
-        if not other:
-            return self
+    def less(self, other: Units, total: int) -> tuple[Units, ...]:
+        """What is in this set only: what is left whole, and what is left of the units that are in both in part."""
+        if self is other:
+            return ()
         if self.shift == other.shift:
-            return Units(self.members - other.members, self.shift, self.top)
+            return (Units(self.members - other.members, self.shift, self.top),)
         if self.shift > other.shift:
-            if self.members.isdisjoint(other.closure(self.shift).members):
-                return self
-            return Units(self.spelt_out(other.shift, total).members - other.members, other.shift, self.top)
+            met = other.closure(self.shift).members
+            common = Units(self.members & met, self.shift, self.top)
+            if not common:
+                return (self,)
+            whole = Units(self.members - met, self.shift, self.top)
+            part = common.spelt_out(other.shift, total)
+            return whole, Units(part.members - other.members, part.shift, part.top)
         met = self.closure(other.shift).members
         common = Units(met & other.members, other.shift, other.top)
         if not common:
-            return self
+            return (self,)
         if met <= other.members:
-            return NONE
-        return Units(self.members - common.spelt_out(self.shift, total).members, self.shift, self.top)
+            return ()
+        return (Units(self.members - common.spelt_out(self.shift, total).members, self.shift, self.top),)
 
     def within(self, other: Units, total: int) -> bool:
         """Whether all of this set is in the other."""
@@ -131,10 +117,6 @@ class Units:
         blocks: int = len(self.members) << self.shift
         last, of_last = divmod(total, 1 << self.shift)
         return blocks - ((1 << self.shift) - of_last) if of_last and last in self.members else blocks
-
-
-NONE = Units(BitMap64(), 0, 0)
-"""No block, in whichever units."""
 
 
 def _up(number: int, shift: int) -> int:
