@@ -56,6 +56,20 @@ def filled(count: int) -> int:
     return (1 << count) - 1
 
 
+def ranges(word: int) -> str:
+    """Granule numbers as ranges: "0-3,7"."""
+    parts: list[str] = []
+    bit = 0
+    while word >> bit:
+        if word >> bit & 1:
+            first = bit
+            while word >> (bit + 1) & 1:
+                bit += 1
+            parts.append(str(first) if first == bit else f"{first}-{bit}")
+        bit += 1
+    return ",".join(parts) or "none"
+
+
 @dataclass(frozen=True)
 class BitSets:
     """The space of `Bits`. `block` is the size of a block in bytes, a power of two."""
@@ -112,6 +126,14 @@ class BitSets:
             blocks |= filled(per) << (lowest * per)
             word &= word - 1
         return Bits(blocks & filled(-(-size // self.block)))
+
+    def counted(self, blocks: Bits, granule: int, size: int) -> int:
+        """How many granules of the disk have a block of `blocks`."""
+        return self.granules(blocks, granule, size).bit_count()
+
+    def named(self, blocks: Bits, granule: int, size: int) -> str:
+        """The numbers of the granules that have a block of `blocks`, as ranges."""
+        return ranges(self.granules(blocks, granule, size))
 
     def _touched(self, word: int, per: int, total: int) -> int:
         """The first bit of every granule (of `per` blocks, a power of two) that has a bit set."""

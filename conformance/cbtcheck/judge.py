@@ -7,16 +7,31 @@ Reporting less than must is a lost write; more than may is waste.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, Protocol
 
 from cbtmodel.backup import Job
 from cbtmodel.bitmap import Bitmap, busy, recording
+from cbtmodel.blocks import S, Space
 from cbtmodel.node import State
 
 from cbtcheck.adapter import Observation, SeenAnonymous, SeenBitmap, SeenJob, digest
-from cbtcheck.bitsets import Bits, BitSets
+from cbtcheck.bitsets import Bits, BitSets, ranges
 from cbtcheck.verdict import Finding, Verdict
 
 ReadBits = Callable[[str, str], int | None]
+JudgeBits = Callable[[tuple[str, str], int, Bitmap[S], SeenBitmap], list[Finding]]
+
+
+class Counting(Space[S], Protocol[S]):
+    """A space that can also say in which granules a set has blocks: how many these are, and which, as text."""
+
+    def counted(self, blocks: S, granule: int, size: int) -> int:
+        """How many granules of a disk of `size` bytes have a block of `blocks`."""
+        ...
+
+    def named(self, blocks: S, granule: int, size: int) -> str:
+        """Their numbers."""
+        ...
 
 
 def judge(space: BitSets, state: State[Bits], seen: Observation, read_bits: ReadBits) -> list[Finding]:
@@ -24,6 +39,15 @@ def judge(space: BitSets, state: State[Bits], seen: Observation, read_bits: Read
 
     `read_bits` gives the exact granules of a bitmap (node, name) if it can; it is asked only after a difference.
     """
+
+    def judge_bits(place: tuple[str, str], size: int, bitmap: Bitmap[Bits], found: SeenBitmap) -> list[Finding]:
+        return _judge_bits(space, size, place, bitmap, found, read_bits)
+
+    return judge_with(space, state, seen, judge_bits)
+
+
+def judge_with(space: Counting[S], state: State[S], seen: Observation, judge_bits: JudgeBits[S]) -> list[Finding]:
+    """The same on any sets; `judge_bits` judges the bits of one bitmap of a disk of so many bytes."""
     findings: list[Finding] = []
     for on, node in state.nodes.items():
         for name, bitmap in node.bitmaps.items():
@@ -32,7 +56,7 @@ def judge(space: BitSets, state: State[Bits], seen: Observation, read_bits: Read
                 findings.append(_missing_bitmap(on, name, bitmap))
             else:
                 findings += _judge_flags(f"{on}/{name}", bitmap, seen_bitmap)
-                findings += _judge_bits(space, node.size, (on, name), bitmap, seen_bitmap, read_bits)
+                findings += judge_bits((on, name), node.size, bitmap, seen_bitmap)
         if seen.successors is not None:
             findings += _judge_successors(
                 space, on, node.size, list(node.bitmaps.values()), seen.successors.get(on, ())
@@ -54,13 +78,13 @@ def _listed(pairs: set[tuple[str, str]] | frozenset[tuple[str, str]]) -> str:
     return ", ".join(f"{on}/{name}" for on, name in sorted(pairs)) or "none"
 
 
-def _missing_bitmap(on: str, name: str, bitmap: Bitmap[Bits]) -> Finding:
+def _missing_bitmap(on: str, name: str, bitmap: Bitmap[Any]) -> Finding:
     owes = bool(bitmap.marks.owed) or bool(bitmap.successor and bitmap.successor.marks.owed)
     verdict = Verdict.UNSAFE if owes else Verdict.DIVERGES
     return Finding(verdict, "ONE-HEIR", f"{on}/{name}", "a bitmap", "no such bitmap")
 
 
-def _judge_flags(where: str, bitmap: Bitmap[Bits], seen: SeenBitmap) -> list[Finding]:
+def _judge_flags(where: str, bitmap: Bitmap[Any], seen: SeenBitmap) -> list[Finding]:
     pairs = [
         ("granularity", bitmap.granularity, seen.granularity),
         ("recording", recording(bitmap), seen.recording),
@@ -122,26 +146,12 @@ def _by_count(where: str, must: int, may: int, count: int) -> Finding:
     return Finding(Verdict.DIVERGES, "FROZEN-IS-STILL", f"{where} bits", expected, f"{count} granules, other ones")
 
 
-def ranges(word: int) -> str:
-    """Granule numbers as ranges: "0-3,7"."""
-    parts: list[str] = []
-    bit = 0
-    while word >> bit:
-        if word >> bit & 1:
-            first = bit
-            while word >> (bit + 1) & 1:
-                bit += 1
-            parts.append(str(first) if first == bit else f"{first}-{bit}")
-        bit += 1
-    return ",".join(parts) or "none"
-
-
 def _judge_successors(
-    space: BitSets, on: str, size: int, bitmaps: list[Bitmap[Bits]], seen: tuple[SeenAnonymous, ...]
+    space: Counting[S], on: str, size: int, bitmaps: list[Bitmap[S]], seen: tuple[SeenAnonymous, ...]
 ) -> list[Finding]:
     expected = sorted(
         (each.granularity, each.successor.enabled,
-         space.granules(each.successor.marks.dirty, each.granularity, size).bit_count())
+         space.counted(each.successor.marks.dirty, each.granularity, size))
         for each in bitmaps
         if each.successor is not None
     )  # fmt: skip
@@ -160,7 +170,7 @@ def _anonymous(listed: list[tuple[int, bool, int]]) -> str:
     return "; ".join(each) or "none"
 
 
-def _judge_jobs(space: BitSets, state: State[Bits], seen: dict[str, SeenJob]) -> list[Finding]:
+def _judge_jobs(space: Counting[S], state: State[S], seen: dict[str, SeenJob]) -> list[Finding]:
     findings = []
     for id, job in state.jobs.items():
         if id not in seen:
@@ -174,16 +184,16 @@ def _judge_jobs(space: BitSets, state: State[Bits], seen: dict[str, SeenJob]) ->
     return findings
 
 
-def phase_of(job: Job[Bits]) -> str:
+def phase_of(job: Job[Any]) -> str:
     """The phase in the words of an observation."""
     return "paused" if job.paused else job.phase
 
 
-def _judge_copied(space: BitSets, state: State[Bits], id: str, job: Job[Bits], seen: SeenJob) -> list[Finding]:
+def _judge_copied(space: Counting[S], state: State[S], id: str, job: Job[S], seen: SeenJob) -> list[Finding]:
     """The target's own record of what was written to it is the job's progress; copies in flight may be either way."""
     if seen.copied is None:
         return []
-    found = Bits()
+    found = space.empty
     for offset, length in seen.copied:
         found = found | space.blocks(offset, length)
     least, most = job.scope - job.todo, (job.scope - job.todo) | job.copying
@@ -192,7 +202,7 @@ def _judge_copied(space: BitSets, state: State[Bits], id: str, job: Job[Bits], s
     size = state.nodes[job.node].size
     lost, beyond = least - found, found - most
     verdict = Verdict.UNSAFE if lost else Verdict.WASTEFUL if not beyond & job.scope else Verdict.DIVERGES
-    clusters = [ranges(space.granules(each, job.cluster, size)) for each in (least, found)]
+    clusters = [space.named(each, job.cluster, size) for each in (least, found)]
     return [
         Finding(verdict, "POINT-IN-TIME", f"job {id} copied", f"clusters {clusters[0]}", f"clusters {clusters[1]}")
     ]

@@ -7,8 +7,9 @@ implementation gave. After each step everything that can be seen is judged, and 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from cbtmodel.commands import (
     BeginCopy,
@@ -160,22 +161,13 @@ class Player:
             if self.self_check:
                 wrong = violations(before, command, result)
                 assert not wrong, f"the specification itself is wrong: {wrong} after {command}"
-            findings += self._judge_reply(command, reply, result)
+            findings += judge_reply(command, reply, result)
             if result.refusal is None and not reply.refusal:
                 findings += self.restorer.follow(before, command, result)
             ended += [(end.id, end.outcome) for end in result.ended]
         if sorted(ended) != sorted(performed.ended):
-            findings.append(_judge_ends(ended, performed.ended))
+            findings.append(judge_ends(ended, performed.ended))
         return findings
-
-    @staticmethod
-    def _judge_reply(command: Command, reply: Reply, result: Step[Bits]) -> list[Finding]:
-        expected = "" if result.refusal is None else result.refusal.kind
-        if expected == reply.refusal or (expected and reply.refusal and _may_name_another_reason(command)):
-            return []
-        wanted = f"refused: {result.refusal}" if result.refusal else "accepted"
-        seen = f"refused: {reply.refusal}: {reply.text}" if reply.refusal else "accepted"
-        return [Finding(Verdict.DIVERGES, "", type(command).__name__, wanted, seen)]
 
     def play_scenario(self, scenario: Scenario) -> list[Finding]:
         """A whole scenario; stops at the first step that differs."""
@@ -212,6 +204,16 @@ class Player:
         return []
 
 
+def judge_reply(command: Command, reply: Reply, result: Step[Any]) -> list[Finding]:
+    """Whether a command was answered as specified."""
+    expected = "" if result.refusal is None else result.refusal.kind
+    if expected == reply.refusal or (expected and reply.refusal and _may_name_another_reason(command)):
+        return []
+    wanted = f"refused: {result.refusal}" if result.refusal else "accepted"
+    seen = f"refused: {reply.refusal}: {reply.text}" if reply.refusal else "accepted"
+    return [Finding(Verdict.DIVERGES, "", type(command).__name__, wanted, seen)]
+
+
 def _may_name_another_reason(command: Command) -> bool:
     """Where a grouped transaction has more than one thing wrong, which is named depends on the version.
 
@@ -222,7 +224,7 @@ def _may_name_another_reason(command: Command) -> bool:
     return any(not isinstance(action, StartBackup) for action in command.actions)
 
 
-def _judge_ends(expected: list[tuple[str, str]], seen: tuple[tuple[str, str], ...]) -> Finding:
+def judge_ends(expected: Sequence[tuple[str, str]], seen: Sequence[tuple[str, str]]) -> Finding:
     """Jobs have ended otherwise than specified. Success that is none is unsafe: that backup will be relied on."""
     false_success = [each for each in seen if each[1] == "completed" and each not in expected]
     verdict = Verdict.UNSAFE if false_success else Verdict.DIVERGES

@@ -17,8 +17,7 @@ from cbtmodel.node import State, drain
 from cbtmodel.step import Step
 
 from cbtcheck.adapter import POISON, Adapter
-from cbtcheck.bitsets import NOTHING, Bits, BitSets
-from cbtcheck.judge import ranges
+from cbtcheck.bitsets import NOTHING, Bits, BitSets, ranges
 from cbtcheck.verdict import Finding, Verdict
 
 Place = tuple[str, str]

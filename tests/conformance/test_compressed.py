@@ -176,6 +176,7 @@ def test_a_disk_of_16_tib_costs_what_is_written_to_it() -> None:
     assert rest | written == everything
     assert (clusters & rest) | written == clusters
     assert [each.shift for each in (clusters | written).held] == [4, 0], "both are kept as they are"
+    assert space.round_out(clusters | written, 8192, size) == clusters
 
 
 def test_what_was_rounded_is_not_rounded_again_when_more_is_written() -> None:
