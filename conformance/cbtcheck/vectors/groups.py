@@ -1,0 +1,130 @@
+"""The groups of vectors: complete by construction, always the same.
+
+Every edge of the specification that the tour takes; every refusal; the shortest scenario for each seeded mistake; the
+workflows; and the known defects of the ledger.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from itertools import count
+
+from cbtmodel import commands as c
+from cbtmodel.node import initial
+from cbtmodel.step import step
+
+from cbtcheck.adapters.reference import ReferenceAdapter
+from cbtcheck.bitsets import BitSets
+from cbtcheck.course import workflows
+from cbtcheck.ledger import entries
+from cbtcheck.mistakes import MISTAKES
+from cbtcheck.mistakes.hunting import player_of
+from cbtcheck.mistakes.hunting import shortest as kept_for
+from cbtcheck.scenario import Restore, Scenario, spelled
+from cbtcheck.tally import PROPERTIES
+from cbtcheck.tour.coverage import edges
+from cbtcheck.tour.to_the_end import to_the_end
+from cbtcheck.tour.walks import Walk, tour
+from cbtcheck.vectors.bugs import bug
+from cbtcheck.vectors.format import FORMAT, VERSION, Vector, VectorFile
+from cbtcheck.vectors.refusals import refusals
+from cbtcheck.vectors.tails import in_sizes, sizes_in_turn
+from cbtcheck.vectors.written import Told, vector
+
+SCOPE = "quick"
+
+
+def of_the_tour() -> Iterator[Vector]:
+    """A vector for each walk of the tour. `AssertionError` if it does not take the edges that it is there for."""
+    for number, walk, (sizes, cut) in zip(count(1), tour(SCOPE), sizes_in_turn(ReferenceAdapter.capabilities)):
+        scenario = in_sizes(walk, sizes, cut)
+        assert walk.aims <= edges_of(scenario), f"the walk {walk.title} takes other edges in {sizes}, less {cut}"
+        yield vector(Told(f"tour-{number:03}", edges_in_words(walk), properties_of(scenario)), finished(scenario))
+
+
+def edges_in_words(walk: Walk) -> str:
+    """What a walk is for."""
+    return "; ".join(map(str, sorted(walk.aims)))
+
+
+def edges_of(scenario: Scenario) -> frozenset[object]:
+    """All edges that a scenario takes."""
+    state = initial(BitSets(scenario.block), scenario.disks)
+    found: set[object] = set()
+    for command in scenario.commands:
+        result = step(state, command)
+        found |= edges(state, command, result)
+        state = result.state
+    return frozenset(found)
+
+
+def properties_of(scenario: Scenario) -> tuple[str, ...]:
+    """The properties that the last command of a scenario is about: that of refusals if it is refused."""
+    state = initial(BitSets(scenario.block), scenario.disks)
+    commands = [each for each in scenario.commands if not isinstance(each, Restore)]
+    for command in commands:
+        before, state = state, step(state, command).state
+    if step(before, commands[-1]).refusal is not None:
+        return ("ATOMIC",)
+    names = {spelled(type(each).__name__) for each in commands[-1:]}
+    return tuple(id for id, wanted in PROPERTIES.items() if wanted & names and id != "ATOMIC")
+
+
+def of_refusals() -> Iterator[Vector]:
+    """A vector for each command and each place in the specification where it can be refused."""
+    numbers: Counter[str] = Counter()
+    for refusal, scenario in refusals():
+        name = f"refusal-{refusal.command}-{refusal.kind}".replace(": ", "-").replace(" ", "-")
+        numbers[name] += 1
+        title = f"{refusal.command} is refused: {refusal.kind} ({refusal.reason})"
+        yield vector(Told(f"{name}-{numbers[name]}", title, ("ATOMIC",)), finished(scenario))
+
+
+def of_mistakes() -> Iterator[Vector]:
+    """The shortest scenario for each seeded mistake, and then everything to its good end, so that data tell, too."""
+    for name, mistake in MISTAKES.items():
+        scenario = kept_for(mistake)
+        found = player_of(mistake).play_scenario(scenario)
+        properties = tuple(dict.fromkeys(each.property for each in found if each.property))
+        told = Told(f"mistake-{name}", mistake.story, properties or properties_of(scenario), bug(mistake.bug))
+        yield vector(told, finished(scenario))
+
+
+def of_workflows() -> Iterator[Vector]:
+    """The workflows that users run, with every restore."""
+    for name, scenario in workflows().items():
+        kinds = {spelled(type(each).__name__) for each in scenario.commands}
+        properties = tuple(id for id, wanted in PROPERTIES.items() if wanted & kinds and id != "ATOMIC")
+        yield vector(Told(f"workflow-{name}", f"{scenario.title}. {scenario.story}", properties), scenario)
+
+
+def of_the_ledger() -> Iterator[Vector]:
+    """What known defects of real implementations do wrong, as it should be."""
+    for entry in entries():
+        told = Told(f"ledger-{entry.id}", entry.title, properties_of(entry.scenario), bug(entry.id))
+        yield vector(told, finished(entry.scenario))
+
+
+def finished(scenario: Scenario) -> Scenario:
+    """The scenario, and then whatever is going on comes to its good end."""
+    commands: list[c.Command] = [each for each in scenario.commands if not isinstance(each, Restore)]
+    more = to_the_end(scenario.disks, commands, scenario.block)
+    return replace(scenario, commands=(*commands, *more))
+
+
+GROUPS: dict[str, tuple[str, Callable[[], Iterable[Vector]]]] = {
+    "mistakes": ("The shortest scenario for each seeded mistake", of_mistakes),
+    "workflows": ("The workflows that users run", of_workflows),
+    "ledger": ("What known defects of real implementations do wrong", of_the_ledger),
+    "refusals": ("Every command and every reason for which it can be refused", of_refusals),
+    "tour": (f"Every edge of the specification in the scope '{SCOPE}'", of_the_tour),
+}
+"""By the name of its file: what a group has, and where its vectors come from."""
+
+
+def group(name: str) -> VectorFile:
+    """A group, made anew."""
+    title, make = GROUPS[name]
+    return VectorFile(FORMAT, VERSION, name, title, list(make()))  # type: ignore[arg-type]

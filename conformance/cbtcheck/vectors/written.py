@@ -1,0 +1,199 @@
+"""Plays a scenario on the specification, and writes down what it expects: a vector.
+
+Nothing is worked out here but what disks hold (`content`): replies, sets and phases are the specification's own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from typing import Any, get_args
+
+from cbtmodel import commands as c
+from cbtmodel.backup import Ended
+from cbtmodel.bitmap import Bitmap, busy, recording
+from cbtmodel.node import State, initial
+from cbtmodel.properties import violations
+from cbtmodel.refusal import Kind
+from cbtmodel.step import Step, step
+
+from cbtcheck import claims
+from cbtcheck.adapter import POISON
+from cbtcheck.bitsets import Bits, BitSets
+from cbtcheck.judge import phase_of
+from cbtcheck.play import _may_name_another_reason as may_name_another_reason
+from cbtcheck.restore import extents
+from cbtcheck.scenario import Restore, Scenario, spelled
+from cbtcheck.vectors import format as f
+from cbtcheck.vectors.content import Contents, Runs, copied_over
+
+KINDS: list[Kind] = list(get_args(Kind))
+
+
+@dataclasses.dataclass(frozen=True)
+class Told:
+    """What a vector says besides its scenario."""
+
+    id: str
+    title: str
+    properties: tuple[str, ...]
+    bug: f.Bug | None = None
+
+
+def vector(told: Told, scenario: Scenario) -> f.Vector:
+    """The vector of a scenario. `ValueError` if it is not one that can be written down."""
+    writer = Writer(scenario.disks, scenario.block)
+    steps = [writer.step(each) for each in scenario.commands if not isinstance(each, Restore)]
+    restores = [writer.restore(each.jobs) for each in scenario.commands if isinstance(each, Restore)]
+    return f.Vector(
+        told.id, told.title, sorted(writer.needs), list(told.properties), told.bug, scenario.block,
+        [f.Disk(name, size) for name, size in scenario.disks.items()], steps, restores,
+    )  # fmt: skip
+
+
+def fill_of(number: int) -> int:
+    """The byte of the guest writes of a step, by its number from 0; never the one that fresh targets are of."""
+    return number % (POISON - 1) + 1
+
+
+class Writer:
+    """Writes down one step after the other."""
+
+    def __init__(self, sizes: dict[str, int], block: int) -> None:
+        self.space = BitSets(block)
+        self.state: State[Bits] = initial(self.space, sizes)
+        self.contents = Contents.of(sizes)
+        self.needs: set[str] = {f"disks:{len(sizes)}"}
+        self.backups: dict[str, tuple[Runs, tuple[tuple[int, int], ...], Runs]] = {}
+        self.steps = 0
+
+    def step(self, command: c.Command) -> f.Step:
+        """The step of a command."""
+        before, fill = self.state, fill_of(self.steps)
+        self.steps += 1
+        result = step(before, command)
+        wrong = violations(before, command, result)
+        assert not wrong, f"the specification itself is wrong: {wrong} after {command}"
+        self._needed(command, result)
+        self.contents.follow(command, fill, result)
+        self.state = result.state
+        refused: list[Kind] = [] if result.refusal is None else [result.refusal.kind]
+        if refused and may_name_another_reason(command):
+            refused = KINDS
+        ended = [self._ended(each) for each in result.ended]
+        return f.Step(as_data(command, fill), refused, ended, self._after())
+
+    def restore(self, jobs: tuple[str, ...]) -> f.Restore:
+        """What the targets of these jobs give, laid over each other: the disk at the last one's start."""
+        start = self.backups[jobs[-1]][2]
+        image: Runs = ((0, sum(count for _, count in start)),)
+        for id in jobs:
+            target, copied, _ = self.backups[id]
+            image = copied_over(image, target, copied)
+        assert image == start, f"the chain {', '.join(jobs)} does not give the disk"
+        return f.Restore(list(jobs), [list(each) for each in image])
+
+    # Capabilities
+
+    def _needed(self, command: c.Command, result: Step[Bits]) -> None:
+        if c.malformed(command) is not None:
+            self.needs |= {f.MALFORMED, "refusals", *names(command)}
+            return
+        self.needs |= {*claims.needs(command), *self._sizes(command)}
+        starts = sum(isinstance(each, c.StartBackup) for each in with_actions(command))
+        if starts:
+            self.needs.add(f"jobs:{len(self.state.jobs) + starts}")
+        if result.refusal is not None and result.refusal.kind == "invalid":
+            self.needs.add("refusals")
+
+    def _sizes(self, command: c.Command) -> Iterator[str]:
+        """The granularities and clusters of what a command makes, if it can be made."""
+        for each in with_actions(command):
+            match each:
+                case c.AddBitmap(on, _, size) if size >= 512 and size.bit_count() == 1 and size <= 1 << 31:
+                    yield f"granularity:{size}"
+                case c.StartBackup(node=on, cluster=size) if size >= 512 and size.bit_count() == 1:
+                    yield f"cluster:{size}"
+                case _:
+                    continue
+            if on in self.state.nodes and self.state.nodes[on].size % size:
+                yield "tails"
+
+    # What there is
+
+    def _after(self) -> f.After:
+        state = self.state
+        nodes = state.nodes.items()
+        return f.After(
+            [self._bitmap(on, name, each) for on, node in nodes for name, each in node.bitmaps.items()],
+            [
+                f.Job(id, phase_of(job), self._of(job.scope - job.todo, job.node), self._of(job.copying, job.node))  # type: ignore[arg-type]
+                for id, job in state.jobs.items()
+            ],
+            [f.InFlight(on, id) for on, node in nodes for id in node.writes],
+            [f.Content(on, [list(each) for each in runs]) for on, runs in self.contents.disks.items()],
+        )  # fmt: skip
+
+    def _bitmap(self, on: str, name: str, bitmap: Bitmap[Bits]) -> f.Bitmap:
+        heir = bitmap.successor
+        return f.Bitmap(
+            on, name, bitmap.granularity, recording(bitmap), busy(bitmap),
+            self._granules(bitmap.marks.owed, bitmap.granularity, on),
+            self._granules(bitmap.marks.dirty, bitmap.granularity, on),
+            None if heir is None else f.Successor(
+                heir.enabled, self._granules(heir.marks.owed, bitmap.granularity, on),
+                self._granules(heir.marks.dirty, bitmap.granularity, on),
+            ),
+        )  # fmt: skip
+
+    def _ended(self, end: Ended[Bits]) -> f.Ended:
+        copied = self._of(end.job.scope - end.job.todo, end.job.node)
+        pairs = tuple((offset, length) for offset, length in copied)
+        start = self.contents.starts[end.id]
+        target = self.contents.target(end.id, pairs)
+        self.backups[end.id] = target, pairs, start
+        return f.Ended(end.id, end.outcome, copied, [list(each) for each in target])
+
+    def _granules(self, blocks: Bits, granularity: int, on: str) -> list[list[int]]:
+        """Whole granules, as extents that end with the disk."""
+        size = self.state.nodes[on].size
+        return _in_bytes(self.space.granules(blocks, granularity, size), granularity, size)
+
+    def _of(self, blocks: Bits, on: str) -> list[list[int]]:
+        return _in_bytes(blocks.word, self.space.block, self.state.nodes[on].size)
+
+
+def _in_bytes(word: int, unit: int, size: int) -> list[list[int]]:
+    runs = ((first * unit, (first + count) * unit) for first, count in extents(word))
+    return [[first, min(past, size) - first] for first, past in runs]
+
+
+# Commands
+
+
+def with_actions(command: c.Command) -> tuple[c.Command | c.Action, ...]:
+    """A command, and the actions of a transaction."""
+    return (command, *(command.actions if isinstance(command, c.Transaction) else ()))
+
+
+def names(command: object) -> Iterable[str]:
+    """The name of a command; none if the specification has no such command."""
+    return [spelled(type(command).__name__)] if isinstance(command, c.Command) else []
+
+
+def as_data(command: object, fill: int) -> dict[str, Any]:
+    """A command with all its members, also those that have their default; a guest write has its `fill`."""
+    data: dict[str, Any] = {"do": spelled(type(command).__name__)}
+    for each in dataclasses.fields(command):  # type: ignore[arg-type]
+        data[each.name] = _plain(getattr(command, each.name))
+    if isinstance(command, c.Write | c.BeginWrite):
+        data["fill"] = fill
+    return data
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, c.Source):
+        return {"node": value.node, "name": value.name}
+    return as_data(value, 0) if dataclasses.is_dataclass(value) else value
