@@ -96,10 +96,12 @@ def main() -> None:
     try:
         print(f"{adapter.version}\n")
         print(f"{'scenarios':<28} {'number':>6} {'steps':>7} {'the suite':>12} {'traffic alone':>14} {'ratio':>8}")
-        course = Course(adapter, Options("quick", SEED, None, None, None, None), lambda *_: None)  # type: ignore[arg-type]
+        options = Options("quick", SEED, None, None, None, None)  # type: ignore[arg-type]
+        course = Course(adapter, options, lambda *_: None, bool, lambda _: None, bool)
         course._ledger()
-        player = Player(adapter, turn_away=course._turn_away, listen=course.tally.listen, closely=False)
-        with dealer(adapter.capabilities, SEED, STEPS) as drawn:
+        player = Player(adapter, turn_away=course.turn_away, listen=course.tally.listen, closely=False)
+        with dealer(adapter.capabilities, SEED, STEPS) as dealt:
+            drawn = (scenario for _, scenario in dealt if scenario is not None)
             measure("as drawn", islice(drawn, count), adapter, player)
         measure("8 writes, 8 copies", [whole_scenario(8)] * count, adapter, player)
         measure("8 writes, 1 copy", [whole_scenario(1)] * count, adapter, player)

@@ -32,6 +32,7 @@ from cbtcheck.report import Report
 from cbtcheck.scenario import Scenario, ScenarioError, load
 from cbtcheck.verdict import EXIT_CODES, exit_code
 from cbtcheck.version import VERSION
+from cbtcheck.wanted import names_for_only
 
 PINNED_SEED = 20160121
 LOG_WIDTH = 100
@@ -219,7 +220,7 @@ def _known_adapter(adapter: str, daemon: str | None, mistake: str | None) -> Non
 def _known_name(only: str | None) -> str | None:
     if only is None:
         return None
-    names = course.names_for_only()
+    names = names_for_only()
     for name in names:
         if name.lower() == only.lower():
             return name

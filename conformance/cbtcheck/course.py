@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,27 +17,28 @@ import msgspec
 
 from cbtcheck.adapter import Adapter
 from cbtcheck.deal import dealer
+from cbtcheck.gather import Gathering, Scope
 from cbtcheck.ledger import Entry, confirm, entries, matches
+from cbtcheck.part import DRAWN, LEDGER, TOUR, WORKFLOWS, Part, Signature
 from cbtcheck.play import Frame, Player, verdict_of
-from cbtcheck.report import Failure, Report
-from cbtcheck.scenario import KINDS, Scenario, from_data, save, spelled
+from cbtcheck.report import Failure, LedgerResult, Report
+from cbtcheck.scenario import Scenario, from_data
+from cbtcheck.shard import WHOLE, Shard
 from cbtcheck.shorten import shorten
-from cbtcheck.tally import PROPERTIES, Tally
-from cbtcheck.tour.coverage import Coverage
-from cbtcheck.tour.phases import TOUR, TourPhases
+from cbtcheck.tally import Tally
+from cbtcheck.tour.coverage import edges
+from cbtcheck.tour.phases import TourPhases
 from cbtcheck.tour.reachable import reachable
 from cbtcheck.triggers import triggered
 from cbtcheck.verdict import Finding, Verdict
 from cbtcheck.version import VERSION
+from cbtcheck.wanted import exercises
 
 Progress = Callable[[str, int, int], None]
 Smaller = Callable[[Callable[[Scenario], object]], Scenario]
 
-CLOSELY = (TOUR, "workflows")
+CLOSELY = (TOUR, WORKFLOWS)
 """The phases in which everything is observed after every step."""
-
-ENOUGH_FAILURES = 6
-"""Different failures after which the tour ends, and no more scenarios are drawn."""
 
 REPLAYS = 400
 """How often a failing scenario is replayed at most, to make it shorter."""
@@ -74,12 +76,6 @@ class Options:
     reports: Path
 
 
-def names_for_only() -> list[str]:
-    """What `--only` understands."""
-    commands = [name for name in KINDS if name not in ("abort", "restore")]
-    return [*PROPERTIES, *commands]
-
-
 def workflows() -> dict[str, Scenario]:
     """The workflows by name."""
     found = [each for each in files("cbtcheck").joinpath("workflows").iterdir() if each.name.endswith(".json")]
@@ -111,20 +107,26 @@ def _interrupts() -> Iterator[Callable[[], bool]]:
 
 
 def run(open_adapter: Callable[[], Adapter], options: Options, progress: Progress) -> Report:
-    """The whole course. Ctrl-C ends it early, with a report of what was found until then."""
+    """The whole course, in this process. Ctrl-C ends it early, with a report of what was found until then."""
     with _interrupts() as interrupted:
         adapter = open_adapter()
         try:
-            course = Course(adapter, options, progress, interrupted)
+            gathering = gathering_for(adapter.name, adapter.version, options)
+            course = Course(adapter, options, progress, interrupted, gathering.add, lambda: gathering.enough)
             started = time.monotonic()
             try:
                 course.run()
             except KeyboardInterrupt:
-                course.report.interrupted = True
-            course.report.seconds = time.monotonic() - started
-            return course.finished()
+                gathering.report.interrupted = True
+            gathering.report.seconds = time.monotonic() - started
+            return gathering.finished(course.scope, adapter.capabilities)
         finally:
             adapter.close()
+
+
+def gathering_for(name: str, version: str, options: Options) -> Gathering:
+    """An empty report of a run on the adapter of that name, on this implementation and version."""
+    return Gathering(Report(VERSION, name, version, options.profile, options.seed), options.reports)
 
 
 def replay(adapter: Adapter, scenario: Scenario) -> tuple[list[Frame], list[Finding]]:
@@ -132,9 +134,6 @@ def replay(adapter: Adapter, scenario: Scenario) -> tuple[list[Frame], list[Find
     player = Player(adapter)
     findings = player.play_scenario(scenario)
     return player.frames, findings
-
-
-Signature = tuple[Any, ...]
 
 
 def signature(findings: list[Finding], frames: list[Frame]) -> Signature:
@@ -148,23 +147,33 @@ def signature(findings: list[Finding], frames: list[Frame]) -> Signature:
 
 
 class Course:
-    """One run on one adapter."""
+    """A run on one adapter, or a shard of it. Each part is handed to `take`; `enough` says whether enough has failed.
+
+    The ledger is the business of the first shard. The others are told by `confirmed` what came of it.
+    """
 
     def __init__(
-        self, adapter: Adapter, options: Options, progress: Progress, interrupted: Callable[[], bool] = bool
-    ) -> None:
-        self.adapter, self.options = adapter, options
+        self, adapter: Adapter, options: Options, progress: Progress, interrupted: Callable[[], bool],
+        take: Callable[[Part], None], enough: Callable[[], bool],
+        shard: Shard = WHOLE, confirmed: Callable[[], list[LedgerResult]] = list,
+    ) -> None:  # fmt: skip
+        self.adapter, self.options, self.shard = adapter, options, shard
         self._progress, self.interrupted = progress, interrupted
+        self._take, self.enough, self._confirmed = take, enough, confirmed
         self.profile = PROFILES[options.profile]
-        self.coverage = Coverage()
-        self.tally = Tally(self.coverage.listen)
+        self.part = Part("", 0, 0)
+        self.tally = Tally(lambda *step: self.part.edges.update(edges(*step)))
         self.player = Player(adapter, listen=self.tally.listen)
-        self.report = Report(VERSION, adapter.name, adapter.version, options.profile, options.seed)
         self.known: list[Entry] = []
-        self.turned_away: dict[str, int] = {}
         self.turned_away_now: list[str] = []
         self.signatures: set[Signature] = set()
         self.tour = TourPhases(self)
+
+    @property
+    def scope(self) -> Scope:
+        """What the profile's scope has, and what the tour is after."""
+        aims = frozenset(edge for walk in self.tour.walks for edge in walk.aims)
+        return Scope(reachable(self.profile.scope), aims)
 
     @property
     def most_writes(self) -> int:
@@ -178,35 +187,52 @@ class Course:
         self._workflows()
         self._drawn()
 
+    @contextmanager
+    def item(self, phase: str, number: int, of: int) -> Iterator[Part]:
+        """Plays an item of the course: what is played and counted meanwhile is its part."""
+        self.progress(phase, number, of)
+        part = self.part = Part(phase, number, of)
+        self.tally.begin()
+        try:
+            yield part
+        finally:
+            part.commands, part.properties = dict(self.tally.commands), dict(self.tally.properties)
+            part.not_realised, self.player.not_realised = self.player.not_realised, Counter()
+            self._take(part)
+
     def progress(self, phase: str, number: int, of: int) -> None:
-        """Before each scenario: says how far the run is; here it ends if that was asked for."""
-        if self.interrupted():
-            raise KeyboardInterrupt
+        """Before each item: says how far the run is; here it ends if that was asked for."""
+        self.end_if_interrupted()
         self._progress(phase, number, of)
 
-    def enough(self) -> bool:
-        """Whether so much has failed that the rest may be left out."""
-        return len(self.report.failures) >= ENOUGH_FAILURES
+    def end_if_interrupted(self) -> None:
+        """Here the run ends if that was asked for."""
+        if self.interrupted():
+            raise KeyboardInterrupt
 
     # Phases
 
     def _ledger(self) -> None:
         """Confirms what is known, whatever was asked for; what is confirmed is looked behind from then on."""
         mine = [entry for entry in entries() if entry.implementation == self.adapter.name]
+        results = self._confirm(mine) if self.shard.index == 0 else self._confirmed()
+        outcomes = {each.id: each.outcome for each in results}
+        self.known = [entry for entry in mine if outcomes.get(entry.id) in ("known", "quiet")]
+
+    def _confirm(self, mine: list[Entry]) -> list[LedgerResult]:
+        results = []
         for number, entry in enumerate(mine):
-            self.progress("ledger", number, len(mine))
-            result = confirm(entry, self.player, self.adapter.version)
-            self.report.ledger.append(result)
-            if result.outcome != "skipped":
-                self.report.phases["ledger"] += 1
-            if result.outcome in ("known", "quiet"):
-                self.known.append(entry)
+            with self.item(LEDGER, number, len(mine)) as part:
+                part.confirmed = confirm(entry, self.player, self.adapter.version)
+                part.scenarios = int(part.confirmed.outcome != "skipped")
+                results.append(replace(part.confirmed))
+        return results
 
     def turn_away(self, state: Any, command: Any) -> bool:
         """Whether a command would run into a known defect; then it is counted, and not played."""
         for entry in self.known:
             if entry.trigger is not None and triggered(entry.trigger, state, command):
-                self.turned_away[entry.id] = self.turned_away.get(entry.id, 0) + 1
+                self.part.turned_away[entry.id] += 1
                 self.turned_away_now.append(entry.id)
                 return True
         return False
@@ -214,8 +240,9 @@ class Course:
     def _workflows(self) -> None:
         named = {name: each for name, each in workflows().items() if self.wanted(each)}
         for number, (name, scenario) in enumerate(named.items()):
-            self.progress("workflows", number, len(named))
-            self.play("workflows", name, scenario)
+            if self.shard.owns(number):
+                with self.item(WORKFLOWS, number, len(named)):
+                    self.play(WORKFLOWS, name, scenario)
 
     def _drawn(self) -> None:
         examples = self.options.examples
@@ -224,29 +251,25 @@ class Course:
         seconds = self.options.seconds
         self.player.turn_away = self.turn_away
         ends: float | None = None
-        with dealer(self.adapter.capabilities, self.options.seed, self.profile.steps) as scenarios:
-            played = 0
-            for scenario in scenarios:
+        capabilities, seed, only = self.adapter.capabilities, self.options.seed, self.options.only
+        with dealer(capabilities, seed, self.profile.steps, self.shard, only) as dealt:
+            for number, scenario in dealt:
                 if ends is None and seconds is not None:
                     ends = time.monotonic() + seconds  # from the first scenario on: drawing takes a while to begin
-                if (seconds is None and played >= examples) or (ends is not None and time.monotonic() > ends):
+                if (seconds is None and number >= examples) or (ends is not None and time.monotonic() > ends):
                     break
                 if self.enough():
                     break
-                if not self.wanted(scenario):
+                if scenario is None:
+                    self.end_if_interrupted()
                     continue
-                self.progress("drawn", played, 0 if ends is not None else examples)
-                self.play("drawn", "drawn", scenario)
-                played += 1
+                with self.item(DRAWN, number, 0 if ends is not None else examples):
+                    self.play(DRAWN, DRAWN, scenario)
         self.player.turn_away = None
 
     def wanted(self, scenario: Scenario) -> bool:
         """Whether a scenario exercises what `--only` names."""
-        if self.options.only is None:
-            return True
-        wanted = PROPERTIES.get(self.options.only)
-        kinds = {spelled(type(each).__name__) for each in scenario.commands}
-        return bool(kinds & wanted) if wanted is not None else self.options.only in kinds
+        return exercises(scenario, self.options.only)
 
     # One scenario
 
@@ -260,9 +283,9 @@ class Course:
         findings = self.player.play_scenario(scenario)
         frames = self.player.frames
         self.player.closely = True
-        self.report.phases[phase] += 1
-        self.report.steps += len(frames)
-        self.report.compared += self.player.compared
+        self.part.scenarios += 1
+        self.part.steps += len(frames)
+        self.part.compared += self.player.compared
         self.tally.frames(frames)
         if not findings:
             self.tally.finished(self.player.state)
@@ -272,17 +295,17 @@ class Course:
 
     def _is_known(self, findings: list[Finding]) -> bool:
         """A race of the ledger can occur anywhere; it is recognised by what is seen of it."""
-        for entry, result in ((e, r) for e in self.known for r in self.report.ledger if r.id == e.id):
+        for entry in self.known:
             if entry.sometimes and matches(entry, findings):
-                result.outcome, result.detail = "known", entry.what
-                self.turned_away[entry.id] = self.turned_away.get(entry.id, 0) + 1
+                self.part.known_again[entry.id] = entry.what
+                self.part.turned_away[entry.id] += 1
                 return True
         return False
 
     def _failed(
         self, origin: str, scenario: Scenario, findings: list[Finding], smaller: Smaller | None = None
     ) -> None:
-        """A failure of a new kind is made as short as it can be, saved, and kept for the report."""
+        """A failure of a new kind is made as short as it can be. What that takes is not counted."""
         frames = list(self.player.frames)
         mark = signature(findings, frames)
         if mark in self.signatures:
@@ -290,8 +313,8 @@ class Course:
         self.signatures.add(mark)
         played = replace(scenario, commands=tuple(scenario.commands[: self._index_of(scenario, frames)]))
         listen, self.player.listen = self.player.listen, None
-        turned_away = dict(self.turned_away)
-        sizes = self.adapter.capabilities if origin in ("drawn", TOUR) else None
+        turned_away, not_realised = self.part.turned_away.copy(), self.player.not_realised.copy()
+        sizes = self.adapter.capabilities if origin in (DRAWN, TOUR) else None
         fails = self._fails_alike(mark)
         shortest = shorten(played if smaller is None else smaller(fails), fails, sizes, REPLAYS)
         title = "the shortest scenario that was found"
@@ -300,10 +323,9 @@ class Course:
             frames, findings = list(self.player.frames), again
         else:
             shortest, title = played, "a scenario that failed once, and not when it was replayed"
-        self.player.listen, self.turned_away = listen, turned_away
+        self.player.listen, self.player.not_realised, self.part.turned_away = listen, not_realised, turned_away
         failure = Failure(origin, replace(shortest, title=title, story=str(findings[0])), frames, findings)
-        failure.saved = self._save(failure)
-        self.report.failures.append(failure)
+        self.part.failures.append((mark, failure))
 
     @staticmethod
     def _index_of(scenario: Scenario, frames: list[Frame]) -> int:
@@ -324,34 +346,3 @@ class Course:
             return verdict_of(findings) if alike else None
 
         return fails
-
-    def _save(self, failure: Failure) -> Path | None:
-        name = f"{self.adapter.name}-{failure.verdict.value}-{len(self.report.failures) + 1}.json"
-        path = self.options.reports / name
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            save(failure.scenario, path)
-        except OSError:
-            return None
-        return path
-
-    # The end
-
-    def finished(self) -> Report:
-        """The report, complete."""
-        report = self.report
-        report.commands = self.tally.commands
-        report.properties = self.tally.properties
-        report.not_realised = self.player.not_realised
-        edges = reachable(self.profile.scope)
-        report.edges_covered, report.edges_reachable = self.coverage.within(edges), len(edges)
-        report.unreached, report.missed = self.tour.unreached(), self.tour.missed()
-        report.reached = self.coverage.reached(edges)
-        for result in report.ledger:
-            result.turned_away = self.turned_away.get(result.id, 0)
-        claimed = self.adapter.capabilities.commands
-        for name in KINDS:
-            if name not in claimed and name not in ("abort", "restore"):
-                report.skipped[name] = "the implementation does not claim it"
-        report.skipped["BATCH"] = "relates two histories of the specification; tests and proofs check it there"
-        return report

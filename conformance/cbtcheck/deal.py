@@ -1,11 +1,13 @@
 """Drawn scenarios as a stream: Hypothesis draws in a process of its own while the suite plays.
 
-Drawing depends on the specification only, so it need not wait for the implementation, nor the other way round. The
-same seed gives the same stream. The process ends with the suite, however that ends.
+Drawing depends on the specification only, so it need not wait for the implementation, nor the other way round. They
+are drawn in batches, and what is in a batch depends on the seed and the batch's number only: whoever deals it, and
+whatever else is dealt. The process ends with the suite, however that ends.
 """
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import os
 import signal
@@ -16,57 +18,86 @@ from multiprocessing.connection import Connection
 
 from cbtcheck.adapter import Capabilities
 from cbtcheck.scenario import Scenario
+from cbtcheck.shard import WHOLE, Shard
+from cbtcheck.wanted import exercises
 
-BATCH = 200
-"""Scenarios that are drawn from one seed; the next batch has the next seed."""
+BATCH = 25
+"""Different scenarios in a batch."""
+
+TRIES = 30
+"""How many scenarios are drawn from one seed at most. Some come twice, and some may not be wanted."""
+
+SEEDS = 20
+"""How many seeds a batch has at most; one that is not full then stays so, since hardly anything is wanted."""
 
 HANDFUL = 4
 """Scenarios that are handed over at once."""
 
+Dealt = tuple[int, Scenario | None]
+"""A scenario and its number among all that are drawn; without one, a batch is over that was not full."""
 
-def deal(capabilities: Capabilities, seed: int, steps: int, home: str, connection: Connection) -> None:
-    """Draws scenarios for ever, and sends them in handfuls; the process ends when nobody takes them any more.
+
+class _Enough(BaseException):
+    """Ends Hypothesis' run; for an `Exception` it would look for an explanation."""
+
+
+def batch(capabilities: Capabilities, seed: int, number: int, steps: int, only: str | None = None) -> list[Scenario]:
+    """The scenarios of a batch: different ones of up to `steps` commands, each of which exercises `only`."""
+    from cbtcheck.machine import draw_scenarios  # Hypothesis, which whoever only plays does not need
+
+    found: dict[object, Scenario] = {}
+
+    def done(scenario: Scenario) -> None:
+        if exercises(scenario, only):
+            found.setdefault((tuple(scenario.disks.items()), scenario.commands), scenario)
+        if len(found) == BATCH:
+            raise _Enough
+
+    for attempt in range(SEEDS):
+        digest = hashlib.sha256(f"{seed} {number} {attempt}".encode()).digest()
+        try:
+            draw_scenarios(capabilities, done, seed=int.from_bytes(digest[:8]), examples=TRIES, steps=steps)
+        except _Enough:
+            break
+    return list(found.values())
+
+
+def deal(
+    capabilities: Capabilities, seed: int, steps: int, shard: Shard, only: str | None, home: str,
+    connection: Connection,
+) -> None:  # fmt: skip
+    """Draws the batches of a shard for ever, and sends them in handfuls; ends when nobody takes them any more.
 
     `home` is a directory for whatever Hypothesis wants to store.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = home
-    from cbtcheck.machine import draw_scenarios
-
-    hand: list[Scenario] = []
-    seen: set[int] = set()
-
-    def done(scenario: Scenario) -> None:
-        key = hash((tuple(scenario.disks.items()), scenario.commands))
-        if key in seen:
-            return
-        seen.add(key)
-        hand.append(scenario)
-        if len(hand) == HANDFUL:
+    for number in shard.numbers():
+        first = number * BATCH
+        dealt: list[Dealt] = [*enumerate(batch(capabilities, seed, number, steps, only), first)]
+        if len(dealt) < BATCH:
+            dealt.append((first + BATCH - 1, None))
+        for start in range(0, len(dealt), HANDFUL):
             try:
-                connection.send(hand)
+                connection.send(dealt[start : start + HANDFUL])
             except OSError:
-                os._exit(0)  # raised through Hypothesis, it would be a failure to explain
-            hand.clear()
-
-    while True:
-        draw_scenarios(capabilities, done, seed=seed, examples=BATCH, steps=steps)
-        seed += 1
-        seen.clear()
+                return
 
 
 @contextmanager
-def dealer(capabilities: Capabilities, seed: int, steps: int) -> Iterator[Iterator[Scenario]]:
-    """The stream of scenarios for these capabilities, each of up to `steps` commands."""
+def dealer(
+    capabilities: Capabilities, seed: int, steps: int, shard: Shard = WHOLE, only: str | None = None
+) -> Iterator[Iterator[Dealt]]:
+    """The stream of a shard's scenarios for these capabilities, each of up to `steps` commands, in their order."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     home = tempfile.TemporaryDirectory(prefix="cbtspec-draw-")
-    arguments = (capabilities, seed, steps, home.name, theirs)
+    arguments = (capabilities, seed, steps, shard, only, home.name, theirs)
     process = context.Process(target=deal, args=arguments, daemon=True)
     process.start()
     theirs.close()
 
-    def stream() -> Iterator[Scenario]:
+    def stream() -> Iterator[Dealt]:
         while True:
             try:
                 yield from ours.recv()

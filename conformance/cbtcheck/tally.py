@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from cbtmodel.backup import Ended
 from cbtmodel.commands import Command
 from cbtmodel.node import State
@@ -31,13 +33,16 @@ PROPERTIES: dict[str, frozenset[str]] = {
 
 
 class Tally:
-    """The counts of a run. `listen` is told the specification's steps, and passes them on."""
+    """The counts of a part of a run. `listen` is told the specification's steps, and passes them on."""
 
     def __init__(self, also: Listener) -> None:
         self._also = also
-        names = [name for name in KINDS if name not in ("abort", "restore")]
-        self.commands: dict[str, CommandCount] = {name: CommandCount() for name in names}
-        self.properties: dict[str, PropertyCount] = {id: PropertyCount() for id in (*PROPERTIES, "BATCH")}
+        self.begin()
+
+    def begin(self) -> None:
+        """From here on it counts anew: the next part."""
+        self.commands: defaultdict[str, CommandCount] = defaultdict(CommandCount)
+        self.properties: defaultdict[str, PropertyCount] = defaultdict(PropertyCount)
 
     def listen(self, before: State[Bits], command: Command, result: Step[Bits]) -> None:
         """A step of the specification, which the implementation has followed."""
@@ -61,7 +66,8 @@ class Tally:
             self._checked("DELIVERED" if end.outcome == "completed" else "FAILURE-KEEPS")
 
     def _checked(self, id: str, times: int = 1) -> None:
-        self.properties[id].checked += times
+        if times:
+            self.properties[id].checked += times
 
     def frames(self, frames: list[Frame]) -> None:
         """The steps of a scenario, each with an observation that was judged."""

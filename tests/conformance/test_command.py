@@ -38,7 +38,7 @@ if importlib.util.find_spec("cbtcheck.course") is None:  # the rest of the suite
     cbtcheck.course = types.ModuleType("cbtcheck.course")
     sys.modules["cbtcheck.course"] = cbtcheck.course
     cbtcheck.course.Options = Options
-    cbtcheck.course.run = cbtcheck.course.replay = cbtcheck.course.names_for_only = None
+    cbtcheck.course.run = cbtcheck.course.replay = None
 
 from cbtcheck import command
 
@@ -89,7 +89,7 @@ def fake(monkeypatch, mirror, play, tmp_path) -> Fake:
     monkeypatch.setattr(command.adapters, "open_adapter", made.open_adapter)
     monkeypatch.setattr(command.course, "run", made.run)
     monkeypatch.setattr(command.course, "replay", made.replay)
-    monkeypatch.setattr(command.course, "names_for_only", lambda: ["NO-LOST-WRITE", "add-bitmap"])
+    monkeypatch.setattr(command, "names_for_only", lambda: ["NO-LOST-WRITE", "add-bitmap"])
     monkeypatch.chdir(tmp_path)
     return made
 

@@ -240,7 +240,7 @@ def test_what_is_known_is_looked_behind_and_the_report_says_how_often(
 
     class Deal:
         def __enter__(self) -> Any:
-            return iter(drawn)
+            return iter(enumerate(drawn))
 
         def __exit__(self, *_: Any) -> None: ...
 

@@ -7,21 +7,20 @@ is not played, and what it was there for is counted as not reached, with that re
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from typing import TYPE_CHECKING
 
 from cbtmodel.commands import Copy, EndWrite, Write
 
 from cbtcheck.adapter import Capabilities
+from cbtcheck.part import HISTORIES, TOUR
 from cbtcheck.play import Frame, alike, in_the_environment
-from cbtcheck.report import MissedEdge
+from cbtcheck.report import TourCount
 from cbtcheck.scenario import Scenario, spelled
-from cbtcheck.tour.coverage import Edge
 from cbtcheck.tour.narrow import narrow
 from cbtcheck.tour.one_cluster_at_a_time import one_cluster_at_a_time
 from cbtcheck.tour.sizes import AS_IN_THE_WORLD, Sizes, sizes_for, sizes_for_histories, wide
-from cbtcheck.tour.universal_play import Play, control_sequences, different_histories, plays
+from cbtcheck.tour.universal_play import Play, control_sequences, different_histories, plays, realised_alike
 from cbtcheck.tour.walks import Walk, not_claimed, tour
 
 if TYPE_CHECKING:
@@ -40,8 +39,6 @@ NOT_ASKED_FOR, NOT_PLAYED = "not asked for", "not played"
 AS_IT_COMES = (Write, EndWrite, Copy)
 """What may have happened before it is asked for, so that there is nothing left to do."""
 
-TOUR, HISTORIES = "tour", "every write history"
-
 
 class TourPhases:
     """The tour of a course's scope, at the scope's own pace: nothing is drawn."""
@@ -49,9 +46,7 @@ class TourPhases:
     def __init__(self, course: Course) -> None:
         self.course = course
         self.capabilities = course.adapter.capabilities
-        self.count = course.report.tour
         self.walks = tour(course.profile.scope)
-        self.came_between: dict[Edge, str] = {}
         self.played: set[Hashable] = set()
 
     def run(self) -> None:
@@ -68,18 +63,21 @@ class TourPhases:
         for number, walk in enumerate(self.walks):
             if self.course.enough():
                 return
-            self.course.progress(TOUR, number, len(self.walks))
-            sizes = listed[number % len(listed)]
-            came_between = self._not_for_us(walk)
-            if came_between:
-                self.came_between |= dict.fromkeys(walk.aims, came_between)
+            if not self.course.shard.owns(number):
                 continue
-            self.count.walks += 1
-            came_between = self._play(walk, sizes)
-            for other in self._other_sizes(sizes, came_between):
-                if not walk.aims <= self.course.coverage.edges:
-                    came_between = self._play(walk, other) or came_between
-            self.came_between |= dict.fromkeys(walk.aims, came_between)
+            with self.course.item(TOUR, number, len(self.walks)) as part:
+                why = self._not_for_us(walk) or self._in_all_sizes(walk, listed[number % len(listed)])
+                part.came_between = dict.fromkeys(walk.aims, why)
+
+    def _in_all_sizes(self, walk: Walk, sizes: Sizes) -> str:
+        """Plays a walk in as many sizes as it takes for what it is there for; what came between."""
+        part = self.course.part
+        part.tour.walks += 1
+        came_between = self._play(walk, sizes)
+        for other in self._other_sizes(sizes, came_between):
+            if not walk.aims <= part.edges:
+                came_between = self._play(walk, other) or came_between
+        return came_between
 
     def _other_sizes(self, sizes: Sizes, came_between: str) -> Iterator[Sizes]:
         """In which a walk may reach what it missed, where the implementation picks the clusters that it copies."""
@@ -107,42 +105,26 @@ class TourPhases:
             return f"the implementation does not claim {missing}"
         return "" if self.course.wanted(walk.scenario(AS_IN_THE_WORLD)) else NOT_ASKED_FOR
 
-    def missed(self) -> list[MissedEdge]:
-        """The edges of the scope that the whole run did not cover, with what came between."""
-        rest = (each for walk in self.walks for each in walk.aims if each not in self.course.coverage.edges)
-        why = {each: self.came_between.get(each, NOT_PLAYED) or OTHERWISE for each in sorted(rest)}
-        return [MissedEdge(each.command.partition(":")[0], str(each), reason) for each, reason in why.items()]
-
-    def unreached(self) -> Counter[str]:
-        """The same, counted by what came between."""
-        return Counter(each.why for each in self.missed())
-
     # The universal disk
 
     def _every_history(self) -> None:
-        started = time.monotonic()
         sequences = [
             each for each in control_sequences(self.walks) if not not_claimed(each.commands, self.capabilities)
         ]
+        mine = self.course.shard.groups(map(realised_alike, sequences))
         self.course.player.together = alike
         for number, sequence in enumerate(sequences):
             if self.course.enough():
                 break
-            self.course.progress(HISTORIES, number, len(sequences))
-            listed = plays(sequence, self.course.most_writes)
-            came_between = [self._universal(play, sizes) for play in listed for sizes in self._sizes(play)]
-            self._counted(listed, next(filter(None, came_between), ""))
+            if realised_alike(sequence) not in mine:
+                continue
+            with self.course.item(HISTORIES, number, len(sequences)) as part:
+                started = time.monotonic()
+                listed = plays(sequence, self.course.most_writes)
+                came_between = [self._universal(play, sizes) for play in listed for sizes in self._sizes(play)]
+                _count(part.tour, listed, next(filter(None, came_between), ""))
+                part.tour.seconds = time.monotonic() - started
         self.course.player.together = in_the_environment
-        self.count.seconds += time.monotonic() - started
-
-    def _counted(self, listed: tuple[Play, ...], came_between: str) -> None:
-        if came_between:
-            self.count.in_part[came_between] += 1
-            return
-        self.count.sequences += 1
-        self.count.writes = max(self.count.writes, *(play.writes for play in listed))
-        self.count.pairs += different_histories(listed)
-        self.count.bounded += len(listed) > 1
 
     def _sizes(self, play: Play) -> tuple[Sizes, ...]:
         return sizes_for_histories(self.capabilities, len(play.histories))
@@ -168,10 +150,21 @@ class TourPhases:
         if played in self.played and left_out:
             return not_made_to_happen(left_out)
         self.played.add(played)
-        self.count.plays += 1
+        self.course.part.tour.plays += 1
         if not self.course.play(HISTORIES, HISTORIES, scenario, smaller):
             return AFTER_A_FAILURE
         return first_deviation(scenario, self.course.player.frames, self.course.turned_away_now, AS_IT_COMES)
+
+
+def _count(count: TourCount, listed: tuple[Play, ...], came_between: str) -> None:
+    """Counts a control sequence, whole or in part."""
+    if came_between:
+        count.in_part[came_between] += 1
+        return
+    count.sequences += 1
+    count.writes = max(play.writes for play in listed)
+    count.pairs += different_histories(listed)
+    count.bounded += len(listed) > 1
 
 
 def realised(scenario: Scenario, capabilities: Capabilities) -> tuple[Scenario, tuple[str, ...]]:

@@ -18,7 +18,7 @@ is the business of the tour itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from cbtmodel import commands as c
@@ -94,6 +94,21 @@ def sequence_of(walk: Walk) -> ControlSequence:
     everything = {(name, block) for name, blocks in walk.world.disks for block in range(blocks)}
     commands = tuple(each for each in walk.commands if not isinstance(each, c.Write))
     return ControlSequence(walk.world.disks, commands, frozenset(written or everything))
+
+
+MAY_DIFFER = (
+    c.Write, c.BeginWrite, c.EndWrite, c.Copy, c.BeginCopy, c.EndCopy, c.ResumeJob, c.FinalizeJob
+)  # fmt: skip
+"""In these alone sequences can differ that are the same scenario in the end (see `one_cluster_at_a_time`)."""
+
+
+def realised_alike(sequence: ControlSequence) -> Hashable:
+    """A key that is the same for all sequences that may be the same scenario for an implementation.
+
+    For one that picks its clusters some commands are left out or become several, and at the end jobs are resumed and
+    finalized, whether the sequence has that or not; all else stays.
+    """
+    return sequence.disks, tuple(each for each in sequence.commands if not isinstance(each, MAY_DIFFER))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,140 @@
+"""Gathers the parts of a run into its report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cbtcheck.adapter import Capabilities
+from cbtcheck.part import LEFT_OUT_AFTER_ENOUGH, Part, Signature
+from cbtcheck.report import CommandCount, Failure, MissedEdge, PropertyCount, Report, TourCount
+from cbtcheck.scenario import KINDS, save
+from cbtcheck.tally import PROPERTIES
+from cbtcheck.tour.coverage import Coverage, Edge
+from cbtcheck.tour.phases import NOT_PLAYED, OTHERWISE
+from cbtcheck.verdict import worst
+
+ENOUGH_FAILURES = 6
+"""Different failures after which the tour ends, and no more scenarios are drawn."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The edges of the specification that a run can reach, and those that its tour is after."""
+
+    edges: frozenset[Edge]
+    aims: frozenset[Edge]
+
+
+@dataclass
+class Gathering:
+    """A report in the making; what fails is saved in the directory `reports` at once.
+
+    Parts are to be added in the order of the run: of failures of a kind the first one counts, and after enough of
+    them the tour and what is drawn count no more.
+    """
+
+    report: Report
+    reports: Path
+    came_between: dict[Edge, str] = field(default_factory=dict)
+    signatures: set[Signature] = field(default_factory=set)
+    coverage: Coverage = field(default_factory=Coverage)
+
+    def __post_init__(self) -> None:
+        names = [name for name in KINDS if name not in ("abort", "restore")]
+        self.report.commands = {name: CommandCount() for name in names}
+        self.report.properties = {id: PropertyCount() for id in (*PROPERTIES, "BATCH")}
+
+    @property
+    def enough(self) -> bool:
+        """Whether so much has failed that the rest may be left out."""
+        return len(self.report.failures) >= ENOUGH_FAILURES
+
+    def add(self, part: Part) -> None:
+        """The next part of the run."""
+        report = self.report
+        if self.enough and part.phase in LEFT_OUT_AFTER_ENOUGH:
+            return
+        if part.scenarios:
+            report.phases[part.phase] += part.scenarios
+        report.steps += part.steps
+        report.compared += part.compared
+        report.not_realised.update(part.not_realised)
+        self.coverage.edges |= part.edges
+        self.came_between |= part.came_between
+        add_commands(report.commands, part.commands)
+        add_properties(report.properties, part.properties)
+        add_tour(report.tour, part.tour)
+        self._add_ledger(part)
+        for mark, failure in part.failures:
+            if mark not in self.signatures:
+                self.signatures.add(mark)
+                failure.saved = self._save(failure)
+                report.failures.append(failure)
+
+    def _add_ledger(self, part: Part) -> None:
+        if part.confirmed is not None:
+            self.report.ledger.append(part.confirmed)
+        for result in self.report.ledger:
+            result.turned_away += part.turned_away[result.id]
+            if result.id in part.known_again:
+                result.outcome, result.detail = "known", part.known_again[result.id]
+
+    def _save(self, failure: Failure) -> Path | None:
+        name = f"{self.report.adapter}-{failure.verdict.value}-{len(self.report.failures) + 1}.json"
+        path = self.reports / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save(failure.scenario, path)
+        except OSError:
+            return None
+        return path
+
+    def finished(self, scope: Scope, capabilities: Capabilities) -> Report:
+        """The report, complete."""
+        report = self.report
+        report.edges_covered, report.edges_reachable = self.coverage.within(scope.edges), len(scope.edges)
+        report.reached = self.coverage.reached(scope.edges)
+        report.missed = self._missed(scope)
+        report.unreached = Counter(each.why for each in report.missed)
+        for name in KINDS:
+            if name not in capabilities.commands and name not in ("abort", "restore"):
+                report.skipped[name] = "the implementation does not claim it"
+        report.skipped["BATCH"] = "relates two histories of the specification; tests and proofs check it there"
+        return report
+
+    def _missed(self, scope: Scope) -> list[MissedEdge]:
+        """The edges that the tour is after and the whole run did not cover, with what came between."""
+        rest = sorted(scope.aims - self.coverage.edges)
+        why = {each: self.came_between.get(each, NOT_PLAYED) or OTHERWISE for each in rest}
+        return [MissedEdge(each.command.partition(":")[0], str(each), reason) for each, reason in why.items()]
+
+
+def add_commands(to: dict[str, CommandCount], more: dict[str, CommandCount]) -> None:
+    """Adds counts of commands up; the worst verdict stays."""
+    for name, count in more.items():
+        sum = to.setdefault(name, CommandCount())
+        sum.accepted += count.accepted
+        sum.refused.update(count.refused)
+        sum.worst = worst([sum.worst, count.worst])
+
+
+def add_properties(to: dict[str, PropertyCount], more: dict[str, PropertyCount]) -> None:
+    """Adds counts of checks up; the worst verdict stays."""
+    for id, count in more.items():
+        sum = to.setdefault(id, PropertyCount())
+        sum.checked += count.checked
+        sum.worst = worst([sum.worst, count.worst])
+
+
+def add_tour(to: TourCount, more: TourCount) -> None:
+    """Adds counts of the tour up. The most writes of a history stay the most."""
+    to.walks += more.walks
+    to.sequences += more.sequences
+    to.pairs += more.pairs
+    to.plays += more.plays
+    to.writes = max(to.writes, more.writes)
+    to.bounded += more.bounded
+    to.in_part.update(more.in_part)
+    to.seconds += more.seconds
