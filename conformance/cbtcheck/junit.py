@@ -36,7 +36,7 @@ def write_junit(report: Report, path: Path) -> None:
     What was not run is a skipped test case with the reason, never a passed one. Each suite has what the run was as
     its properties. Raises `OSError` if the file cannot be written.
     """
-    document = JUnitXml(_legal(f"cbtspec on {report.adapter}"))
+    document = JUnitXml(legal_in_xml(f"cbtspec on {report.adapter}"))
     for name, cases in (
         ("properties", _property_cases(report)),
         ("commands", _command_cases(report)),
@@ -58,13 +58,13 @@ def _suite(report: Report, name: str, cases: list[TestCase]) -> TestSuite:
         ("seed", report.seed),
         ("conformant", str(strictly_conformant(report)).lower()),
     ):
-        suite.add_property(each, _legal(str(value)))
+        suite.add_property(each, legal_in_xml(str(value)))
     suite.add_testcases(cases)
     return suite
 
 
 def _case(kind: str, name: str, outcome: Skipped | Failed | Error | None, seconds: float = 0.0) -> TestCase:
-    case = TestCase(_legal(name), f"cbtspec.{kind}", seconds)
+    case = TestCase(legal_in_xml(name), f"cbtspec.{kind}", seconds)
     if outcome is not None:
         case.result = [outcome]
     return case
@@ -75,14 +75,14 @@ def _outcome(
 ) -> Skipped | Failed | Error | None:
     """What the case of this verdict says; `gap` is why there is none, or why it is less than a pass."""
     if verdict is None:
-        return Skipped(NOT_RUN if gap is None else _legal(f"{NOT_RUN}: {gap.reason}"))
+        return Skipped(NOT_RUN if gap is None else legal_in_xml(f"{NOT_RUN}: {gap.reason}"))
     if verdict in (Verdict.SKIPPED, Verdict.KNOWN) or (gap is not None and verdict is Verdict.EXACT):
-        return Skipped(verdict.value if gap is None else _legal(f"{Verdict.SKIPPED.value}: {gap.reason}"))
+        return Skipped(verdict.value if gap is None else legal_in_xml(f"{Verdict.SKIPPED.value}: {gap.reason}"))
     if verdict is Verdict.EXACT:
         return None
     kind = Error if verdict is Verdict.BROKEN else Failed
-    found = kind(_legal(f"{verdict.value}: {_first_finding(concerned)}"), verdict.value)
-    found.text = _legal("\n".join(_in_full(report, each) for each in concerned))
+    found = kind(legal_in_xml(f"{verdict.value}: {_first_finding(concerned)}"), verdict.value)
+    found.text = legal_in_xml("\n".join(_in_full(report, each) for each in concerned))
     return found
 
 
@@ -117,7 +117,7 @@ def _command_cases(report: Report) -> list[TestCase]:
 def _ledger_cases(report: Report) -> list[TestCase]:
     cases = []
     for each in report.ledger:
-        text = _legal(f"{each.title}: {each.outcome}: {each.detail}")
+        text = legal_in_xml(f"{each.title}: {each.outcome}: {each.detail}")
         wrong = each.outcome in ("gone", "changed")
         cases.append(_case("ledger", each.id, Failed(text, each.outcome) if wrong else Skipped(text)))
     return cases
@@ -138,14 +138,14 @@ def _tour_case(report: Report, origin: str, said: str, played: int, seconds: flo
     failures = [each for each in report.failures if each.origin == origin]
     verdict = worst([each.verdict for each in failures]) if played else None
     case = _case("tour", origin, _outcome(report, verdict, failures), seconds)
-    case.system_out = _legal(said)
+    case.system_out = legal_in_xml(said)
     return case
 
 
 def _other_cases(report: Report) -> list[TestCase]:
     """What was not verified, and is no case elsewhere."""
     return [
-        _case("not verified", f"{each.kind}: {each.name}", Skipped(_legal(f"{each.reason} ({each.count})")))
+        _case("not verified", f"{each.kind}: {each.name}", Skipped(legal_in_xml(f"{each.reason} ({each.count})")))
         for each in not_verified(report)
         if each.kind in ("capability", "data", "happening", "turned away")
     ]
@@ -161,7 +161,7 @@ def _scenario_cases(report: Report) -> list[TestCase]:
     if not report.steps and not report.failures:
         whole = Skipped(NOT_RUN)
     elif not report.conformant:
-        whole = Failed(_legal(closing(report)))
+        whole = Failed(legal_in_xml(closing(report)))
     elif not strictly_conformant(report):
         whole = Skipped(f"agrees in all that was run; claimed, and never exercised: {blocking_in_words(report)}")
     return [*cases, _case("scenarios", "the whole run", whole, report.seconds)]
@@ -176,6 +176,6 @@ def _in_full(report: Report, failure: Failure) -> str:
     return "\n".join(parts)
 
 
-def _legal(text: str) -> str:
+def legal_in_xml(text: str) -> str:
     """XML has no way to write some characters at all."""
     return FORBIDDEN_IN_XML.sub("?", text)

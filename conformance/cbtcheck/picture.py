@@ -108,7 +108,7 @@ def _rows(frames: list[Frame], scales: dict[str, Scale]) -> Iterator[Row]:
 
 
 def _named(scales: dict[str, Scale], on: str, strip: Strip) -> Strip:
-    return Strip(_label(scales, on, strip.label), strip.cells, strip.note)
+    return Strip(_label(scales, on, strip.label), strip.cells, strip.note, on)
 
 
 def _came_of_it(frame: Frame) -> str:
@@ -158,8 +158,8 @@ def _in_words(finding: Finding) -> Iterator[Row]:
 def _in_strips(found: Contrast, scales: dict[str, Scale]) -> Iterator[Row]:
     label = _label(scales, found.on, found.label)
     if found.expected:
-        yield Row("", "expected", [Strip(label, found.expected)])
-    yield Row("", f"seen: {found.difference}", [Strip(label, found.seen)])
+        yield Row("", "expected", [Strip(label, found.expected, on=found.on)])
+    yield Row("", f"seen: {found.difference}", [Strip(label, found.seen, on=found.on)])
 
 
 # Where it goes on the page

@@ -16,17 +16,17 @@ from cbtcheck.not_verified import blocking_in_words
 from cbtcheck.picture import picture
 from cbtcheck.report import Failure, PropertyCount, Report
 from cbtcheck.results import (
-    EXACTNESS,
     NOT_RUN,
-    SAFETY,
     closing,
     command_names,
     command_verdict,
     count_of,
+    exactness_in_words,
     ordered,
     property_names,
     property_verdict,
     reproduce,
+    safety_in_words,
     statement,
     tour,
 )
@@ -168,19 +168,14 @@ def result(report: Report) -> Iterator[Text]:
     if report.steps == 0:
         yield Text(f"safety     {NOT_RUN}\nexactness  {NOT_RUN}")
     else:
-        known = [each for each in report.ledger if each.outcome == "known"]
-        lost = [each.id for each in known if not each.verdict.safe]
-        more = [each.id for each in known if each.verdict is Verdict.WASTEFUL]
-        yield _result("safety", report.safety, SAFETY, lost)
-        yield _result("exactness", report.exactness, EXACTNESS, more)
+        yield _result("safety", report.safety, safety_in_words(report))
+        yield _result("exactness", report.exactness, exactness_in_words(report))
         unexercised = blocking_in_words(report)
         if unexercised:
             yield Text(f"complete   no: claimed, and never exercised: {unexercised}", "yellow")
     yield Text(closing(report), "bold green" if report.conformant and report.steps else "bold red")
 
 
-def _result(what: str, verdict: Verdict, words: dict[Verdict, str], known: list[str]) -> Text:
-    """One of the two results; a known failure is not a new one, but it is one."""
-    joined = ", but for what is known" if verdict is Verdict.EXACT else "; known besides"
-    but = f"{joined}: {', '.join(known)}" if known else ""
-    return Text(f"{what:<11}").append_text(_verdict(verdict)).append(f": {words.get(verdict, '')}{but}")
+def _result(what: str, verdict: Verdict, words: str) -> Text:
+    """One of the two results."""
+    return Text(f"{what:<11}").append_text(_verdict(verdict)).append(f": {words}")

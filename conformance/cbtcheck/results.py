@@ -104,6 +104,23 @@ def reproduce(failure: Failure, adapter: str, more_options: str = "") -> str:
     )
 
 
+def safety_in_words(report: Report) -> str:
+    """What the result on safety means; a known failure is not a new one, but it is one."""
+    known = [each.id for each in report.ledger if each.outcome == "known" and not each.verdict.safe]
+    return _in_words(report.safety, SAFETY, known)
+
+
+def exactness_in_words(report: Report) -> str:
+    """What the result on exactness means."""
+    known = [each.id for each in report.ledger if each.outcome == "known" and each.verdict is Verdict.WASTEFUL]
+    return _in_words(report.exactness, EXACTNESS, known)
+
+
+def _in_words(verdict: Verdict, words: dict[Verdict, str], known: list[str]) -> str:
+    joined = ", but for what is known" if verdict is Verdict.EXACT else "; known besides"
+    return words.get(verdict, "") + (f"{joined}: {', '.join(known)}" if known else "")
+
+
 def closing(report: Report) -> str:
     """The whole run in one line."""
     known = sum(each.outcome == "known" for each in report.ledger)

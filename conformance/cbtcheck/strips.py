@@ -68,11 +68,12 @@ SMALLEST_UNIT = 65536
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """A row of cells with its name and what else is to be said of it."""
+    """A row of cells with its name and what else is to be said of it; in a picture also the node that it is of."""
 
     label: str
     cells: str
     note: str = ""
+    on: str = ""
 
 
 def space_of(state: State[Bits]) -> BitSets:
