@@ -186,13 +186,18 @@ def load(path: Path) -> Scenario:
             raw = file.read(MAX_BYTES + 1)
     except OSError as problem:
         raise ScenarioError(f"{path}: cannot be read: {problem.strerror}") from None
+    return from_bytes(raw, str(path))
+
+
+def from_bytes(raw: bytes, where: str = "scenario") -> Scenario:
+    """The scenario that is in a file's bytes, or `ScenarioError`."""
     if len(raw) > MAX_BYTES:
-        raise ScenarioError(f"{path}: larger than {MAX_BYTES} bytes; is it a scenario?")
+        raise ScenarioError(f"{where}: larger than {MAX_BYTES} bytes; is it a scenario?")
     try:
         data = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError) as problem:
-        raise ScenarioError(f"{path}: not JSON: {problem}") from None
-    return from_data(data, str(path))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
+        raise ScenarioError(f"{where}: not JSON: {problem}") from None
+    return from_data(data, where)
 
 
 def save(scenario: Scenario, path: Path) -> None:

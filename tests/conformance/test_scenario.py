@@ -165,6 +165,7 @@ BAD_FILES: dict[str, tuple[bytes, str]] = {
     "binary": (bytes(range(256)), "not JSON"),
     "cut off": (json.dumps(GOOD).encode()[:-5], "not JSON"),
     "not UTF-8": (json.dumps(GOOD).replace('"b"', '"\\ud800"').encode() + b"\xff", "not JSON"),
+    "not UTF-8 in a text": (b'{"format": "\xff"}', "not JSON"),
     "deeply nested lists": (b"[" * 100_000, "not JSON"),
     "deeply nested objects": (b'{"a":' * 100_000, "not JSON"),
     "larger than any scenario": (b" " * (MAX_BYTES + 1), "larger than"),
