@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-
 from cbtcheck import adapters, course
 from cbtcheck.adapter import Adapter, AdapterBroken, AdapterUnusable
 from cbtcheck.commands.contracts import contracts_command
@@ -23,7 +21,8 @@ from cbtcheck.commands.explore import explore
 from cbtcheck.commands.prove import prove_command
 from cbtcheck.commands.refine import refine
 from cbtcheck.commands.tour import tour_command
-from cbtcheck.exported import to_json, write_junit
+from cbtcheck.exported import to_json
+from cbtcheck.outputs import Outputs, output_options
 from cbtcheck.picture import picture
 from cbtcheck.play import verdict_of
 from cbtcheck.printed import COLOUR, print_report
@@ -33,6 +32,7 @@ from cbtcheck.scenario import Scenario, ScenarioError, load
 from cbtcheck.verdict import EXIT_CODES, exit_code
 from cbtcheck.version import VERSION
 from cbtcheck.wanted import names_for_only
+from rich.console import Console
 
 PINNED_SEED = 20160121
 LOG_WIDTH = 100
@@ -125,7 +125,7 @@ MISTAKE = click.option(
 @click.option("--time", "seconds", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
               help="How long to draw scenarios.")  # fmt: skip
 @click.option("--only", metavar="NAME", help="Only this property (its ID) or command (as in scenario files).")
-@click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Also write the report as JUnit XML.")
+@output_options
 @click.option("--format", "form", type=click.Choice(["pretty", "json"]), default="pretty", show_default=True,
               help="The report on stdout.")  # fmt: skip
 @click.option("--reports", type=click.Path(path_type=Path), default=Path("reports"), show_default=True,
@@ -134,7 +134,7 @@ MISTAKE = click.option(
 @MISTAKE
 def check(
     adapter: str, profile: str, seed: int | None, examples: int | None, seconds: float | None, only: str | None,
-    junit: Path | None, form: str, reports: Path, daemon: str | None, mistake: str | None,
+    outputs: Outputs, form: str, reports: Path, daemon: str | None, mistake: str | None,
 ) -> int:  # fmt: skip
     """Checks an implementation against the specification: the built-in reference, or a real qemu-storage-daemon."""
     _known_adapter(adapter, daemon, mistake)
@@ -145,20 +145,17 @@ def check(
         seed = secrets.randbelow(1 << 32) if profile == "deep" else PINNED_SEED
     options = course.Options(profile, seed, examples, seconds, name, reports)
     more = _more_options(daemon, mistake)
-    if junit is not None:
-        _check_writable(junit, "--junit")
+    for option, path in outputs.files():
+        _check_writable(path, option)
     with _directory(reports), _opener(adapter, daemon, mistake) as opener:
         with ProgressLine(Console(stderr=True)) as progress:
             report = course.run(opener, options, progress)
         if form == "json":
             click.echo(to_json(report, more), nl=False)
         else:
-            print_report(report, _console(), more)
-    if junit is not None:
-        try:
-            write_junit(report, junit)
-        except OSError as problem:
-            raise Problem(f"--junit: {junit} cannot be written: {problem.strerror}") from None
+            with outputs.fenced():
+                print_report(report, _console(), more)
+    _write(outputs, report, more, form == "pretty")
     return code_of(report)
 
 
@@ -191,6 +188,19 @@ def replay(file: Path, adapter: str, daemon: str | None, mistake: str | None) ->
     if not findings:
         console.print("agrees at every step", style="green")
     return exit_code(verdict_of(findings))
+
+
+def _write(outputs: Outputs, report: Report, more: str, printed: bool) -> None:
+    """The report in its other forms; one that cannot be written does not keep the others from being written."""
+    outputs.annotate(report, more, printed)
+    problems = []
+    for option, path in outputs.files():
+        try:
+            outputs.write(option, path, report, more)
+        except OSError as problem:
+            problems.append(f"{option}: {path} cannot be written: {problem.strerror}")
+    if problems:
+        raise Problem("; ".join(problems))
 
 
 def code_of(report: Report) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -32,7 +33,21 @@ from cbtcheck.verdict import Finding, Verdict
 
 def to_json(report: Report, more_options: str = "") -> bytes:
     """The report as a JSON document. `more_options` are added to the lines that reproduce failures."""
-    return msgspec.json.format(msgspec.json.encode(to_document(report, more_options)), indent=1) + b"\n"
+    document = to_document(report, more_options)
+    try:
+        raw = msgspec.json.encode(document)
+    except UnicodeEncodeError:  # an implementation's text may hold half a character
+        raw = msgspec.json.encode(_whole(msgspec.to_builtins(document)))
+    return msgspec.json.format(raw, indent=1) + b"\n"
+
+
+def _whole(value: Any) -> Any:
+    """The same with a question mark for each half of a character."""
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {_whole(name): _whole(each) for name, each in value.items()}
+    return [_whole(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def write_json(report: Report, path: Path, more_options: str = "") -> None:

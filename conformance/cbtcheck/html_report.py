@@ -20,14 +20,22 @@ from cbtcheck import report_format as form
 from cbtcheck.cell_shapes import SHAPES
 from cbtcheck.exported import to_document
 from cbtcheck.junit import legal_in_xml
-from cbtcheck.not_verified import blocking_in_words, strictly_conformant
+from cbtcheck.not_verified import blocking_in_words
 from cbtcheck.part import HISTORIES, TOUR
 from cbtcheck.picture import picture_text
 from cbtcheck.picture_svg import picture_svg
 from cbtcheck.report import Failure, Report
-from cbtcheck.results import closing, exactness_in_words, safety_in_words, tour
-
-GOOD, WARN, BAD, NONE = "good", "warn", "bad", "none"
+from cbtcheck.results import (
+    BAD,
+    GOOD,
+    NONE,
+    WARN,
+    closing,
+    exactness_in_words,
+    safety_in_words,
+    tour,
+    verdict_in_words,
+)
 
 TONES = {
     None: NONE, "skipped": NONE, "exact": GOOD, "known": WARN, "wasteful": WARN, "diverges": BAD, "unsafe": BAD,
@@ -65,7 +73,7 @@ def to_html(report: Report, more_options: str = "") -> str:
     it = to_document(report, more_options)
     style = _part("report.css") + SHAPES
     script = _part("report.js")
-    heading, tone = verdict_in_words(report)
+    heading, tone = verdict_in_words(report, it.conformant)
     reasons = {each.name: each.reason for each in it.not_verified if each.kind in ("command", "property")}
     edges = it.edges
     return _environment().get_template("report.html").render(
@@ -91,20 +99,6 @@ def to_html(report: Report, more_options: str = "") -> str:
         details_of=lambda phase: _details_of(report, phase),
         scenario_text=_scenario_text,
     )  # fmt: skip
-
-
-def verdict_in_words(report: Report) -> tuple[str, str]:
-    """The headline, and its tone: good, warn, bad or none."""
-    if not report.steps and not report.failures:
-        return "No result", NONE
-    if not report.conformant:
-        return "Not conformant", BAD
-    if not strictly_conformant(report):
-        return "Incomplete: agrees in what was run", WARN
-    known = sum(each.outcome == "known" for each in report.ledger)
-    if known:
-        return f"Conformant, but for {known} known failure{'s' if known > 1 else ''}", WARN
-    return "Conformant", GOOD
 
 
 def _result(verdict: str | None, words: str) -> dict[str, str]:

@@ -16,6 +16,9 @@ from cbtcheck.verdict import Verdict
 
 NOT_RUN = "not run"
 
+GOOD, WARN, BAD, NONE = "good", "warn", "bad", "none"
+"""The tones in which a result is shown."""
+
 SAFETY = {
     Verdict.EXACT: "no write was seen lost",
     Verdict.UNSAFE: "a write was lost",
@@ -119,6 +122,20 @@ def exactness_in_words(report: Report) -> str:
 def _in_words(verdict: Verdict, words: dict[Verdict, str], known: list[str]) -> str:
     joined = ", but for what is known" if verdict is Verdict.EXACT else "; known besides"
     return words.get(verdict, "") + (f"{joined}: {', '.join(known)}" if known else "")
+
+
+def verdict_in_words(report: Report, strictly: bool) -> tuple[str, str]:
+    """The headline, and its tone: good, warn, bad or none. `strictly`: nothing blocks (see `not_verified`)."""
+    if not report.steps and not report.failures:
+        return "No result", NONE
+    if not report.conformant:
+        return "Not conformant", BAD
+    if not strictly:
+        return "Incomplete: agrees in what was run", WARN
+    known = sum(each.outcome == "known" for each in report.ledger)
+    if known:
+        return f"Conformant, but for {known} known failure{'s' if known > 1 else ''}", WARN
+    return "Conformant", GOOD
 
 
 def closing(report: Report) -> str:
