@@ -8,7 +8,7 @@ A file has one vector in a line. Offsets, lengths and sizes are in bytes, none b
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from cbtmodel.backup import Outcome
@@ -30,6 +30,7 @@ Extent = Annotated[list[Annotated[int, Meta(ge=0)]], Meta(min_length=2, max_leng
 Run = Annotated[list[Annotated[int, Meta(ge=ANYTHING)]], Meta(min_length=2, max_length=2)]
 Size = Annotated[int, Meta(gt=0)]
 Phase = Literal["running", "paused", "waiting", "pending"]
+PHASES: tuple[Phase, ...] = get_args(Phase)
 
 
 class Record(Struct, frozen=True, forbid_unknown_fields=True):

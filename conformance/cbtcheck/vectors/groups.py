@@ -22,8 +22,7 @@ from cbtcheck.ledger import entries
 from cbtcheck.mistakes import MISTAKES
 from cbtcheck.mistakes.hunting import player_of
 from cbtcheck.mistakes.hunting import shortest as kept_for
-from cbtcheck.scenario import Restore, Scenario, spelled
-from cbtcheck.tally import PROPERTIES
+from cbtcheck.scenario import Restore, Scenario
 from cbtcheck.tour.coverage import edges
 from cbtcheck.tour.to_the_end import to_the_end
 from cbtcheck.tour.walks import Walk, tour
@@ -41,7 +40,7 @@ def of_the_tour() -> Iterator[Vector]:
     for number, walk, (sizes, cut) in zip(count(1), tour(SCOPE), sizes_in_turn(ReferenceAdapter.capabilities)):
         scenario = in_sizes(walk, sizes, cut)
         assert walk.aims <= edges_of(scenario), f"the walk {walk.title} takes other edges in {sizes}, less {cut}"
-        yield vector(Told(f"tour-{number:03}", edges_in_words(walk), properties_of(scenario)), finished(scenario))
+        yield vector(Told(f"tour-{number:03}", edges_in_words(walk)), finished(scenario))
 
 
 def edges_in_words(walk: Walk) -> str:
@@ -60,18 +59,6 @@ def edges_of(scenario: Scenario) -> frozenset[object]:
     return frozenset(found)
 
 
-def properties_of(scenario: Scenario) -> tuple[str, ...]:
-    """The properties that the last command of a scenario is about: that of refusals if it is refused."""
-    state = initial(BitSets(scenario.block), scenario.disks)
-    commands = [each for each in scenario.commands if not isinstance(each, Restore)]
-    for command in commands:
-        before, state = state, step(state, command).state
-    if step(before, commands[-1]).refusal is not None:
-        return ("ATOMIC",)
-    names = {spelled(type(each).__name__) for each in commands[-1:]}
-    return tuple(id for id, wanted in PROPERTIES.items() if wanted & names and id != "ATOMIC")
-
-
 def of_refusals() -> Iterator[Vector]:
     """A vector for each command and each place in the specification where it can be refused."""
     numbers: Counter[str] = Counter()
@@ -79,7 +66,7 @@ def of_refusals() -> Iterator[Vector]:
         name = f"refusal-{refusal.command}-{refusal.kind}".replace(": ", "-").replace(" ", "-")
         numbers[name] += 1
         title = f"{refusal.command} is refused: {refusal.kind} ({refusal.reason})"
-        yield vector(Told(f"{name}-{numbers[name]}", title, ("ATOMIC",)), finished(scenario))
+        yield vector(Told(f"{name}-{numbers[name]}", title, None, ("ATOMIC",)), finished(scenario))
 
 
 def of_mistakes() -> Iterator[Vector]:
@@ -88,23 +75,20 @@ def of_mistakes() -> Iterator[Vector]:
         scenario = kept_for(mistake)
         found = player_of(mistake).play_scenario(scenario)
         properties = tuple(dict.fromkeys(each.property for each in found if each.property))
-        told = Told(f"mistake-{name}", mistake.story, properties or properties_of(scenario), bug(mistake.bug))
+        told = Told(f"mistake-{name}", mistake.story, bug(mistake.bug), properties)
         yield vector(told, finished(scenario))
 
 
 def of_workflows() -> Iterator[Vector]:
     """The workflows that users run, with every restore."""
     for name, scenario in workflows().items():
-        kinds = {spelled(type(each).__name__) for each in scenario.commands}
-        properties = tuple(id for id, wanted in PROPERTIES.items() if wanted & kinds and id != "ATOMIC")
-        yield vector(Told(f"workflow-{name}", f"{scenario.title}. {scenario.story}", properties), scenario)
+        yield vector(Told(f"workflow-{name}", f"{scenario.title}. {scenario.story}"), scenario)
 
 
 def of_the_ledger() -> Iterator[Vector]:
     """What known defects of real implementations do wrong, as it should be."""
     for entry in entries():
-        told = Told(f"ledger-{entry.id}", entry.title, properties_of(entry.scenario), bug(entry.id))
-        yield vector(told, finished(entry.scenario))
+        yield vector(Told(f"ledger-{entry.id}", entry.title, bug(entry.id)), finished(entry.scenario))
 
 
 def finished(scenario: Scenario) -> Scenario:

@@ -13,14 +13,21 @@ from typing import Annotated, Any, Literal
 
 from cbtmodel import commands as c
 
-SAMPLES: tuple[c.Command, ...] = (
-    c.AddBitmap("d", "a", 4096), c.RemoveBitmap("d", "a"), c.ClearBitmap("d", "a"), c.EnableBitmap("d", "a"),
-    c.DisableBitmap("d", "a"), c.MergeBitmaps("d", "a", (c.Source("d", "b"),)), c.StartBackup("j", "d", "full"),
-    c.PauseJob("j"), c.ResumeJob("j"), c.CancelJob("j"), c.FinalizeJob("j"),
-    c.Transaction((c.ClearBitmap("d", "a"),)), c.Write("d", 0, 512), c.BeginWrite("d", "w", 0, 512),
-    c.EndWrite("d", "w"), c.Copy("j", 0, 512), c.BeginCopy("j", 0, 512), c.EndCopy("j"),
+ADDED, ALSO = c.AddBitmap("d", "a", 4096), c.AddBitmap("d", "b", 4096)
+STARTED = c.StartBackup("j", "d", "full", cluster=4096)
+BY_HAND = c.StartBackup("j", "d", "full", cluster=4096, auto_finalize=False)
+
+SAMPLES: tuple[tuple[tuple[c.Command, ...], c.Command], ...] = (
+    ((), ADDED), ((ADDED,), c.RemoveBitmap("d", "a")), ((ADDED,), c.ClearBitmap("d", "a")),
+    ((ADDED,), c.EnableBitmap("d", "a")), ((ADDED,), c.DisableBitmap("d", "a")),
+    ((ADDED, ALSO), c.MergeBitmaps("d", "a", (c.Source("d", "b"),))), ((), STARTED),
+    ((STARTED,), c.PauseJob("j")), ((STARTED, c.PauseJob("j")), c.ResumeJob("j")), ((STARTED,), c.CancelJob("j")),
+    ((BY_HAND, c.Copy("j", 0, 8192)), c.FinalizeJob("j")), ((ADDED,), c.Transaction((c.ClearBitmap("d", "a"),))),
+    ((), c.Write("d", 0, 512)), ((), c.BeginWrite("d", "w", 0, 512)),
+    ((c.BeginWrite("d", "w", 0, 512),), c.EndWrite("d", "w")), ((STARTED,), c.Copy("j", 0, 512)),
+    ((STARTED,), c.BeginCopy("j", 0, 512)), ((STARTED, c.BeginCopy("j", 0, 512)), c.EndCopy("j")),
 )  # fmt: skip
-"""A well formed command of each kind."""
+"""A command of each kind, and what must come before so that it is accepted, on a disk `d` of 8192 bytes."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +37,13 @@ class FormatDisk:
     node: str
 
 
-def malformed_commands() -> Iterator[Any]:
-    """All of them; each is refused as invalid, in any state."""
-    yield FormatDisk("d")
-    for sample in SAMPLES:
-        yield from misfits(sample)
+def malformed_commands() -> Iterator[tuple[tuple[c.Command, ...], Any]]:
+    """All of them, with what comes before; each is refused as invalid, and only for its form."""
+    yield (), FormatDisk("d")
+    for before, sample in SAMPLES:
+        yield from ((before, each) for each in misfits(sample))
         if isinstance(sample, c.Action):
-            yield from (c.Transaction((each,)) for each in misfits(sample))
+            yield from ((before, c.Transaction((each,))) for each in misfits(sample))
 
 
 def misfits(record: Any) -> Iterator[Any]:

@@ -9,15 +9,15 @@ well formed come from the types of the commands' fields: `malformed`.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, get_args
+from typing import get_args
 
 from cbtmodel import commands as c
 from cbtmodel.node import State, initial
-from cbtmodel.refusal import Kind, Refused, require
-from cbtmodel.step import Step, step
+from cbtmodel.refusal import Kind, require
+from cbtmodel.step import step
 
 from cbtcheck.adapters.reference import ReferenceAdapter
 from cbtcheck.bitsets import Bits, BitSets
@@ -46,9 +46,17 @@ class Refusal:
     place: tuple[Line, ...]
     reason: str
 
+    @property
+    def key(self) -> Hashable:
+        """What two refusals have in common if one vector is enough for both."""
+        return self.command, self.kind, self.place
 
-def refused_where(command: object, refusal: Refused) -> tuple[str, tuple[Line, ...]]:
-    """The command that was refused, an action if it was one, and the lines that led there."""
+
+def refused(state: State[Bits], command: object) -> Refusal | None:
+    """How a command is refused in a state; None if it is accepted."""
+    refusal = step(state, command).refusal
+    if refusal is None:
+        return None
     label = next(iter(names(command)), "unknown command")
     lines: list[Line] = []
     trace: TracebackType | None = refusal.__traceback__
@@ -59,19 +67,7 @@ def refused_where(command: object, refusal: Refused) -> tuple[str, tuple[Line, .
         if code.co_name == "prepare":
             label = f"transaction: {spelled(type(trace.tb_frame.f_locals['action']).__name__)}"
         trace = trace.tb_next
-    return label, tuple(lines)
-
-
-def key_of(command: object, result: Step[Bits]) -> tuple[str, str, tuple[Line, ...], str] | None:
-    """What two refusals have in common if one vector is enough for both; None if it was accepted.
-
-    Malformed commands all are refused at one place; of them none is like another.
-    """
-    if result.refusal is None:
-        return None
-    label, place = refused_where(command, result.refusal)
-    what = repr(command) if c.malformed(command) is not None else ""
-    return label, result.refusal.kind, place, what
+    return Refusal(label, refusal.kind, tuple(lines), refusal.reason)
 
 
 def situations() -> Iterator[tuple[dict[str, int], tuple[c.Command, ...]]]:
@@ -134,19 +130,20 @@ def drawn(state: State[Bits], seed: int) -> Iterator[c.Command]:
 
 def refusals() -> list[tuple[Refusal, Scenario]]:
     """The scenarios, each with its refused command as the last, in a fixed order."""
-    found: dict[Any, tuple[Refusal, Scenario]] = {}
+    found: dict[Hashable, tuple[Refusal, Scenario]] = {}
     for number, (disks, way) in enumerate(situations()):
         sizes = disks_in(disks.items(), SIZES)
         before = tuple(scaled(each, SIZES) for each in way)
         state = reached(sizes, before)
-        every = [*(scaled(each, SIZES) for each in tried(disks)), *drawn(state, number), *malformed_commands()]
-        for command in every:
-            result = step(state, command)
-            key = key_of(command, result)
-            if key is None or key in found or result.refusal is None or waits_for_a_copy(state, command):
-                continue
-            refusal = Refusal(key[0], result.refusal.kind, key[2], result.refusal.reason)
-            found[key] = refusal, Scenario(sizes, (*before, command), r.BLOCK)
+        for command in (*(scaled(each, SIZES) for each in tried(disks)), *drawn(state, number)):
+            refusal = refused(state, command)
+            if refusal is not None and c.malformed(command) is None and not waits_for_a_copy(state, command):
+                found.setdefault(refusal.key, (refusal, Scenario(sizes, (*before, command), r.BLOCK)))
+    sizes = {r.D: 2 * SIZES.block}
+    for before, command in malformed_commands():
+        refusal = refused(reached(sizes, before), command)
+        assert refusal is not None, f"{command} is accepted"
+        found[refusal.key, repr(command)] = refusal, Scenario(sizes, (*before, command), r.BLOCK)
     return sorted(found.values(), key=lambda each: _in_order(each[0]))
 
 

@@ -7,8 +7,8 @@ a block of its own, every edge of the specification stays what it was.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields, replace
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import TypeVar
 
 from cbtmodel import commands as c
 
@@ -41,10 +41,9 @@ def in_sizes(walk: Walk, sizes: Sizes, cut: int) -> Scenario:
 
 def _shorter(command: C, whole: dict[str, int], cut: int) -> C:
     """A range that goes to the end of the disk still does. What is beyond the end on purpose still is."""
-    given: dict[str, Any] = {each.name: getattr(command, each.name) for each in fields(command)}  # type: ignore[arg-type]
     if not cut or not isinstance(command, c.Write | c.BeginWrite | c.Copy | c.BeginCopy):
         return command
-    sizes = {whole.get(given["node"], 0)} if "node" in given else set(whole.values())
-    if given["offset"] + given["length"] in sizes and given["length"]:
-        return replace(command, length=given["length"] - cut)
+    sizes = set(whole.values()) if isinstance(command, c.Copy | c.BeginCopy) else {whole.get(command.node, 0)}
+    if command.offset + command.length in sizes and command.length:
+        return replace(command, length=command.length - cut)
     return command

@@ -18,26 +18,29 @@ from cbtmodel.refusal import Kind
 from cbtmodel.step import Step, step
 
 from cbtcheck import claims
-from cbtcheck.adapter import POISON
+from cbtcheck.adapter import POISON, Observation
 from cbtcheck.bitsets import Bits, BitSets
 from cbtcheck.judge import phase_of
+from cbtcheck.play import Frame
 from cbtcheck.play import _may_name_another_reason as may_name_another_reason
 from cbtcheck.restore import extents
 from cbtcheck.scenario import Restore, Scenario, spelled
+from cbtcheck.tally import Tally
 from cbtcheck.vectors import format as f
 from cbtcheck.vectors.content import Contents, Runs, copied_over
 
 KINDS: list[Kind] = list(get_args(Kind))
+SEEN = Observation({}, {})
 
 
 @dataclasses.dataclass(frozen=True)
 class Told:
-    """What a vector says besides its scenario."""
+    """What a vector says besides its scenario. Without `properties`, it is about all that its steps could violate."""
 
     id: str
     title: str
-    properties: tuple[str, ...]
     bug: f.Bug | None = None
+    properties: tuple[str, ...] = ()
 
 
 def vector(told: Told, scenario: Scenario) -> f.Vector:
@@ -45,10 +48,11 @@ def vector(told: Told, scenario: Scenario) -> f.Vector:
     writer = Writer(scenario.disks, scenario.block)
     steps = [writer.step(each) for each in scenario.commands if not isinstance(each, Restore)]
     restores = [writer.restore(each.jobs) for each in scenario.commands if isinstance(each, Restore)]
+    properties = list(told.properties or writer.checked())
+    disks = [f.Disk(name, size) for name, size in scenario.disks.items()]
     return f.Vector(
-        told.id, told.title, sorted(writer.needs), list(told.properties), told.bug, scenario.block,
-        [f.Disk(name, size) for name, size in scenario.disks.items()], steps, restores,
-    )  # fmt: skip
+        told.id, told.title, sorted(writer.needs), properties, told.bug, scenario.block, disks, steps, restores
+    )
 
 
 def fill_of(number: int) -> int:
@@ -66,6 +70,7 @@ class Writer:
         self.needs: set[str] = {f"disks:{len(sizes)}"}
         self.backups: dict[str, tuple[Runs, tuple[tuple[int, int], ...], Runs]] = {}
         self.steps = 0
+        self.tally = Tally(lambda *_: None)
 
     def step(self, command: c.Command) -> f.Step:
         """The step of a command."""
@@ -75,6 +80,9 @@ class Writer:
         wrong = violations(before, command, result)
         assert not wrong, f"the specification itself is wrong: {wrong} after {command}"
         self._needed(command, result)
+        if c.malformed(command) is None:
+            self.tally.listen(before, command, result)
+            self.tally.frames([Frame(command, (), before, result.state, SEEN, ())])
         self.contents.follow(command, fill, result)
         self.state = result.state
         refused: list[Kind] = [] if result.refusal is None else [result.refusal.kind]
@@ -92,6 +100,10 @@ class Writer:
             image = copied_over(image, target, copied)
         assert image == start, f"the chain {', '.join(jobs)} does not give the disk"
         return f.Restore(list(jobs), [list(each) for each in image])
+
+    def checked(self) -> list[str]:
+        """The properties that a check of these steps could have found violated."""
+        return [id for id, count in self.tally.properties.items() if count.checked] or ["ATOMIC"]
 
     # Capabilities
 
@@ -127,8 +139,10 @@ class Writer:
         return f.After(
             [self._bitmap(on, name, each) for on, node in nodes for name, each in node.bitmaps.items()],
             [
-                f.Job(id, phase_of(job), self._of(job.scope - job.todo, job.node), self._of(job.copying, job.node))  # type: ignore[arg-type]
+                f.Job(id, phase, self._of(job.scope - job.todo, job.node), self._of(job.copying, job.node))
                 for id, job in state.jobs.items()
+                for phase in f.PHASES
+                if phase == phase_of(job)
             ],
             [f.InFlight(on, id) for on, node in nodes for id in node.writes],
             [f.Content(on, [list(each) for each in runs]) for on, runs in self.contents.disks.items()],
