@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,13 @@ class AdapterUnusable(Exception):
     """The implementation cannot be started at all; the message names the next step, in one line."""
 
 
+FEATURES = frozenset(
+    {"refusals", "content", "disabled", "zeroes", "discard", "ignored-discard", "failed-write", "failed-copy",
+     "never", "always", "error-policies", "manual-finalize", "grouped", "read"}
+)  # fmt: skip
+"""What only some commands of a name need; docs/adapter-protocol.md says what each means."""
+
+
 @dataclass(frozen=True)
 class Capabilities:
     """What an implementation claims. What it does not claim is skipped, and reported as skipped.
@@ -39,6 +47,8 @@ class Capabilities:
     `commands` are names of the specification's commands, as in a scenario file. `clusters` and `granularities` are
     in bytes: the sizes that jobs may have, and those that are worth drawing. `picks_clusters`: a `Copy` copies what
     it names; otherwise the implementation chooses and the trace tells. `disks` are layouts (sizes in bytes by name).
+    `features` is what it claims besides commands (see `claims`). Granularities outside of the two bounds are never
+    asked for, clusters other than `clusters` only if `any_cluster`.
     """
 
     commands: frozenset[str]
@@ -47,6 +57,10 @@ class Capabilities:
     picks_clusters: bool = True
     max_jobs: int = 3
     disks: tuple[dict[str, int], ...] = ()
+    features: frozenset[str] = FEATURES
+    smallest_granularity: int = 512
+    largest_granularity: int = 1 << 31
+    any_cluster: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +68,12 @@ class Reply:
     """How a command was answered.
 
     `refusal` is a kind of `cbtmodel.refusal`, "" if it was accepted, "?" if the refusal could not be recognised;
-    `text` is the implementation's own wording.
+    `text` is the implementation's own wording. Not `definite`: the command may have happened, or may not.
     """
 
     refusal: str = ""
     text: str = ""
+    definite: bool = True
 
 
 ACCEPTED = Reply()
@@ -165,13 +180,20 @@ class Adapter(ABC):
     def bits(self, node: str, name: str) -> int | None:
         """The exact granules of a bitmap (bit i is granule i), to explain a difference; None if it cannot be read."""
 
-    @abstractmethod
-    def disk(self, node: str) -> bytes:
-        """The content of a disk."""
+    def perform_many(self, commands: Sequence[Command], hints: Sequence[Hint]) -> list[Performed]:
+        """Performs whole guest writes that follow each other, with nothing looked at in between.
+
+        The hints' states are those before the first. An adapter overrides it if it can be quicker than one by one.
+        """
+        return [self.perform(command, hint) for command, hint in zip(commands, hints, strict=True)]
 
     @abstractmethod
-    def target(self, job: str) -> bytes:
-        """The content of the target of a job that has just ended; asked for once.
+    def disk(self, node: str) -> bytes | None:
+        """The content of a disk; None if it cannot be read."""
+
+    @abstractmethod
+    def target(self, job: str) -> bytes | None:
+        """The content of the target of a job that has just ended; asked for once. None if it cannot be read.
 
         A target is `POISON` wherever the job has not written.
         """

@@ -21,10 +21,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from cbtcheck.adapter import Capabilities
 from cbtcheck.bitsets import BitSets
+from cbtcheck.claims import missing
 from cbtcheck.draw import GUEST, JOB, OPERATOR, Hand, Pick, drawn
 from cbtcheck.play import Frame, Player, verdict_of
 from cbtcheck.refused import nonsense
-from cbtcheck.scenario import Scenario, spelled
+from cbtcheck.scenario import Scenario
 from cbtcheck.verdict import Finding, Verdict
 
 DEAL_SIZE = 7
@@ -60,7 +61,7 @@ def machine(capabilities: Capabilities, done: Callable[[Scenario], None]) -> typ
             return Hand(picks(deal), self.state, capabilities)
 
         def happens(self, command: Command) -> None:
-            if spelled(type(command).__name__) in capabilities.commands:
+            if not missing(self.state, command, capabilities):
                 self.commands.append(command)
                 self.state = step(self.state, command).state
 
@@ -106,7 +107,7 @@ def draw_scenarios(
         commands: list[Command] = []
         for deal in dealt:
             command = next_command(Hand(picks(int.from_bytes(deal, "little")), state, capabilities))
-            if spelled(type(command).__name__) in capabilities.commands:
+            if not missing(state, command, capabilities):
                 commands.append(command)
                 state = step(state, command).state
         if commands:

@@ -16,10 +16,11 @@ from cbtmodel import commands as c
 from cbtmodel.node import initial
 from cbtmodel.step import step
 
+from cbtcheck import claims
 from cbtcheck.adapter import Capabilities
 from cbtcheck.bitsets import BitSets
 from cbtcheck.describe import describe
-from cbtcheck.scenario import Scenario, spelled
+from cbtcheck.scenario import Scenario
 from cbtcheck.tour.coverage import Edge, edges
 from cbtcheck.tour.reachable import BLOCK, World, explore, worlds
 from cbtcheck.tour.sizes import Sizes, disks_in, scaled
@@ -86,16 +87,15 @@ def edges_of(world: World, commands: Iterable[c.Command]) -> frozenset[Edge]:
 
 
 def not_claimed(commands: Iterable[c.Command], capabilities: Capabilities) -> str:
-    """The first command, or action of a transaction, that an implementation does not claim; "" if there is none.
+    """The first thing that commands need and an implementation does not claim; "" if there is none.
 
     More jobs at a time than it claims are named too.
     """
     jobs: set[str] = set()
     for command in commands:
-        for each in (command, *(command.actions if isinstance(command, c.Transaction) else ())):
-            name = spelled(type(each).__name__)
-            if name not in capabilities.commands and name != "abort":
-                return name
-            if isinstance(each, c.StartBackup):
-                jobs.add(each.job)
+        missing = claims.not_claimed(command, capabilities)
+        if missing:
+            return missing
+        actions = command.actions if isinstance(command, c.Transaction) else ()
+        jobs |= {each.job for each in (command, *actions) if isinstance(each, c.StartBackup)}
     return "" if len(jobs) <= capabilities.max_jobs else f"{len(jobs)} jobs"

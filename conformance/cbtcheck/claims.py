@@ -1,0 +1,124 @@
+"""What an implementation claims to be able to do, in words; what it does not claim is not asked for.
+
+A *capability* is the name of a command of the specification, or a *feature*: something that only some commands of a
+name need. A *profile* is a word for several of them (docs/adapter-protocol.md has the same tables).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from cbtmodel import commands as c
+from cbtmodel.node import State, usable_granularity
+from cbtmodel.step import step
+
+from cbtcheck.adapter import FEATURES, Capabilities
+from cbtcheck.scenario import KINDS, spelled
+
+COMMANDS = frozenset(KINDS) - {"abort", "restore"}
+
+JOB_CONTROL = frozenset(
+    {"copy", "begin-copy", "end-copy", "pause-job", "resume-job", "finalize-job", "cancel-job"}
+)  # fmt: skip
+"""The suite's own affair if the suite makes the copies; then it is always there, and so are these features:"""
+
+WITH_JOB_CONTROL = frozenset({"manual-finalize", "failed-copy", "error-policies"})
+
+PROFILES: dict[str, tuple[str, ...]] = {
+    "core": ("add-bitmap", "write", "start-backup", "copy", "cancel-job"),
+    "bitmaps": ("remove-bitmap", "clear-bitmap", "enable-bitmap", "disable-bitmap", "merge-bitmaps", "disabled",
+                "zeroes", "discard"),
+    "jobs": ("begin-copy", "end-copy", "pause-job", "resume-job", "finalize-job", "manual-finalize", "never",
+             "always", "failed-copy", "error-policies"),
+    "in-flight": ("begin-write", "end-write", "failed-write", "ignored-discard"),
+    "transactions": ("transaction", "grouped"),
+}  # fmt: skip
+PROFILES["full"] = (*(word for words in PROFILES.values() for word in words), "refusals", "content")
+
+WORDS = frozenset(PROFILES) | COMMANDS | FEATURES
+"""Every word that a list of capabilities may have."""
+
+
+def expanded(words: Iterable[str]) -> frozenset[str]:
+    """Names of commands and features, with the profiles taken apart. Raises `LookupError` for an unknown word."""
+    found: set[str] = set()
+    for word in words:
+        if word not in WORDS:
+            raise LookupError(f"unknown capability '{word}' (known: {', '.join(sorted(WORDS))})")
+        found |= set(PROFILES.get(word, (word,)))
+    return frozenset(found)
+
+
+def needs(command: Any) -> Iterator[str]:
+    """The capabilities that a command takes, and for a transaction those of its actions."""
+    name = spelled(type(command).__name__)
+    if name in COMMANDS:
+        yield name
+    match command:
+        case c.Transaction(actions, grouped):
+            if grouped:
+                yield "grouped"
+            for action in actions:
+                yield from needs(action)
+        case c.AddBitmap(enabled=False):
+            yield "disabled"
+        case c.StartBackup():
+            yield from _needs_of_backup(command)
+        case c.Write() | c.BeginWrite():
+            if command.kind in ("zeroes", "discard"):
+                yield command.kind
+            if command.result != "ok":
+                yield {"failed": "failed-write", "copy failed": "failed-copy"}.get(command.result, "ignored-discard")
+        case c.EndWrite(result="failed"):
+            yield "failed-write"
+        case c.Copy(result=result) | c.EndCopy(result=result) if result != "ok":
+            yield "failed-copy"
+
+
+def _needs_of_backup(command: c.StartBackup) -> Iterator[str]:
+    if command.bitmap_mode in ("never", "always"):
+        yield command.bitmap_mode
+    if not command.auto_finalize:
+        yield "manual-finalize"
+    if (command.on_source_error, command.on_target_error) != ("report", "report"):
+        yield "error-policies"
+
+
+def not_claimed(command: object, capabilities: Capabilities) -> str:
+    """The first thing that a command needs and an implementation does not claim, whatever the state; "" if none."""
+    for each in needs(command):
+        if each not in capabilities.commands and each not in capabilities.features:
+            return each
+    for each in (command, *(command.actions if isinstance(command, c.Transaction) else ())):
+        if isinstance(each, c.AddBitmap) and _out_of_range(each.granularity, capabilities):
+            return f"a granularity of {each.granularity}"
+        if isinstance(each, c.StartBackup) and _no_such_cluster(each.cluster, capabilities):
+            return f"clusters of {each.cluster}"
+    return ""
+
+
+def _out_of_range(granularity: int, capabilities: Capabilities) -> bool:
+    low, high = capabilities.smallest_granularity, capabilities.largest_granularity
+    return usable_granularity(granularity) and not low <= granularity <= high
+
+
+def _no_such_cluster(cluster: int, capabilities: Capabilities) -> bool:
+    return not capabilities.any_cluster and usable_granularity(cluster) and cluster not in capabilities.clusters
+
+
+def missing(state: State[Any], command: object, capabilities: Capabilities) -> str:
+    """The same for a command in a state, where it may be one that is refused as invalid, or one job too many."""
+    found = not_claimed(command, capabilities)
+    if found:
+        return found
+    starts = sum(
+        isinstance(each, c.StartBackup)
+        for each in (command, *(command.actions if isinstance(command, c.Transaction) else ()))
+    )
+    if starts and len(state.jobs) + starts > capabilities.max_jobs:
+        return f"{len(state.jobs) + starts} jobs"
+    if "refusals" in capabilities.features:
+        return ""
+    refusal = step(state, command).refusal
+    return "refusals" if refusal is not None and refusal.kind == "invalid" else ""
