@@ -38,6 +38,8 @@ from cbtmodel import commands as c
 from cbtmodel.node import initial
 from cbtmodel.step import step
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
 VECTORS = Path(__file__).parents[2] / "conformance" / "vectors"
 SUITE = {name: json.loads((VECTORS / f"{name}.json").read_bytes())["vectors"] for name in GROUPS}
@@ -284,7 +286,7 @@ def test_nothing_that_is_drawn_is_refused_in_a_way_that_has_no_vector() -> None:
 
 def test_the_refusals_of_the_tour_have_their_vectors() -> None:
     known = {refusal.key for refusal, _ in refusals()}
-    for walk in tour("ci"):
+    for walk in tour(SCOPE):
         state = initial(BitSets(), {name: blocks * 512 for name, blocks in walk.world.disks})
         for command in walk.commands:
             refusal = refused(state, command)
@@ -376,6 +378,30 @@ def test_a_bad_file_is_refused_in_one_line(path: tuple[Any, ...], value: Any, pr
 def test_garbage_is_refused_in_one_line(raw: bytes) -> None:
     with pytest.raises(VectorError, match=r"\AFILE: .+\Z"):
         from_bytes(raw, "FILE")
+
+
+@given(st.integers(0, 6000), st.binary(min_size=0, max_size=4), st.integers(0, 8))
+def test_a_damaged_file_is_read_or_refused_in_one_line(at: int, put: bytes, gone: int) -> None:
+    raw = (VECTORS / "ledger.json").read_bytes()
+    said = ""
+    try:
+        from_bytes(raw[:at] + put + raw[at + gone :], "FILE")
+    except VectorError as refused:
+        said = str(refused)
+    assert "\n" not in said
+
+
+def test_a_restore_of_nothing_and_a_target_of_another_size_are_refused() -> None:
+    file = load(VECTORS / "workflows.json")
+    chain = next(each for each in file.vectors if each.restores)
+    data = json.loads(to_bytes(file))
+    (vector,) = [each for each in data["vectors"] if each["id"] == chain.id]
+    vector["restores"][0]["jobs"] = ["nobody"]
+    with pytest.raises(VectorError, match="restores 'nobody', a job that did not end"):
+        from_bytes(json.dumps(data).encode(), "FILE")
+    next(step["ended"] for step in vector["steps"] if step["ended"])[0]["target"] = [[0, 512]]
+    with pytest.raises(VectorError, match="has 512 bytes, as no disk has"):
+        from_bytes(json.dumps(data).encode(), "FILE")
 
 
 def test_a_file_that_cannot_be_read_or_is_too_large_is_refused(tmp_path: Path, monkeypatch: Any) -> None:

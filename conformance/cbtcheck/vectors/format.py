@@ -28,7 +28,7 @@ MALFORMED = "malformed"
 
 Extent = Annotated[list[Annotated[int, Meta(ge=0)]], Meta(min_length=2, max_length=2)]
 Run = Annotated[list[Annotated[int, Meta(ge=ANYTHING)]], Meta(min_length=2, max_length=2)]
-Size = Annotated[int, Meta(gt=0)]
+Size = Annotated[int, Meta(gt=0, le=(1 << 63) - 1)]
 Phase = Literal["running", "paused", "waiting", "pending"]
 PHASES: tuple[Phase, ...] = get_args(Phase)
 
@@ -223,8 +223,20 @@ def _check(vector: Vector, where: str) -> None:
             _check_runs(disk.content, _size(sizes, disk.node, place), f"{place}: disk {shown(disk.node)}")
         if {disk.node for disk in step.after.disks} != sizes.keys():
             raise VectorError(f"{place}: not the content of all disks")
-        for copied in [*(job.copied for job in step.after.jobs), *(job.copied for job in step.ended)]:
-            _check_extents(copied, max(sizes.values()), place)
+        for job in step.after.jobs:
+            _check_extents(job.copied, max(sizes.values()), place)
+            _check_extents(job.copying, max(sizes.values()), place)
+        for end in step.ended:
+            size = sum(count for _, count in end.target)
+            if size not in sizes.values():
+                raise VectorError(f"{place}: the target of {shown(end.job)} has {size} bytes, as no disk has")
+            _check_extents(end.copied, size, place)
+    ended = {end.job: end.target for step in vector.steps for end in step.ended}
+    for restore in vector.restores:
+        missing = [each for each in restore.jobs if each not in ended]
+        if missing:
+            raise VectorError(f"{where}: restores {shown(missing[0])}, a job that did not end")
+        _check_runs(restore.content, sum(count for _, count in ended[restore.jobs[-1]]), f"{where}: a restore")
 
 
 def _check_command(data: dict[str, Any], where: str) -> None:
