@@ -1,7 +1,7 @@
 """The report of a run for GitHub: annotations of the workflow, and the summary of the job in Markdown.
 
 What an implementation says never becomes a workflow command or markup: annotations are escaped as the runner
-unescapes them, in Markdown every punctuation character has a backslash, and the printed report is `fenced` off.
+unescapes them, in Markdown all that could be markup has a backslash, and the printed report is `fenced` off.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ def _failure(report: Report, failure: Failure, number: int, more_options: str) -
 
 def marked(text: str) -> str:
     """A text as Markdown that says just this: one line, nothing in it is markup."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*_{}\[\]<>()#+\-.!|~&@$^:/])", r"\\\1", " ".join(text.split()))
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,14 +30,17 @@ from cbtcheck.bitsets import Bits, BitSets
 from cbtcheck.judge import phase_of
 from cbtcheck.play import Player
 from cbtcheck.qemu.daemon import BINARY_NAME, find_daemon
-from cbtcheck.scenario import Step
+from cbtcheck.report import CommandCount, Failure, LedgerResult, PropertyCount, Report, TourCount
+from cbtcheck.scenario import Scenario, Step
+from cbtcheck.verdict import Verdict
 from cbtmodel.backup import Ended
 from cbtmodel.bitmap import busy, recording
-from cbtmodel.commands import Command
+from cbtmodel.commands import AddBitmap, Command, Write
 from cbtmodel.node import initial
 from cbtmodel.step import step
 
 GOLDEN = Path(__file__).parent / "golden"
+REPORTED = (AddBitmap("disk0", "b0", 65536), Write("disk0", 65536, 4096))
 
 
 class Mirror(Adapter):
@@ -137,3 +141,42 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         assert text == (GOLDEN / name).read_text(encoding="utf-8")
 
     return compare
+
+
+# Reports
+
+
+@pytest.fixture
+def agreeing() -> Report:
+    return Report(
+        suite="0.1.0", adapter="reference", implementation="reference implementation 0.1.0", profile="quick",
+        seed=20160121, phases=Counter(workflows=8, drawn=1992), steps=43210, compared=777, seconds=10.0,
+        commands={
+            "AddBitmap": CommandCount(1200, Counter({"exists": 3, "invalid": 40})),
+            "write": CommandCount(9000),
+        },
+        properties={"NO-LOST-WRITE": PropertyCount(40000), "ATOMIC": PropertyCount(43)},
+        not_realised=Counter(BeginCopy=12), skipped={"discard": "the adapter has no discard"},
+        edges_covered=180, edges_reachable=200, unreached=Counter({"copy: not made to happen": 20}),
+        tour=TourCount(90, 40, 640, 80, 5, 2, Counter({"merge-bitmaps: turned away (merge-loses)": 3}), 0.5),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def failing(agreeing: Report, play, mirror) -> Report:
+    player = play(list(REPORTED), adapter=mirror(lost=2))
+    findings = [finding for frame in player.frames for finding in frame.findings]
+    saved = Path("reports/lost write.json")
+    agreeing.failures = [Failure("drawn", Scenario({"disk0": 1 << 20}, REPORTED), player.frames, findings, saved)]
+    agreeing.properties["NO-LOST-WRITE"].worst = Verdict.UNSAFE
+    agreeing.commands["write"].worst = Verdict.UNSAFE
+    agreeing.ledger = [
+        LedgerResult("merge-loses", "A merge loses bits", "known", "lost 1 granule", Verdict.UNSAFE, 31),
+        LedgerResult("old-crash", "A crash", "skipped", "only before 8.0", Verdict.SKIPPED),
+    ]
+    return agreeing
+
+
+@pytest.fixture
+def nothing() -> Report:
+    return Report("0.1.0", "qemu", "qemu-storage-daemon 7.2", "quick", 1)

@@ -2,14 +2,13 @@
 
 import io
 import json
-from collections import Counter
 from pathlib import Path
 
 import pytest
 from cbtcheck.exported import to_json, write_junit
 from cbtcheck.printed import print_report
-from cbtcheck.report import CommandCount, Failure, LedgerResult, PropertyCount, Report, TourCount
-from cbtcheck.scenario import Scenario, from_data
+from cbtcheck.report import LedgerResult, Report
+from cbtcheck.scenario import from_data
 from cbtcheck.verdict import Finding, Verdict
 from cbtmodel.commands import AddBitmap, Write
 from cbtmodel.properties import IDS
@@ -23,42 +22,6 @@ def printed(report: Report, more_options: str = "") -> str:
     out = io.StringIO()
     print_report(report, Console(file=out, width=100), more_options)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
-
-
-@pytest.fixture
-def agreeing() -> Report:
-    return Report(
-        suite="0.1.0", adapter="reference", implementation="reference implementation 0.1.0", profile="quick",
-        seed=20160121, phases=Counter(workflows=8, drawn=1992), steps=43210, compared=777, seconds=10.0,
-        commands={
-            "AddBitmap": CommandCount(1200, Counter({"exists": 3, "invalid": 40})),
-            "write": CommandCount(9000),
-        },
-        properties={"NO-LOST-WRITE": PropertyCount(40000), "ATOMIC": PropertyCount(43)},
-        not_realised=Counter(BeginCopy=12), skipped={"discard": "the adapter has no discard"},
-        edges_covered=180, edges_reachable=200, unreached=Counter({"copy: not made to happen": 20}),
-        tour=TourCount(90, 40, 640, 80, 5, 2, Counter({"merge-bitmaps: turned away (merge-loses)": 3}), 0.5),
-    )  # fmt: skip
-
-
-@pytest.fixture
-def failing(agreeing: Report, play, mirror) -> Report:
-    player = play(list(STEPS), adapter=mirror(lost=2))
-    findings = [finding for frame in player.frames for finding in frame.findings]
-    saved = Path("reports/lost write.json")
-    agreeing.failures = [Failure("drawn", Scenario({"disk0": 1 << 20}, STEPS), player.frames, findings, saved)]
-    agreeing.properties["NO-LOST-WRITE"].worst = Verdict.UNSAFE
-    agreeing.commands["write"].worst = Verdict.UNSAFE
-    agreeing.ledger = [
-        LedgerResult("merge-loses", "A merge loses bits", "known", "lost 1 granule", Verdict.UNSAFE, 31),
-        LedgerResult("old-crash", "A crash", "skipped", "only before 8.0", Verdict.SKIPPED),
-    ]
-    return agreeing
-
-
-@pytest.fixture
-def nothing() -> Report:
-    return Report("0.1.0", "qemu", "qemu-storage-daemon 7.2", "quick", 1)
 
 
 def test_an_agreeing_run_is_printed(agreeing: Report, golden) -> None:
@@ -106,7 +69,8 @@ def test_json_has_its_keys_and_the_scenario_can_be_played_again(failing: Report)
     assert list(data) == [
         "format", "version", "suite", "adapter", "implementation", "profile", "seed", "conformant", "interrupted",
         "verdict", "safety", "exactness", "scenarios", "steps", "compared", "seconds", "commands", "properties",
-        "skipped", "not_realised", "ledger", "tour", "edges", "edges_by_command", "counts", "not_verified", "failures",
+        "skipped", "not_realised", "ledger", "tour", "edges", "edges_by_command", "counts", "not_verified",
+        "failures",
     ]  # fmt: skip
     assert (data["format"], data["version"], data["conformant"]) == ("cbtspec-report", 1, False)
     assert (data["safety"], data["exactness"]) == ("unsafe", "exact")
