@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from cbtcheck import adapters, course
+from rich.console import Console
+
+from cbtcheck import adapters, course, parallel
 from cbtcheck.adapter import Adapter, AdapterBroken, AdapterUnusable
 from cbtcheck.commands.contracts import contracts_command
 from cbtcheck.commands.explore import explore
@@ -33,7 +35,6 @@ from cbtcheck.scenario import Scenario, ScenarioError, load
 from cbtcheck.verdict import EXIT_CODES, exit_code
 from cbtcheck.version import VERSION
 from cbtcheck.wanted import names_for_only
-from rich.console import Console
 
 PINNED_SEED = 20160121
 LOG_WIDTH = 100
@@ -126,6 +127,8 @@ MISTAKE = click.option(
 @click.option("--examples", type=click.IntRange(min=1), metavar="N", help="How many scenarios to draw.")
 @click.option("--time", "seconds", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
               help="How long to draw scenarios.")  # fmt: skip
+@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
+              help="How many processes share the scenarios. What is played does not depend on it.")  # fmt: skip
 @click.option("--only", metavar="NAME", help="Only this property (its ID) or command (as in scenario files).")
 @output_options
 @click.option("--format", "form", type=click.Choice(["pretty", "json"]), default="pretty", show_default=True,
@@ -135,8 +138,8 @@ MISTAKE = click.option(
 @DAEMON
 @MISTAKE
 def check(
-    adapter: str, profile: str, seed: int | None, examples: int | None, seconds: float | None, only: str | None,
-    outputs: Outputs, form: str, reports: Path, daemon: str | None, mistake: str | None,
+    adapter: str, profile: str, seed: int | None, examples: int | None, seconds: float | None, jobs: int,
+    only: str | None, outputs: Outputs, form: str, reports: Path, daemon: str | None, mistake: str | None,
 ) -> int:  # fmt: skip
     """Checks an implementation against the specification: the built-in reference, or a real qemu-storage-daemon."""
     _known_adapter(adapter, daemon, mistake)
@@ -149,9 +152,10 @@ def check(
     more = _more_options(daemon, mistake)
     for option, path in outputs.files():
         _check_writable(path, option)
-    with _directory(reports), _opener(adapter, daemon, mistake) as opener:
+    opening = adapters.Opening(adapter, daemon, mistake)
+    with _directory(reports), _opener(opening) as opener:
         with ProgressLine(Console(stderr=True)) as progress:
-            report = course.run(opener, options, progress)
+            report = _run(opener, opening, options, jobs, progress)
         if form == "json":
             click.echo(to_json(report, more), nl=False)
         else:
@@ -171,7 +175,7 @@ def replay(file: Path, adapter: str, daemon: str | None, mistake: str | None) ->
     """Plays a saved scenario, and shows what happens."""
     _known_adapter(adapter, daemon, mistake)
     scenario = _loaded(file)
-    with _opener(adapter, daemon, mistake) as opener:
+    with _opener(adapters.Opening(adapter, daemon, mistake)) as opener:
         try:
             opened = opener()
             version = opened.version
@@ -190,6 +194,21 @@ def replay(file: Path, adapter: str, daemon: str | None, mistake: str | None) ->
     if not findings:
         console.print("agrees at every step", style="green")
     return exit_code(verdict_of(findings))
+
+
+def _run(
+    opener: Callable[[], Adapter], opening: adapters.Opening, options: course.Options, jobs: int,
+    progress: ProgressLine,
+) -> Report:  # fmt: skip
+    """The run, in this process or in several."""
+    if jobs == 1:
+        return course.run(opener, options, progress)
+    try:
+        return parallel.run(opening, options, jobs, progress)
+    except LookupError as problem:
+        raise Problem(str(problem.args[0])) from None
+    except parallel.WorkerDied as problem:
+        raise Problem(str(problem)) from None
 
 
 def _write(outputs: Outputs, report: Report, more: str, printed: bool) -> None:
@@ -281,13 +300,13 @@ def _directory(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _opener(adapter: str, daemon: str | None, mistake: str | None) -> Iterator[Callable[[], Adapter]]:
+def _opener(opening: adapters.Opening) -> Iterator[Callable[[], Adapter]]:
     """Opens adapters, and closes every one of them at the end, however that comes."""
     opened: list[Adapter] = []
 
     def opener() -> Adapter:
         try:
-            new = adapters.open_adapter(adapter, daemon=daemon, mistake=mistake)
+            new = opening.open()
         except LookupError as problem:
             raise Problem(str(problem.args[0]) if problem.args else str(problem)) from None
         opened.append(new)

@@ -35,6 +35,7 @@ from cbtcheck.version import VERSION
 from cbtcheck.wanted import exercises
 
 Progress = Callable[[str, int, int], None]
+Once = Callable[[Callable[[], list[LedgerResult]]], list[LedgerResult]]
 Smaller = Callable[[Callable[[Scenario], object]], Scenario]
 
 CLOSELY = (TOUR, WORKFLOWS)
@@ -86,29 +87,34 @@ def workflows() -> dict[str, Scenario]:
 
 
 @contextmanager
-def _interrupts() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C is obeyed between two scenarios, so that nothing is torn; a second one at once. Gives: was there one?"""
+def interrupts(*signals: signal.Signals) -> Iterator[Callable[[], bool]]:
+    """These signals are obeyed where nothing is torn; a second one at once. Gives: was there one?"""
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
     pressed = False
-    before = signal.getsignal(signal.SIGINT)
+    before = {each: signal.getsignal(each) for each in signals}
+
+    def as_before() -> None:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
     def press(number: int, frame: object) -> None:
         nonlocal pressed
         pressed = True
-        signal.signal(signal.SIGINT, before)
+        as_before()
 
-    signal.signal(signal.SIGINT, press)
+    for each in signals:
+        signal.signal(each, press)
     try:
         yield lambda: pressed
     finally:
-        signal.signal(signal.SIGINT, before)
+        as_before()
 
 
 def run(open_adapter: Callable[[], Adapter], options: Options, progress: Progress) -> Report:
     """The whole course, in this process. Ctrl-C ends it early, with a report of what was found until then."""
-    with _interrupts() as interrupted:
+    with interrupts(signal.SIGINT) as interrupted:
         adapter = open_adapter()
         try:
             gathering = gathering_for(adapter.name, adapter.version, options)
@@ -149,17 +155,17 @@ def signature(findings: list[Finding], frames: list[Frame]) -> Signature:
 class Course:
     """A run on one adapter, or a shard of it. Each part is handed to `take`; `enough` says whether enough has failed.
 
-    The ledger is the business of the first shard. The others are told by `confirmed` what came of it.
+    The ledger is confirmed `once` in a run: that is given how to do it, and gives what came of it.
     """
 
     def __init__(
         self, adapter: Adapter, options: Options, progress: Progress, interrupted: Callable[[], bool],
         take: Callable[[Part], None], enough: Callable[[], bool],
-        shard: Shard = WHOLE, confirmed: Callable[[], list[LedgerResult]] = list,
+        shard: Shard = WHOLE, once: Once = lambda confirm: confirm(),
     ) -> None:  # fmt: skip
         self.adapter, self.options, self.shard = adapter, options, shard
         self._progress, self.interrupted = progress, interrupted
-        self._take, self.enough, self._confirmed = take, enough, confirmed
+        self._take, self.enough, self._once = take, enough, once
         self.profile = PROFILES[options.profile]
         self.part = Part("", 0, 0)
         self.tally = Tally(lambda *step: self.part.edges.update(edges(*step)))
@@ -184,6 +190,8 @@ class Course:
         """All phases."""
         self._ledger()
         self.tour.run()
+        if self.shard.of > 1:
+            self.signatures.clear()  # what failed in the tour may have come after enough of others had
         self._workflows()
         self._drawn()
 
@@ -215,8 +223,7 @@ class Course:
     def _ledger(self) -> None:
         """Confirms what is known, whatever was asked for; what is confirmed is looked behind from then on."""
         mine = [entry for entry in entries() if entry.implementation == self.adapter.name]
-        results = self._confirm(mine) if self.shard.index == 0 else self._confirmed()
-        outcomes = {each.id: each.outcome for each in results}
+        outcomes = {each.id: each.outcome for each in self._once(lambda: self._confirm(mine))}
         self.known = [entry for entry in mine if outcomes.get(entry.id) in ("known", "quiet")]
 
     def _confirm(self, mine: list[Entry]) -> list[LedgerResult]:

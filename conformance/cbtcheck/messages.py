@@ -1,0 +1,61 @@
+"""What the processes of a run tell each other."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from cbtcheck.adapter import Capabilities
+from cbtcheck.gather import Scope
+from cbtcheck.part import Part
+from cbtcheck.report import LedgerResult
+
+
+@dataclass(frozen=True)
+class Introduction:
+    """From a worker, first: what it has opened. The first worker also tells the `scope` of the run."""
+
+    name: str
+    version: str
+    capabilities: Capabilities
+    scope: Scope | None
+
+
+@dataclass(frozen=True)
+class CannotBegin:
+    """From a worker, instead: it has no adapter. `unknown`: there is none of that name."""
+
+    why: str
+    unknown: bool
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """From the first worker, and passed on to the others: what came of the ledger."""
+
+    results: list[LedgerResult]
+
+
+@dataclass(frozen=True)
+class Played:
+    """From a worker: its next parts, in their order."""
+
+    parts: list[Part]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """From a worker, last: it has played all that was its own, or it was `interrupted`."""
+
+    interrupted: bool
+
+
+class Order(enum.Enum):
+    """To a worker: enough has failed; or, leave everything as it is."""
+
+    ENOUGH = "enough"
+    STOP = "stop"
+
+
+FromWorker = Introduction | CannotBegin | Confirmed | Played | Ended
+ToWorker = Confirmed | Order

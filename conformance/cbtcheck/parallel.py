@@ -1,0 +1,217 @@
+"""A run in several processes at a time: each plays a shard, on an adapter of its own; this one gathers the parts.
+
+The parts are gathered in the order of the run, whoever has played them and whenever. So the report is that of a run
+in one process: the same scenarios, counts and failures, and the verdict.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import tempfile
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+
+from cbtcheck.adapter import AdapterUnusable
+from cbtcheck.adapters import Opening
+from cbtcheck.course import Options, Progress, gathering_for, interrupts
+from cbtcheck.gather import Gathering
+from cbtcheck.messages import CannotBegin, Confirmed, Ended, FromWorker, Introduction, Order, Played, ToWorker
+from cbtcheck.part import PHASES, Part
+from cbtcheck.report import Report
+from cbtcheck.shard import Shard
+from cbtcheck.worker import work
+
+PATIENCE = 10.0
+"""Seconds that the workers have to end when they are told to; then they are killed."""
+
+LOOK_UP = 0.1
+"""Seconds after which it is looked whether the run was interrupted."""
+
+
+class WorkerDied(RuntimeError):
+    """A process of the run has died, so that there is no result. The message is one line."""
+
+
+def run(opening: Opening, options: Options, jobs: int, progress: Progress) -> Report:
+    """The whole course, in `jobs` processes. Ctrl-C ends it early, with a report of what was found until then.
+
+    Raises `AdapterUnusable` and `LookupError` as `Opening.open` does, and `WorkerDied`. However it ends, no process
+    is left behind.
+    """
+    started = time.monotonic()
+    with (
+        tempfile.TemporaryDirectory(prefix="cbtspec-", ignore_cleanup_errors=True) as home,
+        interrupts(signal.SIGINT, signal.SIGTERM) as interrupted,
+    ):
+        crew = Crew(options, progress)
+        try:
+            for index in range(jobs):
+                crew.workers.append(_hired(opening, options, Shard(index, jobs), home))
+            try:
+                crew.oversee(interrupted)
+            except KeyboardInterrupt:
+                crew.interrupt()
+        finally:
+            crew.dismiss()
+        report = crew.finished()
+        report.seconds = time.monotonic() - started
+        return report
+
+
+@dataclass
+class Worker:
+    """A worker as it is seen from here: the parts that it has played and that are not gathered yet."""
+
+    shard: Shard
+    process: SpawnProcess
+    connection: Connection
+    parts: deque[Part] = field(default_factory=deque)
+    reached: tuple[int, int] = (0, 0)
+    introduced: bool = False
+    ended: bool = False
+
+    def tell(self, order: ToWorker) -> None:
+        """An order; who is dead already is noticed elsewhere."""
+        with suppress(OSError):
+            self.connection.send(order)
+
+    def died(self) -> WorkerDied:
+        """What to say when it has ended without a word."""
+        self.process.join(1)
+        code = self.process.exitcode
+        how = f"killed by signal {-code}" if code is not None and code < 0 else f"exit status {code}"
+        who = f"process {self.shard.index + 1} of {self.shard.of}"
+        return WorkerDied(f"{who} of this run has died ({how}): there is no result")
+
+
+def _hired(opening: Opening, options: Options, shard: Shard, home: str) -> Worker:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=work, args=(opening, options, shard, home, theirs))
+    process.start()
+    theirs.close()
+    return Worker(shard, process, ours)
+
+
+class Crew:
+    """The workers of a run, and what is known of it."""
+
+    def __init__(self, options: Options, progress: Progress) -> None:
+        self.options, self.progress = options, progress
+        self.workers: list[Worker] = []
+        self.first: Introduction | None = None
+        self.gathering: Gathering | None = None
+        self.played: Counter[int] = Counter()
+        self.interrupted = False
+
+    def oversee(self, interrupted: Callable[[], bool], until: float = float("inf")) -> None:
+        """Until all workers have ended, or until then. Raises `KeyboardInterrupt` between two messages."""
+        while time.monotonic() < until and not all(each.ended for each in self.workers):
+            if interrupted():
+                raise KeyboardInterrupt
+            at_work = {each.connection: each for each in self.workers if not each.ended}
+            for connection in wait([*at_work], LOOK_UP):
+                worker = at_work[connection]  # type: ignore[index]
+                try:
+                    message: FromWorker = worker.connection.recv()
+                except (EOFError, OSError):
+                    raise worker.died() from None
+                self._heard(worker, message)
+            self._gather()
+
+    def _heard(self, worker: Worker, message: FromWorker) -> None:
+        match message:
+            case CannotBegin(why, unknown):
+                raise LookupError(why) if unknown else AdapterUnusable(why)
+            case Introduction():
+                worker.introduced = True
+                self._introduced(message)
+            case Confirmed():
+                for each in self.workers:
+                    each.tell(message)
+            case Played(parts):
+                worker.parts.extend(parts)
+                worker.reached = parts[-1].place
+                self._show(parts)
+            case Ended(interrupted):
+                if interrupted and not self.interrupted:
+                    self.interrupted = True  # somebody has asked that worker to end
+                    for each in self.workers:
+                        each.tell(Order.STOP)
+                worker.ended = True
+
+    def _introduced(self, new: Introduction) -> None:
+        first = self.first
+        if first is None:
+            self.gathering = gathering_for(new.name, new.version, self.options)
+        elif (first.name, first.version, first.capabilities) != (new.name, new.version, new.capabilities):
+            raise AdapterUnusable(f"each process has another implementation: {first.version}, and {new.version}")
+        if first is None or new.scope is not None:
+            self.first = new
+
+    def _show(self, parts: list[Part]) -> None:
+        """The progress of all together: that of the phase in which the last of them is."""
+        for each in parts:
+            self.played[PHASES.index(each.phase)] += 1
+        phase = min(each.reached for each in self.workers if not each.ended)[0]
+        of = parts[-1].of if PHASES.index(parts[-1].phase) == phase else 0
+        if self.played[phase]:
+            self.progress(PHASES[phase], self.played[phase], of)
+
+    def _gather(self) -> None:
+        """Gathers what no part can come before any more."""
+        while all(each.parts or each.ended for each in self.workers):
+            if not self._gather_next():
+                return
+
+    def _gather_next(self) -> bool:
+        next = min((each for each in self.workers if each.parts), key=lambda each: each.parts[0].place, default=None)
+        if next is None or self.gathering is None:
+            return False
+        enough = self.gathering.enough
+        self.gathering.add(next.parts.popleft())
+        if self.gathering.enough and not enough:
+            for each in self.workers:
+                each.tell(Order.ENOUGH)
+        return True
+
+    def interrupt(self) -> None:
+        """Asks all to end, and hears what they have played until then. A second interrupt ends it at once."""
+        self.interrupted = True
+        for each in self.workers:
+            each.tell(Order.STOP)
+        with suppress(KeyboardInterrupt, WorkerDied):
+            self.oversee(bool, time.monotonic() + PATIENCE)
+        while self._gather_next():
+            pass
+
+    def dismiss(self) -> None:
+        """Ends what is left of them, if need be with force."""
+        for each in self.workers:
+            each.tell(Order.STOP)
+        until = time.monotonic() + PATIENCE
+        try:
+            for each in self.workers:
+                if each.ended or each.introduced:
+                    each.process.join(max(0.0, until - time.monotonic()))
+        finally:
+            for each in self.workers:
+                if each.process.is_alive():
+                    each.process.kill()
+                each.process.join()
+                each.connection.close()
+
+    def finished(self) -> Report:
+        """The report. Raises `KeyboardInterrupt` if the run was interrupted before anything could be known."""
+        if self.gathering is None or self.first is None or self.first.scope is None:
+            raise KeyboardInterrupt
+        report = self.gathering.finished(self.first.scope, self.first.capabilities)
+        report.tour.seconds /= len(self.workers)  # they were at it at the same time
+        report.interrupted = self.interrupted
+        return report
