@@ -1,1 +1,28 @@
-"""The oracle: the specification itself on real disks, for whoever wants to ask it from a program of their own."""
+"""The oracle: the specification itself on real disks, for whoever wants to ask it from a program of their own.
+
+    oracle = Oracle({"disk0": 16 << 40}, block=4096)
+    oracle.command(AddBitmap("disk0", "b0", 65536))
+    oracle.write("disk0", offset, length)
+    bounds = oracle.bounds("disk0", "b0")
+    findings = oracle.observe_bitmap("disk0", "b0", extents)
+"""
+
+from cbtcheck.oracle.answer import Answer, Bounds, OracleError
+from cbtcheck.oracle.compressed import Compressed, CompressedSets
+from cbtcheck.oracle.granules import Granules
+from cbtcheck.oracle.observed import BitsFinding, Seen, Sight
+from cbtcheck.oracle.oracle import INDEFINITE, Oracle
+
+__all__ = [
+    "INDEFINITE",
+    "Answer",
+    "BitsFinding",
+    "Bounds",
+    "Compressed",
+    "CompressedSets",
+    "Granules",
+    "Oracle",
+    "OracleError",
+    "Seen",
+    "Sight",
+]

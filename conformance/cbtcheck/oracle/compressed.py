@@ -13,6 +13,7 @@ from cbtmodel.blocks import touched
 from pyroaring import BitMap64
 
 from cbtcheck.oracle import layers, runs
+from cbtcheck.oracle.granules import Granules
 from cbtcheck.oracle.layers import Layers
 from cbtcheck.oracle.units import Units
 
@@ -181,6 +182,14 @@ class CompressedSets:
         units = layers.spelt_out(closed.held, shift, total)
         members = BitMap64() if units is None else units.members
         return runs.span(0, -(-total >> shift)) - members if closed.lacking else members
+
+    def counted(self, blocks: Compressed, granule: int, size: int) -> int:
+        """How many granules have a block of `blocks`."""
+        return len(self.granules(blocks, granule, size))
+
+    def named(self, blocks: Compressed, granule: int, size: int) -> str:
+        """The numbers of the granules that have a block of `blocks`, as text."""
+        return Granules(self.granules(blocks, granule, size), max(granule, self.block), size).named()
 
     def shift(self, granule: int) -> int:
         """The binary logarithm of the number of blocks in a granule of so many bytes; 0 if it is no larger."""

@@ -1,0 +1,72 @@
+"""What the oracle answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cbtmodel.commands import Command
+from cbtmodel.step import Step
+
+from cbtcheck.adapter import ACCEPTED, Reply
+from cbtcheck.oracle.compressed import Compressed
+from cbtcheck.oracle.granules import Granules
+from cbtcheck.replies import judge_ends, judge_reply
+from cbtcheck.verdict import Finding
+
+Ends = tuple[tuple[str, str], ...]
+"""Jobs that ended, by their ids, with their outcomes."""
+
+
+class OracleError(Exception):
+    """The oracle cannot do what it was asked; nothing has changed. The message is one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the specification replies to a command, which jobs that ends, and what differs from what was seen.
+
+    `others` are different answers, if it is not known what has happened before (see `Oracle.command`), or this
+    command itself may have happened or not. `worlds` is how many histories are possible still.
+    """
+
+    reply: Reply = ACCEPTED
+    ended: Ends = ()
+    findings: tuple[Finding, ...] = ()
+    others: tuple[tuple[Reply, Ends], ...] = ()
+    worlds: int = 1
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the command is accepted."""
+        return not self.reply.refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a bitmap must have (what is owed, in whole granules) and what it may have (what is dirty), and its flags.
+
+    If it is not known what has happened: what it must have in every possible history, and may have in any.
+    """
+
+    must: Granules
+    may: Granules
+    granularity: int
+    recording: bool
+    busy: bool
+
+
+def answer_of(step: Step[Compressed]) -> tuple[Reply, Ends]:
+    """What the specification says."""
+    reply = Reply(step.refusal.kind, step.refusal.reason) if step.refusal else ACCEPTED
+    return reply, tuple((end.id, end.outcome) for end in step.ended)
+
+
+def contradictions(
+    command: Command, step: Step[Compressed], reply: Reply | None, ended: Ends | None
+) -> list[Finding]:  # fmt: skip
+    """What differs from how a command was answered; of what is None nothing was seen."""
+    findings = [] if reply is None else judge_reply(command, reply, step)
+    expected = answer_of(step)[1]
+    if ended is not None and sorted(expected) != sorted(ended):
+        findings.append(judge_ends(expected, ended))
+    return findings

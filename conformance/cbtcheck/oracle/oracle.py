@@ -1,0 +1,303 @@
+"""The oracle as a library: tell it what happens to a disk, and ask what an implementation must and may report.
+
+It is the specification itself (`cbtmodel.step`), on compressed sets; guest writes are gathered until somebody asks.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import reduce
+from operator import and_, or_
+from typing import Any, Literal, TypeVar
+
+from cbtmodel.bitmap import busy, recording
+from cbtmodel.commands import AddBitmap, Command, StartBackup, Transaction, Write, WriteKind, malformed
+from cbtmodel.node import State, initial
+from cbtmodel.step import Step, step, whole_write
+
+from cbtcheck.adapter import Reply
+from cbtcheck.oracle.answer import Answer, Bounds, Ends, OracleError, answer_of, contradictions
+from cbtcheck.oracle.buffer import MOST_WRITES, SHORT, Buffer
+from cbtcheck.oracle.compressed import Compressed, CompressedSets
+from cbtcheck.oracle.observed import Bits, Seen, Sight, bounds_of, judged
+from cbtcheck.scenario import Restore, ScenarioError, command_from_data
+from cbtcheck.verdict import Finding, worst
+
+MOST_WORLDS = 64
+"""How many possible histories are followed at the same time."""
+
+MOST_BLOCKS = 1 << 36
+"""How many blocks a disk may have: 256 TiB in blocks of 4 KiB."""
+
+Indefinite = Literal["indefinite"]
+INDEFINITE: Indefinite = "indefinite"
+"""The reply to a command that was not answered: it may have happened or not."""
+
+T = TypeVar("T")
+
+
+class Oracle:
+    """Follows what happens to disks (sizes in bytes, by name) in blocks of `block` bytes, a power of two.
+
+    Granularities of bitmaps and clusters of jobs must not be smaller than a block. Nothing that is given is changed
+    or kept but as a part of the specification's state. Not for several threads at a time.
+    """
+
+    def __init__(self, disks: Mapping[str, int], block: int = 512) -> None:
+        """Fresh disks. `OracleError` if a size or the block cannot be used."""
+        if type(block) is not int or block < 512 or block.bit_count() != 1:
+            raise OracleError(f"a block of {block!r} bytes: it must be a power of two, at least 512")
+        for name, size in disks.items():
+            if type(size) is not int or not 0 < size <= MOST_BLOCKS * block or size % 512:
+                raise OracleError(
+                    f"disk '{name}' of {size!r} bytes: it must be a multiple of 512, and have no more than "
+                    f"{MOST_BLOCKS:,} blocks of {block} bytes (larger blocks allow a larger disk)"
+                )
+        self.space = CompressedSets(block)
+        self._worlds: list[State[Compressed]] = [initial(self.space, dict(disks))]
+        self._buffers = {name: Buffer(self.space, size) for name, size in disks.items()}
+        self._gathered = Answer()
+
+    # What happens
+
+    def write(
+        self, node: str, offset: int, length: int, kind: WriteKind = "write", result: Literal["ok", "failed"] = "ok"
+    ) -> Answer:  # fmt: skip
+        """A whole guest write, of bytes: the fast path of `command(Write(…))`, to which it is equal."""
+        buffer = self._buffers.get(node)
+        if (
+            buffer is None
+            or type(offset) is not int
+            or type(length) is not int
+            or offset < 0
+            or length <= 0
+            or offset + length > buffer.size
+            or kind != "write"
+            or result != "ok"
+        ):
+            return self.command(Write(node, offset, length, kind, result))
+        first = offset >> buffer.shift
+        last = (offset + length - 1) >> buffer.shift
+        if buffer.watched and not buffer.may_wait(first, last + 1):
+            return self.command(Write(node, offset, length))
+        if first == last:
+            buffer.numbers.append(first)
+            buffer.left -= 1
+        else:
+            buffer.put(first, last + 1)
+        if not buffer.left:
+            self._flush(node, buffer)
+        return self._gathered
+
+    def writes(self, node: str, offsets: Sequence[int], length: int) -> None:
+        """Many guest writes of the same length in bytes, one after the other, best as an `array` of offsets.
+
+        `OracleError` if one of them would be refused; then none has happened.
+        """
+        buffer = self._buffers.get(node)
+        try:
+            begins = offsets if isinstance(offsets, array) and offsets.typecode in "QLI" else array("Q", offsets)
+        except (TypeError, OverflowError) as problem:
+            raise OracleError(f"not offsets of writes: {problem}") from None
+        if buffer is None or type(length) is not int or length < 0:
+            raise OracleError(f"there is no disk '{node}'" if buffer is None else f"a length of {length!r}")
+        if begins and max(begins) + length > buffer.size:
+            raise OracleError(f"the write at {max(begins)} of {length} bytes is beyond the end of disk '{node}'")
+        if buffer.watched or length > SHORT * self.space.block:
+            for offset in begins:
+                self.write(node, offset, length)
+            return
+        for at in range(0, len(begins) if length else 0, MOST_WRITES):
+            if buffer:
+                self._flush(node, buffer)
+            buffer.put_all(begins[at : at + MOST_WRITES], length)
+
+    def command(
+        self, command: Command | Mapping[str, Any], reply: Reply | Indefinite | None = None, ended: Ends | None = None
+    ) -> Answer:  # fmt: skip
+        """A command of the specification, or its JSON data as in a scenario file, was given.
+
+        `reply` is how it was answered: None is as specified; `INDEFINITE` is not at all, so that it may have
+        happened or not: both are followed from then on, until something is seen that decides. `ended` are the jobs
+        that ended by it with their outcomes, None if nobody looked. `OracleError` if it cannot be followed.
+        """
+        if isinstance(command, Mapping):
+            command = _read(command)
+        if not isinstance(command, Command):
+            raise OracleError(f"{type(command).__name__} is no command")
+        if not (reply is None or reply == INDEFINITE or isinstance(reply, Reply)):
+            raise OracleError(f"{reply!r} is no reply")
+        said_yes = reply is None or (isinstance(reply, Reply) and not reply.refusal)
+        if isinstance(command, Write) and said_yes and not ended and self._gather(command):
+            return self._gathered
+        return self._happens(command, reply, ended)
+
+    def _gather(self, command: Write) -> bool:
+        """Whether a write may wait, and does: it is accepted and ends no job for certain."""
+        buffer = self._buffers.get(command.node) if malformed(command) is None else None
+        fits = buffer is not None and 0 < command.length <= buffer.size - command.offset
+        if buffer is None or not fits or command.result not in ("ok", "failed"):
+            return False
+        first = command.offset >> buffer.shift
+        past = ((command.offset + command.length - 1) >> buffer.shift) + 1
+        if buffer.watched and not buffer.may_wait(first, past):
+            self._flush(command.node, buffer)
+            if buffer.watched and not buffer.may_wait(first, past):
+                return False
+        buffer.put(first, past)
+        if not buffer.left:
+            self._flush(command.node, buffer)
+        return True
+
+    def _happens(self, command: Command, reply: Reply | Indefinite | None, ended: Ends | None) -> Answer:
+        self._flush_all()
+        definite = reply if isinstance(reply, Reply) else None
+        possible: list[Possible] = []
+        for before in self._worlds:
+            after = step(before, command)
+            if after.refusal is None and (fine := _too_fine(command, self.space.block)) is not None:
+                raise OracleError(f"{fine} bytes cannot be told apart in blocks of {self.space.block} bytes")
+            possible.append((after.state, answer_of(after), contradictions(command, after, definite, ended)))
+            if reply == INDEFINITE:
+                nothing = Step(before)
+                possible.append((before, answer_of(nothing), contradictions(command, nothing, None, ended)))
+        kept = _least_contradicted(possible, lambda each: each[2])
+        worlds = _different(state for state, _, _ in kept)
+        if len(worlds) > MOST_WORLDS:
+            raise OracleError(f"more than {MOST_WORLDS} histories are possible: observe something that decides")
+        self._go_on(worlds)
+        answers = list(dict.fromkeys(answer for _, answer, _ in kept))
+        said, ends = answers[0]
+        return Answer(said, ends, tuple(kept[0][2]), tuple(answers[1:]), len(worlds))
+
+    # What is seen, and what is asked
+
+    def observe(self, sight: Sight) -> list[Finding]:
+        """What was seen of an implementation, judged; an empty list if the specification allows it.
+
+        Histories that contradict what was seen are possible no more; if all do, the findings of one that does least
+        are given. `OracleError` if what was seen cannot be so.
+        """
+        self._flush_all()
+        sight = replace(sight, bitmaps={place: _to_look_at_twice(seen) for place, seen in sight.bitmaps.items()})
+        try:
+            possible = [(state, judged(self.space, state, sight)) for state in self._worlds]
+        except ValueError as problem:
+            raise OracleError(str(problem)) from None
+        kept = _least_contradicted(possible, lambda each: each[1])
+        self._go_on([state for state, _ in kept])
+        return kept[0][1]
+
+    def observe_bitmap(
+        self, node: str, name: str, bits: Bits | None = None, *, granularity: int | None = None,
+        recording: bool | None = None, busy: bool | None = None, count: int | None = None,
+    ) -> list[Finding]:  # fmt: skip
+        """The same, of one bitmap; what is None was not looked at (see `Seen`)."""
+        return self.observe(Sight({(node, name): Seen(granularity, recording, busy, bits, count)}))
+
+    def observe_no_bitmap(self, node: str, name: str) -> list[Finding]:
+        """The same, of a bitmap that is not there."""
+        return self.observe(Sight({(node, name): None}))
+
+    def bounds(self, node: str, name: str) -> Bounds:
+        """What a bitmap must have, and what it may. `OracleError` if there is none, or its kind is not known."""
+        self._flush_all()
+        found = [state.nodes[node].bitmaps.get(name) for state in self._worlds if node in state.nodes]
+        there = [each for each in found if each is not None]
+        if not there:
+            raise OracleError(f"there is no bitmap '{node}/{name}'")
+        granularity = there[0].granularity
+        if any(each.granularity != granularity for each in there):
+            raise OracleError(f"the granularity of '{node}/{name}' is not known: observe it first")
+        size = self._buffers[node].size
+        pairs = [bounds_of(self.space, each, size) for each in there]
+        must, may = reduce(and_, (must for must, _ in pairs)), reduce(or_, (may for _, may in pairs))
+        if len(there) < len(found):
+            must = must - must
+        return Bounds(must, may, granularity, all(map(recording, there)), any(map(busy, there)))
+
+    def bitmaps(self) -> list[tuple[str, str]]:
+        """The bitmaps that there are, in any possible history, as (disk, name)."""
+        nodes = ((on, node) for state in self.states for on, node in state.nodes.items())
+        return list(dict.fromkeys((on, name) for on, node in nodes for name in node.bitmaps))
+
+    @property
+    def states(self) -> tuple[State[Compressed], ...]:
+        """The state of the specification; more than one if it is not known what has happened."""
+        self._flush_all()
+        return tuple(self._worlds)
+
+    # Inside
+
+    def _go_on(self, worlds: list[State[Compressed]]) -> None:
+        if len(worlds) == 1 and worlds[0] is self._worlds[0] and len(self._worlds) == 1:
+            return
+        self._worlds = worlds
+        self._gathered = Answer(worlds=len(worlds))
+        for node, buffer in self._buffers.items():
+            buffer.watch(worlds, node)
+
+    def _flush_all(self) -> None:
+        for node, buffer in self._buffers.items():
+            if buffer:
+                self._flush(node, buffer)
+
+    def _flush(self, node: str, buffer: Buffer) -> None:
+        """What waits is written; that ends no job, or it would not have waited."""
+        blocks = buffer.taken()
+        worlds = []
+        for state in self._worlds:
+            after, ended = whole_write(state, node, blocks)
+            if ended:
+                raise AssertionError(f"a gathered write ended {ended[0].id}")
+            worlds.append(after)
+        self._worlds = worlds
+        buffer.watch(worlds, node)
+
+
+Possible = tuple[State[Compressed], tuple[Reply, Ends], list[Finding]]
+
+
+def _read(data: Mapping[str, Any]) -> Command:
+    try:
+        command = command_from_data(dict(data), "command")
+    except ScenarioError as problem:
+        raise OracleError(str(problem)) from None
+    if isinstance(command, Restore):
+        raise OracleError("command: 'restore' is about data, of which the oracle knows nothing")
+    return command
+
+
+def _to_look_at_twice(seen: Seen | None) -> Seen | None:
+    """Bits that come one by one can be looked at in one history only, so they are kept."""
+    return replace(seen, bits=list(seen.bits)) if seen is not None and isinstance(seen.bits, Iterator) else seen
+
+
+def _too_fine(command: Command, block: int) -> int | None:
+    """A granularity or cluster in a well formed command that is smaller than a block."""
+    actions = command.actions if isinstance(command, Transaction) else (command,)
+    sizes = [each.granularity for each in actions if isinstance(each, AddBitmap)]
+    sizes += [each.cluster for each in actions if isinstance(each, StartBackup)]
+    return next((size for size in sizes if size < block), None)
+
+
+def _least_contradicted(possible: list[T], findings: Callable[[T], list[Finding]]) -> list[T]:
+    """Those without a finding; or else those with the least."""
+
+    def contradicted(each: T) -> tuple[int, int]:
+        found = findings(each)
+        return (worst([one.verdict for one in found]).severity, len(found)) if found else (-1, 0)
+
+    least = min(map(contradicted, possible))
+    return [each for each in possible if contradicted(each) == least]
+
+
+def _different(states: Iterable[State[Compressed]]) -> list[State[Compressed]]:
+    """Each state once."""
+    found: list[State[Compressed]] = []
+    for state in states:
+        if state not in found:
+            found.append(state)
+    return found
