@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -24,6 +25,7 @@ from jsonschema import Draft202012Validator
 from junitparser import JUnitXml, Skipped
 
 SCHEMA = json.loads(report_format.published())
+PAGE = (Path(__file__).parents[2] / "docs/reports.md").read_text()
 
 
 def valid(report: Report) -> dict:
@@ -214,3 +216,18 @@ def test_junit_says_why_something_was_not_verified(complete: Report, tmp_path: P
         "suite": complete.suite, "implementation": complete.implementation, "profile": "quick", "seed": "1",
         "conformant": "false",
     }  # fmt: skip
+
+
+# The page
+
+
+def test_the_page_shows_what_a_run_says(whole: Report) -> None:
+    data = json.loads(to_json(whole))
+    lines = PAGE.splitlines()
+    assert json.dumps(data["counts"], separators=(",", ":")) in lines
+    for each in data["not_verified"]:
+        assert json.dumps(each, separators=(",", ":")) in lines
+
+
+def test_the_page_has_every_kind_of_what_was_not_verified() -> None:
+    assert re.findall(r"^\| `([a-z ]+)` \|", PAGE, re.MULTILINE) == list(KINDS)
