@@ -248,7 +248,7 @@ def offsets_of(scale: Scale, room: float = 1) -> dict[int, str]:
     every = 4
     while True:
         offsets = {column: size_text(column * scale.unit) for column in range(0, scale.columns, every)}
-        if max(len(each) for each in offsets.values()) * room < every:
+        if (max(len(each) for each in offsets.values()) + 1) * room <= every:
             return offsets
         every *= 2
 

@@ -22,7 +22,8 @@ from cbtcheck.strips import MEANING, Scale, Strip
 CHARACTER = 7.3  # the width of a character, in pixels, with room for fonts that are wider than most
 LINE, CELL, GAP = 18.0, 14.0, 1.0
 NUMBER, PADDING = 30.0, 8.0
-NARROWEST, WIDEST_LABEL = 40, 16
+NARROWEST, WIDEST_LABEL = 40, 16  # in characters
+WIDEST, NARROWEST_CELL = 1080.0, 7.0
 
 STYLE = """
 svg.picture { --ink: #1c2330; --faint: #647084; --rule: #e3e7ee; --track: #f1f3f7; --dirty: #0b7c9c;
@@ -97,9 +98,12 @@ class _Drawing:
         columns = max(scale.columns for scale in scales.values())
         column = 18.0 if columns <= 16 else 14.0 if columns <= 32 else 10.0
         labels = (label + 1.5) * CHARACTER
-        strip = labels + columns * column + ((note + 2) * CHARACTER if note else 0)
         words = min(WIDEST_TEXT, max((len(row.words) for row in rows if row.strips), default=0)) if beside else 0
-        characters = words if beside else max(NARROWEST, int((strip) / CHARACTER))
+        notes = (note + 2) * CHARACTER if note else 0
+        spare = WIDEST - NUMBER - (words + 2) * CHARACTER - labels - notes
+        column = max(NARROWEST_CELL, min(column, spare // columns))
+        strip = labels + columns * column + notes
+        characters = words if beside else max(NARROWEST, int(strip / CHARACTER))
         room = strip + (words + 2) * CHARACTER if beside else max(strip, characters * CHARACTER)
         root = ET.Element("svg", {"xmlns": "http://www.w3.org/2000/svg", "role": "img"})
         drawing = cls(root, scales, beside, characters, labels, column, NUMBER + room + PADDING)
@@ -213,7 +217,9 @@ class _Drawing:
 
     def _legend(self, rows: list[Row]) -> None:
         """The meaning of the cells that are there, and of no others."""
-        drawn = {cell for row in rows for strip in row.strips for cell in strip.cells}
+        drawn = {cell for row in rows for strip in row.strips for cell in strip.cells} & MEANING.keys()
+        if not drawn:
+            return
         self._path("rule", f"M0 {self.y:.1f}H{self.width:.0f}")
         self.y += PADDING + LINE
         x = PADDING
