@@ -24,6 +24,7 @@ from cbtcheck.commands.prove import prove_command
 from cbtcheck.commands.refine import refine
 from cbtcheck.commands.tour import tour_command
 from cbtcheck.commands.vectors import vectors_command
+from cbtcheck.commands.verify import verify_command
 from cbtcheck.exported import to_json
 from cbtcheck.outputs import Outputs, output_options
 from cbtcheck.picture import picture
@@ -109,6 +110,7 @@ main.add_command(prove_command)
 main.add_command(refine)
 main.add_command(tour_command)
 main.add_command(vectors_command)
+main.add_command(verify_command)
 
 DAEMON = click.option(
     "--qemu-storage-daemon", "daemon", metavar="PATH", help="The daemon to check (default: the one in PATH)."

@@ -1,0 +1,82 @@
+"""What a trace and the specification disagree about: replies, ends of jobs, and what should stand still."""
+
+from __future__ import annotations
+
+from cbtmodel.backup import Outcome
+from cbtmodel.bitmap import Marks
+
+from cbtcheck.scenario import spelled
+from cbtcheck.trace.between import Between
+from cbtcheck.trace.events import Change, Ended, Given, Look, SeenBitmap
+from cbtcheck.trace.world import World, accepted
+from cbtcheck.verdict import Finding, Verdict
+
+
+def disagreement(change: Change, answer: str) -> Finding:
+    """A reply or an end of a job that the specification forbids; `answer` is what it says."""
+    if isinstance(change, Given):
+        name = spelled(type(change.command).__name__)
+        seen = f"refused: {change.refusal}: {change.text}".removesuffix(": ") if change.refusal else ""
+        if not seen:
+            seen = accepted(change.ended)
+        succeeded = any(end[1] == "completed" for end in change.ended)
+        return _finding(succeeded and answer.startswith("accepted"), name, answer, seen)
+    if isinstance(change, Ended):
+        return _finding(any(end[1] == "completed" for end in change.jobs), "jobs ended", answer, _told(change.jobs))
+    return Finding(Verdict.DIVERGES, "", type(change).__name__, answer, "something else")
+
+
+def _finding(false_success: bool, where: str, expected: str, seen: str) -> Finding:
+    """Success that is none is unsafe: that backup will be relied on."""
+    verdict, property = (Verdict.UNSAFE, "DELIVERED") if false_success else (Verdict.DIVERGES, "")
+    return Finding(verdict, property, where, expected, seen)
+
+
+def unheard(told: Ended) -> Finding:
+    """Guest writes made jobs copy the last that they had to, and so end; the trace does not say so."""
+    return Finding(Verdict.DIVERGES, "", "jobs ended", f"{_told(told.jobs)}, by a guest write up to here", "none")
+
+
+def _told(ends: tuple[tuple[str, Outcome], ...]) -> str:
+    return ", ".join(f"{id} {outcome}" for id, outcome in sorted(ends)) or "none"
+
+
+class Memory:
+    """What was last seen of each bitmap, while nothing can have changed it: it must be the same when seen again.
+
+    That tells even where it is not known what is in the bitmap: a frozen one, or one that does not record.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, str], tuple[Marks[Between], SeenBitmap]] = {}
+
+    def keep(self, world: World, look: Look) -> None:
+        """Remembers what was seen."""
+        bitmaps = world.state.nodes[look.node].bitmaps if look.node in world.state.nodes else {}
+        for name, seen in look.bitmaps.items():
+            if name in bitmaps:
+                self._seen[look.node, name] = (bitmaps[name].marks, seen)
+        if look.all:
+            for place in [place for place in self._seen if place[0] == look.node and place[1] not in bitmaps]:
+                del self._seen[place]
+
+    def compare(self, world: World, look: Look) -> list[Finding]:
+        """What has changed, and cannot."""
+        bitmaps = world.state.nodes[look.node].bitmaps if look.node in world.state.nodes else {}
+        findings = []
+        for name, seen in look.bitmaps.items():
+            marks, before = self._seen.get((look.node, name), (None, None))
+            if before is None or name not in bitmaps or bitmaps[name].marks is not marks:
+                continue
+            for what in ("count", "digest", "dirty"):
+                then, now = getattr(before, what), getattr(seen, what)
+                if then is not None and now is not None and _as_set(then) != _as_set(now):
+                    where = f"{look.node}/{name} {what}"
+                    findings.append(
+                        Finding(Verdict.DIVERGES, "FROZEN-IS-STILL", where, f"as seen before: {then}", f"{now}")
+                    )
+        return findings
+
+
+def _as_set(value: object) -> object:
+    return frozenset(value) if isinstance(value, tuple) else value

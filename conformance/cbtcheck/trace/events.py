@@ -1,0 +1,134 @@
+"""What a trace consists of, whatever it was read from: commands, ends of jobs, and what was seen.
+
+Guest writes are kept apart from these, since there are so many (see `verifier`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cbtmodel.backup import Outcome
+from cbtmodel.commands import Command
+
+
+class TraceProblem(Exception):
+    """A trace cannot be used, or not be judged: `line` and the reason, in one line of text."""
+
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(f"line {line}: {reason}")
+        self.line, self.reason = line, reason
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """When something happened: at one moment from `begin` to `end`, whichever. `line` is where it is recorded.
+
+    A *point* is known to come after all earlier lines that are points or have ended; two points of the same time
+    are in the order of their lines.
+    """
+
+    line: int
+    begin: float
+    end: float
+    point: bool
+
+    def over(self, begin: float) -> bool:
+        """Whether it has happened before whatever begins then, on a later line."""
+        return self.point or self.end < begin
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A command, and how it was answered.
+
+    `refusal` is "" if it was accepted, a kind of `cbtmodel.refusal`, or "?" if that could not be recognised. Not
+    `definite`: it may have happened, or not. `ended`: the jobs that ended by it, as far as that is said with it.
+    """
+
+    command: Command
+    refusal: str = ""
+    definite: bool = True
+    text: str = ""
+    ended: tuple[tuple[str, Outcome], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Jobs were seen to have ended, by themselves or by a command before."""
+
+    jobs: tuple[tuple[str, Outcome], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AllCopied:
+    """A job was seen to have nothing left to copy: it waits for others, or to be finalized."""
+
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoppedByError:
+    """A job was seen to be paused by its error policy."""
+
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """From here on nothing is known of a node's bitmaps (None: of any node's), until they are seen.
+
+    `names` are those that are forgotten, None for all.
+    """
+
+    node: str | None
+    names: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SeenBitmap:
+    """What was seen of a bitmap; None is what was not looked at.
+
+    `dirty` are (offset, length) in bytes, `count` is in bytes, too (so many whole granules); `digest` is as
+    `cbtcheck.adapter.digest` has it.
+    """
+
+    granularity: int | None = None
+    recording: bool | None = None
+    busy: bool | None = None
+    dirty: tuple[tuple[int, int], ...] | None = None
+    count: int | None = None
+    digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Bitmaps of a node were looked at. `all`: there were no others.
+
+    `adopt`: bitmaps that nothing is known of are to be believed, and followed from here on.
+    """
+
+    node: str
+    bitmaps: dict[str, SeenBitmap]
+    all: bool = False
+    adopt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LookAtJobs:
+    """Jobs were looked at, with their phases if these were seen. `all`: there were no others.
+
+    `outsiders`: there may be jobs among them of whose beginning nothing is known.
+    """
+
+    jobs: dict[str, str | None] = field(default_factory=dict)
+    all: bool = False
+    outsiders: bool = False
+
+
+Change = Given | Ended | AllCopied | StoppedByError | Forgotten
+"""What can change the state."""
+
+Sight = Look | LookAtJobs
+"""What cannot."""
+
+Event = Change | Sight

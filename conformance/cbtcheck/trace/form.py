@@ -1,0 +1,176 @@
+"""The lines of a trace as types, made from the specification's commands: what is read is checked against these.
+
+`docs/traces.md` describes them for people, and JSON Schemas of them are in `cbtcheck/schemas` (see `schema`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from typing import Annotated, Any, Literal
+
+import msgspec
+from cbtmodel import commands as c
+from cbtmodel.refusal import Kind
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from cbtcheck.scenario import LARGEST_BLOCK, spelled
+
+FORMAT = "cbtspec-trace"
+VERSION = 1
+MOST_DISKS = 1024
+LARGEST_DISK = 1 << 60
+MOST_BITMAPS = 4096
+
+Size = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+Name = Annotated[str, Meta(max_length=1 << 16)]
+Extent = tuple[Size, Size]
+Outcome = Literal["completed", "failed", "cancelled"]
+Reply = Literal["accepted", "indefinite"] | Kind
+Phase = Literal["running", "paused", "waiting", "pending"]
+Knowledge = Literal["recorded", "unknown"]
+
+
+class Head(Struct, forbid_unknown_fields=True):
+    """The first line. `disks` are sizes in bytes; `block` is the smallest unit, in bytes, that is told apart.
+
+    `copies`: every copy of a job is in the trace. `guest`: every guest write is. `earlier`: there may be bitmaps and
+    jobs from before the trace begins.
+    """
+
+    format: Literal["cbtspec-trace"]
+    version: Literal[1]
+    disks: Annotated[dict[str, Annotated[int, Meta(ge=512, le=LARGEST_DISK, multiple_of=512)]],
+                     Meta(min_length=1, max_length=MOST_DISKS)]  # fmt: skip
+    block: Annotated[int, Meta(ge=512, le=LARGEST_BLOCK)] = 512
+    title: str = ""
+    copies: Knowledge = "recorded"
+    guest: Knowledge = "recorded"
+    earlier: bool = False
+
+
+class Bitmap(Struct, forbid_unknown_fields=True):
+    """What was seen of a bitmap: any of these. `dirty` in bytes, (offset, length); `count` in bytes, too."""
+
+    granularity: Size | UnsetType = UNSET
+    recording: bool | UnsetType = UNSET
+    busy: bool | UnsetType = UNSET
+    dirty: list[Extent] | UnsetType = UNSET
+    count: Size | UnsetType = UNSET
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] | UnsetType = UNSET
+
+
+Moment = float | UnsetType
+
+
+class SeeBitmaps(Struct, tag_field="see", tag="bitmaps", forbid_unknown_fields=True):
+    """Bitmaps of a node as they were seen, by name. `all`: there were no others."""
+
+    node: Name
+    bitmaps: dict[str, Bitmap]
+    all: bool = False
+    at: Moment = UNSET
+    begin: Moment = UNSET
+    end: Moment = UNSET
+
+
+class SeeJobs(Struct, tag_field="see", tag="jobs", forbid_unknown_fields=True):
+    """Jobs as they were seen, by id, with their phase, or null. `all`: there were no others."""
+
+    jobs: dict[str, Phase | None]
+    all: bool = False
+    at: Moment = UNSET
+    begin: Moment = UNSET
+    end: Moment = UNSET
+
+
+class JobsEnded(Struct, forbid_unknown_fields=True):
+    """Jobs ended by themselves."""
+
+    ended: Annotated[dict[str, Outcome], Meta(min_length=1)]
+    at: Moment = UNSET
+    begin: Moment = UNSET
+    end: Moment = UNSET
+
+
+class DoWrite(Struct, tag_field="do", tag="write", forbid_unknown_fields=True):
+    """A guest write. An `end` of null: nobody knows whether, or when, it ended."""
+
+    node: Name
+    offset: Size
+    length: Size
+    kind: Literal["write", "zeroes", "discard"] = "write"
+    result: Literal["ok", "failed", "copy failed", "ignored"] = "ok"
+    at: Moment = UNSET
+    begin: Moment = UNSET
+    end: float | UnsetType | None = UNSET
+    reply: Reply = "accepted"
+    ended: dict[str, Outcome] | UnsetType = UNSET
+    text: str | UnsetType = UNSET
+
+
+class Source(Struct, forbid_unknown_fields=True):
+    """A bitmap to merge from."""
+
+    node: Name
+    name: Name
+
+
+def _type_of(hint: Any, action: Any) -> Any:
+    origin = typing.get_origin(hint)
+    if origin is Annotated:
+        return int
+    if origin is tuple:
+        return list[Source] if typing.get_args(hint)[0] is c.Source else list[action]
+    return hint
+
+
+def _struct(command: type, action: Any, timed: bool) -> type[Struct]:
+    hints = typing.get_type_hints(command, include_extras=True)
+    listed: list[tuple[Any, ...]] = []
+    for field in dataclasses.fields(command):
+        given = (field.name, _type_of(hints[field.name], action))
+        listed.append(given if field.default is dataclasses.MISSING else (*given, field.default))
+    if timed:
+        listed += [("at", Moment, UNSET), ("begin", Moment, UNSET), ("end", Moment, UNSET),
+                   ("reply", Reply, "accepted"), ("ended", dict[str, Outcome] | UnsetType, UNSET),
+                   ("text", str | UnsetType, UNSET)]  # fmt: skip
+    name = ("Do" if timed else "Action") + command.__name__
+    made = msgspec.defstruct(
+        name, listed, tag_field="do", tag=spelled(command.__name__), forbid_unknown_fields=True, module=__name__
+    )
+    made.__doc__ = command.__doc__
+    return made
+
+
+ACTIONS = {_struct(each, None, False): each for each in c.Action.__args__}
+_Action = typing.Union[tuple(ACTIONS)]  # type: ignore[valid-type]  # noqa: UP007
+COMMANDS = {_struct(each, _Action, True): each for each in c.Command.__args__ if each is not c.Write}
+_Commands = typing.Union[(DoWrite, *COMMANDS)]  # type: ignore[valid-type]
+
+HEAD: msgspec.json.Decoder[Head] = msgspec.json.Decoder(Head)
+DO: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_Commands)
+SEE: msgspec.json.Decoder[SeeBitmaps | SeeJobs] = msgspec.json.Decoder(SeeBitmaps | SeeJobs)
+ENDED: msgspec.json.Decoder[JobsEnded] = msgspec.json.Decoder(JobsEnded)
+
+
+def to_command(line: Struct) -> c.Command:
+    """The specification's command of a line."""
+    if isinstance(line, DoWrite):
+        return c.Write(line.node, line.offset, line.length, line.kind, line.result)
+    return _made(line, COMMANDS[type(line)])  # type: ignore[no-any-return]
+
+
+def _made(line: Struct, kind: type) -> Any:
+    values = {field.name: _value(getattr(line, field.name)) for field in dataclasses.fields(kind)}
+    return kind(**values)
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_value(each) for each in value)
+    if isinstance(value, Source):
+        return c.Source(value.node, value.name)
+    if type(value) in ACTIONS:
+        return _made(value, ACTIONS[type(value)])
+    return value

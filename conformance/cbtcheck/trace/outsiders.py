@@ -1,0 +1,82 @@
+"""Bitmaps and jobs whose beginning a trace does not tell: what is about them is not judged, and they are forgotten
+where something may have happened to them that the specification does not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from cbtmodel import commands as c
+from cbtmodel.commands import Command
+from cbtmodel.table import Table
+
+from cbtcheck.trace.events import Given
+from cbtcheck.trace.shape import Sets
+
+OF_JOBS = (c.PauseJob, c.ResumeJob, c.CancelJob, c.FinalizeJob, c.Copy, c.BeginCopy, c.EndCopy)
+
+
+def mentions_outsiders(state: Sets, strange: frozenset[str], act: Given) -> bool:
+    """Whether a command is about a node, bitmap or job of which the trace has not told."""
+    command = act.command
+    if isinstance(command, OF_JOBS):
+        return command.job not in state.jobs
+    added: set[tuple[str, str]] = set()
+    for each in command.actions if isinstance(command, c.Transaction) else (command,):
+        if isinstance(each, c.AddBitmap) and not act.refusal:
+            added.add((each.node, each.name))
+        if isinstance(each, c.StartBackup) and act.refusal == "exists" and each.job not in state.jobs:
+            return True
+        for on, name in _names(each):
+            if on not in state.nodes:
+                return True
+            if on in strange and name is not None and name not in state.nodes[on].bitmaps and (on, name) not in added:
+                return True
+    return False
+
+
+def _names(command: Command | c.Abort) -> Iterator[tuple[str, str | None]]:
+    """The bitmaps that a command names, as (node, name); a node without one as (node, None)."""
+    match command:
+        case c.MergeBitmaps(on, target, sources):
+            yield on, target
+            yield from ((each.node, each.name) for each in sources)
+        case c.StartBackup():
+            yield command.node, command.bitmap
+        case c.AddBitmap(on, name) | c.RemoveBitmap(on, name) | c.ClearBitmap(on, name):
+            yield on, name
+        case c.EnableBitmap(on, name) | c.DisableBitmap(on, name):
+            yield on, name
+        case c.Write() | c.BeginWrite() | c.EndWrite():
+            yield command.node, None
+
+
+def forget(state: Sets, on: str | None, names: tuple[str, ...] | None) -> tuple[Sets, frozenset[str]]:
+    """The state without these bitmaps and the jobs that have them; and the nodes of which something was forgotten.
+
+    `on`: the node, None for all. `names`: the bitmaps, None for all, and all jobs too.
+    """
+    nodes, listed = state.nodes, [on] if on is not None else list(state.nodes)
+    gone: set[tuple[str, str]] = set()
+    for each in listed:
+        if each in nodes:
+            bitmaps = nodes[each].bitmaps
+            for name in bitmaps if names is None else names:
+                if name in bitmaps:
+                    gone.add((each, name))
+                    bitmaps = bitmaps.drop(name)
+            nodes = nodes.put(each, replace(nodes[each], bitmaps=bitmaps))
+    lost = {id for id, job in state.jobs.items() if (job.node, job.bitmap) in gone}
+    if names is None:
+        lost |= {id for id, job in state.jobs.items() if job.node in listed}
+    lost = {member for id in lost for member in state.jobs[id].group}
+    jobs = Table({id: job for id, job in state.jobs.items() if id not in lost})
+    # Bitmaps of jobs that are forgotten with their group cannot be followed either.
+    for id in lost:
+        job = state.jobs[id]
+        if job.bitmap is not None and job.bitmap in nodes[job.node].bitmaps:
+            nodes = nodes.put(job.node, replace(nodes[job.node], bitmaps=nodes[job.node].bitmaps.drop(job.bitmap)))
+            gone.add((job.node, job.bitmap))
+    changed = {on for on, _ in gone} if names is not None else set(listed)
+    return replace(state, nodes=nodes, jobs=jobs), frozenset(changed)

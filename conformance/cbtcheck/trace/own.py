@@ -1,0 +1,236 @@
+"""Reads a trace in our own format (docs/traces.md), and gives it to a verifier.
+
+A guest write is the line that there are millions of: it is decoded into one object and put into a set, no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import inf
+from typing import Any
+
+import msgspec
+from cbtmodel import commands as c
+from msgspec import UNSET, UnsetType
+
+from cbtcheck.oracle.compressed import CompressedSets
+from cbtcheck.trace import form
+from cbtcheck.trace.events import Ended, Given, Look, LookAtJobs, SeenBitmap, Span, TraceProblem
+from cbtcheck.trace.form import DoWrite, Head, JobsEnded, SeeBitmaps, SeeJobs
+from cbtcheck.trace.lines import refuse_duplicates
+from cbtcheck.trace.verifier import Tell, Verifier
+from cbtcheck.trace.world import Rules
+
+COPIES = (c.Copy, c.BeginCopy, c.EndCopy)
+DO, SEE, ENDED = b'{"do":', b'{"see":', b'{"ended":'
+
+
+def read_head(number: int, line: bytes) -> Head:
+    """The first line, or `TraceProblem`."""
+    head: Head = _decoded(form.HEAD, number, line)
+    refuse_duplicates(number, line)
+    if head.block.bit_count() != 1:
+        raise TraceProblem(number, "'block' must be a power of two")
+    return head
+
+
+def verifier_for(head: Head, tell: Tell, copies: str | None = None, guest: str | None = None) -> Verifier:
+    """A verifier for a trace with this head; `copies` and `guest` count instead of what the head says."""
+    return Verifier(
+        CompressedSets(head.block),
+        dict(head.disks),
+        tell,
+        Rules((copies or head.copies) == "recorded", head.earlier),
+        (guest or head.guest) == "recorded",
+        frozenset(head.disks) if head.earlier else frozenset(),
+    )
+
+
+def _decoded(decoder: Any, number: int, line: bytes) -> Any:
+    try:
+        return decoder.decode(line)
+    except msgspec.ValidationError as problem:
+        raise TraceProblem(number, str(problem)) from None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
+        raise TraceProblem(number, f"not JSON: {problem}") from None
+
+
+class OwnReader:
+    """Gives the lines after the head to a verifier."""
+
+    def __init__(self, head: Head, verifier: Verifier) -> None:
+        self.head, self.verifier = head, verifier
+        self._now = -inf
+        self._timed: bool | None = None
+        self._bitmaps = 0
+        self._sizes, self._shift = head.disks, head.block.bit_length() - 1
+        self._write = verifier.write
+
+    def read(self, listed: Iterable[tuple[int, bytes]]) -> None:
+        """All lines. `TraceProblem` at the first that is not as it must be."""
+        for number, line in listed:
+            if line[:6] == DO:
+                self._do(number, line)
+            else:
+                self._other(number, line)
+        self.verifier.finish()
+
+    def _do(self, number: int, line: bytes) -> None:
+        try:
+            each = form.DO.decode(line)
+        except msgspec.ValidationError as problem:
+            raise TraceProblem(number, str(problem)) from None
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
+            raise TraceProblem(number, f"not JSON: {problem}") from None
+        if type(each) is not DoWrite:
+            refuse_duplicates(number, line)
+            begin, end = self._when(number, each.at, each.begin, each.end)
+            self._given(number, each, begin, end)
+            return
+        if line.count(b":") != _members(each):
+            refuse_duplicates(number, line)
+        begin, end = self._when(number, each.at, each.begin, each.end)
+        offset, length, on = each.offset, each.length, each.node
+        plain = each.result in ("ok", "failed") and each.ended is UNSET
+        if not plain or offset + length > self._sizes.get(on, -1) or each.reply not in ("accepted", "indefinite"):
+            self._given(number, each, begin, end)
+        elif length:
+            past = ((offset + length - 1) >> self._shift) + 1
+            self._write(number, on, offset >> self._shift, past, begin, end, each.reply == "accepted")
+        else:
+            self.verifier.counts.writes += 1
+
+    def _other(self, number: int, line: bytes) -> None:
+        """A line that does not begin as a command usually does."""
+        if not line.strip():
+            raise TraceProblem(number, "an empty line")
+        refuse_duplicates(number, line)
+        if line[:7] == SEE:
+            self._seen(number, _decoded(form.SEE, number, line))
+        elif line[:9] == ENDED:
+            self._ended(number, _decoded(form.ENDED, number, line))
+        else:
+            members = _decoded(msgspec.json.Decoder(dict[str, msgspec.Raw]), number, line)
+            if "do" in members:
+                ordered = {"do": members.pop("do"), **members}
+                self._do(number, msgspec.json.encode(ordered))
+            elif "see" in members:
+                self._seen(number, _decoded(form.SEE, number, line))
+            elif "ended" in members:
+                self._ended(number, _decoded(form.ENDED, number, line))
+            else:
+                raise TraceProblem(number, "a line has a 'do', a 'see' or an 'ended'")
+
+    def _when(
+        self, number: int, at: float | UnsetType, begin: float | UnsetType, end: float | UnsetType | None
+    ) -> tuple[float, float | None]:
+        """When it happened: a point, or an interval. Lines come in the order of their begin."""
+        until: float | None
+        if not isinstance(at, UnsetType):
+            if begin is not UNSET or end is not UNSET:
+                raise TraceProblem(number, "'at' and 'begin', 'end' exclude each other")
+            first, until = float(at), None
+        elif not isinstance(begin, UnsetType):
+            if end is UNSET:
+                raise TraceProblem(number, "a 'begin' without an 'end'")
+            first, until = float(begin), inf if not isinstance(end, float) else end
+            if until < first:
+                raise TraceProblem(number, "it ends before it begins")
+        elif end is not UNSET:
+            raise TraceProblem(number, "an 'end' without a 'begin'")
+        else:
+            first, until = float(number), None
+        timed = at is not UNSET or until is not None
+        if timed is not self._timed:
+            if self._timed is not None:
+                raise TraceProblem(number, "some lines say when it was, and some do not")
+            self._timed = timed
+        if first < self._now:
+            raise TraceProblem(number, "out of order: it begins before the line above; sort the lines by their begin")
+        self._now = first
+        return first, until
+
+    def _span(self, number: int, each: Any) -> Span:
+        begin, end = self._when(number, each.at, each.begin, each.end)
+        return Span(number, begin, begin if end is None else end, end is None)
+
+    def _given(self, number: int, each: Any, begin: float, end: float | None) -> None:
+        command = form.to_command(each)
+        if end == inf:
+            raise TraceProblem(number, "of a write like this, it must be known when it ended")
+        ended = () if each.ended is UNSET else tuple(each.ended.items())
+        refusal = "" if each.reply in ("accepted", "indefinite") else each.reply
+        if ended and each.reply != "accepted":
+            raise TraceProblem(number, "jobs can be said to have ended by a command only if it was accepted")
+        self._within_limits(number, command, accepted=not refusal)
+        text = "" if each.text is UNSET else each.text
+        event = Given(command, refusal, each.reply != "indefinite", text, ended)
+        self.verifier.happen(event, Span(number, begin, begin if end is None else end, end is None))
+
+    def _within_limits(self, number: int, command: c.Command, accepted: bool) -> None:
+        if isinstance(command, COPIES) and not self.verifier.rules.copies_seen:
+            raise TraceProblem(number, "a copy, although the copies are not in this trace ('copies' of the head)")
+        for each in command.actions if isinstance(command, c.Transaction) else (command,):
+            if not accepted:
+                continue
+            if isinstance(each, c.AddBitmap):
+                self._bitmaps += 1
+                if each.granularity < self.head.block:
+                    raise TraceProblem(number, "a granularity that is smaller than the 'block' of the head")
+            if isinstance(each, c.RemoveBitmap):
+                self._bitmaps -= 1
+            if isinstance(each, c.StartBackup) and each.cluster < self.head.block:
+                raise TraceProblem(number, "a cluster that is smaller than the 'block' of the head")
+        if self._bitmaps > form.MOST_BITMAPS:
+            raise TraceProblem(number, f"more than {form.MOST_BITMAPS} bitmaps at once")
+
+    def _ended(self, number: int, each: JobsEnded) -> None:
+        if self.verifier.rules.copies_seen:
+            raise TraceProblem(
+                number, "jobs end by themselves only where copies are not in the trace (\"copies\":\"unknown\")"
+            )
+        self.verifier.happen(Ended(tuple(each.ended.items())), self._span(number, each))
+
+    def _seen(self, number: int, each: SeeBitmaps | SeeJobs) -> None:
+        span = self._span(number, each)
+        if isinstance(each, SeeJobs):
+            self.verifier.happen(LookAtJobs(dict(each.jobs), each.all, self.head.earlier), span)
+            return
+        if each.node not in self.head.disks:
+            raise TraceProblem(number, "there is no disk of that name in the head")
+        size = self.head.disks[each.node]
+        bitmaps = {name: self._bitmap(number, bitmap, size) for name, bitmap in each.bitmaps.items()}
+        self.verifier.happen(Look(each.node, bitmaps, each.all, self.head.earlier), span)
+
+    @staticmethod
+    def _bitmap(number: int, seen: form.Bitmap, size: int) -> SeenBitmap:
+        dirty = None
+        if seen.dirty is not UNSET:
+            dirty = tuple(seen.dirty)
+            if any(offset >= size and length for offset, length in dirty):
+                raise TraceProblem(number, "'dirty' has an extent that begins beyond the end of the disk")
+            if any(length > size + (1 << 31) for _, length in dirty):
+                raise TraceProblem(number, "'dirty' has an extent that ends far beyond the end of the disk")
+        return SeenBitmap(
+            _or_none(seen.granularity), _or_none(seen.recording), _or_none(seen.busy), dirty,
+            _or_none(seen.count), _or_none(seen.sha256),
+        )  # fmt: skip
+
+
+def _or_none(value: Any) -> Any:
+    return None if value is UNSET else value
+
+
+def _members(each: DoWrite) -> int:
+    """How many members the line has, if it does not spell out a default."""
+    return (
+        4
+        + (each.kind != "write")
+        + (each.result != "ok")
+        + (each.at is not UNSET)
+        + (each.begin is not UNSET)
+        + (each.end is not UNSET)
+        + (each.reply != "accepted")
+        + (each.ended is not UNSET)
+        + (each.text is not UNSET)
+    )

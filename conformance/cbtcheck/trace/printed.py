@@ -1,0 +1,84 @@
+"""What came of a trace, for people and as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.text import Text
+
+from cbtcheck.trace.report import MOST_KEPT, TraceReport
+from cbtcheck.verdict import Finding, Verdict
+from cbtcheck.version import VERSION
+
+COLOURS = {Verdict.WASTEFUL: "yellow", Verdict.DIVERGES: "magenta", Verdict.UNSAFE: "red", Verdict.BROKEN: "red"}
+
+
+def print_trace(report: TraceReport, console: Console, name: str) -> None:
+    """Each disagreement with its line, then what was judged and what was not."""
+
+    def say(text: str, style: str = "") -> None:
+        console.print(Text(text, style=style), soft_wrap=True)
+
+    for line, finding in report.findings:
+        at_stake = f" [{finding.property}]" if finding.property else ""
+        what = f"{finding.verdict.value}{at_stake} {_plain(finding.where)}"
+        say(f"{name}:{line}: {what}", COLOURS.get(finding.verdict, ""))
+        say(f"    expected {_plain(finding.expected)}")
+        say(f"    seen     {_plain(finding.seen)}")
+    if report.number > MOST_KEPT:
+        say(f"and {report.number - MOST_KEPT:,} more")
+    if report.findings:
+        say("")
+    counts = report.counts
+    say(
+        f"{counts.writes:,} guest writes, {counts.commands:,} commands, {counts.looks:,} looks; "
+        f"{counts.replies_judged:,} replies and {counts.looks_judged:,} looks judged"
+    )
+    for reason, number in sorted(counts.unjudged.items()):
+        say(f"not judged: {number:,} {_plain(reason)}")
+    for note in report.notes:
+        say(f"note: {_plain(note)}")
+    if not report.judged:
+        say("nothing was judged", "yellow")
+    elif report.number:
+        many = "disagreement" if report.number == 1 else "disagreements"
+        say(f"{report.worst.value}: {report.number:,} {many}", "red")
+    else:
+        say("everything that was judged is allowed", "green")
+
+
+def _plain(text: str) -> str:
+    """On one line, whatever was in the trace."""
+    return text if text.isprintable() else ascii(text)[1:-1]
+
+
+def to_json(report: TraceReport) -> bytes:
+    """The same as a JSON document."""
+    counts = report.counts
+    document: dict[str, Any] = {
+        "format": "cbtspec-trace-report",
+        "version": 1,
+        "suite": VERSION,
+        "trace": report.format,
+        "conformant": report.conformant,
+        "verdict": report.worst.value if report.judged else None,
+        "disagreements": report.number,
+        "writes": counts.writes,
+        "commands": counts.commands,
+        "looks": counts.looks,
+        "replies_judged": counts.replies_judged,
+        "looks_judged": counts.looks_judged,
+        "not_judged": dict(sorted(counts.unjudged.items())),
+        "notes": report.notes,
+        "findings": [_finding(line, each) for line, each in report.findings],
+    }
+    raw = msgspec.json.encode(document)
+    return msgspec.json.format(raw, indent=1) + b"\n"
+
+
+def _finding(line: int, finding: Finding) -> dict[str, Any]:
+    words = {"property": finding.property, "where": finding.where, "expected": finding.expected, "seen": finding.seen}
+    whole = {name: text.encode(errors="replace").decode() for name, text in words.items()}
+    return {"line": line, "verdict": finding.verdict.value} | whole

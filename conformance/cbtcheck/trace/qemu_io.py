@@ -1,0 +1,70 @@
+"""Guest writes that are given to QEMU's monitor: `qemu-io DEVICE "write -P 9 0 64k"`."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+
+UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50, "e": 1 << 60}
+WRITES = {"write", "w", "aio_write", "writev", "aio_writev", "wv"}
+WITH_VALUE = {"-P", "-s", "-C"}
+
+
+@dataclass(frozen=True, slots=True)
+class HumanWrite:
+    """A write of a device in bytes, or of an unknown range if there is no `length`.
+
+    Not `sure`: it may have no effect. `later`: it may end at any time after this.
+    """
+
+    device: str
+    offset: int
+    length: int | None
+    sure: bool = True
+    later: bool = False
+
+
+def human_write(line: str) -> HumanWrite | None:
+    """The write that a line of the human monitor asks for; None if it asks for none."""
+    try:
+        words = shlex.split(line)
+    except ValueError:
+        return None
+    if not words or words[0] != "qemu-io":
+        return None
+    rest = [word for word in words[1:] if word != "-d"]
+    if len(rest) != 2:
+        return None
+    device, command = rest[0], rest[1].split()
+    if not command or command[0] not in WRITES | {"discard", "d"}:
+        return None
+    later = command[0].startswith("aio_")
+    numbers = _numbers(command[1:])
+    if numbers is None or len(numbers) < 2:
+        return HumanWrite(device, 0, None, False, later)
+    return HumanWrite(device, numbers[0], sum(numbers[1:]), command[0] not in ("discard", "d"), later)
+
+
+def _numbers(words: list[str]) -> list[int] | None:
+    found: list[int] = []
+    words = list(words)
+    while words:
+        word = words.pop(0)
+        if word in WITH_VALUE:
+            if not words:
+                return None
+            words.pop(0)
+        elif not word.startswith("-"):
+            number = _size(word)
+            if number is None:
+                return None
+            found.append(number)
+    return found
+
+
+def _size(word: str) -> int | None:
+    matched = re.fullmatch(r"(0[xX][0-9a-fA-F]{1,16}|[0-9]{1,19})([bkmgtpeBKMGTPE]?)", word)
+    if matched is None:
+        return None
+    return int(matched[1], 0 if matched[1][:2].lower() == "0x" else 10) * UNITS[matched[2].lower()]

@@ -1,0 +1,198 @@
+"""QMP commands as the specification's, the other way round than `cbtcheck.qemu.translate`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from cbtmodel import commands as c
+
+from cbtcheck.qemu.translate import CLUSTER, kind_of_refusal
+
+SYNCS = {"full": "full", "top": "full", "none": "full", "incremental": "incremental", "bitmap": "bitmap"}
+"""What a job sets out to copy at most. `top` copies a part of what `full` does, `none` only before guest writes."""
+
+POLICIES = {"report": "report", "ignore": "ignore", "stop": "stop", "enospc": "stop", "auto": "stop"}
+
+SMALLEST_DEFAULT, LARGEST_DEFAULT = 4096, 65536
+"""A bitmap's granularity is by default the cluster size of its image, within these (blockdev.c)."""
+
+DRAINING = frozenset({
+    "transaction", "blockdev-backup", "drive-backup", "job-pause", "job-resume", "job-cancel", "job-finalize",
+    "block-job-pause", "block-job-resume", "block-job-cancel", "block-job-finalize",
+})  # fmt: skip
+"""Commands in the course of which jobs may end."""
+
+FORGETTING = frozenset({
+    "blockdev-reopen", "x-blockdev-reopen", "blockdev-snapshot", "blockdev-snapshot-sync", "blockdev-mirror",
+    "drive-mirror", "block-commit", "x-blockdev-change", "blockdev-change-medium", "blockdev-insert-medium",
+    "blockdev-remove-medium", "device_del", "drive_del", "loadvm", "snapshot-load", "migrate", "migrate-incoming",
+    "quit",
+})  # fmt: skip
+"""Commands that may do to bitmaps, or to whole disks, what the specification does not know."""
+
+OF_ONE_NODE = frozenset({"block_resize", "blockdev-add", "blockdev-del", "x-blockdev-del"})
+"""Those that do so to one node: `node-name` or `device`."""
+
+PAST = re.compile(r"in state '(?:concluded|aborting|null)'")
+
+
+class Untranslatable(Exception):
+    """A command that the specification does not know, or not in this form."""
+
+
+@dataclass
+class Places:
+    """What is known of nodes: their sizes and the cluster sizes of their images in bytes, and names of devices."""
+
+    sizes: dict[str, int] = field(default_factory=dict)
+    clusters: dict[str, int] = field(default_factory=dict)
+    devices: dict[str, str] = field(default_factory=dict)
+
+    def node(self, name: Any) -> str:
+        """The node of a node's or device's name."""
+        if not isinstance(name, str):
+            raise Untranslatable
+        return self.devices.get(name, name)
+
+    def granularity(self, node: str) -> int:
+        """That of a bitmap on a node, if none is asked for."""
+        return min(max(self.clusters.get(node, LARGEST_DEFAULT), SMALLEST_DEFAULT), LARGEST_DEFAULT)
+
+
+def to_command(name: str, arguments: Any, places: Places) -> c.Command:
+    """The specification's command; or `Untranslatable`."""
+    if not isinstance(arguments, dict):
+        raise Untranslatable
+    if name == "transaction":
+        return _transaction(arguments, places)
+    if name in JOBS:
+        kind, member = JOBS[name]
+        return kind(_text(arguments, member))  # type: ignore[no-any-return]
+    if name in ACTIONS:
+        return ACTIONS[name](arguments, places)  # type: ignore[no-any-return]
+    raise Untranslatable
+
+
+def is_known(name: str) -> bool:
+    """Whether the specification knows commands of this name."""
+    return name in ACTIONS or name in JOBS or name == "transaction"
+
+
+def refusal(name: str, arguments: Any, text: str) -> str:
+    """The kind of a refusal, "?" for a reason that the specification does not know: a target, say."""
+    if name in JOBS and PAST.search(text):
+        return "not found"
+    if any(f"'{target}'" in text for target in _targets(name, arguments)):
+        return "?"
+    return kind_of_refusal(text)
+
+
+def _targets(name: str, arguments: Any) -> list[Any]:
+    if not isinstance(arguments, dict):
+        return []
+    if name == "transaction":
+        actions = arguments.get("actions")
+        listed = [each for each in actions if isinstance(each, dict)] if isinstance(actions, list) else []
+        return [target for each in listed for target in _targets(str(each.get("type")), each.get("data"))]
+    return [arguments.get("target")] if name in ("blockdev-backup", "drive-backup") else []
+
+
+def _text(data: dict[str, Any], member: str, default: str | None = None) -> str:
+    value = data.get(member, default)
+    if not isinstance(value, str):
+        raise Untranslatable
+    return value
+
+
+def _flag(data: dict[str, Any], member: str, default: bool) -> bool:
+    value = data.get(member, default)
+    if not isinstance(value, bool):
+        raise Untranslatable
+    return value
+
+
+def _add(data: dict[str, Any], places: Places) -> c.AddBitmap:
+    node = places.node(data.get("node"))
+    granularity = data.get("granularity", places.granularity(node))
+    if type(granularity) is not int:
+        raise Untranslatable
+    return c.AddBitmap(node, _text(data, "name"), granularity, not _flag(data, "disabled", False))
+
+
+def _named(kind: Callable[[str, str], c.Action]) -> Callable[[dict[str, Any], Places], c.Action]:
+    return lambda data, places: kind(places.node(data.get("node")), _text(data, "name"))
+
+
+def _merge(data: dict[str, Any], places: Places) -> c.MergeBitmaps:
+    on, listed = places.node(data.get("node")), data.get("bitmaps")
+    if not isinstance(listed, list):
+        raise Untranslatable
+    sources = []
+    for each in listed:
+        if isinstance(each, str):
+            sources.append(c.Source(on, each))
+        elif isinstance(each, dict):
+            sources.append(c.Source(places.node(each.get("node")), _text(each, "name")))
+        else:
+            raise Untranslatable
+    return c.MergeBitmaps(on, _text(data, "target"), tuple(sources))
+
+
+def _backup(data: dict[str, Any], places: Places) -> c.StartBackup:
+    device, sync = data.get("device"), _text(data, "sync")
+    bitmap = None if data.get("bitmap") is None else _text(data, "bitmap")
+    mode = None if data.get("bitmap-mode") is None else _text(data, "bitmap-mode")
+    if sync not in SYNCS or mode not in (None, "on-success", "never", "always") or (sync == "none" and bitmap):
+        raise Untranslatable
+    policies: list[Any] = [POLICIES.get(_text(data, f"on-{side}-error", "report")) for side in ("source", "target")]
+    if None in policies:
+        raise Untranslatable
+    kind: Any = SYNCS[sync]
+    how: Any = mode
+    target = data.get("target")
+    cluster = max(CLUSTER, places.clusters.get(target, 0) if isinstance(target, str) else 0)
+    return c.StartBackup(
+        _text(data, "job-id", device if isinstance(device, str) else None), places.node(device),
+        kind, bitmap, how, cluster, _flag(data, "auto-finalize", True), *policies,
+    )  # fmt: skip
+
+
+def _transaction(data: dict[str, Any], places: Places) -> c.Transaction:
+    actions, properties = data.get("actions"), data.get("properties", {})
+    if not isinstance(actions, list) or not isinstance(properties, dict):
+        raise Untranslatable
+    listed: list[c.Action] = []
+    for each in actions:
+        kind, own = (each.get("type"), each.get("data")) if isinstance(each, dict) else (None, None)
+        if kind == "abort":
+            listed.append(c.Abort())
+        elif kind in ACTIONS and isinstance(own, dict):
+            listed.append(ACTIONS[kind](own, places))
+        else:
+            raise Untranslatable
+    return c.Transaction(tuple(listed), properties.get("completion-mode") == "grouped")
+
+
+ACTIONS: dict[str, Callable[[dict[str, Any], Places], Any]] = {
+    "block-dirty-bitmap-add": _add,
+    "block-dirty-bitmap-remove": _named(c.RemoveBitmap),
+    "block-dirty-bitmap-clear": _named(c.ClearBitmap),
+    "block-dirty-bitmap-enable": _named(c.EnableBitmap),
+    "block-dirty-bitmap-disable": _named(c.DisableBitmap),
+    "block-dirty-bitmap-merge": _merge,
+    "blockdev-backup": _backup,
+    "drive-backup": _backup,
+}
+
+JOBS: dict[str, tuple[Any, str]] = {
+    f"{prefix}-{verb}": (kind, member)
+    for prefix, member in (("job", "id"), ("block-job", "device"))
+    for verb, kind in (
+        ("pause", c.PauseJob), ("resume", c.ResumeJob), ("cancel", c.CancelJob), ("finalize", c.FinalizeJob),
+    )
+}  # fmt: skip
+# block-job-finalize has an id, like the commands of the job- family (qapi/block-core.json).
+JOBS["block-job-finalize"] = (c.FinalizeJob, "id")

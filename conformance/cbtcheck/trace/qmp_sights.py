@@ -1,0 +1,87 @@
+"""What QEMU's replies to queries show, and what they say of disks: `query-named-block-nodes` and the like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from cbtcheck.trace.events import Look, LookAtJobs, SeenBitmap, Sight
+from cbtcheck.trace.qmp_commands import Places
+
+QUERIES = ("query-named-block-nodes", "query-block", "query-jobs", "query-block-jobs",
+           "x-debug-block-dirty-bitmap-sha256")  # fmt: skip
+PHASES = {"running": "running", "paused": "paused", "waiting": "waiting", "pending": "pending"}
+OVER = ("concluded", "null")
+
+
+def nodes(query: str, reply: Any) -> Iterator[tuple[str, str | None, dict[str, Any]]]:
+    """Every node that a reply shows: its name, that of its device, and what is said of it."""
+    for each in reply if isinstance(reply, list) else ():
+        if not isinstance(each, dict):
+            continue
+        inserted = each.get("inserted") if query == "query-block" else each
+        if isinstance(inserted, dict) and isinstance(inserted.get("node-name"), str):
+            device = each.get("device") if query == "query-block" else None
+            yield inserted["node-name"], device if isinstance(device, str) and device else None, inserted
+
+
+def learn_places(places: Places, query: str, reply: Any) -> None:
+    """Remembers sizes, clusters and names. What was seen first is kept."""
+    if query not in ("query-named-block-nodes", "query-block"):
+        return
+    for name, device, node in nodes(query, reply):
+        image = node.get("image")
+        if isinstance(image, dict):
+            size, cluster = image.get("virtual-size"), image.get("cluster-size")
+            if type(size) is int and 0 < size <= 1 << 60:
+                places.sizes.setdefault(name, size)
+            if type(cluster) is int and cluster > 0:
+                places.clusters.setdefault(name, cluster)
+        if device is not None:
+            places.devices.setdefault(device, name)
+
+
+def sights(query: str, arguments: Any, reply: Any, places: Places) -> Iterator[Sight]:
+    """What a reply shows of bitmaps and jobs."""
+    if query in ("query-named-block-nodes", "query-block"):
+        seen: set[str] = set()
+        for name, _, node in nodes(query, reply):
+            listed = node.get("dirty-bitmaps", [])
+            if name not in seen and isinstance(listed, list):
+                seen.add(name)
+                yield Look(name, dict(_bitmaps(listed)), True, True)
+    elif query in ("query-jobs", "query-block-jobs"):
+        yield LookAtJobs(dict(_jobs(query, reply)), True, True)
+    elif isinstance(arguments, dict) and isinstance(reply, dict):
+        on, bitmap, digest = arguments.get("node"), arguments.get("name"), reply.get("sha256")
+        if isinstance(on, str) and isinstance(bitmap, str) and isinstance(digest, str):
+            yield Look(places.node(on), {bitmap: SeenBitmap(digest=digest)}, False, True)
+
+
+def _bitmaps(listed: list[Any]) -> Iterator[tuple[str, SeenBitmap]]:
+    """The named ones. Those without a name are of jobs; of those that are inconsistent nothing is judged."""
+    for each in listed:
+        if not isinstance(each, dict) or not isinstance(each.get("name"), str):
+            continue
+        if each.get("inconsistent"):
+            yield each["name"], SeenBitmap()
+            continue
+        granularity, count = each.get("granularity"), each.get("count")
+        recording, busy = each.get("recording"), each.get("busy")
+        yield each["name"], SeenBitmap(
+            granularity if type(granularity) is int and granularity >= 512 else None,
+            recording if isinstance(recording, bool) else None,
+            busy if isinstance(busy, bool) else None,
+            None,
+            count if type(count) is int else None,
+        )
+
+
+def _jobs(query: str, reply: Any) -> Iterator[tuple[str, str | None]]:
+    for each in reply if isinstance(reply, list) else ():
+        if not isinstance(each, dict) or each.get("type") != "backup":
+            continue
+        id = each.get("id" if query == "query-jobs" else "device")
+        status = each.get("status")
+        if isinstance(id, str) and status not in OVER:
+            yield id, PHASES.get(status) if isinstance(status, str) else None

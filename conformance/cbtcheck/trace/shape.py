@@ -1,0 +1,77 @@
+"""States as a shape with sets in it: what worlds that differ in nothing but sets have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from cbtmodel.backup import Job
+from cbtmodel.bitmap import Bitmap, Marks
+from cbtmodel.node import Node, State
+from cbtmodel.table import Table
+
+from cbtcheck.trace.between import EMPTY, Between, without_more
+
+Two = Callable[[Between, Between], Between]
+Sets = State[Between]
+
+
+def shape(state: Sets) -> Sets:
+    """The state with every set empty: equal for two states that differ in sets only, and hashable."""
+    return together(state, state, lambda one, other: EMPTY)
+
+
+def together(one: Sets, other: Sets, put: Two) -> Sets:
+    """Two states of the same shape as one, each set made of the two by `put`."""
+    nodes = Table({on: _node(node, other.nodes[on], put) for on, node in one.nodes.items()})
+    jobs = Table({id: _job(job, other.jobs[id], put) for id, job in one.jobs.items()})
+    return replace(one, nodes=nodes, jobs=jobs)
+
+
+def join(one: Sets, other: Sets) -> Sets:
+    """What is known if the truth is one of the two, of the same shape."""
+    return one if one is other else together(one, other, Between.join)
+
+
+def meet(one: Sets, other: Sets) -> Sets:
+    """What is known if both are right, of the same shape."""
+    return one if one is other else together(one, other, Between.meet)
+
+
+def noticed(state: Sets) -> Sets:
+    """Only in work lists there is more (see `between`)."""
+
+    def plain(one: Between, other: Between) -> Between:
+        return without_more(one)
+
+    bare = together(state, state, plain)
+    jobs = {id: replace(job, todo=state.jobs[id].todo) for id, job in bare.jobs.items()}
+    return replace(bare, jobs=Table(jobs))
+
+
+def _node(one: Node[Between], other: Node[Between], put: Two) -> Node[Between]:
+    bitmaps = Table({name: _bitmap(each, other.bitmaps[name], put) for name, each in one.bitmaps.items()})
+    writes = Table({id: put(blocks, other.writes[id]) for id, blocks in one.writes.items()})
+    return replace(one, bitmaps=bitmaps, writes=writes)
+
+
+def _bitmap(one: Bitmap[Between], other: Bitmap[Between], put: Two) -> Bitmap[Between]:
+    successor = one.successor
+    if successor is not None and other.successor is not None:
+        successor = replace(successor, marks=_marks(successor.marks, other.successor.marks, put))
+    return replace(one, marks=_marks(one.marks, other.marks, put), successor=successor)
+
+
+def _marks(one: Marks[Between], other: Marks[Between], put: Two) -> Marks[Between]:
+    return Marks(put(one.dirty, other.dirty), put(one.owed, other.owed), put(one.causes, other.causes))
+
+
+def _job(one: Job[Between], other: Job[Between], put: Two) -> Job[Between]:
+    return replace(
+        one,
+        todo=put(one.todo, other.todo),
+        copying=put(one.copying, other.copying),
+        scope=put(one.scope, other.scope),
+        intact=put(one.intact, other.intact),
+        good=put(one.good, other.good),
+    )

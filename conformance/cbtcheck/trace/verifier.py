@@ -1,0 +1,376 @@
+"""Judges a stream of events, in memory that does not grow with its length.
+
+Events come in the order of their begin. A guest write that has ended before something else begins is put into a set,
+by node, which the specification is given as one write (BATCH). What overlaps a command or a look is kept until all of
+it has ended: that is a *window* (see there). Then only worlds are left: states, one for each thing that is undecided.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from math import inf
+
+from cbtmodel.node import initial
+from cbtmodel.step import whole_write
+from pyroaring import BitMap64
+
+from cbtcheck.oracle.compressed import NOTHING, Compressed, CompressedSets
+from cbtcheck.trace.between import Between, BetweenSets, exactly, outcomes
+from cbtcheck.trace.disagreement import Memory, disagreement, unheard
+from cbtcheck.trace.events import Change, Ended, Event, Given, Look, LookAtJobs, Span, TraceProblem
+from cbtcheck.trace.explained import explain
+from cbtcheck.trace.judgement import Judged, judge
+from cbtcheck.trace.learn import learn
+from cbtcheck.trace.outsiders import mentions_outsiders
+from cbtcheck.trace.window import MOST_ORDERS, Item, Window, WriteClass, may_start, unite
+from cbtcheck.trace.world import Rules, World, possible, specified
+from cbtcheck.verdict import Finding
+
+MOST_ITEMS = 32
+"""Commands and looks in a window, after which writes that have not ended are no longer told apart."""
+
+MOST_OPEN = 1 << 16
+"""Writes in flight at once, beyond which they are no longer told apart."""
+
+MOST_ALONE = 64
+"""Writes of one kind in a window, beyond which they are not told apart where a job's end may depend on them."""
+
+SWEEP = 4096
+
+Tell = Callable[[int, Finding], None]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenWrite:
+    """A guest write that may not have ended yet. `before`: the items of the window that are known to be before it."""
+
+    node: str
+    first: int
+    past: int
+    end: float
+    sure: bool
+    before: int
+
+
+class Gathered:
+    """Guest writes as one set, and each for itself, if they are few."""
+
+    def __init__(self) -> None:
+        self.blocks = BitMap64()
+        self.runs: list[tuple[int, int]] = []
+
+    def add(self, first: int, past: int) -> None:
+        """One more."""
+        self.blocks.add_range(first, past)
+        if len(self.runs) <= MOST_ALONE:
+            self.runs.append((first, past))
+
+
+@dataclass
+class Counts:
+    """What was in the trace, what was judged of it, and what was not, by reason."""
+
+    writes: int = 0
+    commands: int = 0
+    ends: int = 0
+    looks: int = 0
+    replies_judged: int = 0
+    looks_judged: int = 0
+    windows: int = 0
+    unjudged: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass
+class Verifier:
+    """Takes writes and events in the order of their begin, and tells every disagreement with its line.
+
+    `guest_seen`: every guest write is in the trace; if not, any part of any disk can be written at any time.
+    """
+
+    space: CompressedSets
+    disks: dict[str, int]
+    tell: Tell
+    rules: Rules = field(default_factory=Rules)
+    guest_seen: bool = True
+    strange: frozenset[str] = frozenset()
+    counts: Counts = field(default_factory=Counts)
+
+    def __post_init__(self) -> None:
+        between = BetweenSets(self.space)
+        self._worlds = [World(initial(between, self.disks), strange=self.strange)]
+        self._sure = {on: BitMap64() for on in self.disks}
+        self._perhaps = {on: BitMap64() for on in self.disks}
+        self._last_line = 0
+        self._open: list[OpenWrite] = []
+        self._sweep_at = SWEEP
+        self._items: list[Item] = []
+        self._classes: dict[tuple[str, int, int, bool], Gathered] = {}
+        self._blocked_until = -inf
+        self._lingering: dict[str, tuple[float, Compressed]] = {}
+        if not self.guest_seen:
+            self._lingering = {on: (inf, self.space.everything(size)) for on, size in self.disks.items()}
+        self._memory = Memory()
+
+    # What is given
+
+    def write(
+        self, line: int, on: str, first: int, past: int, begin: float, end: float | None, sure: bool = True
+    ) -> None:
+        """A guest write of the blocks from `first` to before `past`.
+
+        It happened at the point `begin` if there is no `end`; `inf` if nobody knows whether and when it ended. Not
+        `sure`: perhaps it did not happen.
+        """
+        self.counts.writes += 1
+        if self._items and begin > self._blocked_until:
+            self._close()
+        if end is None and not self._items:
+            (self._sure if sure else self._perhaps)[on].add_range(first, past)
+            self._last_line = line
+            return
+        before = self._over(begin)
+        if end is None:
+            self._into_class(on, first, past, before, sure)
+        elif end == inf:
+            self._linger(on, first, past, inf)
+        else:
+            self._open.append(OpenWrite(on, first, past, end, sure, before))
+            if self._items and before != self._all_items():
+                self._blocked_until = max(self._blocked_until, end)
+            if len(self._open) >= self._sweep_at:
+                self._sweep(begin)
+
+    def happen(self, event: Event, span: Span) -> None:
+        """A command, the end of a job, or a look."""
+        self._count(event)
+        if self._items and span.begin > self._blocked_until:
+            self._close()
+        self._sweep(span.begin)
+        self._drop_lingering(span.begin)
+        if span.point and not self._items and not self._open:
+            self._at_once(event, span)
+        else:
+            self._add(event, span)
+
+    def finish(self) -> None:
+        """There is nothing more to come."""
+        if self._items:
+            self._close()
+        self._sweep(inf)
+        self._flush()
+
+    def _count(self, event: Event) -> None:
+        match event:
+            case Given():
+                self.counts.commands += 1
+                reason = self._why_not(event)
+                if reason:
+                    self.counts.unjudged[reason] += 1
+                else:
+                    self.counts.replies_judged += 1
+            case Look() | LookAtJobs():
+                self.counts.looks += 1
+            case _:
+                self.counts.ends += 1
+
+    def _why_not(self, act: Given) -> str | None:
+        if not act.definite:
+            return "replies that say nothing definite"
+        if act.refusal == "?":
+            return "refusals for reasons outside of the specification"
+        world = self._worlds[0]
+        if self.rules.outsiders and mentions_outsiders(world.state, world.strange, act):
+            return "commands about nodes, bitmaps or jobs whose beginning is not in the trace"
+        return None
+
+    # Writes that wait
+
+    def _over(self, begin: float) -> int:
+        """The items that are known to be before whatever begins then."""
+        return sum(1 << item.number for item in self._items if item.span.over(begin))
+
+    def _all_items(self) -> int:
+        return (1 << len(self._items)) - 1
+
+    def _into_class(self, on: str, first: int, past: int, before: int, sure: bool) -> None:
+        key = (on, before, len(self._items), sure)
+        if key not in self._classes:
+            self._classes[key] = Gathered()
+        self._classes[key].add(first, past)
+
+    def _sweep(self, begin: float) -> None:
+        """Writes that have ended before `begin` wait no longer."""
+        still_open = []
+        for each in self._open:
+            if each.end >= begin:
+                still_open.append(each)
+            elif self._items:
+                self._into_class(each.node, each.first, each.past, each.before, each.sure)
+            else:
+                (self._sure if each.sure else self._perhaps)[each.node].add_range(each.first, each.past)
+        self._open = still_open
+        if len(still_open) > MOST_OPEN:
+            self._stop_telling_apart()
+        self._sweep_at = max(SWEEP, 2 * len(self._open))
+
+    def _stop_telling_apart(self) -> None:
+        """Writes in flight may have happened or not, at any time until all of them have ended: sound, less tight."""
+        for each in self._open:
+            self._linger(each.node, each.first, each.past, each.end)
+        self._open = []
+        self._blocked_until = max((item.span.end for item in self._items if not item.span.point), default=-inf)
+
+    def _linger(self, on: str, first: int, past: int, end: float) -> None:
+        until, blocks = self._lingering.get(on, (-inf, NOTHING))
+        run = BitMap64()
+        run.add_range(first, past)
+        self._lingering[on] = max(until, end), blocks | self.space.gathered(run)
+
+    def _drop_lingering(self, begin: float) -> None:
+        """Those that have ended are written once more, at most, and then no more."""
+        over = {on: blocks for on, (end, blocks) in self._lingering.items() if end < begin}
+        if over and not self._items:
+            self._flush()
+            self._lingering = {on: each for on, each in self._lingering.items() if on not in over}
+
+    def _flush(self) -> None:
+        """What has been written for certain, or perhaps, before whatever comes next."""
+        for on in self.disks:
+            sure, perhaps = self._sure[on], self._perhaps[on]
+            if not sure and not perhaps and on not in self._lingering:
+                continue
+            least = self.space.gathered(sure)
+            most = least | self.space.gathered(perhaps) if perhaps else least
+            if on in self._lingering:
+                most = most | self._lingering[on][1]
+            if sure:
+                self._sure[on] = BitMap64()
+            if perhaps:
+                self._perhaps[on] = BitMap64()
+            blocks = exactly(least) if most is least else Between(least, most)
+            self._worlds = [after for each in self._worlds for after in self._written(each, on, blocks)]
+
+    def _written(self, world: World, on: str, blocks: Between) -> list[World]:
+        done = list(outcomes(lambda: whole_write(world.state, on, blocks)))
+        silent = [state for state, ended in done if not ended]
+        if silent:
+            return [replace(world, state=state) for state in silent]
+        state, ended = done[0]
+        told = Ended(tuple((end.id, end.outcome) for end in ended))
+        self.tell(self._last_line, unheard(told))
+        return [replace(world, state=state)]
+
+    # Events
+
+    def _at_once(self, event: Event, span: Span) -> None:
+        """Nothing overlaps it."""
+        self._flush()
+        if isinstance(event, Look | LookAtJobs):
+            self._look(event, span)
+        else:
+            self._worlds = self._change(event, span, self._worlds)
+
+    def _change(self, event: Change, span: Span, worlds: list[World]) -> list[World]:
+        after = unite(done for each in worlds for done in possible(each, event, self.rules))
+        if len(after) > MOST_ORDERS:
+            raise TraceProblem(span.line, "too much is uncertain here to be judged: too many worlds")
+        if after:
+            return after
+        world, answer = specified(worlds[0], event, self.rules)
+        self.tell(span.line, disagreement(event, answer))
+        return [world]
+
+    def _look(self, look: Look | LookAtJobs, span: Span) -> None:
+        judged = [(world, judge(self.space, world, look)) for world in self._worlds]
+        allowed = [(world, each) for world, each in judged if not each.findings]
+        if allowed:
+            self._worlds = [world for world, _ in allowed]
+            self._looked(allowed[0][1])
+        else:
+            best = min(judged, key=lambda pair: len(pair[1].findings))[1]
+            self._looked(best)
+            for finding in best.findings:
+                self.tell(span.line, finding)
+        if isinstance(look, Look) and len(self._worlds) == 1:
+            if allowed:
+                for finding in self._memory.compare(self._worlds[0], look):
+                    self.tell(span.line, finding)
+                self._worlds = [learn(self.space, self._worlds[0], look, self.guest_seen)]
+            self._memory.keep(self._worlds[0], look)
+
+    def _looked(self, judged: Judged) -> None:
+        self.counts.unjudged.update(judged.unjudged)
+        self.counts.looks_judged += 1
+
+    # Windows
+
+    def _add(self, event: Event, span: Span) -> None:
+        if len(self._items) == MOST_ITEMS:
+            self._stop_telling_apart()
+            if span.begin > self._blocked_until:
+                self._close()
+        if len(self._items) > 2 * MOST_ITEMS:
+            raise TraceProblem(span.line, "too much at once to be judged: more commands overlap than can be ordered")
+        self._items.append(Item(len(self._items), event, span, self._over(span.begin)))
+        ends = [each.end for each in self._open]
+        if not span.point:
+            ends.append(span.end)
+        self._blocked_until = max([self._blocked_until, *ends])
+
+    def _close(self) -> None:
+        """Everything that overlaps has ended: which worlds can there be now?"""
+        everything = self._all_items()
+        after = []
+        for each in self._open:
+            if each.before == everything:
+                after.append(replace(each, before=0))
+            else:
+                self._into_class(each.node, each.first, each.past, each.before, each.sure)
+        self._flush()
+        classes = tuple(self._write_classes())
+        lingering = {on: blocks for on, (_, blocks) in self._lingering.items()}
+        window = Window(tuple(self._items), classes, lingering, self.rules)
+        self._open, self._items, self._classes, self._blocked_until = after, [], {}, -inf
+        self.counts.windows += 1
+        explained = explain(self.space, window, self._worlds)
+        if explained is None:
+            self._unexplained(window)
+            return
+        self._worlds = explained.worlds
+        for judged in explained.judged:
+            self._looked(judged)
+        for line, finding in explained.findings:
+            self.tell(line, finding)
+
+    def _write_classes(self) -> Iterator[WriteClass]:
+        """The writes of the window. Each is a class of its own where it may depend on one of them that a job has
+        nothing to do; and where that are too many, they may as well not have happened.
+        """
+        alone = self.rules.copies_seen and (
+            any(world.state.jobs for world in self._worlds) or any(may_start(item) for item in self._items)
+        )
+        for (on, before, closed, sure), each in self._classes.items():
+            if alone and sure and len(each.runs) <= MOST_ALONE:
+                for first, past in each.runs:
+                    yield WriteClass(on, before, closed, sure, self.space.blocks(first * self.space.block,
+                                     (past - first) * self.space.block))  # fmt: skip
+            else:
+                yield WriteClass(on, before, closed, sure and not alone, self.space.gathered(each.blocks))
+
+    def _unexplained(self, window: Window) -> None:
+        """No order explains all replies: in the order of lines, what the specification says to each is told."""
+        worlds = self._worlds
+        for item in window.items:
+            for each in window.classes:
+                perhaps = Between(NOTHING, each.blocks)
+                worlds = [done for world in worlds for done in self._written(world, each.node, perhaps)]
+            if isinstance(item.event, Look | LookAtJobs):
+                self.counts.unjudged["looks that overlap commands whose replies contradict each other"] += 1
+            else:
+                worlds = self._change(item.event, item.span, worlds)
+        for each in window.classes:
+            perhaps = Between(NOTHING, each.blocks)
+            worlds = [done for world in worlds for done in self._written(world, each.node, perhaps)]
+        self._worlds = unite(worlds)

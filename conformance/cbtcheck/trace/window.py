@@ -1,0 +1,268 @@
+"""What may have happened where it is not known in which order: a window of commands, looks and guest writes.
+
+The events of a window overlap each other, directly or by way of others. Every order that agrees with their intervals
+is allowed. How the bounds are found:
+
+1. Commands. Each order of them that agrees with the intervals and with all replies is gone through (`orders`). They
+   are few: more than `MOST_ORDERS` are an error, for nobody could judge them.
+2. Guest writes commute with each other (BATCH), so of a write it matters only in which gap between the commands it
+   began, and in which it ended. Writes with the same gaps to choose from are one *class*, and one set of blocks.
+3. What each class does, all others being uncertain: the specification runs once for each choice of gaps of this
+   class (`_chosen`), with all other classes at most everywhere where they can be. One of the choices is the truth; so
+   the truth lies between the joined bounds of them. It does so for every class; so it lies between the met bounds of
+   all. That is sound whatever the specification does, and linear in the number of classes, where going through all
+   choices of all classes would be exponential. (Writes of one class may have chosen differently. For sets that makes
+   no difference, since every transition acts on each block alone; whether a job has anything left to do, it may. So
+   where that is of importance, the verifier makes each write a class of its own.)
+4. A look is judged at each place among the commands where it can have been; it is allowed if one of them allows it,
+   together with all other looks, in one order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from cbtmodel import jobs, node
+from cbtmodel.commands import StartBackup, Transaction
+from cbtmodel.step import whole_write
+
+from cbtcheck.oracle.compressed import NOTHING, Compressed
+from cbtcheck.trace.between import Between, exactly, outcomes
+from cbtcheck.trace.events import Change, Event, Given, Look, LookAtJobs, Span, TraceProblem
+from cbtcheck.trace.shape import join, meet
+from cbtcheck.trace.world import Rules, World, possible
+
+MOST_ORDERS = 64
+"""Orders of commands, and worlds, that are gone through at most."""
+
+TOO_MUCH = f"too much at once to be judged: commands could have happened in more than {MOST_ORDERS} orders"
+
+IN_FLIGHT = "\0"
+"""The id of the class that is in flight while its choices are gone through."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A command or a look in a window. `before`: the numbers, as bits, of the items known to be before it."""
+
+    number: int
+    event: Event
+    span: Span
+    before: int
+
+    @property
+    def is_look(self) -> bool:
+        """Whether it changes nothing."""
+        return isinstance(self.event, Look | LookAtJobs)
+
+
+@dataclass(frozen=True, slots=True)
+class WriteClass:
+    """Guest writes to a node, after the items in `before` and before those from number `closed` on.
+
+    `sure`: it is known that they happened.
+    """
+
+    node: str
+    before: int
+    closed: int
+    sure: bool
+    blocks: Compressed
+
+    def gaps(self, order: tuple[Item, ...]) -> tuple[int, int]:
+        """The first and the last gap in which such a write can be; gap 0 is before the first item of the order."""
+        first = max((at + 1 for at, item in enumerate(order) if self.before >> item.number & 1), default=0)
+        last = min((at for at, item in enumerate(order) if item.number >= self.closed), default=len(order))
+        return first, last
+
+
+@dataclass
+class Play:
+    """A run through an order of items: what is written for certain and at most in each gap, by node."""
+
+    order: tuple[Item, ...]
+    surely: list[dict[str, Compressed]] = field(init=False)
+    perhaps: list[dict[str, Compressed]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.surely = [{} for _ in range(len(self.order) + 1)]
+        self.perhaps = [{} for _ in range(len(self.order) + 1)]
+
+    def write(self, gap: int, on: str, blocks: Compressed, sure: bool) -> None:
+        """One more write in a gap."""
+        into = (self.surely if sure else self.perhaps)[gap]
+        into[on] = into[on] | blocks if on in into else blocks
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A class of writes that begins in one gap and ends in another."""
+
+    node: str
+    blocks: Compressed
+    begins: int
+    ends: int
+
+
+def unite(worlds: Iterable[World]) -> list[World]:
+    """Worlds of the same shape as one."""
+    found: dict[World, World] = {}
+    for each in worlds:
+        key = each.shape()
+        found[key] = replace(each, state=join(found[key].state, each.state)) if key in found else each
+    return list(found.values())
+
+
+@dataclass(frozen=True)
+class Window:
+    """The items and classes of writes of a window. `lingering` are writes that can be in any gap, and go on."""
+
+    items: tuple[Item, ...]
+    classes: tuple[WriteClass, ...]
+    lingering: dict[str, Compressed]
+    rules: Rules
+
+    @property
+    def line(self) -> int:
+        """Where it begins."""
+        return self.items[0].span.line if self.items else 0
+
+    # Orders of commands
+
+    def orders(self, world: World) -> list[tuple[Item, ...]]:
+        """Every order of the commands that agrees with the intervals and with all replies."""
+        controls = tuple(item for item in self.items if not item.is_look)
+        if len(controls) <= 1:
+            return [controls]
+        found: list[tuple[Item, ...]] = []
+        self._extend((), controls, [world], found)
+        return found
+
+    def _extend(
+        self, order: tuple[Item, ...], left: tuple[Item, ...], worlds: list[World], found: list[tuple[Item, ...]]
+    ) -> None:
+        if not left:
+            found.append(order)
+            if len(found) > MOST_ORDERS:
+                raise TraceProblem(self.line, TOO_MUCH)
+            return
+        remaining = sum(1 << item.number for item in left)
+        for item in left:
+            if item.before & remaining:
+                continue
+            longer = (*order, item)
+            play = self._play(longer, ())
+            after = self._gap(play, len(order), worlds, None)
+            after = unite(done for each in after for done in possible(each, _change(item), self.rules))
+            if after:
+                self._extend(longer, tuple(each for each in left if each is not item), after, found)
+
+    # Bounds
+
+    def bounds(self, world: World, order: tuple[Item, ...]) -> list[World]:
+        """The worlds after an order of commands, or at a look that ends it; none if that cannot be."""
+        uncertain = [each for each in self.classes if each.sure and self._has_a_choice(each, order)]
+        found = {each.shape(): each for each in self._run(world, self._play(order, ()), None)}
+        for each in uncertain:
+            joined = {one.shape(): one for one in unite(self._chosen(world, order, each))}
+            found = {
+                key: replace(one, state=meet(one.state, joined[key].state))
+                for key, one in found.items()
+                if key in joined
+            }
+        return list(found.values())
+
+    @staticmethod
+    def _has_a_choice(each: WriteClass, order: tuple[Item, ...]) -> bool:
+        first, last = each.gaps(order)
+        return first < last and not (last == len(order) and order and order[-1].is_look)
+
+    def _chosen(self, world: World, order: tuple[Item, ...], one: WriteClass) -> Iterator[World]:
+        """The worlds for every choice of gaps of one class. Where no job can be, only the end of a write matters."""
+        first, last = one.gaps(order)
+        whole = not world.state.jobs and not any(may_start(item) for item in order)
+        for ends in range(first, last + 1):
+            for begins in [ends] if whole else range(first, ends + 1):
+                chosen = Chosen(one.node, one.blocks, begins, ends)
+                yield from self._run(world, self._play(order, (one,)), chosen)
+
+    def _play(self, order: tuple[Item, ...], without: tuple[WriteClass, ...]) -> Play:
+        """Every class but some: for certain where it has but one gap, else at most in each."""
+        play = Play(order)
+        look = bool(order) and order[-1].is_look
+        for each in self.classes:
+            if any(each is one for one in without):
+                continue
+            first, last = each.gaps(order)
+            for gap in range(first, last + 1):
+                if gap <= len(order) - look:
+                    play.write(gap, each.node, each.blocks, each.sure and first == last)
+        return play
+
+    def _run(self, world: World, play: Play, chosen: Chosen | None) -> list[World]:
+        worlds = [world]
+        for gap, item in enumerate(play.order):
+            worlds = self._gap(play, gap, worlds, chosen)
+            if item.is_look:
+                return unite(worlds)
+            worlds = unite(done for each in worlds for done in possible(each, _change(item), self.rules))
+            if len(worlds) > MOST_ORDERS:
+                raise TraceProblem(item.span.line, "too much is uncertain here to be judged: too many worlds")
+        return unite(self._gap(play, len(play.order), worlds, chosen))
+
+    def _gap(self, play: Play, gap: int, worlds: list[World], chosen: Chosen | None) -> list[World]:
+        """All that is written between two items."""
+        if chosen is not None and chosen.begins == gap != chosen.ends:
+            worlds = [after for each in worlds for after in _begun(each, chosen)]
+        sure = dict(play.surely[gap])
+        if chosen is not None and chosen.begins == gap == chosen.ends:
+            sure[chosen.node] = sure.get(chosen.node, NOTHING) | chosen.blocks
+        perhaps = play.perhaps[gap]
+        for on in sorted({*sure, *perhaps, *self.lingering}):
+            least = sure.get(on, NOTHING)
+            most = least | perhaps.get(on, NOTHING) | self.lingering.get(on, NOTHING)
+            blocks = exactly(least) if most <= least else Between(least, most)
+            worlds = [after for each in worlds for after in written(each, on, blocks, self.rules)]
+        if chosen is not None and chosen.ends == gap != chosen.begins:
+            worlds = [after for each in worlds for after in _landed(each, chosen)]
+        return worlds
+
+
+def _change(item: Item) -> Change:
+    assert not isinstance(item.event, Look | LookAtJobs)
+    return item.event
+
+
+def may_start(item: Item) -> bool:
+    """Whether a job may begin there."""
+    return isinstance(item.event, Given) and isinstance(item.event.command, StartBackup | Transaction)
+
+
+def written(world: World, on: str, blocks: Between, rules: Rules) -> list[World]:
+    """The worlds after a guest write which ends no job; normally one."""
+    if on not in world.state.nodes:
+        return [world]
+    found = []
+    for state, ended in outcomes(lambda: whole_write(world.state, on, blocks)):
+        if not ended:
+            found.append(replace(world, state=state))
+    return found
+
+
+def _begun(world: World, chosen: Chosen) -> list[World]:
+    """A class of writes has begun: what must be copied first is copied."""
+    on, blocks = chosen.node, exactly(chosen.blocks)
+
+    def begin() -> jobs.Result[Between]:
+        state = node.copy_before_write(world.state, on, blocks)
+        return jobs.settle(node.in_flight(state, on, IN_FLIGHT, blocks), tuple(node.jobs_of(state, on)))
+
+    return [replace(world, state=state) for state, ended in outcomes(begin) if not ended]
+
+
+def _landed(world: World, chosen: Chosen) -> list[World]:
+    """It has ended, unless something that waits for it has ended it already."""
+    if IN_FLIGHT not in world.state.nodes[chosen.node].writes:
+        return [world]
+    return [replace(world, state=node.landed(world.state, chosen.node, IN_FLIGHT))]

@@ -1,0 +1,262 @@
+"""One world: a state of the specification that explains what was seen so far; and what an event makes of it.
+
+Whatever happens in a world is done by the specification. What is added here is only what cannot be seen from outside:
+how far a job is with its copies (if `Rules.copies_seen` is not set), and jobs and bitmaps whose beginning is not in
+the trace (if `Rules.outsiders`).
+
+A job whose copies are not seen has *more* in its work list (see `between`), so that it never ends by itself, but when
+the trace says so. One that completed has copied all; one that did not, an unknown part of what was left. When in
+between the copies took place makes no difference: they commute with guest writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from cbtmodel import jobs
+from cbtmodel.backup import Ended as End
+from cbtmodel.backup import Outcome, copied
+from cbtmodel.commands import (
+    CancelJob,
+    Command,
+    FinalizeJob,
+    PauseJob,
+    ResumeJob,
+    StartBackup,
+    Transaction,
+)
+from cbtmodel.refusal import Refused
+from cbtmodel.step import Step, step
+
+from cbtcheck.oracle.compressed import CompressedSets
+from cbtcheck.trace.between import Between, BetweenSets, Unnoticed, at_most, outcomes, without_more
+from cbtcheck.trace.events import AllCopied, Change, Ended, Forgotten, Given, StoppedByError
+from cbtcheck.trace.outsiders import forget, mentions_outsiders
+from cbtcheck.trace.shape import Sets, noticed, shape
+
+Due = frozenset[tuple[str, Outcome]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a trace tells. `copies_seen`: every copy of a job is in it, and so a job ends when the specification says.
+
+    `outsiders`: there may be jobs, and bitmaps of nodes, whose beginning it does not tell.
+    """
+
+    copies_seen: bool = True
+    outsiders: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A state that explains everything so far. `due` are ends of jobs that are yet to be told.
+
+    `strange` are the nodes that may have bitmaps of which nothing is known.
+    """
+
+    state: Sets
+    due: Due = frozenset()
+    strange: frozenset[str] = frozenset()
+
+    def shape(self) -> World:
+        """All but the sets."""
+        return replace(self, state=shape(self.state))
+
+
+def possible(world: World, change: Change, rules: Rules) -> list[World]:
+    """Every world after the change that agrees with how it was answered; none if the specification forbids it."""
+    match change:
+        case Given():
+            return _given(world, change, rules)
+        case Ended(ends):
+            return _ended(world, ends, rules)
+        case AllCopied(id):
+            return [_all_copied(world, id)]
+        case StoppedByError(id):
+            return [_stopped(world, id)]
+        case Forgotten(on, names):
+            return [_without(world, on, names)]
+
+
+def specified(world: World, change: Change, rules: Rules) -> tuple[World, str]:
+    """What the specification says of a change that is not possible: the world after it, and the answer in words."""
+    match change:
+        case Given(command):
+            done = next(_steps(world.state, command, rules))
+            answer = f"refused: {done.refusal}" if done.refusal else accepted(_ends(done.ended))
+            return replace(world, state=done.state), answer
+        case Ended(ends):
+            left = world.due - {end for end in world.due if end[0] in dict(ends)}
+            known = {id: outcome for id, outcome in world.due if id in dict(ends)}
+            words = ", ".join(f"{id} {known.get(id, 'not ended')}" for id, _ in ends)
+            return replace(world, due=left), words
+    return world, ""
+
+
+def accepted(ends: Iterable[tuple[str, Outcome]]) -> str:
+    """An acceptance in words, with the jobs that ended by it."""
+    told = ", ".join(f"{id} {outcome}" for id, outcome in sorted(ends))
+    return f"accepted; ended: {told}" if told else "accepted"
+
+
+def _ends(ended: Iterable[End[Between]]) -> Due:
+    return frozenset((end.id, end.outcome) for end in ended)
+
+
+# Commands
+
+
+def _given(world: World, act: Given, rules: Rules) -> list[World]:
+    if act.refusal == "?":
+        return [world]  # QEMU says why it did not, in words that we do not know; at least it did not
+    if rules.outsiders and mentions_outsiders(world.state, world.strange, act):
+        if act.refusal:
+            return [world]
+        return [_without(world, None, _named(act.command))]
+    found = _answered(world, act, rules)
+    if not found and not rules.copies_seen:
+        found = _after_silent_copies(world, act, rules)
+    return found if act.definite else [world, *found]
+
+
+def _without(world: World, on: str | None, names: tuple[str, ...] | None) -> World:
+    state, strange = forget(world.state, on, names)
+    return replace(world, state=state, strange=world.strange | strange)
+
+
+def _named(command: Command) -> tuple[str, ...]:
+    """The bitmaps that are to be forgotten because a command with something unknown in it may have changed them."""
+    actions = command.actions if isinstance(command, Transaction) else (command,)
+    names = {getattr(each, field, None) for each in actions for field in ("name", "target", "bitmap")}
+    return tuple(sorted(name for name in names if isinstance(name, str)))
+
+
+def _answered(world: World, act: Given, rules: Rules) -> list[World]:
+    found = []
+    for done in _steps(world.state, act.command, rules):
+        after = replace(world, state=done.state)
+        refusal = "" if done.refusal is None else done.refusal.kind
+        alike = refusal == act.refusal or (refusal and act.refusal and _two_reasons(act.command))
+        if not act.definite:
+            found.append(after)
+        elif alike and not rules.copies_seen:
+            found += _ended(after, act.ended, rules)
+        elif alike and _ends(done.ended) == frozenset(act.ended):
+            found.append(after)
+    return found
+
+
+def _two_reasons(command: Command) -> bool:
+    """Of a grouped transaction with other actions than backups QEMU may name that, or what the first action lacks."""
+    if not isinstance(command, Transaction) or not command.grouped:
+        return False
+    return any(not isinstance(action, StartBackup) for action in command.actions)
+
+
+def _steps(state: Sets, command: Command, rules: Rules) -> Iterator[Step[Between]]:
+    """What the specification makes of a command, for every answer to what is undecided."""
+    if rules.copies_seen:
+        yield from outcomes(lambda: step(state, command))
+    elif isinstance(command, StartBackup | Transaction):
+        patient = replace(state, space=Unnoticed(_inner(state)))
+        for done in outcomes(lambda: step(patient, command)):
+            after = state if done.refusal else noticed(replace(done.state, space=state.space))
+            yield replace(done, state=after)
+    elif isinstance(command, CancelJob | FinalizeJob):
+        for done in outcomes(lambda: step(state, command)):
+            yield replace(done, state=state, ended=())
+    else:
+        yield from outcomes(lambda: step(state, command))
+
+
+def _inner(state: Sets) -> CompressedSets:
+    assert isinstance(state.space, BetweenSets)
+    return state.space.inner
+
+
+def _after_silent_copies(world: World, act: Given, rules: Rules) -> list[World]:
+    """A job may have copied the last that it had to, and nobody has said so yet."""
+    if not isinstance(act.command, PauseJob | ResumeJob | FinalizeJob) or act.command.job not in world.state.jobs:
+        return []
+    after, ended = _copy_all(world.state, (act.command.job,))
+    if ended:
+        return [world] if act.refusal == "wrong phase" else []
+    return _answered(replace(world, state=after), act, rules)
+
+
+# What jobs do where it cannot be seen
+
+
+def _copy_all(state: Sets, ids: tuple[str, ...]) -> jobs.Result[Between]:
+    """These jobs have nothing left to copy, and have noticed."""
+    for id in ids:
+        if id in state.jobs:
+            done = copied(state.jobs[id], state.jobs[id].todo)
+            state = jobs.with_job(state, id, replace(done, todo=state.space.empty))
+    return jobs.settle(state, [id for id in ids if id in state.jobs])
+
+
+def _copy_some(state: Sets, ids: tuple[str, ...]) -> Sets:
+    """Each of these jobs has copied an unknown part of what it had to."""
+    for id in ids:
+        job = state.jobs[id]
+        done = copied(job, at_most(job.todo.most))
+        state = jobs.with_job(state, id, replace(done, todo=without_more(done.todo)))
+    return state
+
+
+def _all_copied(world: World, id: str) -> World:
+    """That by which the job would end at once is left for its end to tell."""
+    after, ended = _copy_all(world.state, (id,))
+    return world if ended else replace(world, state=after)
+
+
+def _stopped(world: World, id: str) -> World:
+    try:
+        return replace(world, state=jobs.pause(world.state, id))
+    except Refused:
+        return world
+
+
+def _ended(world: World, ends: tuple[tuple[str, Outcome], ...], rules: Rules) -> list[World]:
+    found = [world]
+    for id, outcome in ends:
+        found = [after for each in found for after in _one_ended(each, id, outcome, rules)]
+    return found
+
+
+def _one_ended(world: World, id: str, outcome: Outcome, rules: Rules) -> list[World]:
+    if (id, outcome) in world.due:
+        return [replace(world, due=world.due - {(id, outcome)})]
+    if id not in world.state.jobs:
+        told = any(end[0] == id for end in world.due)
+        return [world] if rules.outsiders and not told else []
+    if rules.copies_seen:
+        return []
+    found = []
+    for state, ended in _ways_to_end(world.state, id, outcome):
+        ends = _ends(ended)
+        if (id, outcome) in ends:
+            found.append(replace(world, state=state, due=world.due | (ends - {(id, outcome)})))
+    return found
+
+
+def _ways_to_end(state: Sets, id: str, outcome: Outcome) -> Iterator[jobs.Result[Between]]:
+    """How the job can have come to this end: by itself, or with its group."""
+    group = state.jobs[id].group
+    if outcome == "completed":
+        after, ended = _copy_all(state, group)
+        if not ended and all(after.jobs[each].phase == "pending" for each in group):
+            after, ended = jobs.finalize(after, id)
+        yield after, ended
+        return
+    partly = _copy_some(state, group)
+    if outcome == "failed":
+        yield jobs.fail_group(partly, id, "failed")
+        return
+    yield jobs.cancel(partly, id)
+    for other in group:
+        if other != id:
+            yield jobs.fail_group(partly, other, "failed")
