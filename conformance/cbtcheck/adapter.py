@@ -61,6 +61,7 @@ class Capabilities:
     smallest_granularity: int = 512
     largest_granularity: int = 1 << 31
     any_cluster: bool = True
+    max_disks: int = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,8 @@ class Adapter(ABC):
 
     name: str = ""
     capabilities: Capabilities
+    batches: bool = False
+    """Whether `perform_many` is quicker than one by one; then known defects must not hang on single guest writes."""
 
     @property
     @abstractmethod
@@ -183,7 +186,7 @@ class Adapter(ABC):
     def perform_many(self, commands: Sequence[Command], hints: Sequence[Hint]) -> list[Performed]:
         """Performs whole guest writes that follow each other, with nothing looked at in between.
 
-        The hints' states are those before the first. An adapter overrides it if it can be quicker than one by one.
+        The hints' states are those before the first. Adapters that override it say so in `batches`.
         """
         return [self.perform(command, hint) for command, hint in zip(commands, hints, strict=True)]
 

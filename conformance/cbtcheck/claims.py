@@ -10,11 +10,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from cbtmodel import commands as c
-from cbtmodel.node import State, usable_granularity
+from cbtmodel.node import State, initial, usable_granularity
 from cbtmodel.step import step
 
 from cbtcheck.adapter import FEATURES, Capabilities
-from cbtcheck.scenario import KINDS, spelled
+from cbtcheck.bitsets import BitSets
+from cbtcheck.scenario import KINDS, Restore, Scenario, spelled
 
 COMMANDS = frozenset(KINDS) - {"abort", "restore"}
 
@@ -86,10 +87,13 @@ def _needs_of_backup(command: c.StartBackup) -> Iterator[str]:
 
 
 def not_claimed(command: object, capabilities: Capabilities) -> str:
-    """The first thing that a command needs and an implementation does not claim, whatever the state; "" if none."""
-    for each in needs(command):
-        if each not in capabilities.commands and each not in capabilities.features:
-            return each
+    """The first capability that a command takes and an implementation does not claim, whatever the state; or ""."""
+    claimed = capabilities.commands | capabilities.features
+    return next((each for each in needs(command) if each not in claimed), "")
+
+
+def wrong_size(command: object, capabilities: Capabilities) -> str:
+    """A granularity or a cluster that means something, and that an implementation does not claim; or ""."""
     for each in (command, *(command.actions if isinstance(command, c.Transaction) else ())):
         if isinstance(each, c.AddBitmap) and _out_of_range(each.granularity, capabilities):
             return f"a granularity of {each.granularity}"
@@ -108,17 +112,33 @@ def _no_such_cluster(cluster: int, capabilities: Capabilities) -> bool:
 
 
 def missing(state: State[Any], command: object, capabilities: Capabilities) -> str:
-    """The same for a command in a state, where it may be one that is refused as invalid, or one job too many."""
-    found = not_claimed(command, capabilities)
+    """What an implementation does not claim that a command takes in this state; or "".
+
+    That may also be a size, a job too many, or that the command is one to be refused as invalid.
+    """
+    found = not_claimed(command, capabilities) or wrong_size(command, capabilities)
     if found:
         return found
-    starts = sum(
-        isinstance(each, c.StartBackup)
-        for each in (command, *(command.actions if isinstance(command, c.Transaction) else ()))
-    )
+    actions = command.actions if isinstance(command, c.Transaction) else ()
+    starts = sum(isinstance(each, c.StartBackup) for each in (command, *actions))
     if starts and len(state.jobs) + starts > capabilities.max_jobs:
         return f"{len(state.jobs) + starts} jobs"
     if "refusals" in capabilities.features:
         return ""
     refusal = step(state, command).refusal
     return "refusals" if refusal is not None and refusal.kind == "invalid" else ""
+
+
+def missing_for(scenario: Scenario, capabilities: Capabilities) -> str:
+    """The first thing that a whole scenario takes and an implementation does not claim; or ""."""
+    if len(scenario.disks) > capabilities.max_disks:
+        return f"{len(scenario.disks)} disks"
+    state = initial(BitSets(scenario.block), scenario.disks)
+    for command in scenario.commands:
+        if isinstance(command, Restore):
+            continue
+        found = missing(state, command, capabilities)
+        if found:
+            return found
+        state = step(state, command).state
+    return ""

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from cbtcheck.adapter import Adapter
+from cbtcheck.claims import missing, missing_for
 from cbtcheck.deal import dealer
 from cbtcheck.gather import Gathering, Scope
 from cbtcheck.ledger import Entry, confirm, entries, matches
@@ -136,9 +137,14 @@ def gathering_for(name: str, version: str, options: Options) -> Gathering:
 
 
 def replay(adapter: Adapter, scenario: Scenario) -> tuple[list[Frame], list[Finding]]:
-    """Plays one scenario: every step as it was played, and what differs."""
+    """Plays a scenario: every step as it was played, and what differs; what is worse than waste, if there is any."""
     player = Player(adapter)
     findings = player.play_scenario(scenario)
+    if findings and verdict_of(findings) is Verdict.WASTEFUL:
+        behind = Player(adapter, tolerant=True)
+        worse = behind.play_scenario(scenario)
+        if worse:
+            return behind.frames, worse
     return player.frames, findings
 
 
@@ -147,6 +153,8 @@ def signature(findings: list[Finding], frames: list[Frame]) -> Signature:
     if not findings:
         return ()
     first = findings[0]
+    if verdict_of(findings) is Verdict.WASTEFUL:
+        return Verdict.WASTEFUL, first.property  # whoever is coarse in one place is coarse in all of them
     last = frames[-1].asked if frames else None
     crash = first.seen.split(" | ")[-1][-80:] if first.verdict is Verdict.BROKEN else ""
     return verdict_of(findings), first.property, first.where.split()[-1].split("/")[0], type(last).__name__, crash
@@ -225,6 +233,7 @@ class Course:
         mine = [entry for entry in entries() if entry.implementation == self.adapter.name]
         outcomes = {each.id: each.outcome for each in self._once(lambda: self._confirm(mine))}
         self.known = [entry for entry in mine if outcomes.get(entry.id) in ("known", "quiet")]
+        self.player.tolerant = True  # from now on, what is behind waste is looked at too
 
     def _confirm(self, mine: list[Entry]) -> list[LedgerResult]:
         results = []
@@ -236,7 +245,11 @@ class Course:
         return results
 
     def turn_away(self, state: Any, command: Any) -> bool:
-        """Whether a command would run into a known defect; then it is counted, and not played."""
+        """Whether a command is not claimed, or would run into a known defect; then it is not played."""
+        unclaimed = missing(state, command, self.adapter.capabilities)
+        if unclaimed:
+            self.turned_away_now.append(f"not claimed: {unclaimed}")
+            return True
         for entry in self.known:
             if entry.trigger is not None and triggered(entry.trigger, state, command):
                 self.part.turned_away[entry.id] += 1
@@ -248,8 +261,12 @@ class Course:
         named = {name: each for name, each in workflows().items() if self.wanted(each)}
         for number, (name, scenario) in enumerate(named.items()):
             if self.shard.owns(number):
-                with self.item(WORKFLOWS, number, len(named)):
-                    self.play(WORKFLOWS, name, scenario)
+                with self.item(WORKFLOWS, number, len(named)) as part:
+                    unclaimed = missing_for(scenario, self.adapter.capabilities)
+                    if unclaimed:
+                        part.not_claimed[f"workflow {name}"] = f"the implementation does not claim {unclaimed}"
+                    else:
+                        self.play(WORKFLOWS, name, scenario)
 
     def _drawn(self) -> None:
         examples = self.options.examples
@@ -288,7 +305,7 @@ class Course:
         self.turned_away_now = []
         self.player.closely = phase in CLOSELY
         findings = self.player.play_scenario(scenario)
-        frames = self.player.frames
+        frames, waste = self.player.frames, self.player.waste
         self.player.closely = True
         self.part.scenarios += 1
         self.part.steps += len(frames)
@@ -298,7 +315,21 @@ class Course:
             self.tally.finished(self.player.state)
         if findings and not self._is_known(findings):
             self._failed(origin, scenario, findings, smaller)
+        self._wasteful(origin, scenario, waste, smaller)
         return not findings
+
+    def _wasteful(
+        self, origin: str, scenario: Scenario, waste: list[Finding], smaller: Smaller | None = None
+    ) -> None:
+        """A scenario that went on after waste; of each kind the first is a failure of its own."""
+        frames = self.player.frames
+        if any(signature([each], []) not in self.signatures for each in waste):
+            self.player.tolerant, listen, self.player.listen = False, self.player.listen, None
+            findings = self.player.play_scenario(scenario)
+            if findings:
+                self._failed(origin, scenario, findings, smaller)
+            self.player.tolerant, self.player.listen = True, listen
+        self.player.frames = frames
 
     def _is_known(self, findings: list[Finding]) -> bool:
         """A race of the ledger can occur anywhere; it is recognised by what is seen of it."""

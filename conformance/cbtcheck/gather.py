@@ -6,17 +6,20 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cbtcheck.adapter import Capabilities
+from cbtcheck.adapter import FEATURES, Capabilities
+from cbtcheck.claims import COMMANDS
 from cbtcheck.part import LEFT_OUT_AFTER_ENOUGH, Part, Signature
 from cbtcheck.report import CommandCount, Failure, MissedEdge, PropertyCount, Report, TourCount
 from cbtcheck.scenario import KINDS, save
 from cbtcheck.tally import PROPERTIES
 from cbtcheck.tour.coverage import Coverage, Edge
 from cbtcheck.tour.phases import NOT_PLAYED, OTHERWISE
-from cbtcheck.verdict import worst
+from cbtcheck.verdict import Verdict, worst
+
+NOT_CLAIMED = "the implementation does not claim it"
 
 ENOUGH_FAILURES = 6
-"""Different failures after which the tour ends, and no more scenarios are drawn."""
+"""Different failures worse than waste, after which the tour ends, and no more scenarios are drawn."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Gathering:
     @property
     def enough(self) -> bool:
         """Whether so much has failed that the rest may be left out."""
-        return len(self.report.failures) >= ENOUGH_FAILURES
+        return sum(each.verdict is not Verdict.WASTEFUL for each in self.report.failures) >= ENOUGH_FAILURES
 
     def add(self, part: Part) -> None:
         """The next part of the run."""
@@ -63,6 +66,7 @@ class Gathering:
         report.not_realised.update(part.not_realised)
         self.coverage.edges |= part.edges
         self.came_between |= part.came_between
+        report.skipped |= part.not_claimed
         add_commands(report.commands, part.commands)
         add_properties(report.properties, part.properties)
         add_tour(report.tour, part.tour)
@@ -98,9 +102,8 @@ class Gathering:
         report.reached = self.coverage.reached(scope.edges)
         report.missed = self._missed(scope)
         report.unreached = Counter(each.why for each in report.missed)
-        for name in KINDS:
-            if name not in capabilities.commands and name not in ("abort", "restore"):
-                report.skipped[name] = "the implementation does not claim it"
+        for name in sorted((COMMANDS - capabilities.commands) | (FEATURES - capabilities.features)):
+            report.skipped[name] = NOT_CLAIMED
         report.skipped["BATCH"] = "relates two histories of the specification; tests and proofs check it there"
         return report
 

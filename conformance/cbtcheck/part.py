@@ -30,7 +30,8 @@ class Part:
     """An item: the `number` of `of` items of its `phase` (0 if nobody knows how many there are), and what came of it.
 
     `scenarios` were played for it. `known_again` are races of the ledger (id and what happens) that occurred in it,
-    `came_between` says why edges may not have been reached that it was there for.
+    `came_between` says why edges may not have been reached that it was there for, `not_claimed` what was not played
+    at all, and what of it the implementation does not claim.
     """
 
     phase: str
@@ -48,6 +49,7 @@ class Part:
     confirmed: LedgerResult | None = None
     tour: TourCount = field(default_factory=TourCount)
     came_between: dict[Edge, str] = field(default_factory=dict)
+    not_claimed: dict[str, str] = field(default_factory=dict)
     failures: list[tuple[Signature, Failure]] = field(default_factory=list)
 
     @property

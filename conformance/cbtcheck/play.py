@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from cbtmodel.commands import (
     BeginCopy,
@@ -18,29 +17,23 @@ from cbtmodel.commands import (
     Copy,
     EndCopy,
     EndWrite,
-    StartBackup,
-    Transaction,
     Write,
 )
 from cbtmodel.node import State, initial
-from cbtmodel.properties import violations
-from cbtmodel.step import Step, step
 
 from cbtcheck.adapter import POISON, Adapter, AdapterBroken, Hint, Observation, Performed, Reply
 from cbtcheck.bitsets import Bits, BitSets
 from cbtcheck.judge import judge
-from cbtcheck.restore import Restorer
+from cbtcheck.restore import Contents, Restorer
 from cbtcheck.scenario import Restore, Scenario
 from cbtcheck.scenario import Step as ScenarioStep
 from cbtcheck.verdict import Finding, Verdict, worst
+from cbtcheck.world import Listener, World, follow, possible, with_waste
 
 ENVIRONMENT = (Write, BeginWrite, EndWrite, Copy, BeginCopy, EndCopy)
 """What guests do, and what their environment does to jobs; all else are operators' commands."""
 
 TurnAway = Callable[[State[Bits], Command], bool]
-Listener = Callable[[State[Bits], Command, Step[Bits]], None]
-
-
 Together = Callable[[ScenarioStep, ScenarioStep], bool]
 
 
@@ -80,6 +73,9 @@ class Player:
     each other are observed together (BATCH makes that sound: what they mark and copy adds up), and exact bits are
     asked for when something else than a guest write has changed them, and of all bitmaps at the end; until then their
     counts are compared. `together` says which commands that follow each other are then observed together.
+
+    A scenario ends with the first step that differs. If `tolerant`, waste does not end it: it is kept in `waste`, and
+    what was reported too much is taken for dirty from then on, so that whatever is worse can be seen behind it.
     """
 
     adapter: Adapter
@@ -89,46 +85,90 @@ class Player:
     closely: bool = True
     together: Together = in_the_environment
     self_check: bool = False
-    state: State[Bits] = field(init=False)
+    tolerant: bool = False
+    worlds: list[World] = field(init=False)
+    waste: list[Finding] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
     not_realised: Counter[str] = field(default_factory=Counter)
 
     @property
     def compared(self) -> int:
         """How many restored chains this scenario has compared with a disk."""
-        return self.restorer.compared
+        return self.worlds[0].restorer.compared
+
+    @property
+    def state(self) -> State[Bits]:
+        """The specification's state now; where several are possible, the first of them."""
+        return self.worlds[0].state
 
     def begin(self, disks: dict[str, int]) -> None:
         """A new scenario on fresh disks of these sizes in bytes. Raises `AdapterBroken`."""
         self.space = BitSets(self.block)
-        self.state = initial(self.space, disks)
-        self.frames = []
-        self.restorer = Restorer(self.space, self.adapter)
+        self.contents = Contents(self.adapter)
+        self.worlds = [World(initial(self.space, disks), Restorer(self.space, self.contents))]
+        self.frames, self.waste = [], []
         self.adapter.reset(disks)
 
     def play(self, asked: ScenarioStep, observed: bool = True) -> list[Finding]:
         """One step. Returns what differs; a crash or hang is a finding too. `observed`: look at the result."""
-        before = self.state
         if isinstance(asked, Restore):
-            findings = self.restorer.restore(asked.jobs)
-            self.frames.append(Frame(asked, (), before, before, None, tuple(findings)))
-            return findings
-        hint = Hint(before, len(self.frames) % (POISON - 1) + 1)
+            return self._framed(asked, (), self.state, None, self.worlds[0].restorer.restore(asked.jobs))
+        before = self.state
         try:
-            performed = self.adapter.perform(asked, hint)
-            if not performed.trace:
-                self.not_realised[type(asked).__name__] += 1
-            findings = self._follow(performed)
-            look = observed or findings or len(self.state.jobs) != len(before.jobs)
-            seen = self.adapter.observe(self._exactly(before, asked)) if look else None
-            if seen is not None:
-                findings += judge(self.space, self.state, seen, self.adapter.bits)
+            performed = self.adapter.perform(asked, self._hint())
+            return self._came_of(asked, before, performed, observed)
         except AdapterBroken as broken:
-            findings = [Finding(Verdict.BROKEN, "", type(asked).__name__, "an answer", self._last_words(broken))]
-            self.frames.append(Frame(asked, (), before, before, None, tuple(findings)))
+            return self._framed(asked, (), before, None, [_broke(type(asked).__name__, "an answer", broken)])
+
+    def play_writes(self, asked: Sequence[Command]) -> list[Finding]:
+        """Whole guest writes that follow each other, with nothing looked at in between."""
+        before = self.state
+        first = len(self.frames)
+        hints = [self._hint(first + number) for number in range(len(asked))]
+        try:
+            performed = self.adapter.perform_many(asked, hints)
+            for each, result in zip(asked, performed, strict=True):
+                findings = self._came_of(each, self.state, result, False)
+                if findings:
+                    return findings
+        except AdapterBroken as broken:
+            return self._framed(asked[0], (), before, None, [_broke("Write", "an answer", broken)])
+        return []
+
+    def _hint(self, number: int | None = None) -> Hint:
+        return Hint(self.state, (len(self.frames) if number is None else number) % (POISON - 1) + 1)
+
+    def _came_of(
+        self, asked: Command, before: State[Bits], performed: Performed, observed: bool
+    ) -> list[Finding]:
+        """Follows what happened, and looks at the result if that is `observed`. May raise `AdapterBroken`."""
+        if not performed.trace:
+            self.not_realised[type(asked).__name__] += 1
+        self.contents.forget()
+        for world in self.worlds:
+            world.begin()
+        self.worlds = follow(self.worlds, performed, self.listen, self.self_check)
+        look = observed or self.worlds[0].findings or len(self.state.jobs) != len(before.jobs)
+        seen = self.adapter.observe(self._exactly(before, asked)) if look else None
+        if seen is not None:
+            for world in self.worlds:
+                world.findings += judge(self.space, world.state, seen, self.adapter.bits)
+            self.worlds = possible(self.worlds)
+        return self._framed(asked, performed.trace, before, seen, self.worlds[0].findings)
+
+    def _framed(
+        self, asked: ScenarioStep, trace: tuple[tuple[Command, Reply], ...], before: State[Bits],
+        seen: Observation | None, findings: list[Finding],
+    ) -> list[Finding]:  # fmt: skip
+        """Keeps the frame of a step. Returns what differs, but for waste that is to be tolerated."""
+        self.frames.append(Frame(asked, trace, before, self.state, seen, tuple(findings)))
+        if not self.tolerant or not findings or verdict_of(findings) is not Verdict.WASTEFUL:
             return findings
-        self.frames.append(Frame(asked, performed.trace, before, self.state, seen, tuple(findings)))
-        return findings
+        self.waste += findings
+        if seen is not None:
+            for world in self.worlds:
+                world.state = with_waste(world.state, seen, self.adapter.bits)
+        return []
 
     def _exactly(self, before: State[Bits], asked: Command) -> frozenset[tuple[str, str]] | None:
         """The bitmaps whose exact bits are to be seen after this step; None for all."""
@@ -144,96 +184,65 @@ class Player:
             if (was := then[on].bitmaps.get(name)) is None or was.marks is not bitmap.marks
         )
 
-    @staticmethod
-    def _last_words(broken: AdapterBroken) -> str:
-        tail = list(dict.fromkeys(broken.output.strip().splitlines()))[-3:]
-        return " | ".join([str(broken), *tail])
-
-    def _follow(self, performed: Performed) -> list[Finding]:
-        findings: list[Finding] = []
-        ended: list[tuple[str, str]] = []
-        for command, reply in performed.trace:
-            before = self.state
-            result = step(before, command)
-            self.state = result.state
-            if self.listen is not None:
-                self.listen(before, command, result)
-            if self.self_check:
-                wrong = violations(before, command, result)
-                assert not wrong, f"the specification itself is wrong: {wrong} after {command}"
-            findings += judge_reply(command, reply, result)
-            if result.refusal is None and not reply.refusal:
-                findings += self.restorer.follow(before, command, result)
-            ended += [(end.id, end.outcome) for end in result.ended]
-        if sorted(ended) != sorted(performed.ended):
-            findings.append(judge_ends(ended, performed.ended))
-        return findings
-
     def play_scenario(self, scenario: Scenario) -> list[Finding]:
         """A whole scenario; stops at the first step that differs."""
         self.block = scenario.block
         try:
             self.begin(scenario.disks)
         except AdapterBroken as broken:
-            return [Finding(Verdict.BROKEN, "", "reset", "fresh disks", self._last_words(broken))]
+            return [_broke("reset", "fresh disks", broken)]
         return self.play_steps(scenario.commands) or self._finish()
 
     def _finish(self) -> list[Finding]:
         """All bits are as they should be, every job can end, and nothing is broken then."""
         try:
             if not self.closely:
-                findings = judge(self.space, self.state, self.adapter.observe(), self.adapter.bits)
-                if findings:
+                seen = self.adapter.observe()
+                for world in self.worlds:
+                    world.begin()
+                    world.findings = judge(self.space, world.state, seen, self.adapter.bits)
+                self.worlds = possible(self.worlds)
+                findings = self.worlds[0].findings
+                if findings and not (self.tolerant and verdict_of(findings) is Verdict.WASTEFUL):
                     return findings
+                self.waste += findings
             self.adapter.finish()
         except AdapterBroken as broken:
-            return [Finding(Verdict.BROKEN, "", "the end", "every job can end", self._last_words(broken))]
+            return [_broke("the end", "every job can end", broken)]
         return []
 
     def play_steps(self, steps: Iterable[ScenarioStep]) -> list[Finding]:
         """Steps until the first that differs."""
         following = [*steps]
+        writes: list[Command] = []
         for number, each in enumerate(following):
-            if self.turn_away is not None and not isinstance(each, Restore) and self.turn_away(self.state, each):
-                continue
             rest = following[number + 1 : number + 2]
-            in_a_row = bool(rest) and self.together(each, rest[0])
-            findings = self.play(each, self.closely or not in_a_row)
+            look = self.closely or not rest or not self.together(each, rest[0])
+            put_off = isinstance(each, Write) and not look and self.adapter.batches
+            findings = [] if put_off else self._all_at_once(writes)
             if findings:
                 return findings
-        return []
+            if self.turn_away is not None and not isinstance(each, Restore) and self.turn_away(self.state, each):
+                continue
+            if isinstance(each, Write) and put_off:
+                writes.append(each)
+                continue
+            findings = self.play(each, look)
+            if findings:
+                return findings
+        return self._all_at_once(writes)
+
+    def _all_at_once(self, writes: list[Command]) -> list[Finding]:
+        """Plays the writes that have been put off, in one go."""
+        findings = self.play_writes(writes) if writes else []
+        writes.clear()
+        return findings
 
 
-def judge_reply(command: Command, reply: Reply, result: Step[Any]) -> list[Finding]:
-    """Whether a command was answered as specified."""
-    expected = "" if result.refusal is None else result.refusal.kind
-    if expected == reply.refusal or (expected and reply.refusal and _may_name_another_reason(command)):
-        return []
-    wanted = f"refused: {result.refusal}" if result.refusal else "accepted"
-    seen = f"refused: {reply.refusal}: {reply.text}" if reply.refusal else "accepted"
-    return [Finding(Verdict.DIVERGES, "", type(command).__name__, wanted, seen)]
-
-
-def _may_name_another_reason(command: Command) -> bool:
-    """Where a grouped transaction has more than one thing wrong, which is named depends on the version.
-
-    QEMU looks at the completion mode first since 8.1, and action by action before (blockdev.c).
-    """
-    if not isinstance(command, Transaction) or not command.grouped:
-        return False
-    return any(not isinstance(action, StartBackup) for action in command.actions)
-
-
-def judge_ends(expected: Sequence[tuple[str, str]], seen: Sequence[tuple[str, str]]) -> Finding:
-    """Jobs have ended otherwise than specified. Success that is none is unsafe: that backup will be relied on."""
-    false_success = [each for each in seen if each[1] == "completed" and each not in expected]
-    verdict = Verdict.UNSAFE if false_success else Verdict.DIVERGES
-    property = "DELIVERED" if false_success else ""
-    return Finding(verdict, property, "jobs ended", _outcomes(expected), _outcomes(seen))
-
-
-def _outcomes(ended: Iterable[tuple[str, str]]) -> str:
-    return ", ".join(f"{id} {outcome}" for id, outcome in sorted(ended)) or "none"
+def _broke(where: str, expected: str, broken: AdapterBroken) -> Finding:
+    """The implementation broke; with its last words."""
+    tail = list(dict.fromkeys(broken.output.strip().splitlines()))[-3:]
+    return Finding(Verdict.BROKEN, "", where, expected, " | ".join([str(broken), *tail]))
 
 
 def verdict_of(findings: Iterable[Finding]) -> Verdict:

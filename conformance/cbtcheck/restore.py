@@ -8,7 +8,7 @@ operator waived it: blocks written while the bitmap was disabled, or cleared awa
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cbtmodel.backup import Ended
 from cbtmodel.bitmap import Bitmap, recording
@@ -43,14 +43,40 @@ def poisoned(size: int) -> bytes:
     return bytes([POISON]) * size
 
 
+class Contents:
+    """What an adapter shows of disks and targets in one step, asked for once; None where it cannot be read."""
+
+    def __init__(self, adapter: Adapter) -> None:
+        self._adapter = adapter
+        self.forget()
+
+    def forget(self) -> None:
+        """A new step: everything may be different now."""
+        self._disks: dict[str, bytes | None] = {}
+        self._targets: dict[str, bytes | None] = {}
+
+    def disk(self, on: str) -> bytes | None:
+        """The content of a disk."""
+        if on not in self._disks:
+            self._disks[on] = self._adapter.disk(on)
+        return self._disks[on]
+
+    def target(self, job: str) -> bytes | None:
+        """The content of the target of a job that has ended in this step."""
+        if job not in self._targets:
+            self._targets[job] = self._adapter.target(job)
+        return self._targets[job]
+
+
 @dataclass
 class Chain:
     """What a restore gives now, and where it may differ from what the bitmap thinks that it gives.
 
-    `stale_meanwhile`: the same, for writes since the running job started, which that job does not make good.
+    The image is None if no content can be read. `stale_meanwhile`: as `stale`, for writes since the running job
+    started, which that job does not make good.
     """
 
-    image: bytes
+    image: bytes | None
     stale: Bits = NOTHING
     stale_meanwhile: Bits = NOTHING
 
@@ -60,21 +86,26 @@ class Backup:
     """A backup that has ended: the disk at its start, its target at its end, and the blocks that it copied."""
 
     node: str
-    then: bytes
-    target: bytes
+    then: bytes | None
+    target: bytes | None
     copied: Bits
 
 
 @dataclass
 class Restorer:
-    """Follows a scenario step by step, and compares after each backup."""
+    """Follows a scenario step by step, and compares after each backup. What cannot be read is not compared."""
 
     space: BitSets
-    adapter: Adapter
+    contents: Contents
     chains: dict[Place, Chain] = field(default_factory=dict)
-    starts: dict[str, bytes] = field(default_factory=dict)
+    starts: dict[str, bytes | None] = field(default_factory=dict)
     backups: dict[str, Backup] = field(default_factory=dict)
     compared: int = 0
+
+    def fork(self) -> Restorer:
+        """Another one that has followed the same, and may follow something else from now on."""
+        chains = {place: replace(each) for place, each in self.chains.items()}
+        return replace(self, chains=chains, starts=dict(self.starts), backups=dict(self.backups))
 
     def follow(self, before: State[Bits], command: object, step: Step[Bits]) -> list[Finding]:
         """A command of the trace was accepted, with this result. Returns what differs."""
@@ -83,7 +114,7 @@ class Restorer:
         started = {**{id: job.node for id, job in step.state.jobs.items()}, **{e.id: e.job.node for e in step.ended}}
         for id, on in started.items():
             if id not in before.jobs:
-                self.starts[id] = self.adapter.disk(on)
+                self.starts[id] = self.contents.disk(on)
         findings: list[Finding] = []
         for end in step.ended:
             findings += self._ended(before, step, end)
@@ -101,7 +132,7 @@ class Restorer:
             case Write(on, offset, length, _, result) if result != "ignored":
                 self._written(before, on, self.space.blocks(offset, length))
             case AddBitmap(on, name):
-                self.chains[on, name] = Chain(self.adapter.disk(on))
+                self.chains[on, name] = Chain(self.contents.disk(on))
             case RemoveBitmap(on, name):
                 del self.chains[on, name]
             case ClearBitmap(on, name):
@@ -129,13 +160,17 @@ class Restorer:
 
     def _ended(self, before: State[Bits], step: Step[Bits], end: Ended[Bits]) -> list[Finding]:
         job = end.job
-        then, target = self.starts.pop(end.id), self.adapter.target(end.id)
+        then, target = self.starts.pop(end.id), self.contents.target(end.id)
         copied = job.scope - job.todo
         self.backups[end.id] = Backup(job.node, then, target, copied)
+        if then is None or target is None:
+            return []
         findings = self._judge_target(end, then, target, copied)
         if end.bitmap is None or job.bitmap is None:
             return findings
         chain = self.chains[job.node, job.bitmap]
+        if chain.image is None:
+            return findings
         image = self._laid_over(chain.image, target, copied)
         if end.outcome == "completed":
             self.compared += 1
@@ -192,8 +227,12 @@ class Restorer:
         if missing or not jobs:
             return [Finding(Verdict.DIVERGES, "", "restore", f"an ended backup '{missing[:1]}'", "none")]
         last = self.backups[jobs[-1]]
+        if last.then is None:
+            return []
         image = bytes(len(last.then))
-        for id in jobs:
-            image = self._laid_over(image, self.backups[id].target, self.backups[id].copied)
+        for each in (self.backups[id] for id in jobs):
+            if each.target is None:
+                return []
+            image = self._laid_over(image, each.target, each.copied)
         self.compared += 1
         return self._judge_image(f"{last.node} restored from {', '.join(jobs)}", image, last.then, Bits())

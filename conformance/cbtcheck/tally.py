@@ -10,10 +10,11 @@ from cbtmodel.node import State
 from cbtmodel.step import Step
 
 from cbtcheck.bitsets import Bits
-from cbtcheck.play import Frame, Listener
+from cbtcheck.play import Frame
 from cbtcheck.report import CommandCount, PropertyCount
 from cbtcheck.scenario import KINDS, Restore, spelled
 from cbtcheck.verdict import Verdict, worst
+from cbtcheck.world import Listener
 
 WRITING = frozenset({"write", "begin-write", "end-write"})
 BACKING_UP = frozenset({"start-backup", "transaction"})

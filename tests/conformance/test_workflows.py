@@ -32,7 +32,7 @@ def test_there_are_eight() -> None:
 def test_the_reference_does_it_right(scenario: Scenario) -> None:
     player = Player(ReferenceAdapter(), self_check=True)
     assert player.play_scenario(scenario) == []
-    assert player.restorer.compared >= 3
+    assert player.compared >= 3
     assert not player.state.jobs, "every job has ended"
     assert not player.not_realised
 

@@ -100,16 +100,21 @@ class TourPhases:
 
     def _not_for_us(self, walk: Walk) -> str:
         """Why a walk is not played at all."""
-        missing = not_claimed(walk.commands, self.capabilities)
+        missing = not_claimed(walk.commands, self.capabilities) or self._too_many_disks(walk.world.disks)
         if missing:
             return f"the implementation does not claim {missing}"
         return "" if self.course.wanted(walk.scenario(AS_IN_THE_WORLD)) else NOT_ASKED_FOR
+
+    def _too_many_disks(self, disks: tuple[tuple[str, int], ...]) -> str:
+        return f"{len(disks)} disks" if len(disks) > self.capabilities.max_disks else ""
 
     # The universal disk
 
     def _every_history(self) -> None:
         sequences = [
-            each for each in control_sequences(self.walks) if not not_claimed(each.commands, self.capabilities)
+            each
+            for each in control_sequences(self.walks)
+            if not (not_claimed(each.commands, self.capabilities) or self._too_many_disks(each.disks))
         ]
         mine = self.course.shard.groups(map(realised_alike, sequences))
         self.course.player.together = alike

@@ -22,7 +22,7 @@ from cbtcheck.adapter import POISON, Observation
 from cbtcheck.bitsets import Bits, BitSets
 from cbtcheck.judge import phase_of
 from cbtcheck.play import Frame
-from cbtcheck.play import _may_name_another_reason as may_name_another_reason
+from cbtcheck.replies import may_name_another_reason
 from cbtcheck.restore import extents
 from cbtcheck.scenario import Restore, Scenario, spelled
 from cbtcheck.tally import Tally
