@@ -71,27 +71,53 @@ static bool read_word(struct reader *reader, const char *word)
     return true;
 }
 
+static size_t read_digits(struct reader *reader)
+{
+    const char *first = reader->at;
+    while (reader->at < reader->end && *reader->at >= '0' && *reader->at <= '9')
+        reader->at++;
+    return (size_t)(reader->at - first);
+}
+
+/* A fraction and an exponent, if they are there; `*whole` is false then. */
+static bool read_more(struct reader *reader, bool *whole)
+{
+    if (next_is(reader, '.')) {
+        *whole = false;
+        if (read_digits(reader) == 0)
+            return fail(reader, "no digit after the point");
+    }
+    if (next_is(reader, 'e') || next_is(reader, 'E')) {
+        *whole = false;
+        if (!next_is(reader, '+'))
+            next_is(reader, '-');
+        if (read_digits(reader) == 0)
+            return fail(reader, "no digit in the exponent");
+    }
+    return true;
+}
+
 static bool read_number(struct reader *reader, struct json *value)
 {
     bool negative = next_is(reader, '-');
     const char *digits = reader->at;
-    uint64_t most = negative ? UINT64_C(1) << 63 : INT64_MAX;
-    uint64_t number = 0;
-    for (; reader->at < reader->end && *reader->at >= '0' && *reader->at <= '9'; reader->at++) {
-        uint64_t digit = (uint64_t)(*reader->at - '0');
-        if (number > (most - digit) / 10)
-            return fail(reader, "the number is too large");
+    size_t length = read_digits(reader);
+    bool fits = true;
+    if (length == 0)
+        return fail(reader, "no value");
+    if (*digits == '0' && length > 1)
+        return fail(reader, "a number begins with 0");
+    uint64_t most = negative ? UINT64_C(1) << 63 : INT64_MAX, number = 0;
+    for (size_t i = 0; i < length && fits; i++) {
+        uint64_t digit = (uint64_t)(digits[i] - '0');
+        fits = number <= (most - digit) / 10;
         number = number * 10 + digit;
     }
-    if (reader->at == digits)
-        return fail(reader, "no value");
-    if (*digits == '0' && reader->at > digits + 1)
-        return fail(reader, "a number begins with 0");
-    if (reader->at < reader->end && strchr(".eE", *reader->at) != NULL && *reader->at != '\0')
-        return fail(reader, "the number is not whole");
-    value->type = JSON_NUMBER;
-    /* -2^63 has no positive counterpart */
-    value->number = negative && number > 0 ? -(int64_t)(number - 1) - 1 : (int64_t)number;
+    if (!read_more(reader, &fits))
+        return false;
+    value->type = fits ? JSON_NUMBER : JSON_OTHER_NUMBER;
+    if (fits)                           /* -2^63 has no positive counterpart */
+        value->number = negative && number > 0 ? -(int64_t)(number - 1) - 1 : (int64_t)number;
     return true;
 }
 

@@ -1,4 +1,5 @@
-/* A small reader of JSON (RFC 8259), as a tree. Numbers are whole, from -2^63 to 2^63 - 1: others are errors here.
+/* A small reader of JSON (RFC 8259), as a tree. Numbers that are not whole, or not from -2^63 to 2^63 - 1, are read, but
+ * they are of a type of their own, and have no value.
  *
  * Strings are UTF-8 with a 0 at their end. What C strings and UTF-8 have no place for is written as Java does: U+0000 as
  * C0 80, and half a surrogate pair as three bytes. json_write_string() turns both back into escapes.
@@ -11,7 +12,16 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum json_type { JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
+enum json_type {
+    JSON_NULL,
+    JSON_FALSE,
+    JSON_TRUE,
+    JSON_NUMBER,
+    JSON_OTHER_NUMBER,
+    JSON_STRING,
+    JSON_ARRAY,
+    JSON_OBJECT,
+};
 
 struct json {
     enum json_type type;

@@ -19,7 +19,6 @@ const char *refusal_name(enum refusal refusal)
         [WRONG_PHASE] = "wrong phase",
         [ABORTED] = "aborted",
         [COPY_FAILED] = "copy failed",
-        [UNSUPPORTED] = "unsupported",
     };
     return names[refusal];
 }
@@ -161,7 +160,7 @@ static enum refusal get_action(const struct json *request, struct action *action
     int kind;
     *action = (struct action){0};
     if (!get_word(request, "do", actions, COUNT(actions), &kind))
-        return UNSUPPORTED;
+        return INVALID;
     action->kind = (enum action_kind)kind;
     if (action->kind == ABORT)
         return ACCEPTED;
@@ -184,7 +183,7 @@ static enum refusal act(struct tracker *tracker, const struct json *request)
     struct action action;
     enum refusal refusal = get_action(request, &action);
     if (refusal == ACCEPTED && action.kind == ABORT)
-        refusal = UNSUPPORTED;          /* only in a transaction */
+        refusal = INVALID;              /* only in a transaction */
     if (refusal == ACCEPTED)
         refusal = tracker_act(tracker, &action);
     free(action.sources);
@@ -288,7 +287,7 @@ static enum refusal control(struct tracker *tracker, const struct json *request)
     for (size_t i = 0; i < COUNT(commands); i++)
         if (strcmp(commands[i].name, name) == 0)
             return commands[i].act(tracker, job);
-    return UNSUPPORTED;
+    return INVALID;
 }
 
 enum refusal perform(struct tracker *tracker, const struct json *request)

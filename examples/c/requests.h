@@ -5,8 +5,8 @@
 #include "json.h"
 #include "tracker.h"
 
-/* Does what the object asks for: its member `do` is the name of a command. INVALID also if a member is missing, or is
- * not what it should be; UNSUPPORTED if there is no such command. */
+/* Does what the object asks for: its member `do` is the name of a command. INVALID also if there is no such command,
+ * or a member is missing, or is not what it should be. */
 enum refusal perform(struct tracker *tracker, const struct json *request);
 
 /* Forgets everything; then there are these disks: [{"name":…,"size":…},…]. */

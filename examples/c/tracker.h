@@ -26,7 +26,6 @@ enum refusal {
     WRONG_PHASE,
     ABORTED,
     COPY_FAILED,
-    UNSUPPORTED,
 };
 
 enum { SMALLEST_GRANULE = 512, LONGEST_NAME = 1023, FRESH_TARGET = 238 };
