@@ -120,6 +120,7 @@ def add_commands(to: dict[str, CommandCount], more: dict[str, CommandCount]) -> 
         sum = to.setdefault(name, CommandCount())
         sum.accepted += count.accepted
         sum.refused.update(count.refused)
+        sum.features.update(count.features)
         sum.worst = worst([sum.worst, count.worst])
 
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from cbtcheck.adapter import FEATURES
 from cbtcheck.report import PropertyCount, Report
 from cbtcheck.results import command_names, count_of, ordered, property_names
 from cbtcheck.scenario import spelled
@@ -20,7 +21,10 @@ from cbtcheck.tour.phases import NOT_ASKED_FOR, NOT_PLAYED
 KINDS = ("command", "property", "capability", "data", "edges", "histories", "happening", "ledger", "turned away")
 """In the order in which they are listed."""
 
-PLURALS = {"command": "commands", "property": "properties", "data": "restored data"}
+PLURALS = {"command": "commands", "property": "properties", "capability": "capabilities", "data": "restored data"}
+
+SEEN_IN_DATA = frozenset({"content", "read"})
+"""Features that are not done by commands: whether they were exercised is whether restored disks were compared."""
 
 NARROWED = (NOT_ASKED_FOR, NOT_PLAYED)
 """Why the run itself, and not the implementation, has left something out."""
@@ -30,7 +34,7 @@ NARROWED = (NOT_ASKED_FOR, NOT_PLAYED)
 class NotVerified:
     """Something that the run has not verified. `count` is how many of it there are, `blocking` see above.
 
-    - *command*, *property*, *capability*: `name` was never exercised;
+    - *command*, *property*, *capability* (a feature of commands): `name` was never exercised;
     - *data*: no restored disk was compared;
     - *edges*: edges of the specification that were not reached, for this reason;
     - *histories*: control sequences against which not every history of guest writes was played;
@@ -104,6 +108,11 @@ def _capabilities(report: Report) -> Iterator[NotVerified]:
     for name, reason in sorted(report.skipped.items()):
         if spelled(name) not in named and name not in named:
             yield NotVerified("capability", name, reason)
+    exercised = {each for count in report.commands.values() for each in count.features}
+    if any(count.refused["invalid"] for count in report.commands.values()):
+        exercised.add("refusals")
+    for name in sorted(FEATURES - report.skipped.keys() - exercised - SEEN_IN_DATA):
+        yield NotVerified("capability", name, "claimed, and never exercised", blocking=True)
 
 
 def _data(report: Report) -> Iterator[NotVerified]:

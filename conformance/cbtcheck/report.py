@@ -49,11 +49,15 @@ class LedgerResult:
 
 @dataclass
 class CommandCount:
-    """How often a command was exercised: accepted, refused (by kind), and how often it disagreed."""
+    """How often a command was exercised: accepted, refused (by kind), and its worst verdict.
+
+    `features` are how often it was done in a way that only some implementations claim (see `claims`).
+    """
 
     accepted: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     worst: Verdict = Verdict.EXACT
+    features: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass

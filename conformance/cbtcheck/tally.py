@@ -9,7 +9,9 @@ from cbtmodel.commands import Command
 from cbtmodel.node import State
 from cbtmodel.step import Step
 
+from cbtcheck.adapter import FEATURES
 from cbtcheck.bitsets import Bits
+from cbtcheck.claims import needs
 from cbtcheck.play import Frame
 from cbtcheck.report import CommandCount, PropertyCount
 from cbtcheck.scenario import KINDS, Restore, spelled
@@ -54,6 +56,8 @@ class Tally:
         else:
             count.refused[result.refusal.kind] += 1
             self._checked("ATOMIC")
+        if result.refusal is None or result.refusal.kind == "copy failed":  # which is what it was to do
+            count.features.update(each for each in needs(command) if each in FEATURES)
         for end in result.ended:
             self._ended(end)
 

@@ -139,12 +139,24 @@ def test_a_command_that_was_only_ever_refused_was_not_exercised(complete: Report
     assert not strictly_conformant(complete)
 
 
+@pytest.mark.parametrize("feature", ["grouped", "disabled", "zeroes", "failed-copy", "refusals"])
+def test_a_feature_that_is_claimed_and_was_not_exercised_is_in_the_way(complete: Report, feature: str) -> None:
+    for count in complete.commands.values():
+        count.features = Counter({name: number for name, number in count.features.items() if name != feature})
+        count.refused = Counter({} if feature == "refusals" else count.refused)
+    assert blocking_in_words(complete) == "1 capability"
+    complete.skipped[feature] = "the implementation does not claim it"
+    assert strictly_conformant(complete)
+
+
 def test_a_property_that_was_not_checked_is_in_the_way_unless_it_needs_what_is_not_claimed(complete: Report) -> None:
     complete.properties["DELIVERED"] = PropertyCount()
     assert blocking_in_words(complete) == "1 property"
     for name in PROPERTIES["DELIVERED"]:
         complete.skipped[name] = "the implementation does not claim it"
         complete.commands[name] = CommandCount()
+    for name in ("always", "never", "error-policies", "manual-finalize", "grouped"):
+        complete.skipped[name] = "the implementation does not claim it"
     assert strictly_conformant(complete)
     reason = next(each.reason for each in not_verified(complete) if each.name == "DELIVERED")
     assert reason == "needs one of start-backup, transaction; none is claimed"
