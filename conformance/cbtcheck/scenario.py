@@ -200,10 +200,15 @@ def from_bytes(raw: bytes, where: str = "scenario") -> Scenario:
     return from_data(data, where)
 
 
-def save(scenario: Scenario, path: Path) -> None:
-    """Writes a scenario file; one command per line, so that differences are readable."""
+def as_text(scenario: Scenario) -> str:
+    """The scenario as the text of a file; one command per line, so that differences are readable."""
     data = to_data(scenario)
     listed = data.pop("commands")
     head = msgspec.json.encode(data).decode()[1:-1]
     lines = ",\n  ".join(msgspec.json.encode(each).decode() for each in listed)
-    path.write_text("{" + head + ',\n "commands": [\n  ' + lines + "\n ]}\n")
+    return "{" + head + ',\n "commands": [\n  ' + lines + "\n ]}\n"
+
+
+def save(scenario: Scenario, path: Path) -> None:
+    """Writes a scenario file."""
+    path.write_text(as_text(scenario))

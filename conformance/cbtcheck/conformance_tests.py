@@ -1,0 +1,169 @@
+"""The whole suite as ordinary pytest tests of somebody's own project.
+
+    from cbtcheck.adapters.exec import ExecAdapter
+    from cbtcheck.conformance_tests import ConformanceTests
+
+    class TestMyTracker(ConformanceTests):
+        def open_adapter(self):
+            return ExecAdapter(("./my-adapter",))
+
+Each walk of the tour, each control sequence with every write history, each workflow and each batch of drawn scenarios
+is a test. One that fails shows the shortest scenario that was found, as a picture, and the scenario itself. What the
+implementation does not claim is skipped. Options of the command line: see `cbtcheck.pytest_plugin`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import pytest
+
+from cbtcheck.adapter import Adapter, AdapterBroken, AdapterUnusable, Capabilities
+from cbtcheck.claims import missing, missing_for
+from cbtcheck.course import PROFILES, workflows
+from cbtcheck.deal import BATCH, batch
+from cbtcheck.picture import picture_text
+from cbtcheck.play import Player, alike, in_the_environment, verdict_of
+from cbtcheck.scenario import Scenario, as_text
+from cbtcheck.shorten import shorten
+from cbtcheck.tour.phases import realised
+from cbtcheck.tour.sizes import sizes_for, sizes_for_histories
+from cbtcheck.tour.universal_play import ControlSequence, control_sequences, plays
+from cbtcheck.tour.walks import Walk, not_claimed, tour
+from cbtcheck.verdict import Finding, Verdict
+
+REPLAYS = 400
+"""How often a failing scenario is played again at most, to make it shorter."""
+
+
+class ConformanceTests:
+    """Subclass it, name the subclass `Test…`, and say in `open_adapter` how an adapter is opened.
+
+    `profile` is *quick*, *ci* or *deep*; `examples` how many scenarios are drawn (in batches of 25), from `seed`;
+    `writes` how many guest writes a history may have. `tolerates_waste`: reporting more than there need be is no
+    failure. What is None is as the command line says.
+    """
+
+    profile: ClassVar[str | None] = None
+    seed: ClassVar[int | None] = None
+    examples: ClassVar[int | None] = None
+    writes: ClassVar[int] = 4
+    tolerates_waste: ClassVar[bool] = False
+
+    def open_adapter(self) -> Adapter:
+        """A new adapter; it is closed after the last test of the class."""
+        raise NotImplementedError("say how the adapter is opened")
+
+    # What pytest calls
+
+    @classmethod
+    def pytest_generate_tests(cls, metafunc: pytest.Metafunc) -> None:
+        """One test for each walk, control sequence, workflow and batch."""
+        profile = PROFILES[cls.asked_for(metafunc.config, "profile")]
+        walks = tour(profile.scope)
+        batches = -(-cls.asked_for(metafunc.config, "examples") // BATCH)
+        listed: dict[str, list[tuple[str, Any]]] = {
+            "walk": [(f"{number}-{_slug(each)}", (number, each)) for number, each in enumerate(walks)],
+            "sequence": [(str(number), each) for number, each in enumerate(control_sequences(walks))],
+            "workflow": list(workflows().items()),
+            "dealt": [(str(number), number) for number in range(batches)],
+        }
+        for name in listed.keys() & set(metafunc.fixturenames):
+            ids, values = zip(*listed[name], strict=True)
+            metafunc.parametrize(name, values, ids=ids)
+
+    @classmethod
+    def asked_for(cls, config: pytest.Config, name: str) -> Any:
+        """What the class says, else the command line."""
+        said = getattr(cls, name)
+        return config.getoption(f"cbtspec_{name}") if said is None else said
+
+    @pytest.fixture(scope="class")
+    def adapter(self, request: pytest.FixtureRequest) -> Iterator[Adapter]:
+        """The adapter of the class."""
+        try:
+            opened = request.cls().open_adapter()
+        except (AdapterBroken, AdapterUnusable) as problem:
+            pytest.fail(f"the adapter cannot be opened: {problem}", pytrace=False)
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+    # The tests
+
+    def test_walk(self, adapter: Adapter, walk: tuple[int, Walk]) -> None:
+        """A shortest scenario for edges of the specification."""
+        number, each = walk
+        self._skip(not_claimed(each.commands, adapter.capabilities) or _disks(each.world.disks, adapter.capabilities))
+        listed = sizes_for(adapter.capabilities)
+        scenario, _ = realised(each.scenario(listed[number % len(listed)]), adapter.capabilities)
+        self.play(adapter, scenario)
+
+    def test_every_write_history(self, adapter: Adapter, sequence: ControlSequence) -> None:
+        """Every history of guest writes against a sequence of control commands."""
+        claims = adapter.capabilities
+        self._skip(not_claimed(sequence.commands, claims) or _disks(sequence.disks, claims))
+        for play in plays(sequence, self.writes):
+            for sizes in sizes_for_histories(claims, len(play.histories)):
+                self.play(adapter, realised(play.scenario(sizes), claims)[0], closely=False)
+
+    def test_workflow(self, adapter: Adapter, workflow: Scenario) -> None:
+        """What users do: chains, retries, groups, checkpoints."""
+        self._skip(missing_for(workflow, adapter.capabilities))
+        self.play(adapter, workflow)
+
+    def test_drawn(self, adapter: Adapter, dealt: int, request: pytest.FixtureRequest) -> None:
+        """A batch of scenarios that Hypothesis draws."""
+        seed = self.asked_for(request.config, "seed")
+        steps = PROFILES[self.asked_for(request.config, "profile")].steps
+        for scenario in batch(adapter.capabilities, seed, dealt, steps):
+            self.play(adapter, scenario, closely=False)
+
+    # One scenario
+
+    def play(self, adapter: Adapter, scenario: Scenario, closely: bool = True) -> None:
+        """Plays a scenario; if it disagrees the test fails, with the shortest one that disagrees in this way."""
+        player = Player(adapter, tolerant=self.tolerates_waste)
+        player.turn_away = lambda state, command: bool(missing(state, command, adapter.capabilities))
+        player.closely, player.together = closely, in_the_environment if closely else alike
+        findings = player.play_scenario(scenario)
+        if findings:
+            player.closely = True
+            pytest.fail(_failure(player, scenario, findings), pytrace=False)
+
+    def _skip(self, unclaimed: str) -> None:
+        if unclaimed:
+            pytest.skip(f"the implementation does not claim {unclaimed}")
+
+
+def _failure(player: Player, scenario: Scenario, findings: list[Finding]) -> str:
+    """What went wrong: a finding in words, the picture, and the scenario to keep."""
+    kind = verdict_of(findings), findings[0].property
+
+    def fails(candidate: Scenario) -> Verdict | None:
+        found = player.play_scenario(candidate)
+        return verdict_of(found) if found and (verdict_of(found), found[0].property) == kind else None
+
+    frames = list(player.frames)
+    replays = 3 if kind[0] is Verdict.BROKEN else REPLAYS
+    shortest = shorten(scenario, fails, player.adapter.capabilities, replays)
+    again = player.play_scenario(shortest)
+    if again:
+        frames, findings = list(player.frames), again
+    else:
+        shortest = scenario
+    parts = [str(each) for each in findings]
+    if frames:
+        parts += ["", picture_text(frames)]
+    return "\n".join([*parts, "", "To play it again, save this and run cbtspec replay:", as_text(shortest)])
+
+
+def _disks(disks: tuple[tuple[str, int], ...], capabilities: Capabilities) -> str:
+    return f"{len(disks)} disks" if len(disks) > capabilities.max_disks else ""
+
+
+def _slug(walk: Walk) -> str:
+    """The last command of a walk, for its name."""
+    return type(walk.commands[-1]).__name__

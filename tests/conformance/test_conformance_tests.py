@@ -1,0 +1,79 @@
+"""The suite as pytest tests of somebody else's project, run as they would run it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from cbtcheck.adapters import open_adapter
+from cbtcheck.course import replay
+from cbtcheck.scenario import load
+from cbtcheck.verdict import Verdict
+
+THEIRS = """
+from dataclasses import replace
+from cbtcheck.adapters import open_adapter
+from cbtcheck.conformance_tests import ConformanceTests
+
+class TestTheirs(ConformanceTests):
+    writes = 3
+
+    def open_adapter(self):
+        adapter = open_adapter("reference", mistake={mistake!r})
+        adapter.capabilities = replace(adapter.capabilities, commands=adapter.capabilities.commands - {without!r})
+        return adapter
+"""
+
+
+def run(tmp_path: Path, *arguments: str, mistake: str | None = None, without: frozenset[str] = frozenset()) -> str:
+    """What pytest prints in a project that has this test file and nothing else."""
+    (tmp_path / "test_theirs.py").write_text(THEIRS.format(mistake=mistake, without=set(without)))
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-rs", *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
+
+
+def test_the_whole_suite_passes_on_the_reference(tmp_path: Path) -> None:
+    said = run(tmp_path, "--cbtspec-examples", "50")
+    tests = 781 + 430 + 8 + 2  # walks, control sequences, workflows, batches
+    assert re.search(rf"^{tests} passed", said, re.MULTILINE), said[-2000:]
+
+
+def test_what_is_not_claimed_is_skipped_with_the_reason(tmp_path: Path) -> None:
+    said = run(tmp_path, "-k", "workflow or walk", without=frozenset({"merge-bitmaps"}))
+    assert "does not claim merge-bitmaps" in said
+    assert re.search(r"\d+ passed, \d+ skipped", said)
+    assert "failed" not in said
+
+
+def test_a_mistake_fails_with_the_shortest_scenario_that_shows_it(tmp_path: Path) -> None:
+    said = run(tmp_path, "-k", "drawn", "--cbtspec-seed", "7", mistake="frozen-is-deaf")
+    assert "failed" in said
+    assert "unsafe [NO-LOST-WRITE]" in said
+    assert "✗  unsafe: a write is lost" in said
+    assert "cbtspec: drawn with --cbtspec-seed 7" in said
+    found = re.search(r"^\{\"format\":.*?^ \]\}$", said, re.DOTALL | re.MULTILINE)
+    assert found is not None
+    file = tmp_path / "shortest.json"
+    file.write_text(found[0])
+    scenario = load(file)
+    assert len(scenario.commands) <= 5
+    findings = replay(open_adapter("reference", mistake="frozen-is-deaf"), scenario)[1]
+    assert [each.verdict for each in findings] == [Verdict.UNSAFE]
+    assert not replay(open_adapter("reference"), scenario)[1]
+
+
+def test_an_adapter_that_cannot_be_opened_fails_every_test(tmp_path: Path) -> None:
+    (tmp_path / "test_theirs.py").write_text(
+        "from cbtcheck.adapter import AdapterUnusable\n"
+        "from cbtcheck.conformance_tests import ConformanceTests\n"
+        "class TestTheirs(ConformanceTests):\n"
+        "    def open_adapter(self):\n"
+        "        raise AdapterUnusable('no such program')\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-k", "workflow"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "the adapter cannot be opened: no such program" in done.stdout
+    assert "8 errors" in done.stdout
