@@ -26,6 +26,16 @@ PLURALS = {"command": "commands", "property": "properties", "capability": "capab
 SEEN_IN_DATA = frozenset({"content", "read"})
 """Features that are not done by commands: whether they were exercised is whether restored disks were compared."""
 
+MEANS_NOTHING_WITHOUT = {
+    "ignored-discard": "discard",
+    "grouped": "transaction",
+    "always": "start-backup",
+    "never": "start-backup",
+    "error-policies": "start-backup",
+    "manual-finalize": "start-backup",
+}
+"""Features that cannot be asked for without another capability, which somebody may not claim."""
+
 NARROWED = (NOT_ASKED_FOR, NOT_PLAYED)
 """Why the run itself, and not the implementation, has left something out."""
 
@@ -112,7 +122,11 @@ def _capabilities(report: Report) -> Iterator[NotVerified]:
     if any(count.refused["invalid"] for count in report.commands.values()):
         exercised.add("refusals")
     for name in sorted(FEATURES - report.skipped.keys() - exercised - SEEN_IN_DATA):
-        yield NotVerified("capability", name, "claimed, and never exercised", blocking=True)
+        needed = MEANS_NOTHING_WITHOUT.get(name, "")
+        if needed in report.skipped:
+            yield NotVerified("capability", name, f"needs {needed}, which is not claimed")
+        else:
+            yield NotVerified("capability", name, "claimed, and never exercised", blocking=True)
 
 
 def _data(report: Report) -> Iterator[NotVerified]:
