@@ -20,6 +20,7 @@ from cbtcheck import adapters, course, parallel
 from cbtcheck.adapter import Adapter, AdapterBroken, AdapterUnusable
 from cbtcheck.commands.contracts import contracts_command
 from cbtcheck.commands.explore import explore
+from cbtcheck.commands.oracle import oracle_command
 from cbtcheck.commands.prove import prove_command
 from cbtcheck.commands.refine import refine
 from cbtcheck.commands.tour import tour_command
@@ -106,6 +107,7 @@ def main() -> None:
 
 main.add_command(contracts_command)
 main.add_command(explore)
+main.add_command(oracle_command)
 main.add_command(prove_command)
 main.add_command(refine)
 main.add_command(tour_command)

@@ -46,15 +46,18 @@ class Granules:
 
     @classmethod
     def from_extents(cls, extents: Iterable[tuple[int, int]], granularity: int, size: int) -> Granules:
-        """From (offset, length) in bytes; whole granules. `ValueError` if they are not, or lie beyond the disk."""
-        members, single = BitMap64(), array("Q")
+        """From (offset, length) in bytes; whole granules, the last of which may go beyond the end of the disk.
+
+        `ValueError` if they are not.
+        """
+        members, single, past_all = BitMap64(), array("Q"), -(-size // granularity) * granularity
         last_whole = size - granularity
         for offset, length in extents:
             if length == granularity and not offset % granularity and 0 <= offset <= last_whole:
                 single.append(offset // granularity)
                 continue
             end = offset + length
-            if offset < 0 or length < 0 or end > size:
+            if offset < 0 or length < 0 or end > past_all:
                 raise ValueError(f"the extent at {offset} of {length} bytes is not on a disk of {size} bytes")
             if offset % granularity or (end % granularity and end != size):
                 raise ValueError(f"the extent at {offset} of {length} bytes is not of granules of {granularity}")

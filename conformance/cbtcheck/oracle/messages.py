@@ -1,0 +1,289 @@
+"""The lines that `cbtspec oracle` reads and writes, as types; the JSON Schemas that are published are made of these.
+
+    python -m cbtcheck.oracle.messages input > conformance/cbtcheck/schemas/oracle-input-1.json
+    python -m cbtcheck.oracle.messages output > conformance/cbtcheck/schemas/oracle-output-1.json
+
+A command is an object as in a scenario file, made of the specification's own commands; what is observed is written
+as an adapter writes it (`docs/adapter-protocol.md`). Offsets, lengths, sizes and granularities are in bytes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import typing
+from importlib.resources import files
+from typing import Annotated, Any, Literal
+
+import msgspec
+from cbtmodel import commands as c
+from cbtmodel.refusal import Kind
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from cbtcheck.scenario import spelled
+
+VERSION = 1
+LONGEST_LINE = 64 << 20
+MOST_DISKS = 1024
+MOST_ACTIONS = 4096
+MOST_BITMAPS = 4096
+MOST_EXTENTS = 1 << 20
+MOST_COPIED = 1 << 16
+
+Name = Annotated[str, Meta(max_length=4096)]
+Size = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+Extent = tuple[Size, Size]
+Outcome = Literal["completed", "failed", "cancelled"]
+Said = Literal["accepted", "indefinite"] | Kind
+Ended = Annotated[dict[str, Outcome], Meta(description="The jobs that ended, by their ids.")]
+
+
+# What is read
+
+
+class Disks(Struct, tag_field="do", tag="disks", forbid_unknown_fields=True):
+    """The first line: fresh disks, sizes by name. What is smaller than a `block` is not told apart."""
+
+    disks: Annotated[dict[Name, Annotated[int, Meta(ge=512, multiple_of=512)]],
+                     Meta(min_length=1, max_length=MOST_DISKS)]  # fmt: skip
+    block: Annotated[int, Meta(ge=512, le=1 << 31)] = 512
+
+
+class Bitmap(Struct, forbid_unknown_fields=True):
+    """A named bitmap."""
+
+    node: Name
+    name: Name
+
+
+class Bounds(Struct, tag_field="do", tag="bounds", forbid_unknown_fields=True):
+    """Asks for the bounds of these bitmaps, or of all. No more than `most` extents are given of a set."""
+
+    bitmaps: list[Bitmap] | None = None
+    most: Annotated[int, Meta(ge=0, le=MOST_EXTENTS)] = 1000
+
+
+class SeenBitmap(Struct, forbid_unknown_fields=True):
+    """A bitmap as it was seen. What is left out was not looked at; `absent`: it was looked for and is not there.
+
+    `dirty`: its granules as (offset, length). `raw`: instead, the bits in base64, granule i being bit i % 8 of byte
+    i // 8. `count`: how many granules it says are dirty.
+    """
+
+    node: Name
+    name: Name
+    granularity: Size | UnsetType = UNSET
+    recording: bool | UnsetType = UNSET
+    busy: bool | UnsetType = UNSET
+    dirty: list[Extent] | UnsetType = UNSET
+    raw: bytes | UnsetType = UNSET
+    count: Size | UnsetType = UNSET
+    absent: bool = False
+
+
+class SeenJob(Struct, forbid_unknown_fields=True):
+    """A job as it was seen, with its phase. `absent`: it was looked for and is not there."""
+
+    job: Name
+    phase: Literal["running", "paused", "waiting", "pending"] | UnsetType = UNSET
+    copied: Annotated[list[Extent], Meta(max_length=MOST_COPIED)] | UnsetType = UNSET
+    absent: bool = False
+
+
+class SeenSuccessor(Struct, forbid_unknown_fields=True):
+    """An anonymous bitmap of a disk."""
+
+    node: Name
+    granularity: Annotated[int, Meta(ge=512, le=1 << 31)]
+    recording: bool
+    dirty: list[Extent]
+
+
+class SeenWrite(Struct, forbid_unknown_fields=True):
+    """A guest write in flight."""
+
+    node: Name
+    write: Name
+
+
+class Observed(Struct, tag_field="do", tag="observed", forbid_unknown_fields=True):
+    """What was seen of an implementation. `complete`: there are no other bitmaps, nor other jobs if `jobs` are given.
+
+    `successors` can be judged only if it is complete; `writes` are all that are in flight.
+    """
+
+    bitmaps: list[SeenBitmap] = []
+    jobs: list[SeenJob] | UnsetType = UNSET
+    successors: list[SeenSuccessor] | UnsetType = UNSET
+    writes: list[SeenWrite] | UnsetType = UNSET
+    complete: bool = False
+
+
+class Source(Struct, forbid_unknown_fields=True):
+    """A bitmap to merge from."""
+
+    node: str
+    name: str
+
+
+def _type_of(hint: Any, action: Any) -> Any:
+    origin = typing.get_origin(hint)
+    if origin is Annotated:
+        return int
+    if origin is tuple:
+        several: Any = list[Source] if typing.get_args(hint)[0] is c.Source else list[action]
+        return Annotated[several, Meta(max_length=MOST_ACTIONS)]
+    return hint
+
+
+def _struct(command: type, action: Any, told: bool) -> type[Struct]:
+    """The type of a command's lines; of a command itself there is told how it was answered, of an action not."""
+    hints = typing.get_type_hints(command, include_extras=True)
+    members: list[tuple[Any, ...]] = []
+    for field in dataclasses.fields(command):
+        given = (field.name, _type_of(hints[field.name], action))
+        members.append(given if field.default is dataclasses.MISSING else (*given, field.default))
+    if told:
+        members += [("reply", Said | UnsetType, UNSET), ("text", str, ""), ("ended", Ended | UnsetType, UNSET)]
+    made = msgspec.defstruct(
+        ("Do" if told else "Action") + command.__name__, members,
+        tag_field="do", tag=spelled(command.__name__), forbid_unknown_fields=True, module=__name__,
+    )  # fmt: skip
+    made.__doc__ = command.__doc__
+    return made
+
+
+ACTIONS = {_struct(each, None, False): each for each in c.Action.__args__}
+_ACTION = typing.Union[tuple(ACTIONS)]  # type: ignore[valid-type]  # noqa: UP007
+COMMANDS = {_struct(each, _ACTION, True): each for each in c.Command.__args__}
+WRITE: Any = next(made for made, kind in COMMANDS.items() if kind is c.Write)
+INPUT = typing.Union[(Disks, Bounds, Observed, *COMMANDS)]  # type: ignore[valid-type]
+READ: msgspec.json.Decoder[Any] = msgspec.json.Decoder(INPUT)
+
+
+def to_command(line: Struct) -> c.Command:
+    """The specification's command of a line."""
+    return _made(line, COMMANDS[type(line)])  # type: ignore[no-any-return]
+
+
+def _made(line: Struct, kind: type) -> Any:
+    return kind(**{field.name: _value(getattr(line, field.name)) for field in dataclasses.fields(kind)})
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_value(each) for each in value)
+    if isinstance(value, Source):
+        return c.Source(value.node, value.name)
+    return _made(value, ACTIONS[type(value)]) if type(value) in ACTIONS else value
+
+
+# What is written, one line for each that is read
+
+
+class Begun(Struct, tag_field="is", tag="begun"):
+    """The disks are there. Here as in every answer, `line` is the number of the line that is answered, from 1."""
+
+    line: int
+    disks: int
+
+
+class Finding(Struct, omit_defaults=True):
+    """A disagreement: the verdict, the property that is at stake ("" if none), the place, what was expected and seen.
+
+    Of bits: the `granules` that are missing (if it is unsafe) or too many, as extents, the first 1000 of them.
+    """
+
+    verdict: Literal["wasteful", "diverges", "unsafe"]
+    property: str
+    where: str
+    expected: str
+    seen: str
+    granules: list[tuple[int, int]] | None = None
+
+
+class Other(Struct, omit_defaults=True):
+    """What is replied in another history that is possible."""
+
+    reply: Literal["accepted"] | Kind
+    ended: dict[str, Outcome] = {}
+
+
+class Answered(Struct, tag_field="is", tag="answer", omit_defaults=True):
+    """What the specification replies, the jobs that end, and what differs from the reply that was seen.
+
+    `histories`: how many are possible still; if there is more than one, and they differ here, `others` are replies.
+    """
+
+    line: int
+    reply: Literal["accepted"] | Kind
+    reason: str = ""
+    ended: dict[str, Outcome] = {}
+    findings: list[Finding] = []
+    others: list[Other] = []
+    histories: int = 1
+
+
+class Some(Struct):
+    """A set of granules: how many, and its first extents as (offset, length); all of them if it is `whole`."""
+
+    granules: int
+    extents: list[tuple[int, int]]
+    whole: bool
+
+
+class BitmapBounds(Struct):
+    """What a bitmap must have dirty and what it may, and its flags."""
+
+    node: str
+    name: str
+    granularity: int
+    recording: bool
+    busy: bool
+    must: Some
+    may: Some
+
+
+class Bounded(Struct, tag_field="is", tag="bounds"):
+    """The bounds that were asked for."""
+
+    line: int
+    bounds: list[BitmapBounds]
+
+
+class Judged(Struct, tag_field="is", tag="verdict", omit_defaults=True):
+    """Whether the specification allows what was observed."""
+
+    line: int
+    verdict: Literal["exact", "wasteful", "diverges", "unsafe"]
+    findings: list[Finding] = []
+    histories: int = 1
+
+
+class Wrong(Struct, tag_field="is", tag="error"):
+    """A line that could not be used, and why; nothing has changed."""
+
+    line: int
+    error: str
+
+
+OUTPUT = Begun | Answered | Bounded | Judged | Wrong
+TITLES = {"input": (INPUT, "A line that cbtspec oracle reads"), "output": (OUTPUT, "A line that it writes")}
+
+
+def schema_text(which: Literal["input", "output"]) -> str:
+    """The JSON Schema (2020-12) of the lines of one direction, as it is published."""
+    types, title = TITLES[which]
+    (document,), definitions = msgspec.json.schema_components([types], ref_template="#/$defs/{name}")
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"{title}, version {VERSION}"}
+    parts = head | document | {"$defs": {name: definitions[name] for name in sorted(definitions)}}
+    return msgspec.json.format(msgspec.json.encode(parts), indent=1).decode() + "\n"
+
+
+def published(which: Literal["input", "output"]) -> str:
+    """The schema that comes with the package."""
+    return files("cbtcheck").joinpath("schemas", f"oracle-{which}-{VERSION}.json").read_text(encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(schema_text("input" if sys.argv[1:] == ["input"] else "output"))
