@@ -1,4 +1,4 @@
-/* Connects the tracker to cbtspec: reads requests from standard input, a line each, and writes replies to standard output.
+/* Connects the tracker to cbtspec: a request a line on standard input, a reply a line on standard output.
  *
  *     cbtspec check exec -- ./adapter [--mistake NAME]
  */

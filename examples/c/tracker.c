@@ -62,7 +62,7 @@ static struct write **find_write(struct disk *disk, const char *id)
     return place;
 }
 
-/* Why a guest write cannot begin; `begin` is its `begin-write` or whole `write` alike. */
+/* Why a guest write, whole or not, cannot begin: there is no such disk, or it goes beyond its end. */
 static enum refusal check_range(const struct disk *disk, const struct guest_write *write)
 {
     if (disk == NULL)
@@ -72,10 +72,13 @@ static enum refusal check_range(const struct disk *disk, const struct guest_writ
     return ACCEPTED;
 }
 
+/* The same: what must be copied before it cannot be. */
 static enum refusal check_copy(const struct tracker *tracker, const struct disk *disk, const struct guest_write *write)
 {
-    bool fails = write->result == WRITE_COPY_FAILED;
-    return fails && must_save(tracker, disk, (uint64_t)write->offset, (uint64_t)write->length) ? COPY_FAILED : ACCEPTED;
+    if (write->result != WRITE_COPY_FAILED)
+        return ACCEPTED;
+    bool needed = must_save(tracker, disk, (uint64_t)write->offset, (uint64_t)write->length);
+    return needed ? COPY_FAILED : ACCEPTED;
 }
 
 static void change(struct disk *disk, const struct guest_write *write)

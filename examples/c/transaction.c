@@ -1,7 +1,7 @@
 /* Actions by themselves, and transactions: all of their actions, or none.
  *
  * A transaction works on copies of the bitmaps. If an action is refused, the copies and the jobs that it has started
- * are dropped, and nothing has happened: not even what was in flight has ended. Otherwise they take the originals' place.
+ * are dropped, and nothing has happened: not even what was in flight has ended. Otherwise they replace the originals.
  * (This copies bits that need not change; a tracker of huge disks would keep an undo record for each action instead.)
  */
 #include <stdlib.h>

@@ -21,7 +21,7 @@ struct play {
     const struct json *vector;
     struct tracker tracker;
     struct result *ended;           /* all jobs that have ended, for `restores` */
-    int step;                       /* from 1; 0 after the last */
+    int step;                       /* from 1; after the last it is one more */
     bool differs;
 };
 
@@ -30,14 +30,14 @@ static struct {
 } count;
 
 /* The first difference ends a vector: what comes after it says nothing. */
-static bool differs(struct play *play, const char *verdict, const char *format, ...)
+static void differs(struct play *play, const char *verdict, const char *format, ...)
 {
     va_list arguments;
     if (play->differs)
-        return true;
+        return;
     play->differs = true;
-    printf("%s: %s\n    %s\n    step %d: ", json_string(play->vector, "id"), verdict, json_string(play->vector, "title"),
-           play->step);
+    printf("%s: %s\n    %s\n", json_string(play->vector, "id"), verdict, json_string(play->vector, "title"));
+    printf("    step %d: ", play->step);
     va_start(arguments, format);
     vprintf(format, arguments);
     va_end(arguments);
@@ -45,7 +45,6 @@ static bool differs(struct play *play, const char *verdict, const char *format, 
     const char *link = json_string(json_member(play->vector, "bug"), "link");
     if (link != NULL && *link != '\0')
         printf("    %s\n", link);
-    return true;
 }
 
 /* Sets of bytes */
@@ -166,7 +165,7 @@ static void check_bitmap(struct play *play, const struct json *expected)
     if ((successor->type == JSON_OBJECT) != (mine->successor != NULL))
         differs(play, "diverges", "bitmap %s of %s: whether it has a successor", name, node);
     else if (mine->successor != NULL)
-        check_bounds(play, "the successor", mine->successor, json_array(successor, "must"), json_array(successor, "may"),
+        check_bounds(play, "successor", mine->successor, json_array(successor, "must"), json_array(successor, "may"),
                      disk->size);
 }
 
@@ -285,8 +284,9 @@ static bool have(const char *word)
     static const char *const words[] = {
         "add-bitmap", "remove-bitmap", "clear-bitmap", "enable-bitmap", "disable-bitmap", "merge-bitmaps", "write",
         "begin-write", "end-write", "start-backup", "copy", "begin-copy", "end-copy", "pause-job", "resume-job",
-        "finalize-job", "cancel-job", "transaction", "tails", "refusals", "malformed", "disabled", "zeroes", "discard",
-        "ignored-discard", "failed-write", "failed-copy", "never", "always", "error-policies", "manual-finalize", "grouped",
+        "finalize-job", "cancel-job", "transaction", "grouped", "tails", "refusals", "malformed", "disabled", "zeroes",
+        "discard", "ignored-discard", "failed-write", "failed-copy", "never", "always", "error-policies",
+        "manual-finalize",
     };
     static const char *const prefixes[] = {"disks:", "jobs:", "granularity:", "cluster:"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
@@ -320,10 +320,9 @@ static void play_vector(const struct json *vector)
         }
     }
     reset(&play.tracker, json_array(vector, "disks"));
-    for (const struct json *step = json_array(vector, "steps")->first; step != NULL && !play.differs; step = step->next) {
-        play.step++;
+    const struct json *step = json_array(vector, "steps")->first;
+    for (play.step = 1; step != NULL && !play.differs; step = step->next, play.step++)
         play_step(&play, step);
-    }
     const struct json *restore = json_array(vector, "restores")->first;
     for (; restore != NULL && !play.differs; restore = restore->next)
         check_restore(&play, restore);
