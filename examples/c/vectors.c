@@ -153,7 +153,7 @@ static void check_bitmap(struct play *play, const struct json *expected)
         return;
     }
     int64_t granularity;
-    bool recording, busy;
+    bool recording = false, busy = false;
     if (!json_number(expected, "granularity", &granularity) || (uint64_t)granularity != mine->granularity)
         differs(play, "diverges", "bitmap %s of %s: granularity %" PRIu64, name, node, mine->granularity);
     if (!json_bool(expected, "recording", &recording) || recording != mine->enabled)
