@@ -156,6 +156,9 @@ class Adapter(ABC):
     batches: bool = False
     """Whether `perform_many` is quicker than one by one; then known defects must not hang on single guest writes."""
 
+    exhausted: bool = False
+    """Whether it has been waited for so often that the run should end."""
+
     @property
     @abstractmethod
     def version(self) -> str:

@@ -21,6 +21,7 @@ from cbtcheck.adapter import Adapter, AdapterBroken, AdapterUnusable
 from cbtcheck.commands.contracts import contracts_command
 from cbtcheck.commands.explore import explore
 from cbtcheck.commands.oracle import oracle_command
+from cbtcheck.commands.program import SECONDS, Program, check_program, program_options
 from cbtcheck.commands.prove import prove_command
 from cbtcheck.commands.refine import refine
 from cbtcheck.commands.tour import tour_command
@@ -29,7 +30,7 @@ from cbtcheck.commands.verify import verify_command
 from cbtcheck.exported import to_json
 from cbtcheck.outputs import Outputs, output_options
 from cbtcheck.picture import picture
-from cbtcheck.play import verdict_of
+from cbtcheck.play import last_words, verdict_of
 from cbtcheck.printed import COLOUR, print_report
 from cbtcheck.progress import ProgressLine
 from cbtcheck.report import Report
@@ -49,7 +50,7 @@ Exit codes:
   {EXIT_CODES["broken"]:>3}  broken: the implementation crashed, hung or answered garbage
   {EXIT_CODES["ledger"]:>3}  an expected failure in the ledger fails no more, or in another way
   {EXIT_CODES["usage"]:>3}  usage: cbtspec was not called as it can be, or nothing could be run
-  {EXIT_CODES["interrupted"]:>3}  interrupted by Ctrl-C; what was found until then is printed
+  {EXIT_CODES["interrupted"]:>3}  interrupted by Ctrl-C or --time-limit; what was found until then is printed
 """
 
 
@@ -123,7 +124,7 @@ MISTAKE = click.option(
 
 
 @main.command(epilog=EPILOG)
-@click.argument("adapter", default="reference", metavar="[reference|qemu]")
+@click.argument("adapter", default="reference", metavar="[reference|qemu|exec]")
 @click.option("--profile", type=click.Choice(["quick", "ci", "deep"]), default="quick", show_default=True,
               help="How much to run.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), metavar="INT",
@@ -139,27 +140,39 @@ MISTAKE = click.option(
               help="The report on stdout.")  # fmt: skip
 @click.option("--reports", type=click.Path(path_type=Path), default=Path("reports"), show_default=True,
               metavar="DIR", help="Where failing scenarios are saved.")  # fmt: skip
+@click.option("--time-limit", "most_seconds", type=SECONDS, metavar="SECONDS",
+              help="How long the whole run may take; if that is over, it counts as interrupted.")  # fmt: skip
+@program_options
 @DAEMON
 @MISTAKE
 def check(
     adapter: str, profile: str, seed: int | None, examples: int | None, seconds: float | None, jobs: int,
     only: str | None, outputs: Outputs, form: str, reports: Path, daemon: str | None, mistake: str | None,
+    most_seconds: float | None, program: Program,
 ) -> int:  # fmt: skip
-    """Checks an implementation against the specification: the built-in reference, or a real qemu-storage-daemon."""
-    _known_adapter(adapter, daemon, mistake)
+    """Checks an implementation against the specification.
+
+    That is the built-in reference, a real qemu-storage-daemon, or (exec) anything else, behind a program that speaks
+    the adapter protocol: cbtspec check exec -- ./my-adapter
+    """
+    _known_adapter(adapter, daemon, mistake, program)
     if examples is not None and seconds is not None:
         raise click.UsageError("--examples and --time exclude each other.")
     name = _known_name(only)
     if seed is None:
         seed = secrets.randbelow(1 << 32) if profile == "deep" else PINNED_SEED
-    options = course.Options(profile, seed, examples, seconds, name, reports)
-    more = _more_options(daemon, mistake)
+    options = course.Options(profile, seed, examples, seconds, name, reports, most_seconds)
+    more = _more_options(daemon, mistake, program)
     for option, path in outputs.files():
         _check_writable(path, option)
-    opening = adapters.Opening(adapter, daemon, mistake)
+    opening = adapters.Opening(adapter, daemon, mistake, program.command, program.limits)
     with _directory(reports), _opener(opening) as opener:
-        with ProgressLine(Console(stderr=True)) as progress:
-            report = _run(opener, opening, options, jobs, progress)
+        try:
+            with ProgressLine(Console(stderr=True)) as progress:
+                report = _run(opener, opening, options, jobs, progress)
+        except AdapterBroken as broken:
+            click.echo(f"broken: {last_words(broken)}")
+            return EXIT_CODES["broken"]
         if form == "json":
             click.echo(to_json(report, more), nl=False)
         else:
@@ -171,21 +184,22 @@ def check(
 
 @main.command(epilog=EPILOG)
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--adapter", default="reference", show_default=True, metavar="[reference|qemu]",
+@click.option("--adapter", default="reference", show_default=True, metavar="[reference|qemu|exec]",
               help="What to play it on.")  # fmt: skip
+@program_options
 @DAEMON
 @MISTAKE
-def replay(file: Path, adapter: str, daemon: str | None, mistake: str | None) -> int:
+def replay(file: Path, adapter: str, daemon: str | None, mistake: str | None, program: Program) -> int:
     """Plays a saved scenario, and shows what happens."""
-    _known_adapter(adapter, daemon, mistake)
+    _known_adapter(adapter, daemon, mistake, program)
     scenario = _loaded(file)
-    with _opener(adapters.Opening(adapter, daemon, mistake)) as opener:
+    with _opener(adapters.Opening(adapter, daemon, mistake, program.command, program.limits)) as opener:
         try:
             opened = opener()
             version = opened.version
             frames, findings = course.replay(opened, scenario)
         except AdapterBroken as broken:
-            click.echo(f"broken: {broken}")
+            click.echo(f"broken: {last_words(broken)}")
             return EXIT_CODES["broken"]
     console = _console()
     console.print(f"{scenario.title or file.name} on {version}", markup=False, highlight=False, soft_wrap=True)
@@ -243,13 +257,14 @@ def code_of(report: Report) -> int:
 # What a caller may get wrong, found before anything runs
 
 
-def _known_adapter(adapter: str, daemon: str | None, mistake: str | None) -> None:
+def _known_adapter(adapter: str, daemon: str | None, mistake: str | None, program: Program) -> None:
     if adapter not in adapters.NAMES:
         raise click.UsageError(f"There is no adapter '{adapter}' (known: {', '.join(adapters.NAMES)}).")
     if mistake is not None and adapter != "reference":
         raise click.UsageError("--mistake is for the adapter 'reference' only.")
     if daemon is not None and adapter != "qemu":
         raise click.UsageError("--qemu-storage-daemon is for the adapter 'qemu' only.")
+    check_program(adapter, program)
 
 
 def _known_name(only: str | None) -> str | None:
@@ -262,10 +277,11 @@ def _known_name(only: str | None) -> str | None:
     raise click.UsageError(f"--only: there is no property or command '{only}' (known: {', '.join(names)}).")
 
 
-def _more_options(daemon: str | None, mistake: str | None) -> str:
+def _more_options(daemon: str | None, mistake: str | None, program: Program) -> str:
     """What else a line that reproduces a failure needs."""
     pairs = (("--qemu-storage-daemon", daemon), ("--mistake", mistake))
-    return " ".join(f"{option} {shlex.quote(value)}" for option, value in pairs if value is not None)
+    given = [f"{option} {shlex.quote(value)}" for option, value in pairs if value is not None]
+    return " ".join([*given, program.options()]).strip()
 
 
 def _loaded(file: Path) -> Scenario:

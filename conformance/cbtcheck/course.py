@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -19,6 +19,7 @@ from cbtcheck.adapter import Adapter
 from cbtcheck.claims import missing, missing_for
 from cbtcheck.deal import dealer
 from cbtcheck.gather import Gathering, Scope
+from cbtcheck.interrupts import interrupts, or_over
 from cbtcheck.ledger import Entry, confirm, entries, matches
 from cbtcheck.part import DRAWN, LEDGER, TOUR, WORKFLOWS, Part, Signature
 from cbtcheck.play import Frame, Player, verdict_of
@@ -60,9 +61,13 @@ class Profile:
 
 
 PROFILES = {
-    "quick": Profile({"reference": 500, "qemu": 300}, 14, "quick", {"reference": 6, "qemu": 3}),
-    "ci": Profile({"reference": 4000, "qemu": 2000}, 14, "ci", {"reference": 8, "qemu": 4}),
-    "deep": Profile({"reference": 40000, "qemu": 40000}, 20, "deep", {"reference": 10, "qemu": 5}),
+    "quick": Profile(
+        {"reference": 500, "qemu": 300, "exec": 500}, 14, "quick", {"reference": 6, "qemu": 3, "exec": 6}
+    ),
+    "ci": Profile({"reference": 4000, "qemu": 2000, "exec": 4000}, 14, "ci", {"reference": 8, "qemu": 4, "exec": 8}),
+    "deep": Profile(
+        {"reference": 40000, "qemu": 40000, "exec": 40000}, 20, "deep", {"reference": 10, "qemu": 5, "exec": 10}
+    ),
 }
 
 
@@ -76,6 +81,8 @@ class Options:
     seconds: float | None
     only: str | None
     reports: Path
+    most_seconds: float | None = None
+    """For the whole run: what is over then counts as interrupted."""
 
 
 def workflows() -> dict[str, Scenario]:
@@ -87,35 +94,10 @@ def workflows() -> dict[str, Scenario]:
     }
 
 
-@contextmanager
-def interrupts(*signals: signal.Signals) -> Iterator[Callable[[], bool]]:
-    """These signals are obeyed where nothing is torn; a second one at once. Gives: was there one?"""
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-    pressed = False
-    before = {each: signal.getsignal(each) for each in signals}
-
-    def as_before() -> None:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-    def press(number: int, frame: object) -> None:
-        nonlocal pressed
-        pressed = True
-        as_before()
-
-    for each in signals:
-        signal.signal(each, press)
-    try:
-        yield lambda: pressed
-    finally:
-        as_before()
-
-
 def run(open_adapter: Callable[[], Adapter], options: Options, progress: Progress) -> Report:
     """The whole course, in this process. Ctrl-C ends it early, with a report of what was found until then."""
-    with interrupts(signal.SIGINT) as interrupted:
+    with interrupts(signal.SIGINT) as pressed:
+        interrupted = or_over(pressed, options.most_seconds)
         adapter = open_adapter()
         try:
             gathering = gathering_for(adapter.name, adapter.version, options)
@@ -156,7 +138,7 @@ def signature(findings: list[Finding], frames: list[Frame]) -> Signature:
     if verdict_of(findings) is Verdict.WASTEFUL:
         return Verdict.WASTEFUL, first.property  # whoever is coarse in one place is coarse in all of them
     last = frames[-1].asked if frames else None
-    crash = first.seen.split(" | ")[-1][-80:] if first.verdict is Verdict.BROKEN else ""
+    crash = re.sub("[0-9]+", "0", first.seen.split(" | ")[-1])[-80:] if first.verdict is Verdict.BROKEN else ""
     return verdict_of(findings), first.property, first.where.split()[-1].split("/")[0], type(last).__name__, crash
 
 
@@ -173,7 +155,8 @@ class Course:
     ) -> None:  # fmt: skip
         self.adapter, self.options, self.shard = adapter, options, shard
         self._progress, self.interrupted = progress, interrupted
-        self._take, self.enough, self._once = take, enough, once
+        self._take, self._once = take, once
+        self.enough: Callable[[], bool] = lambda: enough() or adapter.exhausted
         self.profile = PROFILES[options.profile]
         self.part = Part("", 0, 0)
         self.tally = Tally(lambda *step: self.part.edges.update(edges(*step)))
@@ -260,7 +243,7 @@ class Course:
     def _workflows(self) -> None:
         named = {name: each for name, each in workflows().items() if self.wanted(each)}
         for number, (name, scenario) in enumerate(named.items()):
-            if self.shard.owns(number):
+            if self.shard.owns(number) and not self.adapter.exhausted:
                 with self.item(WORKFLOWS, number, len(named)) as part:
                     unclaimed = missing_for(scenario, self.adapter.capabilities)
                     if unclaimed:
@@ -377,7 +360,7 @@ class Course:
 
     def _fails_alike(self, mark: Signature) -> Callable[[Scenario], Verdict | None]:
         def fails(scenario: Scenario) -> Verdict | None:
-            if self.interrupted():
+            if self.interrupted() or self.adapter.exhausted:
                 return None
             findings = self.player.play_scenario(scenario)
             alike = findings and signature(findings, self.player.frames) == mark

@@ -23,10 +23,11 @@ class Introduction:
 
 @dataclass(frozen=True)
 class CannotBegin:
-    """From a worker, instead: it has no adapter. `unknown`: there is none of that name."""
+    """From a worker, instead: it has no adapter: there is none of that name (`unknown`), or it is `broken`."""
 
     why: str
     unknown: bool
+    broken: bool = False
 
 
 @dataclass(frozen=True)

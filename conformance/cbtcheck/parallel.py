@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
-from cbtcheck.adapter import AdapterUnusable
+from cbtcheck.adapter import AdapterBroken, AdapterUnusable
 from cbtcheck.adapters import Opening
-from cbtcheck.course import Options, Progress, gathering_for, interrupts
+from cbtcheck.course import Options, Progress, gathering_for
 from cbtcheck.gather import Gathering
+from cbtcheck.interrupts import interrupts, or_over
 from cbtcheck.messages import CannotBegin, Confirmed, Ended, FromWorker, Introduction, Order, Played, ToWorker
 from cbtcheck.part import PHASES, Part
 from cbtcheck.report import Report
@@ -41,14 +42,14 @@ class WorkerDied(RuntimeError):
 def run(opening: Opening, options: Options, jobs: int, progress: Progress) -> Report:
     """The whole course, in `jobs` processes. Ctrl-C ends it early, with a report of what was found until then.
 
-    Raises `AdapterUnusable` and `LookupError` as `Opening.open` does, and `WorkerDied`. However it ends, no process
-    is left behind.
+    Raises what `Opening.open` does, and `WorkerDied`. However it ends, no process is left behind.
     """
     started = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="cbtspec-", ignore_cleanup_errors=True) as home,
-        interrupts(signal.SIGINT, signal.SIGTERM) as interrupted,
+        interrupts(signal.SIGINT, signal.SIGTERM) as pressed,
     ):
+        interrupted = or_over(pressed, options.most_seconds)
         crew = Crew(options, progress)
         try:
             for index in range(jobs):
@@ -127,8 +128,8 @@ class Crew:
 
     def _heard(self, worker: Worker, message: FromWorker) -> None:
         match message:
-            case CannotBegin(why, unknown):
-                raise LookupError(why) if unknown else AdapterUnusable(why)
+            case CannotBegin(why, unknown, broken):
+                raise LookupError(why) if unknown else AdapterBroken(why) if broken else AdapterUnusable(why)
             case Introduction():
                 worker.introduced = True
                 self._introduced(message)

@@ -241,8 +241,13 @@ class Player:
 
 def _broke(where: str, expected: str, broken: AdapterBroken) -> Finding:
     """The implementation broke; with its last words."""
+    return Finding(Verdict.BROKEN, "", where, expected, last_words(broken))
+
+
+def last_words(broken: AdapterBroken) -> str:
+    """How it broke, and the end of what it has printed, in one line."""
     tail = list(dict.fromkeys(broken.output.strip().splitlines()))[-3:]
-    return Finding(Verdict.BROKEN, "", where, expected, " | ".join([str(broken), *tail]))
+    return " | ".join([str(broken), *tail])
 
 
 def verdict_of(findings: Iterable[Finding]) -> Verdict:

@@ -20,6 +20,7 @@ from cbtcheck.adapters import Opening
 from cbtcheck.course import Course, Options
 from cbtcheck.messages import CannotBegin, Confirmed, Ended, FromWorker, Introduction, Order, Played, ToWorker
 from cbtcheck.part import Part
+from cbtcheck.play import last_words
 from cbtcheck.report import LedgerResult
 from cbtcheck.shard import Shard
 from cbtcheck.tour.coverage import Edge
@@ -113,9 +114,12 @@ def work(opening: Opening, options: Options, shard: Shard, home: str, connection
     threading.Thread(target=foreman.listen, daemon=True).start()
     try:
         adapter = opening.open()
-    except (AdapterUnusable, LookupError) as problem:
+    except (AdapterUnusable, AdapterBroken, LookupError) as problem:
         why = str(problem.args[0]) if problem.args else str(problem)
-        foreman.tell(CannotBegin(why, isinstance(problem, LookupError)))
+        broken = isinstance(problem, AdapterBroken)
+        if isinstance(problem, AdapterBroken):
+            why = last_words(problem)
+        foreman.tell(CannotBegin(why, isinstance(problem, LookupError), broken))
         return
     try:
         interrupted = _play(adapter, options, shard, foreman)

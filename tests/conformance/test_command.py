@@ -190,7 +190,7 @@ def test_json_is_all_that_is_on_stdout(fake: Fake) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["check", "nonsense"], "There is no adapter 'nonsense' (known: reference, qemu)"),
+        (["check", "nonsense"], "There is no adapter 'nonsense' (known: reference, qemu, exec)"),
         (["check", "--nonsense"], "No such option"),
         (["nonsense"], "No such command 'nonsense'"),
         (["check", "--examples", "1", "--time", "1"], "exclude each other"),
@@ -208,7 +208,7 @@ def test_json_is_all_that_is_on_stdout(fake: Fake) -> None:
         (["replay", "none.json"], "none.json: cannot be read"),
         (["replay", "corrupt.json"], "corrupt.json: not JSON"),
         (["replay", "newer.json"], "upgrade cbtspec"),
-        (["replay", "good.json", "--adapter", "nonsense"], "(known: reference, qemu)"),
+        (["replay", "good.json", "--adapter", "nonsense"], "(known: reference, qemu, exec)"),
     ],
 )
 def test_a_mistake_of_the_caller_is_one_line(fake: Fake, words: list[str], said: str) -> None:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from cbtcheck.adapter import Adapter, Capabilities
+from cbtcheck.child import Limits
 
-NAMES = ("reference", "qemu")
+BUILT_IN = ("reference", "qemu")
+"""What they claim is known before they are opened."""
+
+NAMES = (*BUILT_IN, "exec")
 
 
 def capabilities_of(name: str) -> Capabilities:
-    """What the adapter of that name claims, without starting anything. Raises `LookupError` for an unknown name."""
+    """What the adapter of that name claims, without starting anything.
+
+    Raises `LookupError` for an unknown name, and for `exec`: what a program claims it says itself.
+    """
     if name == "reference":
         from cbtcheck.adapters.reference import ReferenceAdapter
 
@@ -23,11 +29,16 @@ def capabilities_of(name: str) -> Capabilities:
     raise LookupError(f"unknown adapter '{name}' (known: {', '.join(NAMES)})")
 
 
-def open_adapter(name: str, *, daemon: str | None = None, mistake: str | None = None) -> Adapter:
+def open_adapter(
+    name: str, *, daemon: str | None = None, mistake: str | None = None, command: tuple[str, ...] = (),
+    limits: Limits | None = None,
+) -> Adapter:  # fmt: skip
     """The adapter of that name.
 
-    `daemon` is the path of qemu-storage-daemon for `qemu`; `mistake` the name of a seeded mistake for `reference`.
-    Raises `LookupError` for an unknown name, `AdapterUnusable` if the implementation cannot be started.
+    `daemon` is the path of qemu-storage-daemon for `qemu`; `mistake` the name of a seeded mistake for `reference`;
+    `command` and `limits` are the program and its arguments for `exec`, and what it may take. Raises `LookupError`
+    for an unknown name, `AdapterUnusable` if the implementation cannot be started, `AdapterBroken` if it can and does
+    not say who it is.
     """
     if name == "reference":
         from cbtcheck.adapters.reference import ReferenceAdapter
@@ -41,6 +52,10 @@ def open_adapter(name: str, *, daemon: str | None = None, mistake: str | None = 
         from cbtcheck.adapters.qemu import QemuAdapter
 
         return QemuAdapter(daemon)
+    if name == "exec":
+        from cbtcheck.adapters.exec import ExecAdapter
+
+        return ExecAdapter(command, limits)
     raise LookupError(f"unknown adapter '{name}' (known: {', '.join(NAMES)})")
 
 
@@ -55,8 +70,10 @@ class Opening:
     daemon: str | None = None
     mistake: str | None = None
     command: tuple[str, ...] = ()
-    limits: Any = None
+    limits: Limits | None = None
 
     def open(self) -> Adapter:
-        """A new adapter. Raises `LookupError` and `AdapterUnusable`."""
+        """A new adapter. Raises what `open_adapter` does."""
+        if self.name == "exec":
+            return open_adapter(self.name, command=self.command, limits=self.limits)
         return open_adapter(self.name, daemon=self.daemon, mistake=self.mistake)

@@ -117,17 +117,20 @@ class Child:
             self._poll.register(self._stdin, select.POLLOUT)
         self._unsent += data
 
-    def line(self, until: float) -> bytes:
-        """The next line, without its end, at `time.monotonic() == until` at the latest."""
+    def line(self, until: float, allowed: str = "in time") -> bytes:
+        """The next line, without its end, at `time.monotonic() == until` at the latest.
+
+        `allowed` is how the message calls that: "within 10 s".
+        """
         while not self._lines:
-            self._wait(until)
+            self._wait(until, allowed)
         return self._lines.popleft()
 
-    def _wait(self, until: float) -> None:
+    def _wait(self, until: float, allowed: str) -> None:
         """Waits until something has happened, and takes it in."""
         now = time.monotonic()
         if now >= until:
-            raise self._broken(self._late(), late=True)
+            raise self._broken(self._late(allowed), late=True)
         if now - self._looked >= LOOK:
             self._look(now)
         rest = min(until - now, LOOK)
@@ -252,16 +255,15 @@ class Child:
             return f"the adapter was killed by {signal.Signals(status).name} (signal {status}){half}"
         return f"the adapter was killed by signal {status}{half}"
 
-    def _late(self) -> str:
+    def _late(self, allowed: str) -> str:
         """What to say of a child that has not answered in time."""
         if self._half:
-            return f"half a line in time, and not its end: {bytes(self._half[:60])!r}: flush after a newline"
-        entry = tree.state_of(self.pid)
-        if entry in ("T", "t"):
-            return "no answer in time: the adapter has been stopped (SIGSTOP)"
+            return f"half a line {allowed}, and not its end: {bytes(self._half[:60])!r} (flush after a newline)"
+        if tree.state_of(self.pid) in ("T", "t"):
+            return f"no answer {allowed}: the adapter has been stopped (SIGSTOP)"
         if self._unsent:
-            return "no answer in time, and it does not read its standard input"
-        return "no answer in time: does it flush its standard output after each reply?"
+            return f"no answer {allowed}, and it does not read its standard input"
+        return f"no answer {allowed} (does it flush its standard output after each reply?)"
 
     def _broken(self, what: str, late: bool = False) -> ChildBroken:
         self.kill()

@@ -25,7 +25,7 @@ NO_BOUND = 64
               help="Which edges of the specification it takes.")  # fmt: skip
 @click.option("--write", "directory", type=click.Path(path_type=Path), metavar="DIR",
               help="Write each walk as a scenario file.")  # fmt: skip
-@click.option("--adapter", type=click.Choice(adapters.NAMES),
+@click.option("--adapter", type=click.Choice(adapters.BUILT_IN),
               help="Write them in the sizes of this implementation (default: blocks of 512 bytes).")  # fmt: skip
 def tour_command(scope: str, directory: Path | None, adapter: str | None) -> int:
     """Shows the tour: shortest scenarios that take every edge of the specification that a scope can reach."""

@@ -1,0 +1,291 @@
+"""An implementation behind a program that speaks the adapter protocol: any language, any machine, no trust.
+
+The program is started when the adapter is opened. Whatever it does wrong kills it at once, and the next scenario
+begins with a new one, which must claim the same: so nothing late can ever be taken for another answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import msgspec
+from cbtmodel.commands import BeginCopy, BeginWrite, Command, Copy, EndCopy, EndWrite, Write
+from msgspec import UNSET
+
+from cbtcheck import claims
+from cbtcheck.adapter import (
+    ACCEPTED,
+    Adapter,
+    AdapterBroken,
+    AdapterUnusable,
+    Capabilities,
+    Hint,
+    Observation,
+    Performed,
+    Reply,
+)
+from cbtcheck.adapters.suite_copies import SuiteCopies
+from cbtcheck.child import CannotStart, Limits
+from cbtcheck.protocol import lines, observation
+from cbtcheck.protocol import messages as m
+from cbtcheck.protocol.conversation import Conversation, Late, last_lines
+from cbtcheck.protocol.mistakes import ProtocolError, printable
+from cbtcheck.protocol.observation import reply_of
+
+BLOCK = 512
+"""What the suite tells apart, in bytes."""
+
+LARGEST_UNIT = 4 << 20
+"""Disks have at least eight of the plainest granules and clusters, as long as these are not larger."""
+
+MOST_LATE = 3
+"""So often an adapter may be late; then it is not worth waiting for it any more."""
+
+BY_ITSELF = (Copy, BeginCopy, EndCopy, EndWrite)
+"""What may happen without having been asked for."""
+
+DONE = Performed(())
+
+
+class ExecAdapter(Adapter):
+    """Drives a program. Raises `AdapterUnusable` if it cannot be started, `AdapterBroken` if it says no hello."""
+
+    name = "exec"
+
+    def __init__(self, command: Sequence[str], limits: Limits | None = None) -> None:
+        self.command = tuple(command)
+        self.limits = limits or Limits()
+        self._times_late = 0
+        self._sizes: dict[str, int] = {}
+        self._bits: dict[tuple[str, str], int] = {}
+        self._talk = self._started()
+        self.hello = self._talk.hello
+        try:
+            self.capabilities = capabilities_of(self.hello)
+        except LookupError as problem:
+            self._talk.kill()
+            raise AdapterBroken(f"hello: {problem.args[0]}", last_lines(self._talk.child.log)) from None
+        self.batches = self.hello.batch
+        self._suite = SuiteCopies(self) if self.hello.copies == "suite" else None
+
+    def _started(self) -> Conversation:
+        try:
+            return Conversation(self.command, self.limits)
+        except CannotStart as problem:
+            raise AdapterUnusable(str(problem)) from None
+
+    @property
+    def version(self) -> str:
+        """What the implementation calls itself."""
+        it = self.hello
+        words = [it.name, it.version, f"({it.language})" if it.language else ""]
+        return " ".join(printable(each.encode(errors="replace")) for each in words if each)
+
+    @property
+    def exhausted(self) -> bool:  # type: ignore[override]
+        """It was late so often that it would take for ever."""
+        return self._times_late + self._talk.late >= MOST_LATE
+
+    # Talking
+
+    @property
+    def talk(self) -> Conversation:
+        """The conversation, for who makes the copies."""
+        return self._talk
+
+    def reset(self, disks: dict[str, int]) -> None:
+        """Fresh disks, on a new program if the one before has broken."""
+        if not self._talk.alive:
+            self._start_again()
+        self._sizes, self._bits = dict(disks), {}
+        if self._suite is not None:
+            self._suite.reset(self._sizes)
+        listed = [m.Disk(name=name, size=size) for name, size in disks.items()]
+        self._talk.begin()
+        self._talk.want(m.Done, m.Reset(seq=self._talk.next, block=BLOCK, disks=listed))
+
+    def _start_again(self) -> None:
+        self._times_late += self._talk.late
+        self._talk.late = False
+        try:
+            self._talk = self._started()
+        except Late:
+            self._times_late += 1
+            raise
+        except AdapterUnusable as problem:
+            raise AdapterBroken(f"it cannot be started again: {problem}") from None
+        now, then = (msgspec.structs.replace(each, seq=1) for each in (self._talk.hello, self.hello))
+        if now != then:
+            names = [each for each in then.__struct_fields__ if getattr(now, each) != getattr(then, each)]
+            self._talk.kill()
+            raise AdapterBroken(f"started again, it says another hello than at first: {', '.join(names)} differ")
+
+    def perform(self, command: Command, hint: Hint) -> Performed:
+        """Asks for a command, or does it, if that is the suite's affair."""
+        if self._suite is not None:
+            return self._suite.perform(command, hint.before, hint.fill)[0]
+        return self.ask(command, command, hint.fill)
+
+    def ask(self, asked: Command, sent: Command, fill: int) -> Performed:
+        """Sends a command; what happened, where that is what was `asked` for if nothing else is said."""
+        try:
+            said = self._talk.command(sent, fill)
+        except UnicodeEncodeError:
+            return DONE  # a name that cannot be written in UTF-8: this cannot be made to happen here
+        return self._performed(asked, said)
+
+    def perform_many(self, commands: Sequence[Command], hints: Sequence[Hint]) -> list[Performed]:
+        """Guest writes in a row; without waiting in between if the adapter can take that."""
+        fills = [each.fill for each in hints]
+        if self._suite is not None and hints and hints[0].before.jobs:
+            performed, state = [], hints[0].before
+            for command, fill in zip(commands, fills, strict=True):
+                each, state = self._suite.perform(command, state, fill)
+                performed.append(each)
+            return performed
+        writes = [each for each in commands if isinstance(each, Write)]
+        if self._suite is not None:
+            writes = [self._suite.as_sent(each) for each in writes]
+        if not self.hello.batch or len(writes) != len(commands):
+            return [self.ask(command, command, fill) for command, fill in zip(commands, fills, strict=True)]
+        said = self._talk.writes(writes, fills)
+        return [self._performed(command, each) for command, each in zip(commands, said, strict=True)]
+
+    # Replies
+
+    def _performed(self, asked: Command, said: m.Done) -> Performed:
+        if said is lines.DONE:
+            return Performed(((asked, ACCEPTED),))
+        ended = () if said.ended is UNSET else tuple((each.job, each.outcome) for each in said.ended)
+        if said.trace is UNSET:
+            return Performed(((asked, reply_of(said)),), ended)
+        if said.error is not UNSET:
+            self.wrong("a reply with an error and a trace: in a trace, the entry that was refused has the error")
+        return Performed(tuple(self._entry(asked, each) for each in said.trace), ended)
+
+    def _entry(self, asked: Command, entry: dict[str, Any]) -> tuple[Command, Reply]:
+        try:
+            command, answer = lines.command_in(entry)
+        except ProtocolError as wrong:
+            self._talk.broken(wrong)
+        if not isinstance(command, BY_ITSELF) and not _is_what_was_asked(asked, command):
+            what = type(command).__name__
+            self.wrong(f"a trace with a {what} that was not asked for, and does not happen by itself")
+        return command, reply_of(answer)
+
+    def wrong(self, what: str, hint: str = "") -> NoReturn:
+        """What the adapter said cannot be."""
+        self._talk.broken(ProtocolError(what, hint=hint))
+
+    # Observing
+
+    def observe(self, exact: frozenset[tuple[str, str]] | None = None) -> Observation:
+        """What the adapter says there is, if that can be."""
+        said = self._talk.want(m.SeenState, m.ObserveState(seq=self._talk.next))
+        try:
+            seen, self._bits = observation.observation(said, self._sizes, exact)
+        except ProtocolError as wrong:
+            self._talk.broken(wrong)
+        return seen if self._suite is None else self._suite.observed(seen)
+
+    def bits(self, node: str, name: str) -> int | None:
+        """The granules of a bitmap, as they were last observed."""
+        return self._bits.get((node, name))
+
+    def disk(self, node: str) -> bytes | None:
+        """The content of a disk."""
+        return self.content("disk", node, self._sizes[node])
+
+    def content(self, what: Any, name: str, size: int) -> bytes | None:
+        """What `observe` shows of a disk or a target of so many bytes; None if the adapter does not claim that."""
+        if "content" not in self.capabilities.features:
+            return None
+        said = self._talk.want(m.SeenContent, m.ObserveContent(seq=self._talk.next, what=what, name=name))
+        return self.bytes_of(said, size, f"the {what} {printable(name.encode(errors='replace'))}")
+
+    def bytes_of(self, said: m.SeenContent, size: int, where: str) -> bytes:
+        """The content that was told."""
+        try:
+            return observation.content(said.content, size, where)
+        except ProtocolError as wrong:
+            self._talk.broken(wrong)
+
+    def target(self, job: str) -> bytes | None:
+        """The content of a target. How large it is, the adapter says: it must be as large as one of the disks."""
+        if self._suite is not None:
+            return self._suite.target(job)
+        if "content" not in self.capabilities.features:
+            return None
+        said = self._talk.want(m.SeenContent, m.ObserveContent(seq=self._talk.next, what="target", name=job))
+        size = sum(count for _, count in said.content)
+        if size not in self._sizes.values():
+            self.wrong(f"the target of {printable(job.encode(errors='replace'))} has {size} bytes, as no disk has")
+        return self.bytes_of(said, size, "a target")
+
+    def finish(self) -> None:
+        """Nothing: the next reset forgets everything."""
+
+    def close(self) -> None:
+        """Says bye, and leaves nothing of it behind."""
+        with contextlib.suppress(AdapterBroken):
+            self._talk.bye()
+
+
+def _is_what_was_asked(asked: Command, command: Command) -> bool:
+    """What happened is what was asked for; with guest writes, the environment may have done something else to it."""
+    if isinstance(asked, Write | BeginWrite) and isinstance(command, Write | BeginWrite):
+        same = all(getattr(asked, each) == getattr(command, each) for each in ("node", "offset", "length", "kind"))
+        return same and type(command) is type(asked)
+    return asked == command
+
+
+# What it claims
+
+
+def capabilities_of(hello: m.Hello) -> Capabilities:
+    """What an adapter claims, in the suite's words. Raises `LookupError`, with the reason."""
+    for name in ("granularities", "clusters"):
+        odd = [each for each in getattr(hello, name) if each.bit_count() != 1]
+        if odd:
+            raise LookupError(f"'{name}' has {odd[0]}, which is no power of two")
+    words = claims.expanded(hello.capabilities)
+    suite = hello.copies == "suite"
+    if suite:
+        words |= claims.JOB_CONTROL | claims.WITH_JOB_CONTROL
+    low, high = hello.min_granularity, hello.max_granularity
+    within = [each for each in hello.granularities if low <= each <= high]
+    if not within:
+        raise LookupError("none of 'granularities' lies between 'min_granularity' and 'max_granularity'")
+    return Capabilities(
+        commands=words & claims.COMMANDS,
+        clusters=tuple(dict.fromkeys(hello.clusters)),
+        granularities=tuple(dict.fromkeys(within)),
+        picks_clusters=suite or hello.picks_clusters,
+        max_jobs=hello.max_jobs,
+        disks=layouts(hello),
+        features=words - claims.COMMANDS,
+        smallest_granularity=low,
+        largest_granularity=high,
+        any_cluster=suite,
+        max_disks=hello.max_disks,
+    )
+
+
+def layouts(hello: m.Hello) -> tuple[dict[str, int], ...]:
+    """Disks worth trying, plainest first: eight of the plainest units each, or five and a tail, if that may be."""
+    unit = min(LARGEST_UNIT, max(hello.granularities[0], hello.clusters[0]))
+    even, tailed = 8 * unit, 5 * unit + min(1536, unit - 512)
+    if not hello.tails:
+        whole = max(*hello.granularities, *hello.clusters)
+        even = tailed = -(-even // whole) * whole
+    several = hello.max_disks > 1
+    found = [{"disk0": even}]
+    if several:
+        found.append({"disk0": even, "disk1": even})
+    if tailed != even:
+        found.append({"disk0": tailed})
+        if several:
+            found.append({"disk0": tailed, "disk1": even})
+    return tuple(found)

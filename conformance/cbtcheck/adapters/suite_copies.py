@@ -1,0 +1,253 @@
+"""The suite as the backup program, for implementations that only track: it runs the jobs and makes the copies.
+
+Which clusters are copied, and when a job ends, is what the specification says of the suite's own jobs. But *what* is
+to be copied is what the implementation reports for the frozen bitmap: a bit that it has lost is a cluster that the
+backup does not have, and restoring it shows that. The content is that of the job's start.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cbtmodel import transaction
+from cbtmodel.backup import Ended
+from cbtmodel.commands import BeginWrite, Command, StartBackup, Transaction, Write, malformed
+from cbtmodel.node import State
+from cbtmodel.refusal import Refused
+from cbtmodel.step import step
+from msgspec import UNSET
+
+from cbtcheck import claims
+from cbtcheck.adapter import ACCEPTED, POISON, Observation, Performed, Reply, SeenJob
+from cbtcheck.bitsets import Bits
+from cbtcheck.judge import phase_of
+from cbtcheck.protocol import messages as m
+from cbtcheck.protocol.observation import reply_of
+from cbtcheck.restore import extents
+from cbtcheck.scenario import spelled
+
+if TYPE_CHECKING:
+    from cbtcheck.adapters.exec import ExecAdapter
+
+OWN_KINDS = ("invalid", "exists")
+"""How a start is refused for reasons that are the suite's affair."""
+
+
+@dataclass(frozen=True)
+class Backup:
+    """A backup that the suite makes of a disk of `size` bytes.
+
+    `reported` is what the implementation says is to be copied, in whole clusters; None if it is everything. `then` is
+    the disk at the start; None if it is read later, or not at all.
+    """
+
+    size: int
+    reported: Bits | None
+    then: bytes | None
+
+
+class SuiteCopies:
+    """The suite's own jobs, by their ids."""
+
+    def __init__(self, adapter: ExecAdapter) -> None:
+        self._adapter = adapter
+        self.reset({})
+
+    def reset(self, sizes: dict[str, int]) -> None:
+        """No jobs."""
+        self._sizes = sizes
+        self._backups: dict[str, Backup] = {}
+        self._targets: dict[str, bytes | None] = {}
+        self._phases: dict[str, str] = {}
+
+    # Commands
+
+    def perform(self, command: Command, before: State[Bits], fill: int) -> tuple[Performed, State[Bits]]:
+        """Makes a command happen in the specification's state `before`. Also gives the state afterwards."""
+        own = self._own_reply(command, before)
+        if own is not None:
+            return Performed(((command, own),)), before
+        if is_own(command):
+            performed = Performed(((command, ACCEPTED),))
+        else:
+            performed = self._adapter.ask(command, self.as_sent(command), fill)
+            if performed.ended or any(is_own(each) for each, _ in performed.trace):
+                self._adapter.wrong("a reply tells of jobs: they are the suite's affair, if it makes the copies")
+        return self._follow(before, performed)
+
+    def _own_reply(self, command: Command, before: State[Bits]) -> Reply | None:
+        """A refusal that is the suite's own affair; None if the command is to be done."""
+        refusal = step(before, command).refusal
+        if refusal is None:
+            return None
+        own = is_own(command)
+        if isinstance(command, Write | BeginWrite):
+            own = refusal.kind == "copy failed"
+        elif isinstance(command, StartBackup | Transaction):
+            own = refusal.kind in OWN_KINDS and isinstance(_refused_in(command, before), StartBackup)
+        return Reply(refusal.kind, refusal.reason) if own else None
+
+    def as_sent(self, command: Any) -> Any:
+        """A guest write is just a write: that saving something for it would fail is nothing to the implementation."""
+        if isinstance(command, Write | BeginWrite) and command.result == "copy failed":
+            return dataclasses.replace(command, result="ok")
+        return command
+
+    def _follow(self, state: State[Bits], performed: Performed) -> tuple[Performed, State[Bits]]:
+        """Does the suite's part of what happened: begins backups and ends them."""
+        trace, ended = list(performed.trace), []
+        for number, (happened, reply) in enumerate(performed.trace):
+            result = step(state, happened)
+            if result.refusal is None and (not reply.refusal or not reply.definite):
+                if not reply.definite and not self._has_begun(happened):
+                    continue
+                self._begin(happened, result.state)
+                for end in result.ended:
+                    answer = self._end(end, result.state)
+                    if answer.refusal:
+                        trace[number] = happened, answer
+                    ended.append((end.id, end.outcome))
+            state = result.state
+        self._phases = {id: phase_of(job) for id, job in state.jobs.items() if id in self._backups}
+        return Performed(tuple(trace), tuple(ended)), state
+
+    # Backups
+
+    def _begin(self, happened: Command, state: State[Bits]) -> None:
+        """Takes up the backups that have begun."""
+        starts = starts_of(happened)
+        frozen = self._frozen() if any(each.sync != "full" for each in starts) else {}
+        for each in starts:
+            size = self._sizes[each.node]
+            reported = None
+            if each.sync != "full":
+                dirty = frozen.get((each.node, each.bitmap), [])
+                reported = _clusters(state.space, dirty, each.cluster, size)
+            then = None if self._reads else self._adapter.content("disk", each.node, size)
+            self._backups[each.job] = Backup(size, reported, then)
+
+    @property
+    def _reads(self) -> bool:
+        """Whether the implementation itself keeps the content of a backup's start."""
+        return "read" in self._adapter.capabilities.features
+
+    def _frozen(self) -> dict[tuple[str, str | None], list[tuple[int, int]]]:
+        """What is dirty in each bitmap, as (offset, length) within the disk."""
+        seen = self._adapter.observe(frozenset())
+        found: dict[tuple[str, str | None], list[tuple[int, int]]] = {}
+        for (on, name), each in seen.bitmaps.items():
+            unit, size = each.granularity, self._sizes[on]
+            runs = extents(self._adapter.bits(on, name) or 0)
+            found[on, name] = [(first * unit, min(count * unit, size - first * unit)) for first, count in runs]
+        return found
+
+    def _has_begun(self, happened: Command) -> bool:
+        """Whether the backups of a command that may have happened have begun: then their bitmaps are busy."""
+        named = [(each.node, each.bitmap) for each in starts_of(happened) if each.bitmap is not None]
+        if not named:
+            return True
+        seen = self._adapter.observe(frozenset())
+        return all(place in seen.bitmaps and seen.bitmaps[place].busy for place in named)
+
+    def _end(self, end: Ended[Bits], state: State[Bits]) -> Reply:
+        """Copies what there was to copy, and tells the implementation how it has ended. Returns what that answers.
+
+        With the content of the start it is all the same when something is copied; so it is done last, when the guest
+        has had all the time to spoil it. What is reported and need not be is copied too, if the backup completes.
+        """
+        backup = self._backups.pop(end.id)
+        left, done = end.job.todo, end.job.scope - end.job.todo
+        if backup.reported is not None:
+            left, extra = left & backup.reported, backup.reported - end.job.scope
+            done = done & backup.reported
+            if end.outcome == "completed":
+                done = done | extra
+            else:
+                left = left | extra
+        self._targets[end.id] = self._copied(end.id, backup, _in_bytes(state.space, done, backup.size))
+        talk = self._adapter.talk
+        said = talk.request(
+            m.Done,
+            m.EndBackup(
+                seq=talk.next, job=end.id, success=end.outcome == "completed",
+                left=_in_bytes(state.space, left, backup.size),
+            ),
+        )  # fmt: skip
+        if said.ended is not UNSET or said.trace is not UNSET:
+            self._adapter.wrong("a reply to end-backup that tells of more than an error")
+        return reply_of(said)
+
+    def _copied(self, job: str, backup: Backup, ranges: list[tuple[int, int]]) -> bytes | None:
+        """The target: what it was made of, and over it these (offset, length) of the disk at the start."""
+        if backup.then is None and not self._reads:
+            return None
+        target = bytearray([POISON]) * backup.size
+        for offset, length in ranges:
+            then = backup.then
+            data = self._read(job, offset, length) if then is None else then[offset : offset + length]
+            target[offset : offset + length] = data
+        return bytes(target)
+
+    def _read(self, job: str, offset: int, length: int) -> bytes:
+        talk = self._adapter.talk
+        said = talk.want(m.SeenContent, m.Read(seq=talk.next, job=job, offset=offset, length=length))
+        return self._adapter.bytes_of(said, length, f"read of [{offset},{length}]")
+
+    # What can be seen of them
+
+    def observed(self, seen: Observation) -> Observation:
+        """What the implementation shows, and the suite's own jobs."""
+        if seen.jobs:
+            self._adapter.wrong("an observation with jobs: they are the suite's affair, if it makes the copies")
+        return dataclasses.replace(seen, jobs={id: SeenJob(phase, None) for id, phase in self._phases.items()})
+
+    def target(self, job: str) -> bytes | None:
+        """The content of the target of a backup that has ended."""
+        return self._targets.pop(job, None)
+
+
+def is_own(command: object) -> bool:
+    """Whether a command is the suite's own affair."""
+    return spelled(type(command).__name__) in claims.JOB_CONTROL
+
+
+def starts_of(command: object) -> list[StartBackup]:
+    """The backups that a command starts."""
+    actions = command.actions if isinstance(command, Transaction) else (command,)
+    return [each for each in actions if isinstance(each, StartBackup)]
+
+
+def _refused_in(command: StartBackup | Transaction, state: State[Bits]) -> object:
+    """What of a command that is refused the reason is: an action of it, or itself."""
+    if isinstance(command, StartBackup):
+        return command
+    starts = starts_of(command)
+    if malformed(command) is not None:
+        return next((each for each in starts if malformed(each) is not None), command)
+    if command.grouped and len(starts) < len(command.actions):
+        return command
+    state = transaction.drain_all(state)
+    together = tuple(each.job for each in starts) if command.grouped else ()
+    for action in command.actions:
+        try:
+            state = transaction.prepare(state, action, together)
+        except Refused:
+            return action
+    return command
+
+
+def _clusters(space: Any, ranges: list[tuple[int, int]], cluster: int, size: int) -> Bits:
+    """The blocks of all clusters that (offset, length) ranges of a disk touch."""
+    touched: Bits = space.empty
+    for offset, length in ranges:
+        touched = touched | space.blocks(offset, length)
+    rounded: Bits = space.round_out(touched, cluster, size)
+    return rounded
+
+
+def _in_bytes(space: Any, blocks: Bits, size: int) -> list[tuple[int, int]]:
+    """Blocks of a disk as (offset, length), in bytes."""
+    runs = ((first * space.block, (first + count) * space.block) for first, count in extents(blocks.word))
+    return [(first, min(past, size) - first) for first, past in runs]
