@@ -107,6 +107,8 @@ def test_coarser_inside_and_finer_are_what_they_say(plain: frozenset[int], k: in
     assert set(runs.inside(bitmap, k)) == {u for u in units if plain.issuperset(range(u << k, (u + 1) << k))}
     assert set(runs.finer(bitmap, k)) == {n for u in plain for n in range(u << k, (u + 1) << k)}
     assert [n for first, past in runs.runs(bitmap) for n in range(first, past)] == sorted(plain)
+    for most in range(4):
+        assert runs.first_runs(bitmap, most) == list(runs.runs(bitmap))[:most]
     assert set(bitmap) == plain, "it was changed"
 
 

@@ -8,13 +8,12 @@ as QEMU stores a bitmap in a qcow2 image.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable
 from struct import pack
 
 from pyroaring import BitMap, BitMap64, FrozenBitMap, FrozenBitMap64
 
-from cbtcheck.oracle.runs import below, finer, runs
+from cbtcheck.oracle.runs import below, finer, first_runs, runs
 
 RANGES_NAMED = 16
 """How many ranges are named in a text; of the rest only how many granules they have."""
@@ -78,12 +77,9 @@ class Granules:
 
     def extents(self, most: int | None = None) -> list[tuple[int, int]]:
         """As (offset, length) in bytes, ascending, as few as possible; no more than the `most` first ones."""
-        return list(islice(self._extents(), most))
-
-    def _extents(self) -> Iterator[tuple[int, int]]:
-        for first, past in runs(self._members):
-            offset = first * self.granularity
-            yield offset, min(past * self.granularity, self.size) - offset
+        pairs = runs(self._members) if most is None else first_runs(self._members, most)
+        unit, size = self.granularity, self.size
+        return [(first * unit, min(past * unit, size) - first * unit) for first, past in pairs]
 
     def raw_bits(self) -> bytes:
         """As raw bits, in whole words of 64 bits, at least one."""
@@ -105,7 +101,7 @@ class Granules:
 
     def named(self, most: int = RANGES_NAMED) -> str:
         """The numbers for people: "0-3,7"; "none"; or the first ranges, and how many granules there are."""
-        first = list(islice(runs(self._members), most + 1))
+        first = first_runs(self._members, most + 1)
         text = ",".join(str(a) if b == a + 1 else f"{a}-{b - 1}" for a, b in first[:most]) or "none"
         return f"{text},… ({len(self):,} granules)" if len(first) > most else text
 

@@ -31,8 +31,7 @@ MOST_WORLDS = 64
 MOST_BLOCKS = 1 << 36
 """How many blocks a disk may have: 256 TiB in blocks of 4 KiB."""
 
-Indefinite = Literal["indefinite"]
-INDEFINITE: Indefinite = "indefinite"
+INDEFINITE = Reply(definite=False)
 """The reply to a command that was not answered: it may have happened or not."""
 
 T = TypeVar("T")
@@ -115,7 +114,7 @@ class Oracle:
             buffer.put_all(begins[at : at + MOST_WRITES], length)
 
     def command(
-        self, command: Command | Mapping[str, Any], reply: Reply | Indefinite | None = None, ended: Ends | None = None
+        self, command: Command | Mapping[str, Any], reply: Reply | None = None, ended: Ends | None = None
     ) -> Answer:  # fmt: skip
         """A command of the specification, or its JSON data as in a scenario file, was given.
 
@@ -127,9 +126,9 @@ class Oracle:
             command = _read(command)
         if not isinstance(command, Command):
             raise OracleError(f"{type(command).__name__} is no command")
-        if not (reply is None or reply == INDEFINITE or isinstance(reply, Reply)):
+        if reply is not None and not isinstance(reply, Reply):
             raise OracleError(f"{reply!r} is no reply")
-        said_yes = reply is None or (isinstance(reply, Reply) and not reply.refusal)
+        said_yes = reply is None or (reply.definite and not reply.refusal)
         if isinstance(command, Write) and said_yes and not ended and self._gather(command):
             return self._gathered
         return self._happens(command, reply, ended)
@@ -151,16 +150,16 @@ class Oracle:
             self._flush(command.node, buffer)
         return True
 
-    def _happens(self, command: Command, reply: Reply | Indefinite | None, ended: Ends | None) -> Answer:
+    def _happens(self, command: Command, reply: Reply | None, ended: Ends | None) -> Answer:
         self._flush_all()
-        definite = reply if isinstance(reply, Reply) else None
+        definite = reply if reply is not None and reply.definite else None
         possible: list[Possible] = []
         for before in self._worlds:
             after = step(before, command)
             if after.refusal is None and (fine := _too_fine(command, self.space.block)) is not None:
                 raise OracleError(f"{fine} bytes cannot be told apart in blocks of {self.space.block} bytes")
             possible.append((after.state, answer_of(after), contradictions(command, after, definite, ended)))
-            if reply == INDEFINITE:
+            if reply is not definite:
                 nothing = Step(before)
                 possible.append((before, answer_of(nothing), contradictions(command, nothing, None, ended)))
         kept = _least_contradicted(possible, lambda each: each[2])

@@ -23,6 +23,16 @@ def runs(bitmap: BitMap64) -> Iterator[tuple[int, int]]:
     return ((first, last + 1) for first, last in zip(firsts, lasts, strict=True))
 
 
+def first_runs(bitmap: BitMap64, most: int) -> list[tuple[int, int]]:
+    """The first runs, at most so many; in a large bitmap the others are not looked for."""
+    enough = 8 * (most + 1)
+    if len(bitmap) > enough:
+        head = list(islice(runs(bitmap & span(bitmap.min(), bitmap[enough])), most + 1))
+        if len(head) > most:
+            return head[:most]  # all of these end before the last number that was looked at
+    return list(islice(runs(bitmap), most))
+
+
 def is_scattered(bitmap: BitMap64) -> bool:
     """Whether it is better taken number by number than run by run."""
     stored = bitmap.get_statistics()

@@ -90,7 +90,7 @@ class Service:
         command = m.to_command(line)
         self._room_for(oracle, command)
         reply: Any = None
-        if line.reply == INDEFINITE:
+        if line.reply == "indefinite":
             reply = INDEFINITE
         elif line.reply is not UNSET:
             reply = Reply("" if line.reply == "accepted" else line.reply, line.text)
