@@ -14,7 +14,7 @@ class Limits:
     `message`: until a reply is there, whole. `scenario`: that the suite waits in one scenario, all in all. `run`: the
     whole run, None for as long as it takes. `start`: until the first reply of a program that has just been started.
     `line`: the longest reply. `memory`: what all processes of the child have in physical memory together (Linux
-    only); one process can have four times that of its own in all, then the system gives it no more.
+    only). Address space is not limited: sanitizers and garbage collectors reserve much more than they use.
     """
 
     message: float = 10.0

@@ -8,28 +8,25 @@ is killed at once.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
-import resource
-import secrets
 import select
 import signal
 import subprocess
+import sys
 import time
 from collections import deque
 from collections.abc import Sequence
+from pathlib import Path
 
-from cbtcheck.child import tree
 from cbtcheck.child.limits import Limits
 
 CHUNK = 1 << 16
-LOOK = 0.2
-"""Seconds after which it is looked how much memory the child has."""
+GUARD = Path(__file__).with_name("guard.py")
+PATIENCE = 6.0
+"""Seconds that the guard has to end; it gives up a little sooner on what cannot be killed."""
 
 LAST_MOMENT = 0.3
 """Seconds that a child has to be gone when it has closed a pipe."""
-
-_numbers = itertools.count(1)
 
 
 class CannotStart(Exception):
@@ -48,41 +45,69 @@ class Child:
     """A program in a session of its own. Every failure is a `ChildBroken`; then the child is dead already."""
 
     def __init__(self, command: Sequence[str], limits: Limits) -> None:
-        tree.adopt_orphans()
         self.limits = limits
-        self.mark = f"{os.getpid()}-{next(_numbers)}-{secrets.token_hex(8)}"
-        try:
-            self._process = subprocess.Popen(
-                [*command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
-                start_new_session=True, env={**os.environ, tree.MARK: self.mark},
-            )  # fmt: skip
-        except (OSError, ValueError) as problem:
-            raise CannotStart(_why_not(command, problem)) from None
-        self.pid = self._process.pid
-        self._limit()
-        pipes = [self._process.stdin, self._process.stdout, self._process.stderr]
-        self._pipes = [each for each in pipes if each is not None]
-        self._stdin, self._stdout, self._stderr = (each.fileno() for each in self._pipes)
-        for each in (self._stdin, self._stdout, self._stderr):
-            os.set_blocking(each, False)
-        self._exit = _descriptor_of(self.pid)
+        self.left_behind: tuple[str, ...] = ()
+        self._code: int | None = None
+        self._too_much = 0
+        self._news = b""
         self._lines: deque[bytes] = deque()
         self._half, self._log, self._unsent = bytearray(), bytearray(), bytearray()
         self._silent, self._deaf, self._gone, self._closed = False, False, False, False
-        self._looked = time.monotonic()
+        self._spawn(command)
+        pipes = [self._process.stdin, self._process.stdout, self._process.stderr]
+        self._pipes = [each for each in pipes if each is not None]
+        self._stdin, self._stdout, self._stderr = (each.fileno() for each in self._pipes)
         self._poll = select.poll()
-        self._poll.register(self._stdout, select.POLLIN)
-        self._poll.register(self._stderr, select.POLLIN)
-        if self._exit is not None:
-            self._poll.register(self._exit, select.POLLIN)
+        for each in (self._stdout, self._stderr, self._status):
+            os.set_blocking(each, False)
+            self._poll.register(each, select.POLLIN)
+        os.set_blocking(self._stdin, False)
+        try:
+            self.pid = self._started(command)
+        except BaseException:
+            self.kill()
+            raise
 
-    def _limit(self) -> None:
-        """What the system can watch over by itself."""
-        if hasattr(resource, "prlimit"):
-            with contextlib.suppress(OSError, ValueError):
-                resource.prlimit(self.pid, resource.RLIMIT_CORE, (0, 0))
-                most = 4 * self.limits.memory
-                resource.prlimit(self.pid, resource.RLIMIT_DATA, (most, most))
+    def _spawn(self, command: Sequence[str]) -> None:
+        """Starts the guard (see there), which starts the program."""
+        orders, self._control = os.pipe()
+        self._status, told = os.pipe()
+        numbers = [str(each) for each in (orders, told, self.limits.memory, 0)]
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(GUARD), *numbers, *command],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
+                pass_fds=(orders, told), start_new_session=True,
+            )  # fmt: skip
+        except BaseException as problem:
+            os.close(self._control)
+            os.close(self._status)
+            if isinstance(problem, OSError | ValueError):
+                raise CannotStart(_why_not(command, problem)) from None
+            raise
+        finally:
+            os.close(orders)
+            os.close(told)
+
+    def _started(self, command: Sequence[str]) -> int:
+        """The program's process id. Raises `CannotStart` and `ChildBroken`."""
+        until = time.monotonic() + self.limits.start
+        poll = select.poll()
+        poll.register(self._status, select.POLLIN)
+        while b"\n" not in self._news:
+            left = until - time.monotonic()
+            if left <= 0 or not poll.poll(left * 1000):
+                raise ChildBroken(f"the adapter could not be started within {self.limits.start:g} s", late=True)
+            chunk = os.read(self._status, CHUNK)
+            if not chunk:
+                self._take_log()
+                raise ChildBroken("the process that guards the adapter could not be started")
+            self._news += chunk
+        first, _, self._news = self._news.partition(b"\n")
+        word, number = first.decode().split()
+        if word == "cannot":
+            raise CannotStart(_why_not(command, OSError(int(number), os.strerror(int(number)))))
+        return int(number)
 
     # Talking
 
@@ -131,13 +156,10 @@ class Child:
         now = time.monotonic()
         if now >= until:
             raise self._broken(self._late(allowed), late=True)
-        if now - self._looked >= LOOK:
-            self._look(now)
-        rest = min(until - now, LOOK)
         if self._silent or self._deaf:
             self._say_why_it_is_lost(until)
             return
-        ready = self._poll.poll(0 if self._gone else rest * 1000 + 1)
+        ready = self._poll.poll(0 if self._gone else (until - now) * 1000 + 1)
         for descriptor, _ in ready:
             if descriptor == self._stdout:
                 self._hear()
@@ -146,11 +168,9 @@ class Child:
             elif descriptor == self._stdin:
                 self._send_more()
             else:
-                self._has_exited()
+                self._hear_news()
         if self._gone and not any(descriptor == self._stdout for descriptor, _ in ready):
             raise self._broken(self._how_it_ended())
-        if self._exit is None and not self._gone and self._ended() is not None:
-            self._gone = True
 
     def _hear(self) -> None:
         try:
@@ -200,20 +220,28 @@ class Child:
         if not self._unsent:
             self._poll.unregister(self._stdin)
 
-    def _look(self, now: float) -> None:
-        """Whether it has taken too much memory."""
-        self._looked = now
-        taken = tree.memory_of(self.pid, self.mark)
-        if taken > self.limits.memory:
-            most = self.limits.memory >> 20
-            raise self._broken(f"the adapter has {taken >> 20} MiB of memory, and may have {most} (--memory)")
-
     # Ends
 
-    def _has_exited(self) -> None:
-        self._gone = True
-        assert self._exit is not None
-        self._poll.unregister(self._exit)
+    def _hear_news(self) -> None:
+        """What the guard has to say."""
+        try:
+            chunk = os.read(self._status, CHUNK)
+        except BlockingIOError:
+            return
+        *news, self._news = (self._news + chunk).split(b"\n")
+        for each in news:
+            word, *rest = each.decode().split()
+            if word == "memory":
+                self._too_much = int(rest[0])
+            elif word == "exited":
+                self._code, self._gone = int(rest[0]), True
+            elif word == "gone":
+                self.left_behind = tuple(rest)
+        if self._too_much and not self._closed:
+            taken, most = self._too_much >> 20, self.limits.memory >> 20
+            raise self._broken(f"the adapter has {taken} MiB of memory, and may have {most} (--memory)")
+        if not chunk and not self._closed:
+            raise self._broken("the process that guards the adapter was killed")
 
     def _say_why_it_is_lost(self, until: float) -> None:
         """A pipe is closed: it is about to go, as a rule. Raises why there will be no line."""
@@ -233,33 +261,28 @@ class Child:
         which = "output" if self._silent else "input"
         raise self._broken(f"the adapter has closed its standard {which}, and lives on")
 
-    def _ended(self) -> tuple[int, int] | None:
-        """How it has ended (`si_code`, `si_status`), and None while it lives. It stays a zombie."""
-        if self._closed:
-            return None
-        try:
-            result = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        except ChildProcessError:
-            return os.CLD_EXITED, 0
-        return None if result is None else (result.si_code, result.si_status)
+    def _ended(self) -> int | None:
+        """Its exit code (negative: the signal that killed it), and None while it lives."""
+        if self._code is None:
+            self._hear_news()
+        return self._code
 
     def _how_it_ended(self) -> str:
-        ended = self._ended()
+        code = self._ended()
         half = ", within a line (half a reply)" if self._half else ""
-        if ended is None:
+        if code is None:
             return "the adapter is gone"
-        code, status = ended
-        if code == os.CLD_EXITED:
-            return f"the adapter has exited with code {status}, without an answer{half}"
+        if code >= 0:
+            return f"the adapter has exited with code {code}, without an answer{half}"
         with contextlib.suppress(ValueError):
-            return f"the adapter was killed by {signal.Signals(status).name} (signal {status}){half}"
-        return f"the adapter was killed by signal {status}{half}"
+            return f"the adapter was killed by {signal.Signals(-code).name} (signal {-code}){half}"
+        return f"the adapter was killed by signal {-code}{half}"
 
     def _late(self, allowed: str) -> str:
         """What to say of a child that has not answered in time."""
         if self._half:
             return f"half a line {allowed}, and not its end: {bytes(self._half[:60])!r} (flush after a newline)"
-        if tree.state_of(self.pid) in ("T", "t"):
+        if _is_stopped(self.pid):
             return f"no answer {allowed}: the adapter has been stopped (SIGSTOP)"
         if self._unsent:
             return f"no answer {allowed}, and it does not read its standard input"
@@ -281,33 +304,37 @@ class Child:
                 os.read(self._stdout, CHUNK)
             if not self._take_log():
                 time.sleep(0.001)
-        ended = self._ended()
+        code = self._ended()
         self.kill()
-        return ended[1] if ended is not None and ended[0] == os.CLD_EXITED else None
+        return code if code is not None and code >= 0 else None
 
     def kill(self) -> None:
         """Kills it and all that descends from it, at once. May be called twice."""
         if self._closed:
             return
-        tree.kill_all(self.pid, self.mark)
-        self._process.wait()
+        self._closed = True
+        os.close(self._control)  # the guard kills it, and all that it has started, when this ends
+        try:
+            self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:  # somebody has stopped the guard
+            self._process.kill()
+            self._process.wait()
         for _ in range(64):
             if not self._take_log():
                 break
-        self._closed = True
+        self._hear_news()
+        os.close(self._status)
         for each in self._pipes:
             with contextlib.suppress(OSError):
                 each.close()
-        if self._exit is not None:
-            os.close(self._exit)
 
 
-def _descriptor_of(pid: int) -> int | None:
-    """A descriptor that is readable when the process has ended; None where the system has none."""
+def _is_stopped(pid: int) -> bool:
+    """Whether a process stands still, as Linux tells."""
     try:
-        return os.pidfd_open(pid)
-    except (OSError, AttributeError):
-        return None
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] in (b"T", b"t")
+    except (OSError, IndexError):
+        return False
 
 
 def _why_not(command: Sequence[str], problem: Exception) -> str:
