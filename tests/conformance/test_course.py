@@ -176,10 +176,12 @@ def test_the_same_failure_is_reported_once(run: Callable[..., Report], monkeypat
 def test_what_is_replayed_to_make_a_failure_short_is_not_counted(
     run: Callable[..., Report], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    these(monkeypatch, scenario(ADD, c.ClearBitmap("disk0", "b0"), c.Write("disk0", 0, 1)))
+    not_realised = c.Write("disk0", 0, 1, result="ignored")
+    these(monkeypatch, scenario(ADD, c.ClearBitmap("disk0", "b0"), not_realised, c.Write("disk0", 0, 1)))
     report = run(with_mistake("hook-never-called"))
     assert len(report.failures) == 1
     assert report.commands["add-bitmap"].accepted == report.commands["write"].accepted == 1
+    assert report.not_realised == {"Write": 1}
     assert report.phases.total() == 1
 
 

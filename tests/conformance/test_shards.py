@@ -25,6 +25,7 @@ from cbtcheck.course import Course, Options, gathering_for
 from cbtcheck.deal import BATCH, Dealt, batch
 from cbtcheck.exported import to_json
 from cbtcheck.gather import ENOUGH_FAILURES
+from cbtcheck.messages import Ended
 from cbtcheck.mistakes import host_with
 from cbtcheck.part import Part
 from cbtcheck.report import LedgerResult, Report
@@ -32,13 +33,15 @@ from cbtcheck.scenario import Scenario, to_data
 from cbtcheck.shard import Shard
 from cbtcheck.tour import phases as tour_phases
 from cbtcheck.tour import reachable, walks
+from cbtcheck.tour.coverage import Edge
 from cbtcheck.tour.phases import realised
-from cbtcheck.tour.reachable import worlds
+from cbtcheck.tour.reachable import World, worlds
 from cbtcheck.tour.sizes import sizes_for_histories
-from cbtcheck.tour.universal_play import control_sequences, plays, realised_alike
-from cbtcheck.tour.walks import tour
+from cbtcheck.tour.universal_play import control_sequences, plays, realised_alike, sequence_of
+from cbtcheck.tour.walks import Walk, edges_of, tour
 from cbtcheck.verdict import Verdict
-from cbtmodel.commands import Command
+from cbtcheck.worker import Foreman
+from cbtmodel.commands import AddBitmap, ClearBitmap, Command
 
 SOME, FEW = 25, 20
 """Every so many walks of the tour are played."""
@@ -157,14 +160,30 @@ def one_after_the_other(adapter: Adapter, options: Options, shards: int) -> Play
 class OneClusterAtATime(ReferenceAdapter):
     """As if it picked the clusters itself: walks are played in other sizes, and sequences are the same in the end."""
 
+    name = "one cluster at a time"
     capabilities = replace(ReferenceAdapter.capabilities, picks_clusters=False)
+
+
+def twins(capabilities: Capabilities, pairs: int = 6) -> list[Walk]:
+    """Walks whose control sequences are the same scenario in the end, two by two."""
+    met: dict[Any, Walk] = {}
+    found: list[Walk] = []
+    for walk in tour("quick"):
+        for play in plays(sequence_of(walk), 4):
+            sizes = sizes_for_histories(capabilities, len(play.histories))[0]
+            scenario, left_out = realised(play.scenario(sizes), capabilities)
+            other = met.setdefault((*scenario.disks.items(), scenario.commands), walk)
+            if left_out and other is not walk and len(found) < 2 * pairs:
+                found += [other, walk]
+    return found
 
 
 @pytest.mark.parametrize("adapter", [ReferenceAdapter(), OneClusterAtATime()], ids=["all", "one cluster at a time"])
 def test_however_many_share_it_the_same_is_played_and_reported(
     adapter: Adapter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(tour_phases, "tour", lambda scope: tour(scope)[::SOME])
+    walks = (*tour("quick")[::SOME], *twins(adapter.capabilities))
+    monkeypatch.setattr(tour_phases, "tour", lambda _: walks)
     monkeypatch.setattr(course, "dealer", dealt_here)
     options = Options("quick", 3, 40, None, None, tmp_path / "r")
     alone = one_after_the_other(adapter, options, 1)
@@ -175,6 +194,55 @@ def test_however_many_share_it_the_same_is_played_and_reported(
         assert shared.scenarios == alone.scenarios
         assert shared.report == alone.report
     assert alone.report["failures"] == []
+    assert (alone.report["tour"]["in_part"] == {}) is adapter.capabilities.picks_clusters
+
+
+def test_what_the_shared_tour_found_is_found_again_later(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It may have been found after enough had failed: then it does not count, and must not be missing either."""
+    adapter = ReferenceAdapter(host_with("hook-never-called"))
+    monkeypatch.setattr(tour_phases, "tour", lambda _: tour("quick")[::SOME])
+    monkeypatch.setattr(course, "dealer", dealt_here)
+    for shard, again in ((Shard(0, 1), False), (Shard(0, 2), True)):
+        parts: list[Part] = []
+        options = Options("quick", 3, 1, None, None, tmp_path)
+        Course(adapter, options, lambda *_: None, bool, parts.append, bool, shard).run()
+        marks = [(each.phase == "workflows", mark) for each in parts for mark, _ in each.failures]
+        early, late = ({mark for later, mark in marks if later is which} for which in (False, True))
+        assert early
+        assert bool(early & late) is again
+
+
+def test_in_how_many_sizes_a_walk_is_played_does_not_depend_on_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The second walk is after an edge that only the first one takes; whoever plays that one."""
+    first, second = (AddBitmap("d", "a", 512),), (ClearBitmap("d", "a"),)
+    world = World("small", (("d", 1),), ())
+    aims = edges_of(world, first)
+    monkeypatch.setattr(tour_phases, "tour", lambda _: (Walk(world, first, aims), Walk(world, second, aims)))
+    monkeypatch.setattr(course, "dealer", dealt_here)
+    played = {}
+    for shard in (Shard(0, 1), Shard(1, 2)):
+        parts: list[Part] = []
+        options = Options("quick", 3, 1, None, None, tmp_path)
+        Course(OneClusterAtATime(), options, lambda *_: None, bool, parts.append, bool, shard).run()
+        played[shard] = [each.scenarios for each in parts if each.phase == "tour"]
+    assert played == {Shard(0, 1): [1, 2], Shard(1, 2): [2]}
+
+
+def test_an_edge_is_told_once_in_each_phase() -> None:
+    """The tour may have had enough, and what came after that does not count."""
+    told: list[Any] = []
+
+    class Connection:
+        send = told.append
+
+    foreman = Foreman(Connection())  # type: ignore[arg-type]
+    one, other = (Edge("write", "", state, "accepted") for state in ("here", "there"))
+    for phase, edges in (("tour", {one}), ("tour", {one, other}), ("workflows", {one})):
+        foreman.take(Part(phase, 0, 0, edges=edges))
+    foreman.tell(Ended(False))
+    assert [each.edges for each in told[0].parts] == [{one}, {other}, {one}]
 
 
 # Real processes
