@@ -324,6 +324,10 @@ class Process:
         stdin.flush()
         return [json.loads(stdout.readline()) for _ in lines]
 
+    def stop_reading(self) -> None:
+        _open(self._process.stdout).close()
+        self._process.stdout = None
+
     def end(self, raw: bytes = b"") -> tuple[int, bytes, bytes]:
         out, err = self._process.communicate(raw, timeout=60)
         return self._process.returncode, out, err
@@ -369,6 +373,13 @@ def test_the_process_exits_with_them() -> None:
     code, out, err = Process().end(b"\n".join(json.dumps(each).encode() for each in lines))
     assert (code, err) == (2, b"")
     assert [json.loads(each)["line"] for each in out.splitlines()] == [1, 2, 3, 4]
+
+
+def test_answers_that_nobody_reads_are_no_success() -> None:
+    running = Process()
+    running.say(DISKS)
+    running.stop_reading()
+    assert running.end(b'{"do":"bounds"}\n')[::2] == (64, b"")
 
 
 def test_lines_arrive_in_portions_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:

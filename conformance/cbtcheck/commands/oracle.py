@@ -27,7 +27,7 @@ Exit codes, at the end of the input:
   {EXIT_CODES["conformant"]:>3}  every reply and observation is as specified
   {EXIT_CODES["wasteful"]:>3}  wasteful: safe, but more was observed than there need be
   {EXIT_CODES["unsafe or diverging"]:>3}  unsafe or diverging: a write is lost, or something is not as specified
-  {EXIT_CODES["usage"]:>3}  a line could not be used (it was answered by an error), or there was none
+  {EXIT_CODES["usage"]:>3}  a line could not be used (it was answered by an error), there was none, or the answers were not read
   {EXIT_CODES["interrupted"]:>3}  interrupted by Ctrl-C
 """
 
@@ -45,8 +45,12 @@ def oracle_command(schema: str | None) -> int:
     service, output = Service(), sys.stdout.buffer
     for lines in portions(sys.stdin.fileno()):
         answers = [service.too_long() if each is None else service.answer(each) for each in lines]
-        output.write(b"".join(each + b"\n" for each in answers))
-        output.flush()
+        try:
+            output.write(b"".join(each + b"\n" for each in answers))
+            output.flush()
+        except BrokenPipeError:  # nobody reads any more: what was not read is not judged, so this is no success
+            os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())
+            return EXIT_CODES["usage"]
     return service.exit_code
 
 

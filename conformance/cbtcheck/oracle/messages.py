@@ -268,7 +268,10 @@ class Wrong(Struct, tag_field="is", tag="error"):
 
 
 OUTPUT = Begun | Answered | Bounded | Judged | Wrong
-TITLES = {"input": (INPUT, "A line that cbtspec oracle reads"), "output": (OUTPUT, "A line that cbtspec oracle writes")}
+TITLES = {
+    "input": (INPUT, "A line that cbtspec oracle reads"),
+    "output": (OUTPUT, "A line that cbtspec oracle writes"),
+}
 
 
 def schema_text(which: Literal["input", "output"]) -> str:
