@@ -27,7 +27,7 @@ Exit codes, at the end of the input:
   {EXIT_CODES["conformant"]:>3}  every reply and observation is as specified
   {EXIT_CODES["wasteful"]:>3}  wasteful: safe, but more was observed than there need be
   {EXIT_CODES["unsafe or diverging"]:>3}  unsafe or diverging: a write is lost, or something is not as specified
-  {EXIT_CODES["usage"]:>3}  a line could not be used (an error answered it), there was none, or nobody read the answers
+  {EXIT_CODES["usage"]:>3}  a line could not be used (an error answered it), none came, or nobody read the answers
   {EXIT_CODES["interrupted"]:>3}  interrupted by Ctrl-C
 """
 
