@@ -24,6 +24,7 @@ from cbtcheck.commands.oracle import oracle_command
 from cbtcheck.commands.program import SECONDS, Program, check_program, program_options
 from cbtcheck.commands.prove import prove_command
 from cbtcheck.commands.refine import refine
+from cbtcheck.commands.smoke import smoke_command
 from cbtcheck.commands.tour import tour_command
 from cbtcheck.commands.vectors import vectors_command
 from cbtcheck.commands.verify import verify_command
@@ -111,6 +112,7 @@ main.add_command(explore)
 main.add_command(oracle_command)
 main.add_command(prove_command)
 main.add_command(refine)
+main.add_command(smoke_command)
 main.add_command(tour_command)
 main.add_command(vectors_command)
 main.add_command(verify_command)

@@ -27,10 +27,10 @@ from cbtcheck.adapter import (
     Reply,
 )
 from cbtcheck.adapters.suite_copies import SuiteCopies
-from cbtcheck.child import CannotStart, Limits
+from cbtcheck.child import CannotStart, Child, Limits
 from cbtcheck.protocol import lines, observation
 from cbtcheck.protocol import messages as m
-from cbtcheck.protocol.conversation import Conversation, Late, last_lines
+from cbtcheck.protocol.conversation import Conversation, Late, Start, last_lines
 from cbtcheck.protocol.mistakes import ProtocolError, printable
 from cbtcheck.protocol.observation import reply_of
 
@@ -54,8 +54,9 @@ class ExecAdapter(Adapter):
 
     name = "exec"
 
-    def __init__(self, command: Sequence[str], limits: Limits | None = None) -> None:
+    def __init__(self, command: Sequence[str], limits: Limits | None = None, start: Start = Child) -> None:
         self.command = tuple(command)
+        self._start = start
         self.limits = limits or Limits()
         self._times_late = 0
         self._sizes: dict[str, int] = {}
@@ -72,7 +73,7 @@ class ExecAdapter(Adapter):
 
     def _started(self) -> Conversation:
         try:
-            return Conversation(self.command, self.limits)
+            return Conversation(self.command, self.limits, self._start)
         except CannotStart as problem:
             raise AdapterUnusable(str(problem)) from None
 

@@ -5,8 +5,9 @@ Whatever goes wrong is an `AdapterBroken`; then the adapter is dead, and nothing
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn, TypeVar
 
 from cbtmodel.commands import Command, Write
@@ -20,6 +21,9 @@ from cbtcheck.protocol.mistakes import NUMBERS, ProtocolError, printable
 from cbtcheck.version import VERSION
 
 R = TypeVar("R", bound=m.Record)
+
+Start = Callable[[Sequence[str], Limits], Child]
+"""Starts a program: a `Child`, or one that is listened to."""
 
 AHEAD = 512
 """How many requests of a batch are under way at most."""
@@ -39,9 +43,9 @@ class Conversation:
     `hello` is what it said of itself. After the end, `late` says whether that was because it was late.
     """
 
-    def __init__(self, command: Sequence[str], limits: Limits) -> None:
+    def __init__(self, command: Sequence[str], limits: Limits, start: Start = Child) -> None:
         self.limits = limits
-        self.child = Child(command, limits)
+        self.child = start(command, limits)
         self.seq = 0
         self.alive, self.late = True, False
         self.last = b""
@@ -157,7 +161,9 @@ class Conversation:
         self.kill()
         self.late = late
         kind = Late if late else AdapterBroken
-        raise kind(f"{what}; it was asked {printable(self.last.rstrip())}", last_lines(self.child.log))
+        asked = re.search(rb'"do":"([a-z-]*)"', self.last)
+        doing = asked[1].decode() if asked else "nothing"
+        raise kind(f"{what}; it was asked to {doing}", last_lines(self.child.log))
 
     def broken(self, wrong: ProtocolError) -> NoReturn:
         """What it said cannot be, as somebody found who looked closer."""
