@@ -65,12 +65,22 @@ class Between:
     def __repr__(self) -> str:
         return f"<{self.least!r} to {self.most!r}{' and more' if self.more else ''}>"
 
+    def same(self, other: Between) -> bool:
+        """Whether the same is known of both."""
+        if self is other:
+            return True
+        return self.more == other.more and self.least == other.least and self.most == other.most
+
     def join(self, other: Between) -> Between:
         """Between the bounds of either: what is known if it is one of the two."""
         if self is other:
             return self
-        least, most = self.least & other.least, self.most | other.most
-        return Between(least, least if self.exact and most <= least else most, self.more or other.more)
+        more = self.more or other.more
+        if self.least is other.least and self.most is other.most:
+            return Between(self.least, self.most, more)
+        least = self.least if self.least is other.least else self.least & other.least
+        most = self.most if self.most is other.most else self.most | other.most
+        return Between(least, least if self.exact and most <= least else most, more)
 
     def meet(self, other: Between) -> Between:
         """Between the bounds of both: what is known if both are right."""
@@ -78,7 +88,10 @@ class Between:
             return self
         if other.exact:
             return other
-        least, most = self.least | other.least, self.most & other.most
+        if self.least is other.least and self.most is other.most:
+            return self
+        least = self.least if self.least is other.least else self.least | other.least
+        most = self.most if self.most is other.most else self.most & other.most
         return Between(least, least if most <= least else most, self.more and other.more)
 
 

@@ -10,13 +10,16 @@ from dataclasses import dataclass, field
 from cbtmodel.backup import Outcome
 from cbtmodel.commands import Command
 
+LONGEST_REASON = 300
+
 
 class TraceProblem(Exception):
-    """A trace cannot be used, or not be judged: `line` and the reason, in one line of text."""
+    """A trace cannot be used, or not be judged: `line` and the reason, one line of text whatever is in the trace."""
 
     def __init__(self, line: int, reason: str) -> None:
-        super().__init__(f"line {line}: {reason}")
-        self.line, self.reason = line, reason
+        plain = reason if reason.isprintable() else ascii(reason)[1:-1]
+        self.line, self.reason = line, plain if len(plain) <= LONGEST_REASON else f"{plain[:LONGEST_REASON]}…"
+        super().__init__(f"line {line}: {self.reason}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,14 @@ class Given:
     definite: bool = True
     text: str = ""
     ended: tuple[tuple[str, Outcome], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """A guest write in flight has ended, if nothing that waits for it has ended it before."""
+
+    node: str
+    write: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +136,7 @@ class LookAtJobs:
     outsiders: bool = False
 
 
-Change = Given | Ended | AllCopied | StoppedByError | Forgotten
+Change = Given | Landed | Ended | AllCopied | StoppedByError | Forgotten
 """What can change the state."""
 
 Sight = Look | LookAtJobs

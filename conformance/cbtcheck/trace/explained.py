@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from cbtcheck.oracle.compressed import CompressedSets
 from cbtcheck.trace.events import Look, LookAtJobs, TraceProblem
+from cbtcheck.trace.guesses import gather
 from cbtcheck.trace.judgement import Judged, judge
-from cbtcheck.trace.window import MOST_ORDERS, TOO_MUCH, Item, Window, unite
+from cbtcheck.trace.window import MOST_ORDERS, TOO_MUCH, Item, Window
 from cbtcheck.trace.world import World
 from cbtcheck.verdict import Finding
 
@@ -40,7 +41,7 @@ def explain(space: CompressedSets, window: Window, worlds: list[World]) -> Expla
         return None
     best = min(found, key=lambda each: len(each.findings))
     agreeing = [each for each in found if len(each.findings) == len(best.findings)]
-    best.worlds = unite(world for each in agreeing for world in each.worlds)
+    best.worlds = gather(world for each in agreeing for world in each.worlds)
     return best
 
 

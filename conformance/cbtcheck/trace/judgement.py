@@ -167,8 +167,13 @@ def _digest(
     if len(must) != len(may) and digest_of(must, granules) == seen.digest:
         return
     if len(must) == len(may):
-        expected = f"that of granules {ranges(may)}"
-        judged.findings.append(Finding(Verdict.UNSAFE, "NO-LOST-WRITE", f"{where} digest", expected, "another one"))
+        expected, count = f"that of granules {ranges(may)}", None if seen.count is None else seen.count // granularity
+        verdict, property = Verdict.DIVERGES, ""
+        if not must:
+            verdict, property = Verdict.WASTEFUL, "EXACT"
+        elif len(may) == granules or (count is not None and count <= len(must)):
+            verdict, property = Verdict.UNSAFE, "NO-LOST-WRITE"
+        judged.findings.append(Finding(verdict, property, f"{where} digest", expected, "another one"))
     elif seen.count in (len(must) * granularity, len(may) * granularity):
         expected = f"that of {seen.count // granularity} of the granules {ranges(may)}"
         judged.findings.append(Finding(Verdict.DIVERGES, "FROZEN-IS-STILL", f"{where} digest", expected, "another"))

@@ -21,7 +21,7 @@ from cbtcheck.trace.world import World
 
 
 def learn(space: CompressedSets, world: World, look: Look, guest_seen: bool) -> World:
-    """The world with what an allowed look has shown."""
+    """The world with what an allowed look has shown of bitmaps."""
     state = world.state
     for name, seen in look.bitmaps.items():
         node = state.nodes.get(look.node)

@@ -11,16 +11,18 @@ from typing import Any
 
 import msgspec
 from cbtmodel import commands as c
+from cbtmodel.backup import Outcome
 from msgspec import UNSET, UnsetType
 
 from cbtcheck.oracle.compressed import CompressedSets
 from cbtcheck.trace import form
-from cbtcheck.trace.events import Ended, Given, Look, LookAtJobs, SeenBitmap, Span, TraceProblem
+from cbtcheck.trace.events import Ended, Given, Landed, Look, LookAtJobs, SeenBitmap, Span, TraceProblem
 from cbtcheck.trace.form import DoWrite, Head, JobsEnded, SeeBitmaps, SeeJobs
 from cbtcheck.trace.lines import refuse_duplicates
 from cbtcheck.trace.verifier import Tell, Verifier
 from cbtcheck.trace.world import Rules
 
+Ends = tuple[tuple[str, Outcome], ...]
 COPIES = (c.Copy, c.BeginCopy, c.EndCopy)
 DO, SEE, ENDED = b'{"do":', b'{"see":', b'{"ended":'
 
@@ -158,14 +160,29 @@ class OwnReader:
         command = form.to_command(each)
         if end == inf:
             raise TraceProblem(number, "of a write like this, it must be known when it ended")
-        ended = () if each.ended is UNSET else tuple(each.ended.items())
+        ended: Ends = () if each.ended is UNSET else tuple(each.ended.items())
         refusal = "" if each.reply in ("accepted", "indefinite") else each.reply
         if ended and each.reply != "accepted":
             raise TraceProblem(number, "jobs can be said to have ended by a command only if it was accepted")
         self._within_limits(number, command, accepted=not refusal)
         text = "" if each.text is UNSET else each.text
-        event = Given(command, refusal, each.reply != "indefinite", text, ended)
-        self.verifier.happen(event, Span(number, begin, begin if end is None else end, end is None))
+        span = Span(number, begin, begin if end is None else end, end is None)
+        definite = each.reply != "indefinite"
+        if isinstance(command, c.Write) and end is not None and not refusal and command.result != "ignored":
+            self._halves(command, definite, text, ended, span)
+            return
+        self.verifier.happen(Given(command, refusal, definite, text, ended), span)
+
+    def _halves(self, command: c.Write, definite: bool, text: str, ended: Ends, span: Span) -> None:
+        """It is when a write begins that jobs copy first, and may end by that; it may be recorded much later."""
+        id = f"line {span.line}"
+        result: Any = "copy failed" if command.result == "copy failed" else "ok"
+        begun = c.BeginWrite(command.node, id, command.offset, command.length, command.kind, result)
+        first = Given(begun, "", definite, text, ended)
+        if command.offset + command.length > self._sizes.get(command.node, -1):
+            self.verifier.happen(first, span)
+        else:
+            self.verifier.happen_in_two(first, Landed(command.node, id), span)
 
     def _within_limits(self, number: int, command: c.Command, accepted: bool) -> None:
         if isinstance(command, COPIES) and not self.verifier.rules.copies_seen:

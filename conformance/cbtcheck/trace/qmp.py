@@ -16,8 +16,23 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
+import msgspec
+from msgspec import UNSET
+
 from cbtcheck.oracle.compressed import CompressedSets
-from cbtcheck.trace.events import AllCopied, Ended, Event, Forgotten, Given, Span, StoppedByError, TraceProblem
+from cbtcheck.trace import form
+from cbtcheck.trace.events import (
+    AllCopied,
+    Ended,
+    Event,
+    Forgotten,
+    Given,
+    LookAtJobs,
+    Span,
+    StoppedByError,
+    TraceProblem,
+)
+from cbtcheck.trace.form import DoWrite
 from cbtcheck.trace.qemu_io import HumanWrite, human_write
 from cbtcheck.trace.qmp_commands import (
     DRAINING,
@@ -29,8 +44,8 @@ from cbtcheck.trace.qmp_commands import (
     refusal,
     to_command,
 )
-from cbtcheck.trace.qmp_sights import QUERIES, learn_places, nodes, sights
-from cbtcheck.trace.verifier import Tell, Verifier
+from cbtcheck.trace.qmp_sights import NODES, QUERIES, learn_places, sights, with_bitmaps
+from cbtcheck.trace.verifier import Counts, Tell, Verifier
 from cbtcheck.trace.wire import Message
 from cbtcheck.trace.world import Rules
 
@@ -76,27 +91,43 @@ class Pairs:
         return None
 
 
-def survey(messages: Iterator[Message], disks: dict[str, int]) -> tuple[Places, set[str]]:
-    """The first time through a log: sizes and names of nodes, and which nodes have to do with bitmaps or backups."""
-    places, pairs = Places(dict(disks)), Pairs()
-    named: set[str] = set(disks)
+@dataclass
+class Session:
+    """A connection, from one greeting to the next: what nodes there are, and those that have to do with bitmaps."""
+
+    places: Places
+    named: set[str] = field(default_factory=set)
+
+    def disks(self) -> dict[str, int]:
+        """The nodes that can be followed, with their sizes in bytes."""
+        names = sorted({self.places.node(name) for name in self.named} - self.places.changing)
+        return {name: self.places.sizes[name] for name in names if name in self.places.sizes}
+
+    def left_out(self) -> set[str]:
+        """The nodes that cannot."""
+        return {self.places.node(name) for name in self.named} - self.disks().keys()
+
+
+def survey(messages: Iterator[Message], disks: dict[str, int]) -> list[Session]:
+    """The first time through a log: what is known of the nodes in each of its sessions."""
+    sessions, pairs = [Session(Places(dict(disks)), set(disks))], Pairs()
     for message in messages:
+        places, named = sessions[-1].places, sessions[-1].named
         if message.kind == "greeting":
             pairs.waiting.clear()
+            sessions.append(Session(Places(dict(disks)), set(disks)))
         elif message.kind == "command":
             sent = pairs.sent(message, 0)
             if is_known(sent.name):
                 named |= set(_nodes_in(sent.arguments))
         elif message.kind == "reply":
             answered = pairs.answered(message)
-            if answered is not None and answered.name in QUERIES and "return" in message.data:
+            if answered is not None and answered.name in NODES and "return" in message.data:
                 learn_places(places, answered.name, message.data["return"])
-                for name, _, node in nodes(answered.name, message.data["return"]):
-                    if node.get("dirty-bitmaps"):
-                        named.add(name)
+                named |= set(with_bitmaps(answered.name, message.data["return"]))
         if len(named) > MOST_NODES:
             raise TraceProblem(message.line, f"more than {MOST_NODES} disks")
-    return places, {places.node(name) for name in named}
+    return sessions
 
 
 def _nodes_in(arguments: Any) -> Iterator[str]:
@@ -115,16 +146,22 @@ def _nodes_in(arguments: Any) -> Iterator[str]:
 class QmpReader:
     """Gives the messages of a log to a verifier, the second time through."""
 
-    def __init__(self, tell: Tell, places: Places, named: set[str], guest: str) -> None:
-        self.places = places
-        disks = {name: places.sizes[name] for name in sorted(named) if name in places.sizes}
-        self.verifier = Verifier(
-            CompressedSets(BLOCK), disks, tell, Rules(False, True), guest == "recorded", frozenset(disks)
-        )
-        self.without_size = sorted(named - disks.keys())
+    def __init__(self, tell: Tell, sessions: list[Session], guest: str) -> None:
+        self.counts = Counts()
+        self._tell, self._guest_seen = tell, guest == "recorded"
+        self._sessions = iter(sessions)
         self._pairs = Pairs()
+        self._begin()
         self._moment = 0
         self._held: list[tuple[int, Callable[[], None]]] = []
+
+    def _begin(self) -> None:
+        """A session begins: it may be with another QEMU, so nothing that was known counts."""
+        session = next(self._sessions)
+        disks = session.disks()
+        self.places = session.places
+        space, rules = CompressedSets(BLOCK), Rules(copies_seen=False, outsiders=True)
+        self.verifier = Verifier(space, disks, self._tell, rules, self._guest_seen, frozenset(disks), self.counts)
 
     def read(self, messages: Iterator[Message]) -> None:
         """All messages."""
@@ -139,9 +176,13 @@ class QmpReader:
                         self._reply(message, sent)
                 case "event":
                     self._event(message)
+                case "guest":
+                    self._guest(message)
                 case "greeting":
                     self._pairs.waiting.clear()
-                    self._at(message, Forgotten(None))
+                    self._release()
+                    self.verifier.finish()
+                    self._begin()
             if self._held and not self._draining():
                 self._release()
             if len(self._held) > MOST_WAITING:
@@ -186,7 +227,8 @@ class QmpReader:
             return
         elif sent.name in QUERIES:
             for seen in sights(sent.name, sent.arguments, message.data.get("return"), self.places):
-                self._at(message, seen)
+                if isinstance(seen, LookAtJobs) or seen.bitmaps or seen.node in self.verifier.disks:
+                    self._at(message, seen)
         elif sent.name == "human-monitor-command":
             line = sent.arguments.get("command-line") if isinstance(sent.arguments, dict) else None
             asked = human_write(line) if isinstance(line, str) else None
@@ -226,6 +268,22 @@ class QmpReader:
             past = (asked.offset + asked.length - 1) // BLOCK + 1
         line, moment, end, sure = message.line, self._moment, inf if asked.later else None, asked.sure
         self._then(moment, lambda: self.verifier.write(line, on, first, past, moment, end, sure))
+
+    def _guest(self, message: Message) -> None:
+        try:
+            asked = msgspec.convert(message.data, DoWrite)
+        except msgspec.ValidationError as problem:
+            raise TraceProblem(message.line, str(problem)) from None
+        if asked.at is not UNSET or asked.begin is not UNSET or asked.end is not UNSET:
+            raise TraceProblem(message.line, "in a QMP log, a guest write is where its line is: no times")
+        if asked.ended is not UNSET:
+            raise TraceProblem(message.line, "in a QMP log, jobs end by events")
+        if asked.reply in ("accepted", "indefinite") and asked.result not in ("ignored", "copy failed"):
+            sure = asked.reply == "accepted"
+            self._human(message, HumanWrite(asked.node, asked.offset, asked.length, sure))
+        else:
+            refusal = "" if asked.reply in ("accepted", "indefinite") else asked.reply
+            self._at(message, Given(form.to_command(asked), refusal, asked.reply != "indefinite"))
 
     def _exported(self, message: Message, arguments: Any) -> None:
         """An export makes bitmaps busy, which the specification does not know."""

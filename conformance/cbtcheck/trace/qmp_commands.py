@@ -45,11 +45,15 @@ class Untranslatable(Exception):
 
 @dataclass
 class Places:
-    """What is known of nodes: their sizes and the cluster sizes of their images in bytes, and names of devices."""
+    """What is known of nodes: their sizes and the cluster sizes of their images in bytes, and names of devices.
+
+    `changing` are those that were seen in more than one size.
+    """
 
     sizes: dict[str, int] = field(default_factory=dict)
     clusters: dict[str, int] = field(default_factory=dict)
     devices: dict[str, str] = field(default_factory=dict)
+    changing: set[str] = field(default_factory=set)
 
     def node(self, name: Any) -> str:
         """The node of a node's or device's name."""

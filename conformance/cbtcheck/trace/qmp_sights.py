@@ -8,8 +8,8 @@ from typing import Any
 from cbtcheck.trace.events import Look, LookAtJobs, SeenBitmap, Sight
 from cbtcheck.trace.qmp_commands import Places
 
-QUERIES = ("query-named-block-nodes", "query-block", "query-jobs", "query-block-jobs",
-           "x-debug-block-dirty-bitmap-sha256")  # fmt: skip
+NODES = ("query-named-block-nodes", "query-block")
+QUERIES = (*NODES, "query-jobs", "query-block-jobs", "x-debug-block-dirty-bitmap-sha256")
 PHASES = {"running": "running", "paused": "paused", "waiting": "waiting", "pending": "pending"}
 OVER = ("concluded", "null")
 
@@ -26,24 +26,30 @@ def nodes(query: str, reply: Any) -> Iterator[tuple[str, str | None, dict[str, A
 
 
 def learn_places(places: Places, query: str, reply: Any) -> None:
-    """Remembers sizes, clusters and names. What was seen first is kept."""
-    if query not in ("query-named-block-nodes", "query-block"):
-        return
+    """Remembers sizes, clusters and names. What was seen first is kept; which nodes have changed in size, too."""
     for name, device, node in nodes(query, reply):
         image = node.get("image")
         if isinstance(image, dict):
             size, cluster = image.get("virtual-size"), image.get("cluster-size")
-            if type(size) is int and 0 < size <= 1 << 60:
-                places.sizes.setdefault(name, size)
+            if isinstance(size, int) and 0 < size <= 1 << 60 and places.sizes.setdefault(name, size) != size:
+                places.changing.add(name)
             if type(cluster) is int and cluster > 0:
                 places.clusters.setdefault(name, cluster)
         if device is not None:
             places.devices.setdefault(device, name)
 
 
+def with_bitmaps(query: str, reply: Any) -> Iterator[str]:
+    """The nodes that have a bitmap with a name."""
+    for name, _, node in nodes(query, reply):
+        listed = node.get("dirty-bitmaps")
+        if isinstance(listed, list) and any(isinstance(each, dict) and "name" in each for each in listed):
+            yield name
+
+
 def sights(query: str, arguments: Any, reply: Any, places: Places) -> Iterator[Sight]:
     """What a reply shows of bitmaps and jobs."""
-    if query in ("query-named-block-nodes", "query-block"):
+    if query in NODES:
         seen: set[str] = set()
         for name, _, node in nodes(query, reply):
             listed = node.get("dirty-bitmaps", [])

@@ -14,7 +14,7 @@ import msgspec
 from cbtcheck.trace.events import TraceProblem
 from cbtcheck.trace.lines import lines
 from cbtcheck.trace.own import OwnReader, read_head, verifier_for
-from cbtcheck.trace.qmp import QmpReader, survey
+from cbtcheck.trace.qmp import QmpReader, Session, survey
 from cbtcheck.trace.verifier import Counts
 from cbtcheck.trace.wire import Wire
 from cbtcheck.verdict import Finding, Verdict, worst
@@ -86,23 +86,26 @@ def verify(file: BinaryIO, options: Options) -> TraceReport:
     if report.format != "qmp":
         raise ValueError(report.format)
     with _twice(file, first[1]) as again:
-        places, named = survey(Wire().messages(lines(again)), options.disks)
+        sessions = survey(Wire().messages(lines(again)), options.disks)
         again.seek(0)
-        reader = QmpReader(report.tell, places, named, options.guest or "unknown")
-        report.counts = reader.verifier.counts
+        reader = QmpReader(report.tell, sessions, options.guest or "unknown")
+        report.counts = reader.counts
         wire = Wire()
         reader.read(wire.messages(lines(again)))
-    _note(report, reader, wire, options.guest or "unknown")
+    _note(report, sessions, wire, options.guest or "unknown")
     return report
 
 
-def _note(report: TraceReport, reader: QmpReader, wire: Wire, guest: str) -> None:
+def _note(report: TraceReport, sessions: list[Session], wire: Wire, guest: str) -> None:
     if guest == "unknown":
         report.notes.append(GUEST_UNKNOWN)
     if wire.passed_over:
         report.notes.append(f"{wire.passed_over:,} lines without a QMP message were passed over")
-    for node in reader.without_size:
+    changing = {node for each in sessions for node in each.left_out() & each.places.changing}
+    for node in sorted({node for each in sessions for node in each.left_out()} - changing):
         report.notes.append(f"the size of '{node}' is not in the log, so it was not followed: give it with --disk")
+    for node in sorted(changing):
+        report.notes.append(f"the size of '{node}' changes, so it was not followed")
 
 
 @contextmanager

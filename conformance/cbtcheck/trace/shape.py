@@ -38,6 +38,19 @@ def meet(one: Sets, other: Sets) -> Sets:
     return one if one is other else together(one, other, Between.meet)
 
 
+def equal(one: Sets, other: Sets) -> bool:
+    """Whether two states of the same shape have the same sets."""
+    alike = True
+
+    def compare(first: Between, second: Between) -> Between:
+        nonlocal alike
+        alike = alike and first.same(second)
+        return first
+
+    together(one, other, compare)
+    return alike
+
+
 def noticed(state: Sets) -> Sets:
     """Only in work lists there is more (see `between`)."""
 
@@ -63,7 +76,8 @@ def _bitmap(one: Bitmap[Between], other: Bitmap[Between], put: Two) -> Bitmap[Be
 
 
 def _marks(one: Marks[Between], other: Marks[Between], put: Two) -> Marks[Between]:
-    return Marks(put(one.dirty, other.dirty), put(one.owed, other.owed), put(one.causes, other.causes))
+    """Nobody asks here for what reason something is dirty: `causes` are dropped."""
+    return Marks(put(one.dirty, other.dirty), put(one.owed, other.owed), EMPTY)
 
 
 def _job(one: Job[Between], other: Job[Between], put: Two) -> Job[Between]:

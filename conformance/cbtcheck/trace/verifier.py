@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from math import inf
 
 from cbtmodel.node import initial
@@ -19,12 +20,14 @@ from pyroaring import BitMap64
 from cbtcheck.oracle.compressed import NOTHING, Compressed, CompressedSets
 from cbtcheck.trace.between import Between, BetweenSets, exactly, outcomes
 from cbtcheck.trace.disagreement import Memory, disagreement, unheard
-from cbtcheck.trace.events import Change, Ended, Event, Given, Look, LookAtJobs, Span, TraceProblem
+from cbtcheck.trace.events import Change, Ended, Event, Given, Landed, Look, LookAtJobs, Span, TraceProblem
 from cbtcheck.trace.explained import explain
+from cbtcheck.trace.guesses import advance, gather
 from cbtcheck.trace.judgement import Judged, judge
 from cbtcheck.trace.learn import learn
 from cbtcheck.trace.outsiders import mentions_outsiders
-from cbtcheck.trace.window import MOST_ORDERS, Item, Window, WriteClass, may_start, unite
+from cbtcheck.trace.refute import refute
+from cbtcheck.trace.window import MOST_ORDERS, Item, Window, WriteClass, may_start, written
 from cbtcheck.trace.world import Rules, World, possible, specified
 from cbtcheck.verdict import Finding
 
@@ -42,7 +45,7 @@ SWEEP = 4096
 Tell = Callable[[int, Finding], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OpenWrite:
     """A guest write that may not have ended yet. `before`: the items of the window that are known to be before it."""
 
@@ -130,7 +133,7 @@ class Verifier:
             (self._sure if sure else self._perhaps)[on].add_range(first, past)
             self._last_line = line
             return
-        before = self._over(begin)
+        before = self._over(begin) if self._items else 0
         if end is None:
             self._into_class(on, first, past, before, sure)
         elif end == inf:
@@ -154,6 +157,11 @@ class Verifier:
         else:
             self._add(event, span)
 
+    def happen_in_two(self, first: Change, second: Change, span: Span) -> None:
+        """Two events in the same interval, one after the other: the halves of a guest write."""
+        self.happen(first, span)
+        self._add(second, span, after=len(self._items) - 1)
+
     def finish(self) -> None:
         """There is nothing more to come."""
         if self._items:
@@ -172,6 +180,8 @@ class Verifier:
                     self.counts.replies_judged += 1
             case Look() | LookAtJobs():
                 self.counts.looks += 1
+            case Landed():
+                pass
             case _:
                 self.counts.ends += 1
 
@@ -253,14 +263,13 @@ class Verifier:
             self._worlds = [after for each in self._worlds for after in self._written(each, on, blocks)]
 
     def _written(self, world: World, on: str, blocks: Between) -> list[World]:
-        done = list(outcomes(lambda: whole_write(world.state, on, blocks)))
-        silent = [state for state, ended in done if not ended]
+        silent = advance(world, lambda each: written(each, on, blocks))
         if silent:
-            return [replace(world, state=state) for state in silent]
-        state, ended = done[0]
+            return silent
+        state, ended = next(outcomes(lambda: whole_write(world.state, on, blocks)))
         told = Ended(tuple((end.id, end.outcome) for end in ended))
         self.tell(self._last_line, unheard(told))
-        return [replace(world, state=state)]
+        return [replace(world, state=state, guesses=())]
 
     # Events
 
@@ -273,12 +282,13 @@ class Verifier:
             self._worlds = self._change(event, span, self._worlds)
 
     def _change(self, event: Change, span: Span, worlds: list[World]) -> list[World]:
-        after = unite(done for each in worlds for done in possible(each, event, self.rules))
+        change = partial(possible, change=event, rules=self.rules)
+        after = gather(done for each in worlds for done in advance(each, change))
         if len(after) > MOST_ORDERS:
             raise TraceProblem(span.line, "too much is uncertain here to be judged: too many worlds")
         if after:
             return after
-        world, answer = specified(worlds[0], event, self.rules)
+        world, answer = specified(replace(worlds[0], guesses=()), event, self.rules)
         self.tell(span.line, disagreement(event, answer))
         return [world]
 
@@ -297,7 +307,8 @@ class Verifier:
             if allowed:
                 for finding in self._memory.compare(self._worlds[0], look):
                     self.tell(span.line, finding)
-                self._worlds = [learn(self.space, self._worlds[0], look, self.guest_seen)]
+                world = refute(self.space, self._worlds[0], look)
+                self._worlds = [learn(self.space, world, look, self.guest_seen)]
             self._memory.keep(self._worlds[0], look)
 
     def _looked(self, judged: Judged) -> None:
@@ -306,14 +317,15 @@ class Verifier:
 
     # Windows
 
-    def _add(self, event: Event, span: Span) -> None:
+    def _add(self, event: Event, span: Span, after: int | None = None) -> None:
         if len(self._items) == MOST_ITEMS:
             self._stop_telling_apart()
             if span.begin > self._blocked_until:
                 self._close()
         if len(self._items) > 2 * MOST_ITEMS:
             raise TraceProblem(span.line, "too much at once to be judged: more commands overlap than can be ordered")
-        self._items.append(Item(len(self._items), event, span, self._over(span.begin)))
+        before = self._over(span.begin) | (0 if after is None else 1 << after)
+        self._items.append(Item(len(self._items), event, span, before))
         ends = [each.end for each in self._open]
         if not span.point:
             ends.append(span.end)
@@ -373,4 +385,4 @@ class Verifier:
         for each in window.classes:
             perhaps = Between(NOTHING, each.blocks)
             worlds = [done for world in worlds for done in self._written(world, each.node, perhaps)]
-        self._worlds = unite(worlds)
+        self._worlds = gather(worlds)

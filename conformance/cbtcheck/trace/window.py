@@ -20,7 +20,7 @@ is allowed. How the bounds are found:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from cbtmodel import jobs, node
@@ -30,7 +30,8 @@ from cbtmodel.step import whole_write
 from cbtcheck.oracle.compressed import NOTHING, Compressed
 from cbtcheck.trace.between import Between, exactly, outcomes
 from cbtcheck.trace.events import Change, Event, Given, Look, LookAtJobs, Span, TraceProblem
-from cbtcheck.trace.shape import join, meet
+from cbtcheck.trace.guesses import advance, refined, unite
+from cbtcheck.trace.shape import Sets
 from cbtcheck.trace.world import Rules, World, possible
 
 MOST_ORDERS = 64
@@ -105,15 +106,6 @@ class Chosen:
     ends: int
 
 
-def unite(worlds: Iterable[World]) -> list[World]:
-    """Worlds of the same shape as one."""
-    found: dict[World, World] = {}
-    for each in worlds:
-        key = each.shape()
-        found[key] = replace(each, state=join(found[key].state, each.state)) if key in found else each
-    return list(found.values())
-
-
 @dataclass(frozen=True)
 class Window:
     """The items and classes of writes of a window. `lingering` are writes that can be in any gap, and go on."""
@@ -162,16 +154,20 @@ class Window:
 
     def bounds(self, world: World, order: tuple[Item, ...]) -> list[World]:
         """The worlds after an order of commands, or at a look that ends it; none if that cannot be."""
+        return advance(world, lambda each: self._bounds(each, order))
+
+    def _bounds(self, world: World, order: tuple[Item, ...]) -> list[World]:
         uncertain = [each for each in self.classes if each.sure and self._has_a_choice(each, order)]
         found = {each.shape(): each for each in self._run(world, self._play(order, ()), None)}
+        groups: dict[World, list[list[Sets]]] = {key: [] for key in found}
         for each in uncertain:
-            joined = {one.shape(): one for one in unite(self._chosen(world, order, each))}
-            found = {
-                key: replace(one, state=meet(one.state, joined[key].state))
-                for key, one in found.items()
-                if key in joined
-            }
-        return list(found.values())
+            chosen: dict[World, list[Sets]] = {}
+            for one in self._chosen(world, order, each):
+                chosen.setdefault(one.shape(), []).append(one.state)
+            found = {key: one for key, one in found.items() if key in chosen}
+            for key in found:
+                groups[key].append(chosen[key])
+        return [refined(one, groups[key]) for key, one in found.items()]
 
     @staticmethod
     def _has_a_choice(each: WriteClass, order: tuple[Item, ...]) -> bool:
@@ -223,7 +219,7 @@ class Window:
             least = sure.get(on, NOTHING)
             most = least | perhaps.get(on, NOTHING) | self.lingering.get(on, NOTHING)
             blocks = exactly(least) if most <= least else Between(least, most)
-            worlds = [after for each in worlds for after in written(each, on, blocks, self.rules)]
+            worlds = [after for each in worlds for after in written(each, on, blocks)]
         if chosen is not None and chosen.ends == gap != chosen.begins:
             worlds = [after for each in worlds for after in _landed(each, chosen)]
         return worlds
@@ -239,7 +235,7 @@ def may_start(item: Item) -> bool:
     return isinstance(item.event, Given) and isinstance(item.event.command, StartBackup | Transaction)
 
 
-def written(world: World, on: str, blocks: Between, rules: Rules) -> list[World]:
+def written(world: World, on: str, blocks: Between) -> list[World]:
     """The worlds after a guest write which ends no job; normally one."""
     if on not in world.state.nodes:
         return [world]

@@ -6,7 +6,8 @@
   in its debug log;
 - libvirt's log: `QEMU_MONITOR_SEND_MSG: … msg={…}`, `QEMU_MONITOR_RECV_REPLY: … reply={…}`, `…_EVENT: … event={…}`.
 
-All other lines are passed over, and counted.
+Between them there may be guest writes as in our own format, `{"do":"write","node":…,"offset":…,"length":…}`: such a
+write began and ended between what is on the lines around it. All other lines are passed over, and counted.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ MOST_LINES = 1 << 18
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message, with the line on which it begins: `kind` is command, reply, event or greeting."""
+    """A message, with the line on which it begins: `kind` is command, reply, event, greeting or guest."""
 
     line: int
     kind: str
@@ -115,6 +116,8 @@ class Wire:
             return Message(number, "event", data)
         if "QMP" in data:
             return Message(number, "greeting", data)
+        if data.get("do") == "write":
+            return Message(number, "guest", data)
         raise TraceProblem(number, "an object that is no QMP message, nor a wrapper of one")
 
     def _same_monitor(self, number: int, monitor: str) -> None:

@@ -26,12 +26,13 @@ from cbtmodel.commands import (
     StartBackup,
     Transaction,
 )
+from cbtmodel.node import landed
 from cbtmodel.refusal import Refused
 from cbtmodel.step import Step, step
 
 from cbtcheck.oracle.compressed import CompressedSets
 from cbtcheck.trace.between import Between, BetweenSets, Unnoticed, at_most, outcomes, without_more
-from cbtcheck.trace.events import AllCopied, Change, Ended, Forgotten, Given, StoppedByError
+from cbtcheck.trace.events import AllCopied, Change, Ended, Forgotten, Given, Landed, StoppedByError
 from cbtcheck.trace.outsiders import forget, mentions_outsiders
 from cbtcheck.trace.shape import Sets, noticed, shape
 
@@ -53,16 +54,17 @@ class Rules:
 class World:
     """A state that explains everything so far. `due` are ends of jobs that are yet to be told.
 
-    `strange` are the nodes that may have bitmaps of which nothing is known.
+    `strange` are the nodes that may have bitmaps of which nothing is known. `guesses`: see the module of that name.
     """
 
     state: Sets
     due: Due = frozenset()
     strange: frozenset[str] = frozenset()
+    guesses: tuple[tuple[Sets, ...], ...] = ()
 
     def shape(self) -> World:
         """All but the sets."""
-        return replace(self, state=shape(self.state))
+        return replace(self, state=shape(self.state), guesses=())
 
 
 def possible(world: World, change: Change, rules: Rules) -> list[World]:
@@ -70,6 +72,10 @@ def possible(world: World, change: Change, rules: Rules) -> list[World]:
     match change:
         case Given():
             return _given(world, change, rules)
+        case Landed(on, id):
+            if id not in world.state.nodes[on].writes:
+                return [world]
+            return [replace(world, state=landed(world.state, on, id))]
         case Ended(ends):
             return _ended(world, ends, rules)
         case AllCopied(id):

@@ -1,0 +1,87 @@
+"""How fast traces are verified, how that grows with their length, and the memory it takes.
+
+`python benchmarks/verify.py [--events N …]`: each trace is made, verified in a process of its own by
+`cbtspec verify`, and removed. 128 GiB disk, guest writes of 4 KiB, as points in time or as intervals with 32 in
+flight; every 1,000 events a command or a look, which overlaps some of them. Rates are by time of the processor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+SIZE, BLOCK, GRANULARITY = 1 << 37, 4096, 65536
+SEED = 20160121
+IN_FLIGHT = 32
+SHOW = "from cbtcheck.command import main; main()"
+
+
+def trace(events: int, points: bool) -> Iterator[str]:
+    """A trace of so many events: time goes on by one with each."""
+    random = Random(SEED)
+    yield f'{{"format":"cbtspec-trace","version":1,"block":{BLOCK},"disks":{{"disk0":{SIZE}}},"copies":"unknown"}}\n'
+    for name in ("daily", "weekly"):
+        yield f'{{"do":"add-bitmap","node":"disk0","name":"{name}","granularity":{GRANULARITY},"at":0}}\n'
+    controls = (
+        '"do":"clear-bitmap","node":"disk0","name":"daily"',
+        '"see":"bitmaps","node":"disk0","bitmaps":{"daily":{"recording":true,"busy":false},"weekly":{"busy":false}}',
+        '"do":"start-backup","job":"j","node":"disk0","sync":"incremental","bitmap":"daily"',
+        '"do":"cancel-job","job":"j","ended":{"j":"cancelled"}',
+    )
+    turn = 0
+    for now in range(1, events - 2):
+        if now % 1000 == 0:
+            yield f'{{{controls[turn % 4]},"begin":{now},"end":{now + 2}}}\n'
+            turn += 1
+            continue
+        offset = random.randrange(SIZE // 4096) * 4096
+        when = f'"at":{now}' if points else f'"begin":{now},"end":{now + random.randint(1, 2 * IN_FLIGHT)}'
+        yield f'{{"do":"write","node":"disk0","offset":{offset},"length":4096,{when}}}\n'
+
+
+def measured(path: Path) -> tuple[float, float, float]:
+    """Seconds, seconds of the processor, and MiB that it takes to verify a trace."""
+    start = time.perf_counter()
+    command = [sys.executable, "-c", SHOW, "verify", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = process.stdout.read()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"the trace is not judged as it should be:\n{said}")
+    return time.perf_counter() - start, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--events", type=int, nargs="*", default=[100_000, 1_000_000])
+    chosen = options.parse_args()
+    print(f"Python {platform.python_version()}, {platform.machine()}\n")
+    print(f"{'guest writes':14}{'events':>12}{'MB':>7}{'seconds':>10}", end="")
+    print(f"{'CPU s':>8}{'events/CPU s':>14}{'memory MiB':>12}")
+    for points in (True, False):
+        for events in chosen.events:
+            with tempfile.NamedTemporaryFile("w", suffix=".jsonl", delete=False) as file:
+                file.writelines(trace(events, points))
+            path = Path(file.name)
+            try:
+                seconds, busy, memory = measured(path)
+                kind = "points" if points else "intervals"
+                size = path.stat().st_size / 1e6
+                print(f"{kind:14}{events:12,}{size:7,.0f}{seconds:10.1f}{busy:8.1f}", end="")
+                print(f"{events / busy:14,.0f}{memory:12,.0f}", flush=True)
+            finally:
+                path.unlink()
+
+
+if __name__ == "__main__":
+    main()
