@@ -144,7 +144,7 @@ class Player:
         """Follows what happened, and looks at the result if that is `observed`. May raise `AdapterBroken`."""
         if not performed.trace:
             self.not_realised[type(asked).__name__] += 1
-        self.contents.forget()
+        self.contents.forget(id for id, _ in performed.ended)
         for world in self.worlds:
             world.begin()
         self.worlds = follow(self.worlds, performed, self.listen, self.self_check)

@@ -8,6 +8,7 @@ operator waived it: blocks written while the bitmap was disabled, or cleared awa
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from cbtmodel.backup import Ended
@@ -48,10 +49,11 @@ class Contents:
 
     def __init__(self, adapter: Adapter) -> None:
         self._adapter = adapter
-        self.forget()
+        self.forget(())
 
-    def forget(self) -> None:
-        """A new step: everything may be different now."""
+    def forget(self, ended: Iterable[str]) -> None:
+        """A new step: everything may be different now. `ended` are the jobs that have ended, says the adapter."""
+        self._ended = frozenset(ended)
         self._disks: dict[str, bytes | None] = {}
         self._targets: dict[str, bytes | None] = {}
 
@@ -62,7 +64,12 @@ class Contents:
         return self._disks[on]
 
     def target(self, job: str) -> bytes | None:
-        """The content of the target of a job that has ended in this step."""
+        """The content of the target of a job that has ended in this step; None also if the adapter knows of no end.
+
+        That is at odds with the specification already; whoever asked for the target would be told that there is none.
+        """
+        if job not in self._ended:
+            return None
         if job not in self._targets:
             self._targets[job] = self._adapter.target(job)
         return self._targets[job]
