@@ -141,7 +141,9 @@ static enum refusal find_free(const struct tracker *tracker, const char *node, c
     *found = disk == NULL ? NULL : find_bitmap(disk, name);
     if (*found == NULL)
         return NOT_FOUND;
-    return bitmap_busy(*found) && !mistaken(BUSY_UNCHECKED) ? BUSY : ACCEPTED;
+    if (!bitmap_busy(*found) || mistaken(BUSY_UNCHECKED))
+        return ACCEPTED;
+    return mistaken(WRONG_KIND) ? INVALID : BUSY;
 }
 
 static enum refusal check_merge(const struct tracker *tracker, const struct action *action, struct bitmap **target)
@@ -156,8 +158,8 @@ static enum refusal check_merge(const struct tracker *tracker, const struct acti
         enum refusal source_state = find_free(tracker, each->node, each->name, &source);
         if (source_state == NOT_FOUND)
             return NOT_FOUND;
-        if (target_state == BUSY || source_state == BUSY)
-            return BUSY;
+        if (target_state != ACCEPTED || source_state != ACCEPTED)
+            return target_state != ACCEPTED ? target_state : source_state;
         if (find_disk(tracker, each->node)->size != size)
             return SIZE_MISMATCH;
     }

@@ -19,6 +19,7 @@ static const char *const names[MISTAKES] = {
     [START_WITHOUT_DRAIN] = "start-without-drain",
     [GROUP_ALONE] = "group-alone",
     [ERROR_IGNORED] = "error-ignored",
+    [WRONG_KIND] = "wrong-kind",
 };
 
 static enum mistake chosen = NO_MISTAKE;

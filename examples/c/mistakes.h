@@ -23,6 +23,7 @@ enum mistake {
     START_WITHOUT_DRAIN,            /* a backup starts while guest writes are in flight */
     GROUP_ALONE,                    /* the failure of one job does not end the others of its group */
     ERROR_IGNORED,                  /* a cluster that could not be copied counts as copied */
+    WRONG_KIND,                     /* a bitmap in use is refused as if the request were malformed */
     MISTAKES,
 };
 

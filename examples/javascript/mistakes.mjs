@@ -11,6 +11,7 @@ export const MISTAKES = {
   'busy-unchecked': 'bitmaps are cleared, removed and merged while a backup uses them',
   'merge-replaces': 'a merge overwrites what the target had',
   'transaction-half-done': 'what a refused transaction did before stays done',
+  'name-unchecked': 'a bitmap may have an empty name, or one of any length',
   'no-snapshot': 'a backup reads the disk as it is now, not as it was at its start',
 };
 

@@ -71,11 +71,12 @@ export class Tracker {
 
   addBitmap(node, name, granularity, enabled) {
     check(granularity >= 0 && granularity < 2 ** 32, 'invalid', 'that is no granularity');
-    check(name !== '', 'invalid', 'the name is empty');
+    check(name !== '' || mistaken('name-unchecked'), 'invalid', 'the name is empty');
     const {size, bitmaps} = this.disk(node);
     check(isGranularity(granularity), 'invalid', 'the granularity is not a power of two from 512 to 2^31');
     check(!bitmaps.has(name), 'exists', `there is a bitmap ${name}`);
-    check(Buffer.byteLength(name) <= 1023, 'invalid', 'the name is too long');
+    const fits = Buffer.byteLength(name) <= 1023;
+    check(fits || mistaken('name-unchecked'), 'invalid', 'the name is too long');
     this.undo(() => bitmaps.delete(name));
     bitmaps.set(name, new Bitmap(size, granularity, enabled));
   }
