@@ -65,6 +65,10 @@ class Problem(click.ClickException):
         click.echo(f"cbtspec: {' '.join(self.format_message().split())}", err=True)
 
 
+class _NobodyReads(Exception):
+    """Standard output is closed."""
+
+
 class Main(click.Group):
     """The group, with the documented exit codes in place of click's own."""
 
@@ -90,11 +94,18 @@ class Main(click.Group):
         except (KeyboardInterrupt, click.Abort):
             click.echo("cbtspec: interrupted", err=True)
             code = EXIT_CODES["interrupted"]
-        except BrokenPipeError:
+        except _NobodyReads:
             # Whoever read the output has seen enough; what is still buffered must not fail at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             code = EXIT_CODES["usage"]
         sys.exit(code if isinstance(code, int) else 0)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the subcommand. A broken pipe gets a name of its own: click and rich exit with 1, which means waste."""
+        try:
+            return super().invoke(ctx)
+        except (BrokenPipeError, SystemExit):
+            raise _NobodyReads from None
 
 
 def _path(problem: click.UsageError) -> str:

@@ -295,6 +295,14 @@ def test_as_a_process_usage_errors_exit_64(tmp_path: Path) -> None:
     assert (process.returncode, out, len(err.splitlines())) == (64, "", 1)
 
 
+def test_as_a_process_a_reader_that_has_seen_enough_is_no_verdict(tmp_path: Path) -> None:
+    process = as_process("tour", "--scope", "ci", cwd=tmp_path)
+    assert process.stdout is not None
+    process.stdout.close()
+    process.wait(30)
+    assert process.returncode == 64
+
+
 def test_as_a_process_ctrl_c_closes_and_exits_130(tmp_path: Path) -> None:
     process = as_process("check", cwd=tmp_path)
     assert process.stderr is not None
