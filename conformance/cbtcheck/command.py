@@ -101,7 +101,7 @@ class Main(click.Group):
         sys.exit(code if isinstance(code, int) else 0)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs the subcommand. A broken pipe gets a name of its own: click and rich exit with 1, which means waste."""
+        """Runs the subcommand. A broken pipe gets another name: click and rich exit with 1, which means waste."""
         try:
             return super().invoke(ctx)
         except (BrokenPipeError, SystemExit):
