@@ -8,6 +8,7 @@ operator waived it: blocks written while the bitmap was disabled, or cleared awa
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
@@ -53,9 +54,9 @@ class Contents:
 
     def forget(self, ended: Iterable[str]) -> None:
         """A new step: everything may be different now. `ended` are the jobs that have ended, says the adapter."""
-        self._ended = frozenset(ended)
+        self._ended = Counter(ended)
         self._disks: dict[str, bytes | None] = {}
-        self._targets: dict[str, bytes | None] = {}
+        self._targets: dict[str, list[bytes | None]] = {}
 
     def disk(self, on: str) -> bytes | None:
         """The content of a disk."""
@@ -63,16 +64,18 @@ class Contents:
             self._disks[on] = self._adapter.disk(on)
         return self._disks[on]
 
-    def target(self, job: str) -> bytes | None:
+    def target(self, job: str, number: int = 0) -> bytes | None:
         """The content of the target of a job that has ended in this step; None also if the adapter knows of no end.
 
         That is at odds with the specification already; whoever asked for the target would be told that there is none.
+        `number` counts the jobs of that id that have ended in this step before: an id may be used again at once.
         """
-        if job not in self._ended:
+        if number >= self._ended[job]:
             return None
-        if job not in self._targets:
-            self._targets[job] = self._adapter.target(job)
-        return self._targets[job]
+        targets = self._targets.setdefault(job, [])
+        while len(targets) <= number:
+            targets.append(self._adapter.target(job))
+        return targets[number]
 
 
 @dataclass
@@ -107,12 +110,18 @@ class Restorer:
     chains: dict[Place, Chain] = field(default_factory=dict)
     starts: dict[str, bytes | None] = field(default_factory=dict)
     backups: dict[str, Backup] = field(default_factory=dict)
+    ends: Counter[str] = field(default_factory=Counter)
     compared: int = 0
+
+    def begin(self) -> None:
+        """A new step, in which no job has ended yet."""
+        self.ends = Counter()
 
     def fork(self) -> Restorer:
         """Another one that has followed the same, and may follow something else from now on."""
         chains = {place: replace(each) for place, each in self.chains.items()}
-        return replace(self, chains=chains, starts=dict(self.starts), backups=dict(self.backups))
+        starts, backups, ends = dict(self.starts), dict(self.backups), self.ends.copy()
+        return replace(self, chains=chains, starts=starts, backups=backups, ends=ends)
 
     def follow(self, before: State[Bits], command: object, step: Step[Bits]) -> list[Finding]:
         """A command of the trace was accepted, with this result. Returns what differs."""
@@ -167,7 +176,8 @@ class Restorer:
 
     def _ended(self, before: State[Bits], step: Step[Bits], end: Ended[Bits]) -> list[Finding]:
         job = end.job
-        then, target = self.starts.pop(end.id), self.contents.target(end.id)
+        then, target = self.starts.pop(end.id), self.contents.target(end.id, self.ends[end.id])
+        self.ends[end.id] += 1
         copied = job.scope - job.todo
         self.backups[end.id] = Backup(job.node, then, target, copied)
         if then is None or target is None:

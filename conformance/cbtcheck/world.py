@@ -42,6 +42,7 @@ class World:
     def begin(self) -> None:
         """A new step."""
         self.findings, self.ended = [], []
+        self.restorer.begin()
 
     def takes(self, command: Command, reply: Reply, self_check: bool = False) -> Step[Bits]:
         """Takes the command's step, and judges a definite reply to it."""
