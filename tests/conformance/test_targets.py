@@ -1,4 +1,4 @@
-"""The targets of jobs that have ended: an id may be used again at once, and each of its jobs has a target of its own."""
+"""The targets of jobs that have ended: an id may be used again at once, and each job has a target of its own."""
 
 from cbtcheck.adapter import ACCEPTED, Hint, Performed
 from cbtcheck.adapters.reference import ReferenceAdapter
