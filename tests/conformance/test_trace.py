@@ -199,6 +199,23 @@ def test_what_was_seen_once_of_an_uncertain_write_holds() -> None:
     assert allows(*overlapped(clear, see(5), see(5)))
 
 
+def test_what_was_seen_once_holds_also_when_something_else_is_written() -> None:
+    clear = do("clear-bitmap", node="d", name="b")
+    assert not allows(*overlapped(clear, see(), write(1), see(1, 5)))
+    assert allows(*overlapped(clear, see(5), write(1), see(1, 5)))
+
+
+def test_a_write_may_begin_before_the_end_of_a_job_and_end_after_what_follows() -> None:
+    """So the job has copied for it, and the bitmap, which does not record any more, does not have it."""
+    begun = [add(at=0), write(1, at=1), write(3, at=2), start(at=10) | {"sync": "bitmap", "bitmap_mode": "always"},
+             write(1, **during(20, 60)),
+             do("copy", job="j", offset=0, length=SIZE, result="write error", ended={"j": "failed"}, at=30),
+             do("disable-bitmap", node="d", name="b", at=40)]  # fmt: skip
+    assert allows(*begun, see(3, at=100))
+    assert allows(*begun, see(1, 3, at=100))
+    assert not allows(*begun, see(1, at=100))
+
+
 def test_a_write_that_overlaps_a_disable_or_an_enable_may_be_in_or_not() -> None:
     disable = do("disable-bitmap", node="d", name="b")
     assert allows(*overlapped(disable, see(5)))
@@ -275,6 +292,15 @@ def test_a_look_may_be_anywhere_in_its_interval_but_looks_keep_their_order() -> 
     assert not allows(*begun, clear, first, second)
 
 
+def test_a_look_is_after_what_had_happened_and_before_what_had_not_also_while_something_else_is_under_way() -> None:
+    clear = do("clear-bitmap", node="d", name="b")
+    begun = [add(at=0), write(1, at=1), write(5, **during(5, 50))]
+    assert not allows(*begun, clear | {"at": 10}, see(1, at=30))
+    assert allows(*begun, clear | {"at": 10}, see(at=30))
+    assert not allows(*begun, see(at=10), clear | {"at": 30})
+    assert allows(*begun, see(1, at=10), clear | {"at": 30})
+
+
 def test_a_write_whose_end_nobody_knows_may_be_in_or_not_at_any_time() -> None:
     begun = [add(at=0), write(5, begin=10, end=None), do("clear-bitmap", node="d", name="b", at=20)]
     assert allows(*begun, see(at=30), see(5, at=40))
@@ -291,6 +317,8 @@ def test_a_write_that_hangs_for_ever_does_not_stop_the_rest_from_being_judged() 
     looks = [see(1, at=20 + at) for at in range(200)]
     assert allows(add(at=0), write(1, at=1), write(5, **during(10, 900)), *looks, see(1, 5, at=1000))
     assert not allows(add(at=0), write(1, at=1), write(5, **during(10, 900)), *looks, see(5, at=1000))
+    ended = [do("clear-bitmap", node="d", name="b", at=1001), see(5, at=1002)]
+    assert not allows(add(at=0), write(1, at=1), write(5, **during(10, 900)), *looks, *ended)
 
 
 # Bad input
