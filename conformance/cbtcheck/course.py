@@ -138,7 +138,8 @@ def signature(findings: list[Finding], frames: list[Frame]) -> Signature:
     if verdict_of(findings) is Verdict.WASTEFUL:
         return Verdict.WASTEFUL, first.property  # whoever is coarse in one place is coarse in all of them
     last = frames[-1].asked if frames else None
-    crash = re.sub("[0-9]+", "0", first.seen.split(" | ")[-1])[-80:] if first.verdict is Verdict.BROKEN else ""
+    crash = first.seen.split(" | ")[-1] if first.verdict is Verdict.BROKEN else ""
+    crash = re.sub('(seq"?[: ]+|request )[0-9]+', "", crash)[-80:]
     return verdict_of(findings), first.property, first.where.split()[-1].split("/")[0], type(last).__name__, crash
 
 

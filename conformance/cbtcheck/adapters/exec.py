@@ -7,6 +7,7 @@ begins with a new one, which must claim the same: so nothing late can ever be ta
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -43,6 +44,12 @@ LARGEST_UNIT = 4 << 20
 MOST_LATE = 3
 """So often an adapter may be late; then it is not worth waiting for it any more."""
 
+MOST_BROKEN = 60
+"""So often an adapter may break: enough to make a scenario or two shorter."""
+
+MOST_SECONDS = 10.0
+"""So long the starts of broken adapters may take, all in all."""
+
 BY_ITSELF = (Copy, BeginCopy, EndCopy, EndWrite)
 """What may happen without having been asked for."""
 
@@ -58,7 +65,7 @@ class ExecAdapter(Adapter):
         self.command = tuple(command)
         self._start = start
         self.limits = limits or Limits()
-        self._times_late = 0
+        self._times_late, self._times_broken, self._seconds = 0, 0, 0.0
         self._sizes: dict[str, int] = {}
         self._bits: dict[tuple[str, str], int] = {}
         self._talk = self._started()
@@ -86,8 +93,9 @@ class ExecAdapter(Adapter):
 
     @property
     def exhausted(self) -> bool:  # type: ignore[override]
-        """It was late so often that it would take for ever."""
-        return self._times_late + self._talk.late >= MOST_LATE
+        """It was late or broken so often that the run would take for ever."""
+        late, broken = self._times_late + self._talk.late, self._times_broken + (not self._talk.alive)
+        return late >= MOST_LATE or broken >= MOST_BROKEN or self._seconds > MOST_SECONDS
 
     # Talking
 
@@ -109,7 +117,9 @@ class ExecAdapter(Adapter):
 
     def _start_again(self) -> None:
         self._times_late += self._talk.late
+        self._times_broken += 1
         self._talk.late = False
+        begun = time.monotonic()
         try:
             self._talk = self._started()
         except Late:
@@ -117,6 +127,8 @@ class ExecAdapter(Adapter):
             raise
         except AdapterUnusable as problem:
             raise AdapterBroken(f"it cannot be started again: {problem}") from None
+        finally:
+            self._seconds += time.monotonic() - begun
         now, then = (msgspec.structs.replace(each, seq=1) for each in (self._talk.hello, self.hello))
         if now != then:
             names = [each for each in then.__struct_fields__ if getattr(now, each) != getattr(then, each)]
