@@ -25,8 +25,8 @@ def schema() -> dict[str, Any]:
     commands = [each for name, each in KINDS.items() if name not in ("abort", "restore")]
     actions = list(c.Action.__args__)
     for kind in dict.fromkeys((*commands, *actions)):
-        parts[kind.__name__] = _of_command(kind)
-    parts["Source"] = _of_fields(c.Source)
+        parts[kind.__name__] = of_command(kind)
+    parts["Source"] = of_fields(c.Source)
     parts[COMMAND] = {"oneOf": [{"$ref": REFERENCES.format(name=each.__name__)} for each in commands]}
     parts[ACTION] = {"oneOf": [{"$ref": REFERENCES.format(name=each.__name__)} for each in actions]}
     parts["Step"]["properties"]["command"] = {
@@ -51,15 +51,16 @@ def _well_formed_unless_said() -> dict[str, Any]:
     }
 
 
-def _of_command(kind: type) -> dict[str, Any]:
-    made = _of_fields(kind)
+def of_command(kind: type) -> dict[str, Any]:
+    """A command with its `do`; guest writes with the byte that they are of."""
+    made = of_fields(kind)
     made["properties"] = {"do": {"const": spelled(kind.__name__)}, **made["properties"]}
     if kind in (c.Write, c.BeginWrite):
         made["properties"]["fill"] = {"type": "integer", "minimum": 1, "maximum": 237}
     return made | {"required": list(made["properties"])}
 
 
-def _of_fields(kind: type) -> dict[str, Any]:
+def of_fields(kind: type) -> dict[str, Any]:
     """The fields of a command's class, or of what is in it; all are required."""
     hints = typing.get_type_hints(kind, include_extras=True)
     properties = {each.name: _of_type(hints[each.name]) for each in dataclasses.fields(kind)}
