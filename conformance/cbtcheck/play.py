@@ -128,7 +128,7 @@ class Player:
         try:
             performed = self.adapter.perform_many(asked, hints)
             for each, result in zip(asked, performed, strict=True):
-                findings = self._came_of(each, self.state, result, False)
+                findings = self._came_of(each, self.state, result, None)
                 if findings:
                     return findings
         except AdapterBroken as broken:
@@ -139,9 +139,12 @@ class Player:
         return Hint(self.state, (len(self.frames) if number is None else number) % (POISON - 1) + 1)
 
     def _came_of(
-        self, asked: Command, before: State[Bits], performed: Performed, observed: bool
+        self, asked: Command, before: State[Bits], performed: Performed, observed: bool | None
     ) -> list[Finding]:
-        """Follows what happened, and looks at the result if that is `observed`. May raise `AdapterBroken`."""
+        """Follows what happened, and looks at the result if that is `observed`, or a job has come or gone.
+
+        None: it cannot be looked at, because later commands have been performed already. May raise `AdapterBroken`.
+        """
         if not performed.trace:
             self.not_realised[type(asked).__name__] += 1
         self.contents.forget(id for id, _ in performed.ended)
@@ -149,7 +152,7 @@ class Player:
             world.begin()
         self.worlds = follow(self.worlds, performed, self.listen, self.self_check)
         look = observed or self.worlds[0].findings or len(self.state.jobs) != len(before.jobs)
-        seen = self.adapter.observe(self._exactly(before, asked)) if look else None
+        seen = self.adapter.observe(self._exactly(before, asked)) if look and observed is not None else None
         if seen is not None:
             for world in self.worlds:
                 world.findings += judge(self.space, world.state, seen, self.adapter.bits)
