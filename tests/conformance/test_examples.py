@@ -143,6 +143,8 @@ def checked(reports: Path, command: Command, examples: int = 10) -> tuple[int, d
 def test_the_right_ones_are_conformant(name: str, example: Callable[[str], Command], tmp_path: Path) -> None:
     code, report = checked(tmp_path, example(name))
     assert (code, report["conformant"]) == (EXIT_CODES["conformant"], True)
+    counted = [*report["commands"].values(), *report["properties"].values()]
+    assert {each["verdict"] for each in counted} <= {"exact", "skipped"}
 
 
 def test_the_coarse_one_is_wasteful_and_safe(example: Callable[[str], Command], tmp_path: Path) -> None:

@@ -95,9 +95,6 @@ impl Disk {
 
     /// A guest write has reached the disk, and now ends.
     pub fn end_write(&mut self, extent: Extent, change: Change, result: WriteResult) {
-        if result == WriteResult::Ignored {
-            return;
-        }
         // What a failed write has done is unknown. Here it has done nothing, but it is recorded all the same.
         if result != WriteResult::Failed {
             let byte = match change {

@@ -135,9 +135,9 @@ impl Job {
         self.left.extents()
     }
 
-    /// What has reached the target, as whole clusters.
+    /// What has reached the target, in whole clusters, but for one that the disk ends in.
     pub fn copied(&self) -> Vec<Extent> {
-        self.copied.extents()
+        self.copied.extents_on_disk()
     }
 
     pub fn begin_copy(&mut self, clusters: Vec<usize>) {

@@ -136,27 +136,19 @@ impl Machine {
     // Bitmaps
 
     pub fn merge_bitmaps(&mut self, node: &str, target: &str, sources: &[(String, String)]) -> Outcome {
-        self.disk(node)?.bitmap(target)?;
+        let into = self.disk(node)?;
+        let merged_into = into.bitmap(target)?;
+        let mut merged = merged_into.dirty.clone();
         for (source_node, name) in sources {
-            self.disk(source_node)?.bitmap(name)?;
-        }
-        if self.disk(node)?.bitmap(target)?.is_busy() {
-            return Err(busy(target));
-        }
-        for (source_node, name) in sources {
-            if self.disk(source_node)?.bitmap(name)?.is_busy() {
-                return Err(busy(name));
+            let from = self.disk(source_node)?;
+            let source = from.bitmap(name)?;
+            if let Some(used) = [merged_into, source].iter().find(|bitmap| bitmap.is_busy()) {
+                return Err(busy(&used.name));
             }
-        }
-        let size = self.disk(node)?.size();
-        for (source_node, _) in sources {
-            if self.disk(source_node)?.size() != size {
+            if from.size() != into.size() {
                 return Err(Kind::SizeMismatch.because(format!("{node} and {source_node} are not of the same size")));
             }
-        }
-        let mut merged = self.disk(node)?.bitmap(target)?.dirty.clone();
-        for (source_node, name) in sources {
-            merged.add_all(&self.disk(source_node)?.bitmap(name)?.dirty);
+            merged.add_all(&source.dirty);
         }
         self.disk_mut(node)?.bitmap_mut(target)?.dirty = merged;
         Ok(())
@@ -174,6 +166,9 @@ impl Machine {
 
     pub fn write(&mut self, write: &GuestWrite) -> Outcome {
         let extent = self.check_write(write)?;
+        if write.result == WriteResult::Ignored {
+            return Ok(());
+        }
         self.save_before(write, extent)?;
         self.disk_mut(&write.node)?.end_write(extent, write.change, write.result);
         self.settle();
@@ -197,9 +192,6 @@ impl Machine {
         let Some(index) = disk.writes.iter().position(|write| write.id == id) else {
             return Err(Kind::NotFound.because(format!("{id} is not in flight on {node}")));
         };
-        if result == WriteResult::Ignored && disk.writes[index].change != Change::Discard {
-            return Err(Kind::Invalid.because(format!("{id} is no discard")));
-        }
         let write = disk.writes.remove(index);
         disk.end_write(write.extent, write.change, result);
         Ok(())

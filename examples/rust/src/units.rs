@@ -129,6 +129,15 @@ impl Units {
         }
         extents
     }
+
+    /// The same, but the last ends with the disk.
+    pub fn extents_on_disk(&self) -> Vec<Extent> {
+        let mut extents = self.extents();
+        if let Some(last) = extents.last_mut() {
+            last.length = last.length.min(self.size - last.offset);
+        }
+        extents
+    }
 }
 
 #[cfg(test)]
