@@ -332,6 +332,7 @@ def test_a_write_that_hangs_for_ever_does_not_stop_the_rest_from_being_judged() 
         ('{"format":"cbtspec-trace","version":1,"disks":{}}', 1, "disks"),
         ('{"format":"cbtspec-trace","version":1,"disks":{"d":513}}', 1, "multiple of 512"),
         ('{"format":"cbtspec-trace","version":1,"disks":{"d":512},"block":1000}', 1, "power of two"),
+        ('{"format":"cbtspec-trace","version":1,"disks":{"d":1152921504606846976}}', 1, "say a larger 'block'"),
         ('{"format":"cbtspec-trace","version":1,"disks":{"d":512},"what":1}', 1, "unknown field `what`"),
         ('{"format":"cbtspec-trace","version":1,"disks":{"d":512},"a\\nb":1}', 1, "unknown field `a\\nb`"),
         ('{"format":"cbtspec-trace","version":1,"disks":{"d":512,"d":1024}}', 1, "'d' is there twice"),
@@ -406,7 +407,11 @@ VALID = "".join(
 QMP = (Path(__file__).parent / "traces" / "qemu-storage-daemon-7.2.jsonl").read_bytes()
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+DEEP = os.environ.get("CBTSPEC_DEEP") == "1"
+
+
+@settings(max_examples=5000 if DEEP else 300, deadline=None, derandomize=not DEEP, database=None,
+          suppress_health_check=list(HealthCheck))  # fmt: skip
 @given(data=st.data())
 def test_no_input_makes_it_crash(data: st.DataObject) -> None:
     """Mutated traces and logs, and anything at all: a report, or an error with a line."""

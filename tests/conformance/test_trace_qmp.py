@@ -313,6 +313,13 @@ def test_a_disk_of_unknown_size_is_not_followed_unless_it_is_told() -> None:
     assert not report.conformant
 
 
+def test_a_disk_that_is_too_large_or_changes_its_size_is_not_followed() -> None:
+    large, small = nodes(), nodes(b=(0, True, False))
+    large["return"][0]["image"]["virtual-size"] = 1 << 50
+    assert "'d' is larger than 32 TiB, so it was not followed" in judged([LOOK, large, ADD, OK]).notes
+    assert "the size of 'd' changes, so it was not followed" in judged([LOOK, large, ADD, OK, LOOK, small]).notes
+
+
 def test_a_greeting_begins_anew_and_a_disk_may_be_another() -> None:
     greeting = {"QMP": {"version": {}, "capabilities": []}}
     larger, later = nodes(), nodes(b=(K64, True, False))

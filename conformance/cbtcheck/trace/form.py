@@ -20,6 +20,8 @@ FORMAT = "cbtspec-trace"
 VERSION = 1
 MOST_DISKS = 1024
 LARGEST_DISK = 1 << 60
+MOST_BLOCKS = 1 << 36
+"""Blocks of a disk: 32 TiB in blocks of 512 bytes. A set of all of them is no longer small then."""
 MOST_BITMAPS = 4096
 
 Size = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]

@@ -33,6 +33,8 @@ def read_head(number: int, line: bytes) -> Head:
     refuse_duplicates(number, line)
     if head.block.bit_count() != 1:
         raise TraceProblem(number, "'block' must be a power of two")
+    if max(head.disks.values()) // head.block > form.MOST_BLOCKS:
+        raise TraceProblem(number, f"a disk of more than {form.MOST_BLOCKS} blocks: say a larger 'block'")
     return head
 
 

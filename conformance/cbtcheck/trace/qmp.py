@@ -55,6 +55,9 @@ MOST_WAITING = 1 << 14
 
 MOST_NODES = 1024
 
+LARGEST = form.MOST_BLOCKS * BLOCK
+"""The largest disk that is followed, in bytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sent:
@@ -101,7 +104,7 @@ class Session:
     def disks(self) -> dict[str, int]:
         """The nodes that can be followed, with their sizes in bytes."""
         names = sorted({self.places.node(name) for name in self.named} - self.places.changing)
-        return {name: self.places.sizes[name] for name in names if name in self.places.sizes}
+        return {name: self.places.sizes[name] for name in names if 0 < self.places.sizes.get(name, 0) <= LARGEST}
 
     def left_out(self) -> set[str]:
         """The nodes that cannot."""

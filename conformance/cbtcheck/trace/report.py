@@ -14,7 +14,7 @@ import msgspec
 from cbtcheck.trace.events import TraceProblem
 from cbtcheck.trace.lines import lines
 from cbtcheck.trace.own import OwnReader, read_head, verifier_for
-from cbtcheck.trace.qmp import QmpReader, Session, survey
+from cbtcheck.trace.qmp import LARGEST, QmpReader, Session, survey
 from cbtcheck.trace.verifier import Counts
 from cbtcheck.trace.wire import Wire
 from cbtcheck.verdict import Finding, Verdict, worst
@@ -102,8 +102,11 @@ def _note(report: TraceReport, sessions: list[Session], wire: Wire, guest: str) 
     if wire.passed_over:
         report.notes.append(f"{wire.passed_over:,} lines without a QMP message were passed over")
     changing = {node for each in sessions for node in each.left_out() & each.places.changing}
-    for node in sorted({node for each in sessions for node in each.left_out()} - changing):
+    large = {node for each in sessions for node in each.left_out() & each.places.sizes.keys()} - changing
+    for node in sorted({node for each in sessions for node in each.left_out()} - changing - large):
         report.notes.append(f"the size of '{node}' is not in the log, so it was not followed: give it with --disk")
+    for node in sorted(large):
+        report.notes.append(f"'{node}' is larger than {LARGEST >> 40} TiB, so it was not followed")
     for node in sorted(changing):
         report.notes.append(f"the size of '{node}' changes, so it was not followed")
 
