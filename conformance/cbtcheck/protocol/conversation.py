@@ -45,7 +45,11 @@ class Conversation:
 
     def __init__(self, command: Sequence[str], limits: Limits, start: Start = Child) -> None:
         self.limits = limits
-        self.child = start(command, limits)
+        try:
+            self.child = start(command, limits)
+        except ChildBroken as broken:
+            kind = Late if broken.late else AdapterBroken
+            raise kind(str(broken)) from None
         self.seq = 0
         self.alive, self.late = True, False
         self.last = b""

@@ -255,7 +255,7 @@ class OtherNamesForThings(Adapter):
 
 
 class MillionsOfExtents(Adapter):
-    """says every observation with half a million extents"""
+    """says every observation with 200,000 extents"""
 
     def seen(self, on: str, name: str) -> dict[str, Any]:
-        return {**super().seen(on, name), "dirty": [[0, 512]] * 500_000}
+        return {**super().seen(on, name), "dirty": [[0, 4096]] * 200_000}
