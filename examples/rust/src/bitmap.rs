@@ -1,5 +1,6 @@
 //! A named bitmap, and the successor that it has while a job holds it.
 
+use crate::mistake::{made, Mistake};
 use crate::units::{Extent, Units};
 
 /// What a backup does to its bitmap at its end.
@@ -69,7 +70,11 @@ impl Bitmap {
 
     /// The guest has, or may have, changed these bytes.
     pub fn record(&mut self, extent: Extent) {
-        if self.is_recording() {
+        if made(Mistake::LostWriteDuringJob) && self.is_frozen() {
+            return;
+        }
+        if self.is_recording() || made(Mistake::DisabledRecords) {
+            let extent = mistaken(extent, &self.dirty);
             self.successor.as_mut().map_or(&mut self.dirty, |successor| &mut successor.dirty).add(extent);
         }
     }
@@ -83,19 +88,38 @@ impl Bitmap {
     pub fn thaw(&mut self, mode: Mode, completed: bool, left: &[Extent]) {
         let Some(successor) = self.successor.take() else { return };
         let forget = match mode {
-            Mode::OnSuccess => completed,
-            Mode::Never => false,
+            Mode::OnSuccess if made(Mistake::SuccessKeepsAll) => false,
+            Mode::OnSuccess => completed || made(Mistake::AbdicatesOnFailure),
+            Mode::Never => completed && made(Mistake::NeverForgets),
             Mode::Always => true,
         };
         if forget {
             self.dirty.clear();
         }
-        self.dirty.add_all(&successor.dirty);
-        if mode == Mode::Always && !completed {
+        if completed || !made(Mistake::ForgetsSuccessor) {
+            self.dirty.add_all(&successor.dirty);
+        }
+        if mode == Mode::Always && !completed && !made(Mistake::AlwaysForgetsLeft) {
             for &extent in left {
                 self.dirty.add(extent);
             }
         }
-        self.recording = successor.recording;
+        self.recording = successor.recording && !made(Mistake::DeafAfterJob);
     }
+}
+
+/// What is recorded of a write, if a mistake is made.
+fn mistaken(extent: Extent, granules: &Units) -> Extent {
+    let (unit, end) = (granules.unit(), extent.offset + extent.length);
+    let whole = |end: u64| (end / unit * unit).saturating_sub(extent.offset);
+    let length = if made(Mistake::LastGranuleMissed) && end / unit > extent.offset / unit {
+        whole(end)
+    } else if made(Mistake::TailForgotten) {
+        extent.length.min(whole(granules.size()))
+    } else if made(Mistake::NeighbourMarked) && extent.length > 0 {
+        extent.length + unit
+    } else {
+        extent.length
+    };
+    Extent { length, ..extent }
 }

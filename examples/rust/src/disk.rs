@@ -1,6 +1,7 @@
 //! A disk: its content, its bitmaps, and the guest writes that are in flight.
 
 use crate::bitmap::Bitmap;
+use crate::mistake::{made, Mistake};
 use crate::refusal::{Kind, Outcome, Refusal};
 use crate::units::{unit, Extent};
 
@@ -33,6 +34,8 @@ pub struct WriteInFlight {
     pub id: String,
     pub extent: Extent,
     pub change: Change,
+    /// The bitmaps that recorded at its beginning.
+    pub yesterdays: Vec<String>,
 }
 
 /// One disk ("node") of the guest.
@@ -74,13 +77,39 @@ impl Disk {
         Ok(bitmap)
     }
 
+    pub fn clear_bitmap(&mut self, name: &str) -> Outcome {
+        let unchecked = made(Mistake::BusyCleared) && self.bitmap(name).is_ok_and(Bitmap::is_frozen);
+        let bitmap = if unchecked { self.bitmap_mut(name)? } else { self.idle_bitmap(name)? };
+        bitmap.dirty.clear();
+        if made(Mistake::ClearDisables) {
+            bitmap.set_recording(false);
+        }
+        if made(Mistake::ClearsOthers) {
+            self.bitmaps.iter_mut().for_each(|other| other.dirty.clear());
+        }
+        Ok(())
+    }
+
+    pub fn remove_bitmap(&mut self, name: &str) -> Outcome {
+        let unchecked = made(Mistake::BusyRemoved) && self.bitmap(name).is_ok_and(Bitmap::is_frozen);
+        let bitmap = if unchecked { self.bitmap_mut(name)? } else { self.idle_bitmap(name)? };
+        bitmap.remove();
+        Ok(())
+    }
+
     pub fn add_bitmap(&mut self, name: &str, granularity: i64, enabled: bool) -> Outcome {
         let granularity = unit(granularity)
             .ok_or_else(|| Kind::Invalid.because(format!("granularity {granularity} is no power of two from 512")))?;
+        if made(Mistake::ExistsUnchecked) {
+            self.bitmaps.retain(|bitmap| bitmap.name != name || bitmap.is_busy());
+        }
+        if made(Mistake::RemovedIsFree) {
+            self.bitmaps.retain(|bitmap| bitmap.name != name || !bitmap.is_removed());
+        }
         if self.bitmap(name).is_ok() {
             return Err(Kind::Exists.because(format!("{} has a bitmap {name}", self.name)));
         }
-        if name.len() > MAX_NAME {
+        if name.len() > MAX_NAME && !made(Mistake::LongNames) {
             return Err(Kind::Invalid.because(format!("the bitmap's name has more than {MAX_NAME} bytes")));
         }
         self.bitmaps.push(Bitmap::new(name, self.size(), granularity, enabled));
@@ -103,19 +132,45 @@ impl Disk {
             };
             self.content[extent.bytes()].fill(byte);
         }
-        for bitmap in &mut self.bitmaps {
+        let forgotten = match change {
+            _ if result == WriteResult::Failed && made(Mistake::FailedWriteForgotten) => true,
+            Change::Zeroes => made(Mistake::ZeroesForgotten),
+            Change::Discard => made(Mistake::DiscardForgotten),
+            Change::Write { .. } => false,
+        };
+        if !forgotten {
+            self.record(extent, |_| true);
+        }
+    }
+
+    /// All bitmaps of these names that record now have it.
+    fn record(&mut self, extent: Extent, named: impl Fn(&String) -> bool) {
+        for bitmap in self.bitmaps.iter_mut().filter(|bitmap| named(&bitmap.name)) {
             bitmap.record(extent);
+        }
+    }
+
+    /// A guest write in flight ends.
+    pub fn land(&mut self, write: WriteInFlight, result: WriteResult) {
+        if made(Mistake::RecordedByYesterdays) {
+            self.record(write.extent, |name| write.yesterdays.contains(name));
+            let bitmaps = std::mem::take(&mut self.bitmaps);
+            self.end_write(write.extent, write.change, result);
+            self.bitmaps = bitmaps;
+        } else {
+            self.end_write(write.extent, write.change, result);
         }
     }
 
     /// All guest writes in flight end, well.
     pub fn end_all_writes(&mut self) {
         for write in std::mem::take(&mut self.writes) {
-            self.end_write(write.extent, write.change, WriteResult::Good);
+            self.land(write, WriteResult::Good);
         }
     }
 }
 
 pub fn busy(name: &str) -> Refusal {
-    Kind::Busy.because(format!("{name} is in use"))
+    let kind = if made(Mistake::WrongKind) { Kind::NotFound } else { Kind::Busy };
+    kind.because(format!("{name} is in use"))
 }

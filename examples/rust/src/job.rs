@@ -1,6 +1,7 @@
 //! A backup job: what it has copied, what is left, and what its end does to its bitmap.
 
 use crate::bitmap::Mode;
+use crate::mistake::{made, Mistake};
 use crate::units::{Extent, Units};
 
 /// What a fresh target is full of.
@@ -166,6 +167,12 @@ impl Job {
         self.copied.add_numbers(clusters);
     }
 
+    /// These clusters count as copied, although they are not.
+    pub fn forget(&mut self, clusters: &[usize]) {
+        self.left.remove_numbers(clusters);
+        self.copied.add_numbers(clusters);
+    }
+
     /// Whether a write there would have to save something that is not on its way already.
     pub fn must_save(&self, extent: Extent) -> bool {
         let on_its_way = self.in_flight.as_deref().unwrap_or_default();
@@ -174,10 +181,20 @@ impl Job {
 
     /// Copy before write: the guest is about to change these bytes.
     pub fn save(&mut self, extent: Extent, disk: &[u8]) {
+        if made(Mistake::NoCopyBeforeWrite) || self.phase == Phase::Paused && made(Mistake::PausedSavesNothing) {
+            return;
+        }
         let touched = self.left.touched(extent);
         if self.in_flight.iter().flatten().any(|cluster| touched.contains(cluster)) {
             self.finish_copy_in_flight(disk);
         }
-        self.copy(&self.left_at(extent), disk);
+        let mut clusters = self.left_at(extent);
+        if made(Mistake::SavesOneCluster) {
+            clusters.truncate(1);
+        }
+        if made(Mistake::SavesAgain) {
+            clusters.extend(self.copied.among(extent));
+        }
+        self.copy(&clusters, disk);
     }
 }

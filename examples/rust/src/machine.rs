@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::bitmap::{Bitmap, Mode};
 use crate::disk::{busy, Change, Disk, WriteInFlight, WriteResult};
 use crate::job::{CopyResult, Ending, Held, Job, OnError, Phase, Settings};
+use crate::mistake::{made, Mistake};
 use crate::refusal::{Kind, Outcome, Refusal};
 use crate::units::{unit, Extent, Units};
 
@@ -139,16 +140,24 @@ impl Machine {
         let into = self.disk(node)?;
         let merged_into = into.bitmap(target)?;
         let mut merged = merged_into.dirty.clone();
+        if made(Mistake::MergeReplaces) && !sources.is_empty() {
+            merged.clear();
+        }
         for (source_node, name) in sources {
             let from = self.disk(source_node)?;
             let source = from.bitmap(name)?;
             if let Some(used) = [merged_into, source].iter().find(|bitmap| bitmap.is_busy()) {
                 return Err(busy(&used.name));
             }
-            if from.size() != into.size() {
+            if from.size() != into.size() && !made(Mistake::SizesUnchecked) {
                 return Err(Kind::SizeMismatch.because(format!("{node} and {source_node} are not of the same size")));
             }
-            merged.add_all(&source.dirty);
+            assert!(!made(Mistake::PanicsOnMerge), "this is the mistake that was asked for");
+            if made(Mistake::MergeByNumber) {
+                merged.add_numbers(&source.dirty.numbers());
+            } else {
+                merged.add_all(&source.dirty);
+            }
         }
         self.disk_mut(node)?.bitmap_mut(target)?.dirty = merged;
         Ok(())
@@ -167,9 +176,17 @@ impl Machine {
     pub fn write(&mut self, write: &GuestWrite) -> Outcome {
         let extent = self.check_write(write)?;
         if write.result == WriteResult::Ignored {
+            if made(Mistake::IgnoredRecorded) {
+                self.disk_mut(&write.node)?.bitmaps.iter_mut().for_each(|bitmap| bitmap.record(extent));
+            }
             return Ok(());
         }
-        self.save_before(write, extent)?;
+        if let Err(refusal) = self.save_before(write, extent) {
+            if made(Mistake::WritesUnsaved) {
+                self.disk_mut(&write.node)?.content[extent.bytes()].fill(1);
+            }
+            return Err(refusal);
+        }
         self.disk_mut(&write.node)?.end_write(extent, write.change, write.result);
         self.settle();
         Ok(())
@@ -181,8 +198,10 @@ impl Machine {
             return Err(Kind::Exists.because(format!("{id} is in flight on {}", write.node)));
         }
         self.save_before(write, extent)?;
-        let in_flight = WriteInFlight { id: id.to_owned(), extent, change: write.change };
-        self.disk_mut(&write.node)?.writes.push(in_flight);
+        let disk = self.disk_mut(&write.node)?;
+        let recording = disk.bitmaps.iter().filter(|bitmap| bitmap.is_recording());
+        let yesterdays = recording.map(|bitmap| bitmap.name.clone()).collect();
+        disk.writes.push(WriteInFlight { id: id.to_owned(), extent, change: write.change, yesterdays });
         self.settle();
         Ok(())
     }
@@ -193,7 +212,7 @@ impl Machine {
             return Err(Kind::NotFound.because(format!("{id} is not in flight on {node}")));
         };
         let write = disk.writes.remove(index);
-        disk.end_write(write.extent, write.change, result);
+        disk.land(write, result);
         Ok(())
     }
 
@@ -244,9 +263,16 @@ impl Machine {
         let mut left = Units::all(size, cluster);
         if let Some(held) = &held {
             let bitmap = disk.bitmap_mut(&held.bitmap)?;
-            if start.sync != Sync::Full {
+            if start.sync != Sync::Full && !made(Mistake::CopiesEverything) {
                 left.clear();
                 left.add_all(&bitmap.dirty);
+                if made(Mistake::WorkListInwards) {
+                    let mut clean = Units::all(size, bitmap.dirty.unit());
+                    clean.remove_numbers(&bitmap.dirty.numbers());
+                    let mut partly = left.none_alike();
+                    partly.add_all(&clean);
+                    left.remove_numbers(&partly.numbers());
+                }
             }
             bitmap.freeze();
         }
@@ -280,7 +306,7 @@ impl Machine {
             (Some(name), mode) => {
                 let bitmap = disk.bitmap(name)?;
                 let Some(mode) = mode else { return invalid("a bitmap, and no bitmap mode") };
-                if bitmap.is_busy() {
+                if bitmap.is_busy() && !made(Mistake::BusyBackedUp) {
                     return Err(busy(name));
                 }
                 if mode == Mode::Never && start.sync != Sync::Bitmap {
@@ -306,9 +332,13 @@ impl Machine {
     fn start_foreign(&mut self, start: &Start) -> Outcome {
         let disk = self.disk_mut(&start.node)?;
         if let Some(name) = &start.bitmap {
-            disk.idle_bitmap(name)?;
+            if disk.bitmap(name)?.is_busy() && !made(Mistake::BusyBackedUp) {
+                return Err(busy(name));
+            }
         }
-        disk.end_all_writes();
+        if !made(Mistake::StartWithoutDrain) {
+            disk.end_all_writes();
+        }
         let mut held = None;
         if let Some(name) = &start.bitmap {
             disk.bitmap_mut(name)?.freeze();
@@ -324,6 +354,9 @@ impl Machine {
         let found = self.foreign.iter().find(|backup| backup.id == job);
         let backup = found.ok_or_else(|| no_job(job))?;
         let extent = self.disk(&backup.node)?.extent(offset, length)?;
+        if made(Mistake::ReadsPresent) {
+            return Ok(&self.disk(&backup.node)?.content[extent.bytes()]);
+        }
         Ok(&backup.content[extent.bytes()])
     }
 
@@ -340,7 +373,9 @@ impl Machine {
     /// Writes in flight on the node, and the copies in flight of its jobs, end well.
     fn drain(&mut self, node: &str) {
         for disk in self.disks.iter_mut().filter(|disk| disk.name == node) {
-            disk.end_all_writes();
+            if !made(Mistake::StartWithoutDrain) {
+                disk.end_all_writes();
+            }
             for job in self.jobs.iter_mut().filter(|job| job.node == node) {
                 job.finish_copy_in_flight(&disk.content);
             }
@@ -387,6 +422,11 @@ impl Machine {
             return Err(Kind::Invalid.because(format!("{id} has no copy in flight")));
         };
         let policy = match result {
+            CopyResult::WriteError if made(Mistake::TargetErrorSucceeds) => {
+                job.forget(&clusters);
+                self.settle();
+                return Ok(());
+            }
             CopyResult::Good => {
                 if let Some(disk) = self.disks.iter().find(|disk| disk.name == job.node) {
                     job.copy(&clusters, &disk.content);
@@ -399,9 +439,14 @@ impl Machine {
         };
         match policy {
             OnError::Report => {
+                if made(Mistake::GroupFailsAlone) {
+                    self.groups += 1;
+                    job.group = self.groups;
+                }
                 let group = job.group;
                 self.end_group(group, |job| if job.id == id { Ending::Failed } else { Ending::Cancelled });
             }
+            OnError::Stop if made(Mistake::StopGoesOn) => {}
             OnError::Ignore => {}
             OnError::Stop => job.phase = Phase::Paused,
         }
@@ -415,7 +460,9 @@ impl Machine {
 
     pub fn resume_job(&mut self, id: &str) -> Outcome {
         self.change_phase(id, Phase::Paused, Phase::Running)?;
-        self.settle();
+        if !made(Mistake::ResumeIdles) {
+            self.settle();
+        }
         Ok(())
     }
 
@@ -461,7 +508,7 @@ impl Machine {
             if self.members(group).any(|job| job.phase != Phase::Waiting) {
                 continue;
             }
-            if self.members(group).all(|job| job.auto_finalize) {
+            if self.members(group).all(|job| job.auto_finalize || made(Mistake::FinalizesItself)) {
                 self.end_group(group, |_| Ending::Completed);
             } else {
                 self.jobs.iter_mut().filter(|job| job.group == group).for_each(|job| job.phase = Phase::Pending);
@@ -488,7 +535,9 @@ impl Machine {
             job.finish_copy_in_flight(&disk.content);
             if let Some(held) = &job.held {
                 let bitmap = disk.bitmaps.iter_mut().find(|bitmap| bitmap.name == held.bitmap);
-                let thaw = |bitmap: &mut Bitmap| bitmap.thaw(held.mode, ending == Ending::Completed, &job.left());
+                let cancelled = ending == Ending::Cancelled && made(Mistake::CancelCompletes);
+                let completed = ending == Ending::Completed || cancelled;
+                let thaw = |bitmap: &mut Bitmap| bitmap.thaw(held.mode, completed, &job.left());
                 bitmap.map(thaw);
             }
         }

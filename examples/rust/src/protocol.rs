@@ -6,6 +6,7 @@ use crate::disk::Disk;
 use crate::job::Job;
 use crate::json::{self, object, Value};
 use crate::machine::{Copies, Machine};
+use crate::mistake::{made, Mistake};
 use crate::refusal::{Kind, Outcome, Refusal};
 use crate::request::Request;
 use crate::transaction::{perform, transact};
@@ -74,7 +75,7 @@ fn answer(machine: &mut Machine, verb: &str, request: Request<'_>) -> Outcome<Me
     let ended: Vec<Value> = machine.take_ended().into_iter().map(|ended| {
         object([("job", Value::Text(ended.job)), ("outcome", Value::from(ended.ending.name()))])
     }).collect();
-    Ok(if ended.is_empty() { Members::new() } else { members([("ended", Value::Array(ended))]) })
+    Ok(if ended.is_empty() || made(Mistake::EndsInSilence) { Members::new() } else { members([("ended", Value::Array(ended))]) })
 }
 
 /// The commands of the specification.

@@ -1,6 +1,7 @@
 //! Transactions: several actions at one instant, all of them or none.
 
 use crate::machine::{Machine, Start, MAX_UNSIGNED};
+use crate::mistake::{made, Mistake};
 use crate::refusal::{Kind, Outcome};
 
 /// What can be done in a transaction, and by itself.
@@ -40,14 +41,8 @@ impl Action {
                 }
                 machine.disk_mut(node)?.add_bitmap(name, *granularity, *enabled)
             }
-            Action::RemoveBitmap { node, name } => {
-                machine.disk_mut(node)?.idle_bitmap(name)?.remove();
-                Ok(())
-            }
-            Action::ClearBitmap { node, name } => {
-                machine.disk_mut(node)?.idle_bitmap(name)?.dirty.clear();
-                Ok(())
-            }
+            Action::RemoveBitmap { node, name } => machine.disk_mut(node)?.remove_bitmap(name),
+            Action::ClearBitmap { node, name } => machine.disk_mut(node)?.clear_bitmap(name),
             Action::EnableBitmap { node, name } => {
                 machine.disk_mut(node)?.idle_bitmap(name)?.set_recording(true);
                 Ok(())
@@ -79,7 +74,7 @@ pub fn transact(machine: &mut Machine, actions: &[Action], grouped: bool) -> Out
     actions.iter().try_for_each(Action::check_range)?;
     let before = machine.clone();
     let outcome = perform_all(machine, actions, grouped);
-    if outcome.is_err() {
+    if outcome.is_err() && !made(Mistake::NotUndone) {
         *machine = before;
     }
     outcome

@@ -60,6 +60,12 @@ impl Units {
         Units::none(self.size, self.unit)
     }
 
+    /// Of the disk, in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Of one unit, in bytes.
     pub fn unit(&self) -> u64 {
         self.unit
     }
@@ -95,6 +101,11 @@ impl Units {
         }
     }
 
+    /// The numbers of the set.
+    pub fn numbers(&self) -> Vec<usize> {
+        (0..self.has.len()).filter(|&number| self.has[number]).collect()
+    }
+
     pub fn add_numbers(&mut self, numbers: &[usize]) {
         for &number in numbers {
             self.has[number] = true;
@@ -120,7 +131,7 @@ impl Units {
     /// The set as whole units, neighbours joined, in order.
     pub fn extents(&self) -> Vec<Extent> {
         let mut extents: Vec<Extent> = Vec::new();
-        for number in (0..self.has.len()).filter(|&number| self.has[number]) {
+        for number in self.numbers() {
             let offset = number as u64 * self.unit;
             match extents.last_mut() {
                 Some(last) if last.offset + last.length == offset => last.length += self.unit,
