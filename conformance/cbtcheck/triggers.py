@@ -7,6 +7,7 @@ looks behind the defect; the ledger's own scenario still confirms it in every ru
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from itertools import takewhile
 
 from cbtmodel.backup import Job
 from cbtmodel.commands import (
@@ -71,6 +72,15 @@ def failed_enable_in_transaction(state: State[Bits], command: Command) -> bool:
     return not there or RemoveBitmap(enabled.node, enabled.name) in accepted
 
 
+def grouped_backups_withdrawn(state: State[Bits], command: Command) -> bool:
+    """A grouped transaction that is refused when two backups have been prepared already."""
+    if not isinstance(command, Transaction) or not command.grouped:
+        return False
+    accepted = accepted_before_failure(state, command)
+    prepared = list(takewhile(lambda each: isinstance(each, StartBackup), accepted))  # what else there is fails
+    return len(prepared) >= 2
+
+
 def backups_of_a_disk_end_together(state: State[Bits], command: Command) -> bool:
     """Two backups of one disk that are not a group could end while one command is carried out.
 
@@ -127,5 +137,6 @@ TRIGGERS: dict[str, Trigger] = {
     "always-backup-withdrawn": always_backup_withdrawn,
     "backups-of-a-disk-end-together": backups_of_a_disk_end_together,
     "failed-enable-in-transaction": failed_enable_in_transaction,
+    "grouped-backups-withdrawn": grouped_backups_withdrawn,
     "merge-of-nothing": merge_of_nothing,
 }

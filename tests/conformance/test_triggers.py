@@ -8,6 +8,7 @@ from cbtcheck.triggers import (
     always_backup_withdrawn,
     backups_of_a_disk_end_together,
     failed_enable_in_transaction,
+    grouped_backups_withdrawn,
     hurried,
     merge_of_nothing,
     triggered,
@@ -151,6 +152,30 @@ def test_an_enable_of_a_bitmap_that_a_job_uses_does_not_trigger_by_itself() -> N
 )
 def test_an_enable_that_succeeds_or_is_not_reached_does_not_trigger(command: Command) -> None:
     assert not failed_enable_in_transaction(IDLE, command)
+
+
+TWO_BACKUPS = (full("n"), full("m", "e"))
+
+
+@pytest.mark.parametrize(
+    "actions",
+    [
+        (*TWO_BACKUPS, ABORT),
+        (full("n"), full("m"), ABORT),  # of one disk
+        (*TWO_BACKUPS, full("n")),  # the id is taken
+        (*TWO_BACKUPS, c.ClearBitmap("d", "b")),  # no bitmap may be changed in a group
+    ],
+)
+def test_a_group_that_fails_after_two_backups_triggers(actions: tuple[c.Action, ...]) -> None:
+    assert grouped_backups_withdrawn(IDLE, transaction(*actions, grouped=True))
+    assert not grouped_backups_withdrawn(IDLE, transaction(*actions))
+
+
+@pytest.mark.parametrize(
+    "actions", [TWO_BACKUPS, (full("n"), ABORT), (full("n"), ABORT, full("m")), (full("n"), full("n"), full("m"))]
+)
+def test_a_group_that_succeeds_or_fails_before_does_not_trigger(actions: tuple[c.Action, ...]) -> None:
+    assert not grouped_backups_withdrawn(IDLE, transaction(*actions, grouped=True))
 
 
 WHOLE_DISK = c.Write("d", 0, SIZE)
