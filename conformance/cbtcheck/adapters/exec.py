@@ -32,7 +32,7 @@ from cbtcheck.child import CannotStart, Child, Limits
 from cbtcheck.protocol import lines, observation
 from cbtcheck.protocol import messages as m
 from cbtcheck.protocol.conversation import Conversation, Late, Start, last_lines
-from cbtcheck.protocol.mistakes import ProtocolError, printable
+from cbtcheck.protocol.mistakes import ProtocolError, plain, printable
 from cbtcheck.protocol.observation import reply_of
 
 BLOCK = 512
@@ -74,7 +74,7 @@ class ExecAdapter(Adapter):
             self.capabilities = capabilities_of(self.hello)
         except LookupError as problem:
             self._talk.kill()
-            raise AdapterBroken(f"hello: {problem.args[0]}", last_lines(self._talk.child.log)) from None
+            raise AdapterBroken(plain(f"hello: {problem.args[0]}"), last_lines(self._talk.child.log)) from None
         self.batches = self.hello.batch
         self._suite = SuiteCopies(self) if self.hello.copies == "suite" else None
 

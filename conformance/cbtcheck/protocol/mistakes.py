@@ -38,16 +38,21 @@ class ProtocolError(Exception):
 
     def __init__(self, what: str, line: bytes | None = None, hint: str = "") -> None:
         shown = "" if line is None else f": {printable(line)}"
-        super().__init__(f"{what}{shown}" + (f" ({hint})" if hint else ""))
+        super().__init__(plain(f"{what}{shown}" + (f" ({hint})" if hint else "")))
+
+
+def plain(text: str) -> str:
+    """A text with everything escaped in it that a terminal could take for an order, or that ends a line."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def printable(line: bytes) -> str:
     """A line, however bad and long, as a few printable characters."""
     start = line[: 4 * SHOWN].decode("utf-8", "backslashreplace")
-    plain = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in start)
-    if len(plain) > SHOWN or len(line) > 4 * SHOWN:
-        return f"{plain[:SHOWN]}… ({len(line)} bytes)"
-    return plain or "(nothing)"
+    text = plain(start)
+    if len(text) > SHOWN or len(line) > 4 * SHOWN:
+        return f"{text[:SHOWN]}… ({len(line)} bytes)"
+    return text or "(nothing)"
 
 
 def mistake_in(line: bytes, seq: int, kind: type[m.Record], problem: Exception | None) -> ProtocolError:
