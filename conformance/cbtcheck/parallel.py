@@ -110,6 +110,7 @@ class Crew:
         self.gathering: Gathering | None = None
         self.played: Counter[int] = Counter()
         self.interrupted = False
+        self.patience = PATIENCE
 
     def oversee(self, interrupted: Callable[[], bool], until: float = float("inf")) -> None:
         """Until all workers have ended, or until then. Raises `KeyboardInterrupt` between two messages."""
@@ -189,6 +190,7 @@ class Crew:
             each.tell(Order.STOP)
         with suppress(KeyboardInterrupt, WorkerDied):
             self.oversee(bool, time.monotonic() + PATIENCE)
+        self.patience = 0.0  # they have had their time, or there is none
         while self._gather_next():
             pass
 
@@ -196,7 +198,7 @@ class Crew:
         """Ends what is left of them, if need be with force."""
         for each in self.workers:
             each.tell(Order.STOP)
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + self.patience
         try:
             for each in self.workers:
                 if each.ended or each.introduced:
