@@ -65,6 +65,7 @@ class Child:
             os.set_blocking(each, False)
             self._poll.register(each, select.POLLIN)
         os.set_blocking(self._stdin, False)
+        self._poll.register(self._stdin, 0)  # that nobody reads it any more is told in any case
         try:
             self.pid = self._started(command)
         except BaseException:
@@ -142,7 +143,7 @@ class Child:
             if sent == len(data):
                 return
             data = data[sent:]
-            self._poll.register(self._stdin, select.POLLOUT)
+            self._poll.modify(self._stdin, select.POLLOUT)
         self._unsent += data
 
     def line(self, until: float, allowed: str = "in time") -> bytes:
@@ -163,13 +164,13 @@ class Child:
             self._say_why_it_is_lost(until)
             return
         ready = self._poll.poll(0 if self._gone else (until - now) * 1000 + 1)
-        for descriptor, _ in ready:
+        for descriptor, event in ready:
             if descriptor == self._stdout:
                 self._hear()
             elif descriptor == self._stderr:
                 self._take_log()
             elif descriptor == self._stdin:
-                self._send_more()
+                self._send_more(event)
             else:
                 self._hear_news()
         if self._gone and not any(descriptor == self._stdout for descriptor, _ in ready):
@@ -211,7 +212,11 @@ class Child:
             del self._log[: -self.limits.log]
         return True
 
-    def _send_more(self) -> None:
+    def _send_more(self, event: int) -> None:
+        if event & select.POLLERR:
+            self._deaf = True
+            self._poll.unregister(self._stdin)
+            return
         try:
             sent = os.write(self._stdin, self._unsent[:CHUNK])
         except BlockingIOError:
@@ -221,7 +226,7 @@ class Child:
             sent = len(self._unsent)
         del self._unsent[:sent]
         if not self._unsent:
-            self._poll.unregister(self._stdin)
+            self._poll.modify(self._stdin, 0)
 
     # Ends
 
