@@ -1,7 +1,9 @@
 """The reference implementation behind the adapter protocol: what there is to claim, in both kinds.
 
-`python faithful.py [suite] [read] [batch] [only=core,bitmaps]`: with `suite` the suite makes the copies. Then a
-backup is a job of the host that never finalizes by itself: it freezes the bitmap, and ends as the suite says.
+`python faithful.py [suite] [read] [batch] [only=core,bitmaps] [forgets] [doubts] [KEY=JSON]...`: with `suite` the
+suite makes the copies. Then a backup is a job of the host that never finalizes by itself: it freezes the bitmap, and
+ends as the suite says. `forgets`: what is frozen is shown as clean. `doubts`: nothing is certain to have happened.
+KEY=JSON is a member of the hello.
 """
 
 from __future__ import annotations
@@ -22,6 +24,11 @@ WORDS = sys.argv[1:]
 SUITE = "suite" in WORDS
 READS = "read" in WORDS
 ONLY = [word.removeprefix("only=").split(",") for word in WORDS if word.startswith("only=")]
+MORE = {
+    name: msgspec.json.decode(value)
+    for name, _, value in (word.partition("=") for word in WORDS)
+    if value and name != "only"
+}
 Extents = list[tuple[int, int]]
 
 
@@ -58,7 +65,7 @@ class Faithful:
         return {
             "protocol": 1, "name": "faithful", "version": "1", "capabilities": claimed,
             "copies": "suite" if SUITE else "adapter", "granularities": [4096, 512, 8192, 65536],
-            "clusters": [4096, 512, 16384, 65536], "batch": "batch" in WORDS,
+            "clusters": [4096, 512, 16384, 65536], "batch": "batch" in WORDS, **MORE,
         }  # fmt: skip
 
     def reset(self, disks: list[dict[str, Any]]) -> dict[str, Any]:
@@ -85,6 +92,8 @@ class Faithful:
             reply = refusal(answers[0][1])
         else:
             reply["trace"] = [{**command_to_data(command), **refusal(each)} for command, each in answers]
+        if reply == {} and "doubts" in WORDS:
+            reply = {"error": "internal", "definite": False}
         if driven.ended and not SUITE:
             reply["ended"] = [{"job": job, "outcome": outcome} for job, outcome in driven.ended]
         return reply
@@ -118,6 +127,8 @@ class Faithful:
         for on, node in self.host.nodes.items():
             for called, each in node.bitmaps.items():
                 bitmaps.append({"node": on, "name": called, "busy": each.busy, **shown(each)})
+                if each.busy and "forgets" in WORDS:
+                    bitmaps[-1]["dirty"] = []
                 if each.successor is not None:
                     successors.append({"node": on, **shown(each.successor)})
             writes += [{"node": on, "write": id} for id in node.writes]
