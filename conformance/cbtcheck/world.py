@@ -79,13 +79,13 @@ def follow(
         others = [world.fork() for world in worlds]
         for world in others:
             world.takes(command, reply, self_check)
-        worlds = different([*others, *worlds])
+        worlds = different(possible([*others, *worlds]))
         if len(worlds) > MOST_WORLDS:
             raise AdapterBroken("so many errors in a row were indefinite that nothing can be judged any more")
     for world in worlds:
         if sorted(world.ended) != sorted(performed.ended):
             world.findings.append(judge_ends(world.ended, performed.ended))
-    return possible(different(worlds))
+    return different(possible(worlds))
 
 
 def different(worlds: list[World]) -> list[World]:

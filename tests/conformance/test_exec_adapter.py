@@ -126,12 +126,16 @@ def test_the_reference_is_right_behind_the_protocol(opened: Opener, words: tuple
     assert compared > 20
 
 
-@pytest.mark.parametrize("words", [("doubts",), ("suite", "doubts")], ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    [("doubts",), ("suite", "doubts"), ("skips",), ("doubts", "skips"), ("suite", "read", "doubts", "skips")],
+    ids=" ".join,
+)
 def test_a_right_one_that_is_never_certain_is_right(opened: Opener, words: tuple[str, ...]) -> None:
     adapter = opened(*words)
     player = Player(adapter)
-    for each in scenarios(adapter):
-        assert player.play_scenario(each) == [], each.title
+    for each in [*batch(adapter.capabilities, 7, 0, 14), *batch(adapter.capabilities, 7, 1, 14)]:
+        assert player.play_scenario(each) == [], each.commands
 
 
 def test_every_kind_of_claim_is_kept_to(opened: Opener) -> None:

@@ -11,7 +11,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cbtmodel import transaction
+from cbtmodel import node, transaction
 from cbtmodel.backup import Ended
 from cbtmodel.commands import BeginWrite, Command, EndWrite, StartBackup, Transaction, Write, malformed
 from cbtmodel.node import State
@@ -21,8 +21,8 @@ from msgspec import UNSET
 
 from cbtcheck import claims
 from cbtcheck.adapter import ACCEPTED, POISON, Observation, Performed, Reply, SeenJob
-from cbtcheck.bitsets import Bits
-from cbtcheck.judge import phase_of
+from cbtcheck.bitsets import Bits, BitSets
+from cbtcheck.judge import judge, phase_of
 from cbtcheck.protocol import messages as m
 from cbtcheck.protocol.observation import reply_of
 from cbtcheck.restore import extents
@@ -30,6 +30,9 @@ from cbtcheck.scenario import spelled
 
 if TYPE_CHECKING:
     from cbtcheck.adapters.exec import ExecAdapter
+
+MOST_DOUBTS = 3
+"""So often an end is told again, if nobody is certain that it was understood."""
 
 OWN_KINDS = ("invalid", "exists")
 """How a start is refused for reasons that are the suite's affair."""
@@ -107,7 +110,7 @@ class SuiteCopies:
         for number, (happened, reply) in enumerate(performed.trace):
             result = expected if happened is asked and state is before else step(state, happened)
             if result.refusal is None and (not reply.refusal or not reply.definite):
-                if not reply.definite and not self._has_begun(happened):
+                if not reply.definite and not self._has_happened(happened, state, result.state):
                     continue
                 self._begin(happened, result.state)
                 for end in result.ended:
@@ -149,13 +152,32 @@ class SuiteCopies:
             found[on, name] = [(first * unit, min(count * unit, size - first * unit)) for first, count in runs]
         return found
 
-    def _has_begun(self, happened: Command) -> bool:
-        """Whether the backups of a command that may have happened have begun: then their bitmaps are busy."""
-        named = [(each.node, each.bitmap) for each in starts_of(happened) if each.bitmap is not None]
-        if not named:
+    def _has_happened(self, command: Command, before: State[Bits], after: State[Bits]) -> bool:
+        """Whether a command of which nobody is certain has happened, if that means something for backups: what is
+        seen tells. If it does not tell, backups have not begun, and a write has been written.
+        """
+        starts = starts_of(command)
+        if not starts and before.jobs == after.jobs:
             return True
         seen = self._adapter.observe(frozenset())
-        return all(place in seen.bitmaps and seen.bitmaps[place].busy for place in named)
+        named = [(each.node, each.bitmap) for each in starts if each.bitmap is not None]
+        if named:
+            return all(place in seen.bitmaps and seen.bitmaps[place].busy for place in named)
+        space, bits = before.space, self._adapter.bits
+        assert isinstance(space, BitSets)
+
+        def at_odds(state: State[Bits]) -> int:
+            jobs = {id: SeenJob(phase_of(job), None) for id, job in state.jobs.items()}
+            return len(judge(space, state, dataclasses.replace(seen, jobs=jobs), bits))
+
+        if starts:
+            begun = at_odds(after) < at_odds(before)
+            for each in starts if not begun else ():
+                self._tell_the_end(each.job, False, [])  # now it is certain
+            return begun
+        if isinstance(command, Write | BeginWrite):  # the bitmaps of backups that it ends are frozen as yet
+            after = node.write(before, command.node, space.blocks(command.offset, command.length))
+        return at_odds(after) <= at_odds(before)
 
     def _end(self, end: Ended[Bits], state: State[Bits]) -> Reply:
         """Copies what there was to copy, and tells the implementation how it has ended. Returns what that answers.
@@ -173,17 +195,22 @@ class SuiteCopies:
             else:
                 left = left | extra
         self._targets[end.id] = self._copied(end.id, backup, _in_bytes(state.space, done, backup.size))
-        talk = self._adapter.talk
-        said = talk.request(
-            m.Done,
-            m.EndBackup(
-                seq=talk.next, job=end.id, success=end.outcome == "completed",
-                left=_in_bytes(state.space, left, backup.size),
-            ),
-        )  # fmt: skip
-        if said.ended is not UNSET or said.trace is not UNSET:
-            self._adapter.wrong("a reply to end-backup that tells of more than an error")
-        return reply_of(said)
+        success = end.outcome == "completed"
+        return self._tell_the_end(end.id, success, _in_bytes(state.space, left, backup.size))
+
+    def _tell_the_end(self, job: str, success: bool, left: list[tuple[int, int]]) -> Reply:
+        """Tells the implementation that a backup has ended, until it is certain. Returns what it answers."""
+        talk, doubts = self._adapter.talk, 0
+        while True:
+            said = talk.request(m.Done, m.EndBackup(seq=talk.next, job=job, success=success, left=left))
+            if said.ended is not UNSET or said.trace is not UNSET:
+                self._adapter.wrong("a reply to end-backup that tells of more than an error")
+            answer = reply_of(said)
+            if doubts and answer.refusal == "not found":
+                return ACCEPTED  # so it had ended before
+            if answer.definite or doubts == MOST_DOUBTS:
+                return answer
+            doubts += 1
 
     def _copied(self, job: str, backup: Backup, ranges: list[tuple[int, int]]) -> bytes | None:
         """The target: what it was made of, and over it these (offset, length) of the disk at the start."""

@@ -1,9 +1,9 @@
 """The reference implementation behind the adapter protocol: what there is to claim, in both kinds.
 
-`python faithful.py [suite] [read] [batch] [only=core,bitmaps] [forgets] [doubts] [KEY=JSON]...`: with `suite` the
-suite makes the copies. Then a backup is a job of the host that never finalizes by itself: it freezes the bitmap, and
-ends as the suite says. `forgets`: what is frozen is shown as clean. `doubts`: nothing is certain to have happened.
-KEY=JSON is a member of the hello.
+`python faithful.py [suite] [read] [batch] [only=core,bitmaps] [forgets] [doubts] [skips] [KEY=JSON]...`: with
+`suite` the suite makes the copies. Then a backup is a job of the host that never finalizes by itself: it freezes the
+bitmap, and ends as the suite says. `forgets`: what is frozen is shown as clean. `doubts`: nothing is certain to have
+happened; `skips`: every third thing that is asked for has not, and that is not certain. KEY=JSON is part of hello.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Faithful:
     """Answers requests."""
 
     def __init__(self) -> None:
-        self.swallows = False
+        self.swallows, self.count = False, 0
         self.reset([])
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -79,6 +79,9 @@ class Faithful:
 
     def command(self, asked: Any, fill: int) -> dict[str, Any]:
         """A command, and what came of it."""
+        self.count += 1
+        if "skips" in WORDS and self.count % 3 == 0:
+            return {"error": "internal", "definite": False}
         self.swallows = isinstance(asked, c.Write) and asked.result == "ignored"
         if self.swallows and asked.kind != "discard":
             return {"trace": []}
@@ -106,6 +109,11 @@ class Faithful:
 
     def end_backup(self, job: str, success: bool, left: Extents) -> dict[str, Any]:
         """What the suite has copied is copied, so that the host's job has the same left; then it ends."""
+        if job not in self.starts:
+            return {"error": "not found"}
+        self.count += 1
+        if "skips" in WORDS and self.count % 3 == 0:
+            return {"error": "internal", "definite": False}
         start, _ = self.starts.pop(job)
         size = self.driver.disks[start.node].size
         for offset in range(0, size, start.cluster):
