@@ -176,7 +176,12 @@ class SuiteCopies:
                 self._tell_the_end(each.job, False, [])  # now it is certain
             return begun
         if isinstance(command, Write | BeginWrite):  # the bitmaps of backups that it ends are frozen as yet
-            after = node.write(before, command.node, space.blocks(command.offset, command.length))
+            on, blocks = command.node, space.blocks(command.offset, command.length)
+            after = node.copy_before_write(before, on, blocks)
+            if isinstance(command, Write):
+                after = node.record(after, on, blocks)
+            else:
+                after = node.in_flight(after, on, command.write, blocks)
         return at_odds(after) <= at_odds(before)
 
     def _end(self, end: Ended[Bits], state: State[Bits]) -> Reply:
