@@ -48,7 +48,8 @@ class Capabilities:
     in bytes: the sizes that jobs may have, and those that are worth drawing. `picks_clusters`: a `Copy` copies what
     it names; otherwise the implementation chooses and the trace tells. `disks` are layouts (sizes in bytes by name).
     `features` is what it claims besides commands (see `claims`). Granularities outside of the two bounds are never
-    asked for, clusters other than `clusters` only if `any_cluster`.
+    asked for, clusters other than `clusters` only if `any_cluster`. `tails`: a disk may end within a granule or a
+    cluster.
     """
 
     commands: frozenset[str]
@@ -62,6 +63,7 @@ class Capabilities:
     largest_granularity: int = 1 << 31
     any_cluster: bool = True
     max_disks: int = 64
+    tails: bool = True
 
 
 @dataclass(frozen=True, slots=True)

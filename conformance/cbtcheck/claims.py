@@ -111,6 +111,14 @@ def _no_such_cluster(cluster: int, capabilities: Capabilities) -> bool:
     return not capabilities.any_cluster and usable_granularity(cluster) and cluster not in capabilities.clusters
 
 
+def _leaves_a_tail(state: State[Any], command: object) -> bool:
+    """Whether the disk ends within a granule or a cluster of what the command makes."""
+    match command:
+        case c.AddBitmap(on, _, unit) | c.StartBackup(node=on, cluster=unit):
+            return on in state.nodes and usable_granularity(unit) and state.nodes[on].size % unit != 0
+    return False
+
+
 def missing(state: State[Any], command: object, capabilities: Capabilities) -> str:
     """What an implementation does not claim that a command takes in this state; or "".
 
@@ -123,6 +131,8 @@ def missing(state: State[Any], command: object, capabilities: Capabilities) -> s
     starts = sum(isinstance(each, c.StartBackup) for each in (command, *actions))
     if starts and len(state.jobs) + starts > capabilities.max_jobs:
         return f"{len(state.jobs) + starts} jobs"
+    if not capabilities.tails and any(_leaves_a_tail(state, each) for each in (command, *actions)):
+        return "tails"
     if "refusals" in capabilities.features:
         return ""
     refusal = step(state, command).refusal

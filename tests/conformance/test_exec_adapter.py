@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 from cbtcheck import claims, command, course
-from cbtcheck.adapter import POISON, AdapterBroken, AdapterUnusable, Hint
+from cbtcheck.adapter import POISON, AdapterBroken, AdapterUnusable, Hint, Performed
 from cbtcheck.adapters.exec import MOST_LATE, ExecAdapter, capabilities_of, layouts
 from cbtcheck.bitsets import BitSets
 from cbtcheck.child import Limits
@@ -75,9 +75,10 @@ def test_what_the_suite_does_is_claimed_if_it_makes_the_copies() -> None:
 def test_the_other_members_of_hello() -> None:
     told = capabilities_of(hello(
         copies="adapter", min_granularity=4096, max_granularity=8192, max_disks=1, max_jobs=1, picks_clusters=False,
+        tails=False,
     ))  # fmt: skip
     assert (told.granularities, told.smallest_granularity, told.largest_granularity) == ((4096,), 4096, 8192)
-    assert (told.max_disks, told.max_jobs, told.picks_clusters) == (1, 1, False)
+    assert (told.max_disks, told.max_jobs, told.picks_clusters, told.tails) == (1, 1, False, False)
 
 
 @pytest.mark.parametrize(
@@ -145,6 +146,28 @@ def test_every_kind_of_claim_is_kept_to(opened: Opener) -> None:
         player = Player(adapter)
         for each in batch(adapter.capabilities, 7, 0, 14):
             assert player.play_scenario(each) == []
+
+
+class Whole(ExecAdapter):
+    """Keeps how far beyond the end of its disk each granule and cluster goes."""
+
+    beyond: set[int] = set()
+
+    def perform(self, command: c.Command, hint: Hint) -> Performed:
+        for each in (command, *(command.actions if isinstance(command, c.Transaction) else ())):
+            unit = each.granularity if isinstance(each, c.AddBitmap) else getattr(each, "cluster", 0)
+            if unit in self.hello.granularities + self.hello.clusters and each.node in hint.before.nodes:
+                self.beyond.add(hint.before.nodes[each.node].size % unit)
+        return super().perform(command, hint)
+
+
+def test_no_disk_has_a_tail_if_that_is_not_claimed(tmp_path: Path) -> None:
+    for tails in ("tails=true", "tails=false"):
+        Whole.beyond = set()
+        adapter = Whole((*FAITHFUL, "suite", tails))
+        options = course.Options("quick", 1, 25, None, "merge-bitmaps", tmp_path)
+        assert course.run(lambda adapter=adapter: adapter, options, lambda *_: None).failures == []
+        assert (Whole.beyond == {0}) is (tails == "tails=false")
 
 
 class Driven:

@@ -283,6 +283,7 @@ def capabilities_of(hello: m.Hello) -> Capabilities:
         largest_granularity=high,
         any_cluster=suite,
         max_disks=hello.max_disks,
+        tails=hello.tails,
     )
 
 

@@ -11,15 +11,14 @@ MIB = 1 << 20
 class Limits:
     """Times in seconds, sizes in bytes.
 
-    `message`: until a reply is there, whole. `scenario`: that the suite waits in one scenario, all in all. `run`: the
-    whole run, None for as long as it takes. `start`: until the first reply of a program that has just been started.
-    `line`: the longest reply. `memory`: what all processes of the child have in physical memory together (Linux
-    only). Address space is not limited: sanitizers and garbage collectors reserve much more than they use.
+    `message`: until a reply is there, whole. `scenario`: that the suite waits in one scenario, all in all. `start`:
+    until the first reply of a program that has just been started. `line`: the longest reply. `memory`: what all
+    processes of the child have in physical memory together (Linux only). Address space is not limited: sanitizers and
+    garbage collectors reserve much more than they use.
     """
 
     message: float = 10.0
     scenario: float = 60.0
-    run: float | None = None
     start: float = 10.0
     line: int = 16 * MIB
     memory: int = 1024 * MIB

@@ -61,6 +61,8 @@ def sizes_for_histories(capabilities: Capabilities, histories: int) -> tuple[Siz
     granularities, clusters = sorted(capabilities.granularities), sorted(capabilities.clusters)
     alone = min(set(granularities) & set(clusters), default=max(granularities[0], clusters[0]))
     found = [Sizes(alone, alone if alone in granularities else granularities[0], clusters[0])]
+    if not capabilities.tails:
+        return tuple(found)  # in the others a disk may end within a granule or a cluster
     fine, wide = granularities[0], clusters[-1]
     if fine < wide:
         found.append(Sizes(max(fine, wide // histories), fine, wide))
