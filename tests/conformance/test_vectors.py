@@ -24,6 +24,7 @@ from cbtcheck.bitsets import BitSets
 from cbtcheck.course import workflows
 from cbtcheck.draw import Hand
 from cbtcheck.machine import next_command
+from cbtcheck.ledger import entries
 from cbtcheck.mistakes import MISTAKES, host_with
 from cbtcheck.scenario import ScenarioError, command_from_data
 from cbtcheck.tour.reachable import reachable
@@ -235,7 +236,7 @@ def test_every_walk_of_the_tour_is_there_and_tails_and_sizes_occur() -> None:
 def test_every_mistake_workflow_and_ledger_entry_has_its_vector() -> None:
     assert [each["id"] for each in SUITE["mistakes"]] == [f"mistake-{name}" for name in MISTAKES]
     assert [each["id"] for each in SUITE["workflows"]] == [f"workflow-{name}" for name in workflows()]
-    assert [each["id"] for each in SUITE["ledger"]] == [f"ledger-QEMU-{number}" for number in range(1, 6)]
+    assert [each["id"] for each in SUITE["ledger"]] == [f"ledger-{entry.id}" for entry in entries()]
     for vector, mistake in zip(SUITE["mistakes"], MISTAKES.values(), strict=True):
         assert (vector["bug"] or {"id": ""})["id"] == mistake.bug
         assert vector["properties"]
