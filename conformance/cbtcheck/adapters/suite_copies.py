@@ -173,7 +173,7 @@ class SuiteCopies:
         if starts:
             begun = at_odds(after) < at_odds(before)
             for each in starts if not begun else ():
-                self._tell_the_end(each.job, False, [])  # now it is certain
+                self._tell_the_end(each.job, False, [], None)  # now it is certain
             return begun
         if isinstance(command, Write | BeginWrite):  # the bitmaps of backups that it ends are frozen as yet
             on, blocks = command.node, space.blocks(command.offset, command.length)
@@ -200,11 +200,17 @@ class SuiteCopies:
             else:
                 left = left | extra
         self._targets[end.id] = self._copied(end.id, backup, _in_bytes(state.space, done, backup.size))
+        frozen = None if end.job.bitmap is None else (end.job.node, end.job.bitmap)
         success = end.outcome == "completed"
-        return self._tell_the_end(end.id, success, _in_bytes(state.space, left, backup.size))
+        return self._tell_the_end(end.id, success, _in_bytes(state.space, left, backup.size), frozen)
 
-    def _tell_the_end(self, job: str, success: bool, left: list[tuple[int, int]]) -> Reply:
-        """Tells the implementation that a backup has ended, until it is certain. Returns what it answers."""
+    def _tell_the_end(
+        self, job: str, success: bool, left: list[tuple[int, int]], frozen: tuple[str, str] | None
+    ) -> Reply:
+        """Tells the implementation that a backup has ended, until it is certain that it has been understood.
+
+        `frozen` is the backup's bitmap, which shows that. Returns what is answered.
+        """
         talk, doubts = self._adapter.talk, 0
         while True:
             said = talk.request(m.Done, m.EndBackup(seq=talk.next, job=job, success=success, left=left))
@@ -212,10 +218,17 @@ class SuiteCopies:
                 self._adapter.wrong("a reply to end-backup that tells of more than an error")
             answer = reply_of(said)
             if doubts and answer.refusal == "not found":
-                return ACCEPTED  # so it had ended before
+                return ACCEPTED
             if answer.definite or doubts == MOST_DOUBTS:
                 return answer
+            if frozen is not None and not self._is_busy(frozen):
+                return ACCEPTED
             doubts += 1
+
+    def _is_busy(self, place: tuple[str, str]) -> bool:
+        """Whether there is such a bitmap, and it is busy."""
+        seen = self._adapter.observe(frozenset()).bitmaps
+        return place in seen and seen[place].busy
 
     def _copied(self, job: str, backup: Backup, ranges: list[tuple[int, int]]) -> bytes | None:
         """The target: what it was made of, and over it these (offset, length) of the disk at the start."""
