@@ -23,6 +23,7 @@ from cbtcheck.adapter import Capabilities
 from cbtcheck.bitsets import BitSets
 from cbtcheck.claims import missing
 from cbtcheck.draw import GUEST, JOB, OPERATOR, Hand, Pick, drawn
+from cbtcheck.from_the_seed import from_the_seed_alone
 from cbtcheck.play import Frame, Player, verdict_of
 from cbtcheck.refused import nonsense
 from cbtcheck.scenario import Scenario
@@ -113,7 +114,8 @@ def draw_scenarios(
         if commands:
             done(Scenario(disks, tuple(commands), title="a drawn scenario"))
 
-    draw()
+    with from_the_seed_alone():
+        draw()
 
 
 def next_command(hand: Hand) -> Command:
@@ -177,7 +179,8 @@ def hunt_with(hunt: Hunt, seed: int, examples: int, steps: int, shrink: bool = T
     capabilities = hunt.player.adapter.capabilities
     seeded = hypothesis.seed(seed)(machine(capabilities, hunt.play))
     try:
-        run_state_machine_as_test(seeded, settings=settings(examples, steps, shrink))
+        with from_the_seed_alone():
+            run_state_machine_as_test(seeded, settings=settings(examples, steps, shrink))
     except (Disagreement, Flaky):
         return True
     return False
