@@ -278,6 +278,9 @@ def test_what_is_left_would_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("HOSTILE_MARK", "hostile-left")
     pid = os.posix_spawnp("sleep", ["sleep", "30"], os.environ)
     try:
+        until = time.monotonic() + 5
+        while not marked("hostile-left") and time.monotonic() < until:
+            time.sleep(0.01)  # until it is another program than ours
         assert [each.split()[0] for each in marked("hostile-left")] == [str(pid)]
     finally:
         os.kill(pid, 9)
