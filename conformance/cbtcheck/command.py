@@ -184,8 +184,11 @@ def check(
             with ProgressLine(Console(stderr=True)) as progress:
                 report = _run(opener, opening, options, jobs, progress)
         except AdapterBroken as broken:
-            click.echo(f"broken: {last_words(broken)}")
-            return EXIT_CODES["broken"]
+            report = course.not_begun(adapter, program.command, options, last_words(broken))
+            if form == "pretty":
+                click.echo(f"broken: {last_words(broken)}")
+                _write(outputs, report, more, True)
+                return code_of(report)
         if form == "json":
             click.echo(to_json(report, more), nl=False)
         else:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import shlex
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -116,6 +117,15 @@ def run(open_adapter: Callable[[], Adapter], options: Options, progress: Progres
 def gathering_for(name: str, version: str, options: Options) -> Gathering:
     """An empty report of a run on the adapter of that name, on this implementation and version."""
     return Gathering(Report(VERSION, name, version, options.profile, options.seed), options.reports)
+
+
+def not_begun(name: str, command: Sequence[str], options: Options, why: str) -> Report:
+    """The report of a run on an adapter that broke before it was known what it is: it, too, is to be read."""
+    report = Report(VERSION, name, shlex.join(command) or name, options.profile, options.seed)
+    finding = Finding(Verdict.BROKEN, "", "hello", "what it is, and what it can do", why)
+    nothing = Scenario({}, (), title="it was not known what to ask for")
+    report.failures.append(Failure("hello", nothing, [], [finding]))
+    return report
 
 
 def replay(adapter: Adapter, scenario: Scenario) -> tuple[list[Frame], list[Finding]]:

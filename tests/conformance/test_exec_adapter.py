@@ -407,3 +407,17 @@ def test_several_processes_have_an_adapter_each(here: Path) -> None:
     result = cbtspec("check", "exec", "--jobs", "2", "--only", "pause-job", "--examples", "10", "--", *FAITHFUL)
     assert "NOT CONFORMANT" not in result.output
     assert "CONFORMANT" in result.output
+
+
+def test_a_program_that_says_no_hello_is_in_every_report(tmp_path: Path) -> None:
+    files = [tmp_path / f"report.{form}" for form in ("xml", "json", "html")]
+    junit, json_file, html = map(str, files)
+    options = ["--junit", junit, "--json", json_file, "--html", html]
+    result = CliRunner().invoke(
+        command.main, ["check", "exec", *options, "--", sys.executable, "-c", "print('hi')"], prog_name="cbtspec"
+    )
+    assert result.exit_code == 3
+    assert "no reply: hi" in result.output
+    report = json.loads(files[1].read_bytes())
+    assert (report["conformant"], report["verdict"]) == (False, "broken")
+    assert all("no reply: hi" in file.read_text() for file in files)
