@@ -317,11 +317,13 @@ class Course:
     ) -> None:
         """A scenario that went on after waste; of each kind the first is a failure of its own."""
         frames = self.player.frames
-        if any(signature([each], []) not in self.signatures for each in waste):
+        new = [each for each in waste if signature([each], []) not in self.signatures]
+        if new:
             self.player.tolerant, listen, self.player.listen = False, self.player.listen, None
             findings = self.player.play_scenario(scenario)
-            if findings:
-                self._failed(origin, scenario, findings, smaller)
+            if not findings:  # it was seen once, and that is enough
+                findings, self.player.frames = new, frames
+            self._failed(origin, scenario, findings, smaller)
             self.player.tolerant, self.player.listen = True, listen
         self.player.frames = frames
 

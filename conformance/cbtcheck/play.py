@@ -112,13 +112,19 @@ class Player:
     def play(self, asked: ScenarioStep, observed: bool = True) -> list[Finding]:
         """One step. Returns what differs; a crash or hang is a finding too. `observed`: look at the result."""
         if isinstance(asked, Restore):
-            return self._framed(asked, (), self.state, None, self.worlds[0].restorer.restore(asked.jobs))
+            return self._framed(asked, (), self.state, None, self._restored(asked))
         before = self.state
         try:
             performed = self.adapter.perform(asked, self._hint())
             return self._came_of(asked, before, performed, observed)
         except AdapterBroken as broken:
             return self._framed(asked, (), before, None, [_broke(type(asked).__name__, "an answer", broken)])
+
+    def _restored(self, asked: Restore) -> list[Finding]:
+        """What differs when backups are restored. Behind waste some may not have ended: they had more to copy."""
+        if self.waste and any(job in self.state.jobs for job in asked.jobs):
+            return []
+        return self.worlds[0].restorer.restore(asked.jobs)
 
     def play_writes(self, asked: Sequence[Command]) -> list[Finding]:
         """Whole guest writes that follow each other, with nothing looked at in between."""
