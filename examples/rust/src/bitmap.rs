@@ -1,6 +1,6 @@
 //! A named bitmap, and the successor that it has while a job holds it.
 
-use crate::mistake::{made, Mistake};
+use crate::mistake::{made, made_once, Mistake};
 use crate::units::{Extent, Units};
 
 /// What a backup does to its bitmap at its end.
@@ -70,7 +70,7 @@ impl Bitmap {
 
     /// The guest has, or may have, changed these bytes.
     pub fn record(&mut self, extent: Extent) {
-        if made(Mistake::LostWriteDuringJob) && self.is_frozen() {
+        if made(Mistake::LostWriteDuringJob) && self.is_frozen() || made_once(Mistake::LostOnce) {
             return;
         }
         if self.is_recording() || made(Mistake::DisabledRecords) {
@@ -116,7 +116,7 @@ fn mistaken(extent: Extent, granules: &Units) -> Extent {
         whole(end)
     } else if made(Mistake::TailForgotten) {
         extent.length.min(whole(granules.size()))
-    } else if made(Mistake::NeighbourMarked) && extent.length > 0 {
+    } else if extent.length > 0 && (made(Mistake::NeighbourMarked) || made_once(Mistake::WastefulOnce)) {
         extent.length + unit
     } else {
         extent.length

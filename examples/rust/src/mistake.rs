@@ -1,5 +1,6 @@
 //! Mistakes that this program makes on request, one at a time, to see that they are found.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::OnceLock;
 
 /// What the suite should say of a mistake, at the worst.
@@ -36,6 +37,7 @@ macro_rules! mistakes {
 
 mistakes! {
     LostWriteDuringJob "lost-write-during-job" Unsafe "a successor records nothing",
+    LostOnce "lost-once" Unsafe "the tenth write is not recorded, and all others are",
     LastGranuleMissed "last-granule-missed" Unsafe "a write that ends within a granule does not mark that",
     TailForgotten "tail-forgotten" Unsafe "the granule in which the disk ends is never marked",
     ZeroesForgotten "zeroes-forgotten" Unsafe "writes of zeroes are not recorded",
@@ -63,23 +65,29 @@ mistakes! {
     BusyRemoved "busy-removed" Unsafe "a bitmap in use can be removed",
     BusyBackedUp "busy-backed-up" Unsafe "a second backup can take a bitmap in use",
     ClearsOthers "clears-others" Unsafe "clearing a bitmap clears all of its disk",
+    ClearsNamesakes "clears-namesakes" Unsafe "clearing a bitmap clears those of the same name on other disks",
+    DisablesOthers "disables-others" Unsafe "disabling a bitmap disables all of its disk",
+    SourceEmptied "source-emptied" Unsafe "the sources of a merge lose what they had",
+    SuccessClearsOthers "success-clears-others" Unsafe "when a job completes, other bitmaps of its disk are cleared",
     ClearDisables "clear-disables" Unsafe "a bitmap that is cleared stops recording",
     ExistsUnchecked "exists-unchecked" Unsafe "a new bitmap takes the place of one of the same name",
     NotUndone "not-undone" Unsafe "a refused transaction is not undone",
     ReadsPresent "reads-present" Unsafe "what the suite reads is the disk as it is now",
-    FinalizesItself "finalizes-itself" Diverges "a job ends without being finalized",
+    FinalizesItself "finalizes-itself" Unsafe "a job ends without being finalized",
     StopGoesOn "stop-goes-on" Diverges "a job that should be paused by an error goes on",
     ResumeIdles "resume-idles" Diverges "a job with nothing left to copy does not end when it is resumed",
     EndsInSilence "ends-in-silence" Diverges "replies do not say what jobs have ended",
-    RemovedIsFree "removed-is-free" Diverges "the name of a removed bitmap is free within the transaction",
+    RemovedIsFree "removed-is-free" Unsafe "the name of a removed bitmap is free within the transaction",
     SizesUnchecked "sizes-unchecked" Diverges "bitmaps of disks of different sizes are merged",
     LongNames "long-names" Diverges "names of bitmaps may be of any length",
     WrongKind "wrong-kind" Diverges "a bitmap in use is refused as not found",
+    WastefulOnce "wasteful-once" Wasteful "the tenth write marks the next granule, too, and no other does",
     NeighbourMarked "neighbour-marked" Wasteful "a write marks the next granule, too",
+    RecordedOnAllDisks "recorded-on-all-disks" Wasteful "bitmaps record the writes of other disks, too",
     DisabledRecords "disabled-records" Wasteful "disabled bitmaps record",
     IgnoredRecorded "ignored-recorded" Wasteful "a discard without effect is recorded",
     SuccessKeepsAll "success-keeps-all" Wasteful "a bitmap keeps its own granules when its job completes",
-    CopiesEverything "copies-everything" Wasteful "every backup is a full one",
+    CopiesEverything "copies-everything" Diverges "every backup is a full one",
     PanicsOnMerge "panics-on-merge" Broken "merging two bitmaps kills the program",
 }
 
@@ -94,6 +102,12 @@ pub fn make(name: &str) -> bool {
 /// Whether this mistake is to be made.
 pub fn made(mistake: Mistake) -> bool {
     MADE.get() == Some(&mistake)
+}
+
+/// Whether this mistake is to be made, which is made once: when it could be made for the tenth time.
+pub fn made_once(mistake: Mistake) -> bool {
+    static CHANCES: AtomicU32 = AtomicU32::new(0);
+    made(mistake) && CHANCES.fetch_add(1, Ordering::Relaxed) == 9
 }
 
 /// One line for each mistake: its name, what should be said of it, and what it is.

@@ -42,13 +42,23 @@ impl Action {
                 machine.disk_mut(node)?.add_bitmap(name, *granularity, *enabled)
             }
             Action::RemoveBitmap { node, name } => machine.disk_mut(node)?.remove_bitmap(name),
-            Action::ClearBitmap { node, name } => machine.disk_mut(node)?.clear_bitmap(name),
+            Action::ClearBitmap { node, name } => {
+                machine.disk_mut(node)?.clear_bitmap(name)?;
+                if made(Mistake::ClearsNamesakes) {
+                    machine.all_bitmaps().filter(|bitmap| bitmap.name == *name).for_each(|bitmap| bitmap.dirty.clear());
+                }
+                Ok(())
+            }
             Action::EnableBitmap { node, name } => {
                 machine.disk_mut(node)?.idle_bitmap(name)?.set_recording(true);
                 Ok(())
             }
             Action::DisableBitmap { node, name } => {
-                machine.disk_mut(node)?.idle_bitmap(name)?.set_recording(false);
+                let disk = machine.disk_mut(node)?;
+                disk.idle_bitmap(name)?.set_recording(false);
+                if made(Mistake::DisablesOthers) {
+                    disk.bitmaps.iter_mut().for_each(|bitmap| bitmap.set_recording(false));
+                }
                 Ok(())
             }
             Action::MergeBitmaps { node, target, sources } => machine.merge_bitmaps(node, target, sources),
