@@ -8,8 +8,9 @@
             return ExecAdapter(("./my-adapter",))
 
 Each walk of the tour, each control sequence with every write history, each workflow and each batch of drawn scenarios
-is a test. One that fails shows the shortest scenario that was found, as a picture, and the scenario itself. What the
-implementation does not claim is skipped. Options of the command line: see `cbtcheck.pytest_plugin`.
+is a test, and all traps together are one. One that fails shows the shortest scenario that was found, as a picture,
+and the scenario itself. What the implementation does not claim is skipped. Options of the command line: see
+`cbtcheck.pytest_plugin`.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from cbtcheck.tour.phases import realised
 from cbtcheck.tour.sizes import sizes_for, sizes_for_histories
 from cbtcheck.tour.universal_play import ControlSequence, control_sequences, plays
 from cbtcheck.tour.walks import Walk, not_claimed, tour
+from cbtcheck.traps import traps
 from cbtcheck.verdict import Finding, Verdict
 
 REPLAYS = 400
@@ -113,6 +115,11 @@ class ConformanceTests:
         """What users do: chains, retries, groups, checkpoints."""
         self._skip(missing_for(workflow, adapter.capabilities))
         self.play(adapter, workflow)
+
+    def test_traps(self, adapter: Adapter) -> None:
+        """Short scenarios after real bugs and seeded mistakes, in the sizes that the implementation has."""
+        for scenario in traps(adapter.capabilities).values():
+            self.play(adapter, scenario)
 
     def test_drawn(self, adapter: Adapter, dealt: int, request: pytest.FixtureRequest) -> None:
         """A batch of scenarios that Hypothesis draws."""

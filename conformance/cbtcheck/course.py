@@ -1,4 +1,4 @@
-"""The course of a run: the ledger's scenarios, the tour, the workflows, and drawn scenarios until there is enough."""
+"""The course of a run: the ledger, the tour, the workflows, traps, and drawn scenarios until there is enough."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from cbtcheck.deal import dealer
 from cbtcheck.gather import Gathering, Scope
 from cbtcheck.interrupts import interrupts, or_over
 from cbtcheck.ledger import Entry, confirm, entries, matches
-from cbtcheck.part import DRAWN, LEDGER, TOUR, WORKFLOWS, Part, Signature
+from cbtcheck.part import DRAWN, LEDGER, TOUR, TRAPS, WORKFLOWS, Part, Signature
 from cbtcheck.play import Frame, Player, verdict_of
 from cbtcheck.report import Failure, LedgerResult, Report
 from cbtcheck.scenario import Scenario, from_data
@@ -32,6 +32,7 @@ from cbtcheck.tally import Tally
 from cbtcheck.tour.coverage import edges
 from cbtcheck.tour.phases import TourPhases
 from cbtcheck.tour.reachable import reachable
+from cbtcheck.traps import traps
 from cbtcheck.triggers import triggered
 from cbtcheck.verdict import Finding, Verdict
 from cbtcheck.version import VERSION
@@ -41,7 +42,7 @@ Progress = Callable[[str, int, int], None]
 Once = Callable[[Callable[[], list[LedgerResult]]], list[LedgerResult]]
 Smaller = Callable[[Callable[[Scenario], object]], Scenario]
 
-CLOSELY = (TOUR, WORKFLOWS)
+CLOSELY = (TOUR, WORKFLOWS, TRAPS)
 """The phases in which everything is observed after every step."""
 
 REPLAYS = 400
@@ -195,6 +196,7 @@ class Course:
         if self.shard.of > 1:
             self.signatures.clear()  # what failed in the tour may have come after enough of others had
         self._workflows()
+        self._traps()
         self._drawn()
 
     @contextmanager
@@ -261,6 +263,17 @@ class Course:
                         part.not_claimed[f"workflow {name}"] = f"the implementation does not claim {unclaimed}"
                     else:
                         self.play(WORKFLOWS, name, scenario)
+
+    def _traps(self) -> None:
+        named = {name: each for name, each in traps(self.adapter.capabilities).items() if self.wanted(each)}
+        self.player.turn_away = self.turn_away
+        for number, (name, scenario) in enumerate(named.items()):
+            if self.enough():
+                break
+            if self.shard.owns(number):
+                with self.item(TRAPS, number, len(named)):
+                    self.play(TRAPS, name, scenario)
+        self.player.turn_away = None
 
     def _drawn(self) -> None:
         examples = self.options.examples

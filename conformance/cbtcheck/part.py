@@ -13,12 +13,14 @@ from typing import Any
 from cbtcheck.report import CommandCount, Failure, LedgerResult, PropertyCount, TourCount
 from cbtcheck.tour.coverage import Edge
 
-LEDGER, TOUR, HISTORIES, WORKFLOWS, DRAWN = "ledger", "tour", "every write history", "workflows", "drawn"
+LEDGER, TOUR, HISTORIES, WORKFLOWS, TRAPS, DRAWN = (
+    "ledger", "tour", "every write history", "workflows", "traps", "drawn"
+)  # fmt: skip
 
-PHASES = (LEDGER, TOUR, HISTORIES, WORKFLOWS, DRAWN)
+PHASES = (LEDGER, TOUR, HISTORIES, WORKFLOWS, TRAPS, DRAWN)
 """In the order of a run."""
 
-LEFT_OUT_AFTER_ENOUGH = (TOUR, HISTORIES, DRAWN)
+LEFT_OUT_AFTER_ENOUGH = (TOUR, HISTORIES, TRAPS, DRAWN)
 """The phases that end when enough has failed."""
 
 Signature = tuple[Any, ...]

@@ -37,7 +37,7 @@ def run(tmp_path: Path, *arguments: str, mistake: str | None = None, without: fr
 
 def test_the_whole_suite_passes_on_the_reference(tmp_path: Path) -> None:
     said = run(tmp_path, "--cbtspec-examples", "50")
-    tests = 781 + 430 + 8 + 2  # walks, control sequences, workflows, batches
+    tests = 781 + 430 + 8 + 1 + 2  # walks, control sequences, workflows, traps, batches
     assert re.search(rf"^{tests} passed", said, re.MULTILINE), said[-2000:]
 
 

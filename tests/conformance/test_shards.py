@@ -187,7 +187,7 @@ def test_however_many_share_it_the_same_is_played_and_reported(
     monkeypatch.setattr(course, "dealer", dealt_here)
     options = Options("quick", 3, 40, None, None, tmp_path / "r")
     alone = one_after_the_other(adapter, options, 1)
-    assert len({phase for phase, _ in alone.scenarios}) == 4
+    assert len({phase for phase, _ in alone.scenarios}) == 5
     assert sum(phase == "drawn" for phase, _ in alone.scenarios) == 40
     for shards in (2, 3):
         shared = one_after_the_other(adapter, options, shards)

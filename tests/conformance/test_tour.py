@@ -294,6 +294,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Report
     def of(adapter: Adapter, walks: tuple[Walk, ...], only: str | None = None) -> Report:
         monkeypatch.setattr(tour_phases, "tour", lambda _: walks)
         monkeypatch.setattr(course, "workflows", dict)
+        monkeypatch.setattr(course, "traps", lambda _: {})
         monkeypatch.setattr(course.Course, "_drawn", lambda self: None)
         options = Options("quick", 1, None, None, only, tmp_path / "r")
         return course.run(lambda: adapter, options, lambda *_: None)

@@ -51,6 +51,7 @@ class QemuAdapter(Adapter):
         clusters=(CLUSTER,),
         granularities=(CLUSTER, 4096, 2 * CLUSTER, 512, 4 * CLUSTER),
         picks_clusters=False,
+        any_cluster=False,
         disks=(
             {"disk0": BIG},
             {"disk0": BIG, "disk1": BIG},
