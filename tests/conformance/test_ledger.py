@@ -49,6 +49,7 @@ def adapter_with(defect: str) -> Adapter:
 def without_the_tour(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is tested in test_tour.py, and takes a while."""
     monkeypatch.setattr(tour_phases, "tour", lambda _: ())
+    monkeypatch.setattr(course, "traps", lambda _: {})
 
 
 @pytest.fixture

@@ -222,6 +222,18 @@ def test_a_backup_that_is_refused_drains_too() -> None:
     assert backups_of_a_disk_end_together(far, full("j"))
 
 
+def test_a_write_that_three_backups_save_for_triggers_if_two_are_close_to_their_ends() -> None:
+    """Seen once, on a loaded machine: with two clusters left to each of two of them, and all to the third one."""
+    left = 3 * CLUSTER
+    close = after(
+        transaction(full("j"), full("k")), c.Copy("j", 0, SIZE - left), c.Copy("k", 0, SIZE - left), full("n")
+    )
+    last = c.BeginWrite("d", "w", SIZE - CLUSTER, 4096)
+    assert backups_of_a_disk_end_together(close, last)
+    assert not backups_of_a_disk_end_together(step(close, c.CancelJob("n")).state, last)
+    assert not backups_of_a_disk_end_together(after(transaction(full("j"), full("k"), full("n"))), last)
+
+
 # Jobs that end while a command drains
 
 
