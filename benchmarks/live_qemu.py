@@ -17,9 +17,9 @@ from collections.abc import Iterable
 from itertools import islice
 
 from cbtcheck.adapters.qemu import QemuAdapter
-from cbtcheck.course import Course, Options
-from cbtcheck.deal import dealer
 from cbtcheck.play import Player
+from cbtcheck.running.course import Course, Options
+from cbtcheck.running.deal import dealer
 from cbtcheck.scenario import Scenario
 from cbtmodel import commands as c
 

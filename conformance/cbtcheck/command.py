@@ -16,7 +16,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from cbtcheck import adapters, course, parallel
+from cbtcheck import adapters
 from cbtcheck.adapter import Adapter, AdapterBroken, AdapterUnusable
 from cbtcheck.commands.contracts import contracts_command
 from cbtcheck.commands.explore import explore
@@ -28,17 +28,18 @@ from cbtcheck.commands.smoke import smoke_command
 from cbtcheck.commands.tour import tour_command
 from cbtcheck.commands.vectors import vectors_command
 from cbtcheck.commands.verify import verify_command
-from cbtcheck.exported import to_json
-from cbtcheck.outputs import Outputs, output_options
-from cbtcheck.picture import picture
 from cbtcheck.play import last_words, verdict_of
-from cbtcheck.printed import COLOUR, print_report
 from cbtcheck.progress import ProgressLine
-from cbtcheck.report import Report
+from cbtcheck.reports.exported import to_json
+from cbtcheck.reports.outputs import Outputs, output_options
+from cbtcheck.reports.picture import picture
+from cbtcheck.reports.printed import COLOUR, print_report
+from cbtcheck.reports.report import Report
+from cbtcheck.running import course, parallel
+from cbtcheck.running.wanted import names_for_only
 from cbtcheck.scenario import Scenario, ScenarioError, load
 from cbtcheck.verdict import EXIT_CODES, exit_code
 from cbtcheck.version import VERSION
-from cbtcheck.wanted import names_for_only
 
 PINNED_SEED = 20160121
 LOG_WIDTH = 100

@@ -22,10 +22,10 @@ import pytest
 
 from cbtcheck.adapter import Adapter, AdapterBroken, AdapterUnusable, Capabilities
 from cbtcheck.claims import missing, missing_for
-from cbtcheck.course import PROFILES, workflows
-from cbtcheck.deal import BATCH, batch
-from cbtcheck.picture import picture_text
 from cbtcheck.play import Player, alike, in_the_environment, verdict_of
+from cbtcheck.reports.picture import picture_text
+from cbtcheck.running.course import PROFILES, workflows
+from cbtcheck.running.deal import BATCH, batch
 from cbtcheck.scenario import Scenario, as_text
 from cbtcheck.shorten import shorten
 from cbtcheck.tour.phases import realised

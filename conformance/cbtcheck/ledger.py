@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import msgspec
 
 from cbtcheck.play import Player, verdict_of
-from cbtcheck.report import LedgerResult
+from cbtcheck.reports.report import LedgerResult
 from cbtcheck.scenario import Scenario, ScenarioError, from_data
 from cbtcheck.triggers import TRIGGERS, Trigger
 from cbtcheck.verdict import Finding, Verdict

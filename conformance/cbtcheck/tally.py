@@ -13,7 +13,7 @@ from cbtcheck.adapter import FEATURES
 from cbtcheck.bitsets import Bits
 from cbtcheck.claims import needs
 from cbtcheck.play import Frame
-from cbtcheck.report import CommandCount, PropertyCount
+from cbtcheck.reports.report import CommandCount, PropertyCount
 from cbtcheck.scenario import KINDS, Restore, spelled
 from cbtcheck.verdict import Verdict, worst
 from cbtcheck.world import Listener

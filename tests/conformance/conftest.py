@@ -30,7 +30,7 @@ from cbtcheck.bitsets import Bits, BitSets
 from cbtcheck.judge import phase_of
 from cbtcheck.play import Player
 from cbtcheck.qemu.daemon import BINARY_NAME, find_daemon
-from cbtcheck.report import CommandCount, Failure, LedgerResult, PropertyCount, Report, TourCount
+from cbtcheck.reports.report import CommandCount, Failure, LedgerResult, PropertyCount, Report, TourCount
 from cbtcheck.scenario import Scenario, Step
 from cbtcheck.verdict import Verdict
 from cbtmodel.backup import Ended

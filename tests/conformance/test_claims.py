@@ -11,8 +11,8 @@ import pytest
 from cbtcheck import claims
 from cbtcheck.adapter import FEATURES, Capabilities
 from cbtcheck.bitsets import BitSets
-from cbtcheck.course import workflows
 from cbtcheck.machine import draw_scenarios
+from cbtcheck.running.course import workflows
 from cbtcheck.scenario import Restore, Scenario
 from cbtmodel import commands as c
 from cbtmodel.node import initial

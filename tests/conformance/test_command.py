@@ -16,14 +16,14 @@ from pathlib import Path
 import pytest
 from cbtcheck.adapter import AdapterUnusable
 from cbtcheck.progress import ProgressLine
-from cbtcheck.report import Failure, LedgerResult, Report
+from cbtcheck.reports.report import Failure, LedgerResult, Report
 from cbtcheck.scenario import Scenario, save
 from cbtcheck.verdict import Finding, Verdict
 from cbtmodel.commands import AddBitmap, Write
 from click.testing import CliRunner
 from rich.console import Console
 
-if importlib.util.find_spec("cbtcheck.course") is None:  # the rest of the suite may not be there yet
+if importlib.util.find_spec("cbtcheck.running.course") is None:  # the rest of the suite may not be there yet
     import cbtcheck
 
     @dataclass
@@ -35,10 +35,10 @@ if importlib.util.find_spec("cbtcheck.course") is None:  # the rest of the suite
         only: str | None
         reports: Path
 
-    cbtcheck.course = types.ModuleType("cbtcheck.course")
-    sys.modules["cbtcheck.course"] = cbtcheck.course
-    cbtcheck.course.Options = Options
-    cbtcheck.course.run = cbtcheck.course.replay = None
+    cbtcheck.running.course = types.ModuleType("cbtcheck.running.course")
+    sys.modules["cbtcheck.running.course"] = cbtcheck.running.course
+    cbtcheck.running.course.Options = Options
+    cbtcheck.running.course.run = cbtcheck.running.course.replay = None
 
 from cbtcheck import command
 
@@ -265,7 +265,7 @@ sys.argv[0] = "cbtspec"
 from unittest.mock import MagicMock
 if {fake_course}:
     import types, cbtcheck
-    sys.modules["cbtcheck.course"] = cbtcheck.course = MagicMock()
+    sys.modules["cbtcheck.running.course"] = cbtcheck.running.course = MagicMock()
 from cbtcheck import command
 def run(open_adapter, options, progress):
     open_adapter()

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from cbtcheck.adapters import open_adapter
-from cbtcheck.course import replay
+from cbtcheck.running.course import replay
 from cbtcheck.scenario import load
 from cbtcheck.verdict import Verdict
 

@@ -13,19 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cbtcheck import course
 from cbtcheck.adapter import Adapter, AdapterBroken, Hint, Performed
 from cbtcheck.adapters.reference import ReferenceAdapter
 from cbtcheck.command import code_of
-from cbtcheck.course import Options, replay
-from cbtcheck.deal import Dealt, dealer
-from cbtcheck.gather import ENOUGH_FAILURES
 from cbtcheck.mistakes import host_with
-from cbtcheck.report import Report
+from cbtcheck.reports.report import Report
+from cbtcheck.running import course
+from cbtcheck.running.course import Options, replay
+from cbtcheck.running.deal import Dealt, dealer
+from cbtcheck.running.gather import ENOUGH_FAILURES
+from cbtcheck.running.wanted import names_for_only
 from cbtcheck.scenario import Scenario, load, spelled
 from cbtcheck.tour import phases as tour_phases
 from cbtcheck.verdict import EXIT_CODES, Verdict
-from cbtcheck.wanted import names_for_only
 from cbtmodel import commands as c
 from cbtmodel.commands import Command
 

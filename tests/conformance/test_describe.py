@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from cbtcheck.describe import describe, name_text, size_text
+from cbtcheck.reports.describe import describe, name_text, size_text
 from cbtcheck.scenario import KINDS, Restore
 from cbtmodel import commands as c
 from hypothesis import HealthCheck, given, settings

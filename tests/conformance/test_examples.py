@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from cbtcheck.adapters.exec import ExecAdapter
 from cbtcheck.claims import missing
-from cbtcheck.course import workflows
 from cbtcheck.mistakes.hunting import SHORTEST
 from cbtcheck.play import Player
+from cbtcheck.running.course import workflows
 from cbtcheck.scenario import Scenario, load
 from cbtcheck.verdict import EXIT_CODES, Verdict, worst
 from cbtmodel.commands import AddBitmap, ClearBitmap, StartBackup

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from cbtcheck import course
 from cbtcheck.adapters.exec import ExecAdapter
 from cbtcheck.claims import missing
-from cbtcheck.course import Options, workflows
 from cbtcheck.mistakes.hunting import SHORTEST
 from cbtcheck.play import Player
-from cbtcheck.report import Report
+from cbtcheck.reports.report import Report
+from cbtcheck.running import course
+from cbtcheck.running.course import Options, workflows
 from cbtcheck.scenario import Scenario, Step, load
 from cbtcheck.tour import phases as tour_phases
 from cbtcheck.verdict import EXIT_CODES, Verdict, worst

@@ -12,14 +12,15 @@ from typing import Any
 
 import msgspec
 import pytest
-from cbtcheck import claims, command, course
+from cbtcheck import claims, command
 from cbtcheck.adapter import POISON, AdapterBroken, AdapterUnusable, Hint, Performed
 from cbtcheck.adapters.exec import MOST_LATE, ExecAdapter, capabilities_of, layouts
 from cbtcheck.bitsets import BitSets
 from cbtcheck.child import Limits
-from cbtcheck.deal import batch
 from cbtcheck.play import Player
 from cbtcheck.protocol import messages as m
+from cbtcheck.running import course
+from cbtcheck.running.deal import batch
 from cbtcheck.scenario import Scenario, save
 from cbtcheck.verdict import Verdict
 from cbtmodel import commands as c

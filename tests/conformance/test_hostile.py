@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cbtcheck import command, course
+from cbtcheck import command
 from cbtcheck.adapters.exec import ExecAdapter
 from cbtcheck.child import Limits
 from cbtcheck.play import Player
+from cbtcheck.running import course
 from cbtcheck.scenario import Scenario, save
 from cbtcheck.verdict import Finding
 from cbtmodel.commands import AddBitmap, CancelJob, Copy, DisableBitmap, StartBackup, Write

@@ -8,16 +8,16 @@ from typing import Any
 
 import msgspec
 import pytest
-from cbtcheck import course
 from cbtcheck.adapter import Adapter
 from cbtcheck.adapters.reference import ReferenceAdapter
 from cbtcheck.command import code_of
-from cbtcheck.course import Options
 from cbtcheck.ledger import Entry, confirm, entries, not_for, read, version_of
 from cbtcheck.mistakes import MISTAKES, host_with
 from cbtcheck.mistakes.hunting import shortest
 from cbtcheck.play import Player
-from cbtcheck.report import Report
+from cbtcheck.reports.report import Report
+from cbtcheck.running import course
+from cbtcheck.running.course import Options
 from cbtcheck.scenario import Scenario
 from cbtcheck.tour import phases as tour_phases
 from cbtcheck.triggers import TRIGGERS
@@ -70,7 +70,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Report
 
 
 def test_ids_are_unique_and_name_their_files() -> None:
-    folder = Path(course.__file__).parent / "ledger_entries"
+    folder = Path(course.__file__).parents[1] / "ledger_entries"
     assert sorted(entry.id for entry in LISTED) == sorted(file.stem for file in folder.glob("*.json"))
     assert len({entry.id for entry in LISTED}) == len(LISTED) >= 5
 

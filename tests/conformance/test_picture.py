@@ -4,7 +4,7 @@ import io
 
 import pytest
 from cbtcheck.adapter import Performed
-from cbtcheck.picture import picture, picture_text
+from cbtcheck.reports.picture import picture, picture_text
 from cbtcheck.scenario import Restore
 from cbtmodel.commands import (
     AddBitmap,

@@ -5,9 +5,9 @@ import json
 from pathlib import Path
 
 import pytest
-from cbtcheck.exported import to_json, write_junit
-from cbtcheck.printed import print_report
-from cbtcheck.report import LedgerResult, Report
+from cbtcheck.reports.exported import to_json, write_junit
+from cbtcheck.reports.printed import print_report
+from cbtcheck.reports.report import LedgerResult, Report
 from cbtcheck.scenario import from_data
 from cbtcheck.verdict import Finding, Verdict
 from cbtmodel.commands import AddBitmap, Write

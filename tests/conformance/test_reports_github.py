@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cbtcheck import course, github
 from cbtcheck.command import main
-from cbtcheck.github import annotation, marked, summary, workflow_commands
-from cbtcheck.report import Failure, LedgerResult, Report
+from cbtcheck.reports import github
+from cbtcheck.reports.github import annotation, marked, summary, workflow_commands
+from cbtcheck.reports.report import Failure, LedgerResult, Report
+from cbtcheck.running import course
 from cbtcheck.verdict import Finding, Verdict
 from click.testing import CliRunner, Result
 
@@ -180,7 +181,7 @@ def test_one_that_cannot_be_written_in_the_end_does_not_lose_the_others(check, t
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("cbtcheck.outputs.write_json", full)
+    monkeypatch.setattr("cbtcheck.reports.outputs.write_json", full)
     result = check("--json", "r.json", "--html", "r.html")
     assert result.exit_code == 64
     assert result.stderr.splitlines() == ["cbtspec: --json: r.json cannot be written: No space left on device"]

@@ -9,11 +9,11 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from cbtcheck import html_report, strips
-from cbtcheck.cell_shapes import NAMES, SHAPES, shape
-from cbtcheck.html_report import to_html, write_html
-from cbtcheck.picture_svg import STYLE, picture_svg
-from cbtcheck.report import CommandCount, MissedEdge, Report
+from cbtcheck.reports import html_report, strips
+from cbtcheck.reports.cell_shapes import NAMES, SHAPES, shape
+from cbtcheck.reports.html_report import to_html, write_html
+from cbtcheck.reports.picture_svg import STYLE, picture_svg
+from cbtcheck.reports.report import CommandCount, MissedEdge, Report
 from cbtcheck.verdict import Finding, Verdict
 from cbtmodel.commands import AddBitmap, StartBackup, Write
 

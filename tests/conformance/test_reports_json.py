@@ -10,13 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cbtcheck import course, report_format
 from cbtcheck.adapters.reference import ReferenceAdapter
-from cbtcheck.exported import to_json
-from cbtcheck.junit import write_junit
 from cbtcheck.mistakes import host_with
-from cbtcheck.not_verified import KINDS, blocking_in_words, not_verified, strictly_conformant
-from cbtcheck.report import CommandCount, LedgerResult, MissedEdge, PropertyCount, Report
+from cbtcheck.reports import report_format
+from cbtcheck.reports.exported import to_json
+from cbtcheck.reports.junit import write_junit
+from cbtcheck.reports.not_verified import KINDS, blocking_in_words, not_verified, strictly_conformant
+from cbtcheck.reports.report import CommandCount, LedgerResult, MissedEdge, PropertyCount, Report
+from cbtcheck.running import course
 from cbtcheck.scenario import KINDS as COMMANDS
 from cbtcheck.tally import PROPERTIES
 from cbtcheck.tour.phases import NOT_ASKED_FOR
@@ -66,7 +67,7 @@ def complete(whole: Report) -> Report:
 
 
 def test_the_published_schema_is_the_one_of_the_types() -> None:
-    command = [sys.executable, "-m", "cbtcheck.report_format"]
+    command = [sys.executable, "-m", "cbtcheck.reports.report_format"]
     assert subprocess.run(command, capture_output=True, check=True, text=True).stdout == report_format.published()
     Draft202012Validator.check_schema(SCHEMA)
 

@@ -16,21 +16,22 @@ from typing import Any
 
 import msgspec
 import pytest
-from cbtcheck import course, parallel
 from cbtcheck.adapter import Adapter, AdapterBroken, AdapterUnusable, Capabilities, Hint, Performed
 from cbtcheck.adapters import Opening
 from cbtcheck.adapters.qemu import QemuAdapter
 from cbtcheck.adapters.reference import ReferenceAdapter
-from cbtcheck.course import Course, Options, gathering_for
-from cbtcheck.deal import BATCH, Dealt, batch
-from cbtcheck.exported import to_json
-from cbtcheck.gather import ENOUGH_FAILURES
-from cbtcheck.messages import Ended
 from cbtcheck.mistakes import host_with
-from cbtcheck.part import Part
-from cbtcheck.report import LedgerResult, Report
+from cbtcheck.reports.exported import to_json
+from cbtcheck.reports.report import LedgerResult, Report
+from cbtcheck.running import course, parallel
+from cbtcheck.running.course import Course, Options, gathering_for
+from cbtcheck.running.deal import BATCH, Dealt, batch
+from cbtcheck.running.gather import ENOUGH_FAILURES
+from cbtcheck.running.messages import Ended
+from cbtcheck.running.part import Part
+from cbtcheck.running.shard import Shard
+from cbtcheck.running.worker import Foreman
 from cbtcheck.scenario import Scenario, to_data
-from cbtcheck.shard import Shard
 from cbtcheck.tour import phases as tour_phases
 from cbtcheck.tour import reachable, walks
 from cbtcheck.tour.coverage import Edge
@@ -40,7 +41,6 @@ from cbtcheck.tour.sizes import sizes_for_histories
 from cbtcheck.tour.universal_play import control_sequences, plays, realised_alike, sequence_of
 from cbtcheck.tour.walks import Walk, edges_of, tour
 from cbtcheck.verdict import Verdict
-from cbtcheck.worker import Foreman
 from cbtmodel.commands import AddBitmap, ClearBitmap, Command
 
 SOME, FEW = 25, 20
@@ -410,8 +410,8 @@ DRIVER = """
 import sys
 sys.path.insert(0, {place!r})
 from pathlib import Path
-from cbtcheck.course import Options
-from cbtcheck import parallel
+from cbtcheck.running.course import Options
+from cbtcheck.running import parallel
 from test_shards import Brief
 def progress(phase, done, of):
     print(phase, flush=True)

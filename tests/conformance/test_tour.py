@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cbtcheck import course
 from cbtcheck.adapter import Adapter
 from cbtcheck.adapters.qemu import QemuAdapter
 from cbtcheck.adapters.reference import ReferenceAdapter
 from cbtcheck.bitsets import BitSets
 from cbtcheck.command import main
-from cbtcheck.course import Options
 from cbtcheck.mistakes import MISTAKES, host_with
 from cbtcheck.mistakes.touring import histories_kill, tour_kills
 from cbtcheck.play import Player
-from cbtcheck.report import Report
+from cbtcheck.reports.report import Report
+from cbtcheck.running import course
+from cbtcheck.running.course import Options
 from cbtcheck.scenario import Scenario, load
 from cbtcheck.tour import phases as tour_phases
 from cbtcheck.tour.coverage import Coverage

@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cbtcheck import course
 from cbtcheck.adapters import capabilities_of, open_adapter
 from cbtcheck.claims import missing_for
 from cbtcheck.mistakes import MISTAKES
 from cbtcheck.play import Player
+from cbtcheck.running import course
 from cbtcheck.tour import phases as tour_phases
 from cbtcheck.traps import made_for, traps
 from cbtcheck.verdict import Verdict, worst

@@ -21,11 +21,11 @@ import pytest
 from cbtcheck.adapter import Adapter, AdapterBroken, Hint
 from cbtcheck.adapters.reference import ReferenceAdapter
 from cbtcheck.bitsets import BitSets
-from cbtcheck.course import workflows
 from cbtcheck.draw import Hand
 from cbtcheck.ledger import entries
 from cbtcheck.machine import next_command
 from cbtcheck.mistakes import MISTAKES, host_with
+from cbtcheck.running.course import workflows
 from cbtcheck.scenario import ScenarioError, command_from_data
 from cbtcheck.tour.reachable import reachable
 from cbtcheck.tour.walks import tour

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import msgspec
 from cbtcheck.adapters.exec import capabilities_of
-from cbtcheck.describe import describe
 from cbtcheck.oracle.service import Service
 from cbtcheck.protocol import lines, messages, observation
 from cbtcheck.protocol.mistakes import ProtocolError, plain
+from cbtcheck.reports.describe import describe
 from cbtcheck.scenario import ScenarioError, from_bytes, from_data, to_data
 from cbtcheck.trace.events import TraceProblem
 from cbtcheck.trace.printed import to_json

@@ -12,7 +12,7 @@ import pytest
 from cbtcheck.command import main
 from cbtcheck.commands.counterexample import frames_of
 from cbtcheck.commands.explored import print_exploration, to_plain
-from cbtcheck.picture import picture_text
+from cbtcheck.reports.picture import picture_text
 from cbtcheck.scenario import KINDS
 from cbtproofs.explorer import sometimes
 from cbtproofs.explorer.diagram import Unreadable, diagram, dot, mermaid

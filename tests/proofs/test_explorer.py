@@ -12,7 +12,7 @@ import cbtmodel.backup
 import cbtmodel.bitmap
 import pytest
 from cbtcheck.commands.counterexample import frames_of
-from cbtcheck.picture import picture_text
+from cbtcheck.reports.picture import picture_text
 from cbtmodel.commands import AddBitmap, CancelJob, StartBackup, Write
 from cbtmodel.node import State
 from cbtmodel.step import step

@@ -1,7 +1,7 @@
 """A violation that the explorer found, played again so that it can be drawn like any failing scenario.
 
-The picture is that of `cbtcheck.picture`: blocks are columns, steps are rows, and the last row says which property
-of the specification does not hold, and where. Nothing but the specification is played.
+The picture is that of `cbtcheck.reports.picture`: blocks are columns, steps are rows, and the last row says which
+property of the specification does not hold, and where. Nothing but the specification is played.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from cbtproofs.explorer.scopes import Scope
 
 from cbtcheck.adapter import Reply
 from cbtcheck.bitsets import Bits, BitSets
-from cbtcheck.describe import size_text
 from cbtcheck.play import Frame
+from cbtcheck.reports.describe import size_text
 from cbtcheck.restore import extents
 from cbtcheck.verdict import Finding, Verdict
 

@@ -19,8 +19,8 @@ from rich.table import Table
 from rich.text import Text
 
 from cbtcheck.commands.counterexample import frames_of
-from cbtcheck.picture import picture, picture_text
-from cbtcheck.results import statement
+from cbtcheck.reports.picture import picture, picture_text
+from cbtcheck.reports.results import statement
 from cbtcheck.scenario import command_to_data
 
 FORMAT = "cbtspec-exploration"

@@ -21,8 +21,8 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cbtcheck.describe import describe
-from cbtcheck.strips import CLEAN, DIRTY
+from cbtcheck.reports.describe import describe
+from cbtcheck.reports.strips import CLEAN, DIRTY
 
 FORMAT = "cbtspec-proof"
 VERSION = 1

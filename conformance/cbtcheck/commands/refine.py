@@ -16,11 +16,11 @@ from rich.console import Console
 from rich.table import Table
 
 from cbtcheck.adapters.reference import ReferenceAdapter
-from cbtcheck.describe import describe
 from cbtcheck.mistakes import host_with
-from cbtcheck.picture import picture
 from cbtcheck.play import Player
 from cbtcheck.progress import ProgressLine
+from cbtcheck.reports.describe import describe
+from cbtcheck.reports.picture import picture
 from cbtcheck.scenario import Scenario, to_data
 from cbtcheck.verdict import EXIT_CODES
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cbtcheck import adapters
-from cbtcheck.describe import describe
+from cbtcheck.reports.describe import describe
 from cbtcheck.scenario import save
 from cbtcheck.tour.phases import realised
 from cbtcheck.tour.reachable import SCOPES, reachable

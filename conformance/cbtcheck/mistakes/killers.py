@@ -23,7 +23,6 @@ from cbtproofs.refinement.walk import Disagreement, Walk, first_disagreement
 from cbtproofs.refinement.worlds import worlds
 
 from cbtcheck.adapters.reference import ReferenceAdapter
-from cbtcheck.describe import describe
 from cbtcheck.machine import draw_scenarios
 from cbtcheck.mistakes.calls import CALLS
 from cbtcheck.mistakes.explored_again import Again
@@ -32,6 +31,7 @@ from cbtcheck.mistakes.recorded import RecordedWalk, recordings
 from cbtcheck.mistakes.registry import Mistake
 from cbtcheck.mistakes.touring import histories_kill
 from cbtcheck.play import Player, verdict_of
+from cbtcheck.reports.describe import describe
 from cbtcheck.scenario import Scenario
 from cbtcheck.tour.sizes import sizes_for
 from cbtcheck.tour.walks import tour

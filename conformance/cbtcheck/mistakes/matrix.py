@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from cbtproofs.mutants.catalogue import CANARY, EQUIVALENT, all_mutants, applied, mutant
 from cbtproofs.mutants.harmless import NOT_FOUND_YET
 
-from cbtcheck.describe import describe
 from cbtcheck.mistakes import MISTAKES
 from cbtcheck.mistakes.hunting import shortest as kept_for
 from cbtcheck.mistakes.killers import OF_MISTAKES, OF_MUTANTS, Kill, prepare
+from cbtcheck.reports.describe import describe
 
 SAFETY = frozenset(("NO-LOST-WRITE", "POINT-IN-TIME", "DELIVERED", "FAILURE-KEEPS", "FROZEN-IS-STILL", "ONE-HEIR"))
 """The properties without which data are lost; the others are about waste, equality and coming to an end."""

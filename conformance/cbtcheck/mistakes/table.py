@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from cbtcheck.describe import describe
 from cbtcheck.mistakes.hunting import shortest
 from cbtcheck.mistakes.registry import MISTAKES, Mistake
+from cbtcheck.reports.describe import describe
 
 HEAD = """\
 # Seeded mistakes

@@ -13,9 +13,9 @@ from cbtcheck.adapter import AdapterBroken
 from cbtcheck.adapters.exec import ExecAdapter
 from cbtcheck.child import Limits
 from cbtcheck.claims import missing
-from cbtcheck.describe import describe
 from cbtcheck.judge import judge
 from cbtcheck.play import Player
+from cbtcheck.reports.describe import describe
 from cbtcheck.smoke.reproduce import fewest
 from cbtcheck.smoke.result import Failure, Smoke, Tried, Who
 from cbtcheck.smoke.script import DISK, Stage, sizes_of, stages

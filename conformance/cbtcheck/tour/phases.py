@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from cbtmodel.commands import Copy, EndWrite, Write
 
 from cbtcheck.adapter import Capabilities
-from cbtcheck.part import HISTORIES, TOUR
 from cbtcheck.play import Frame, alike, in_the_environment
-from cbtcheck.report import TourCount
+from cbtcheck.reports.report import TourCount
+from cbtcheck.running.part import HISTORIES, TOUR
 from cbtcheck.scenario import Scenario, spelled
 from cbtcheck.tour.narrow import narrow
 from cbtcheck.tour.one_cluster_at_a_time import one_cluster_at_a_time
@@ -24,7 +24,7 @@ from cbtcheck.tour.universal_play import Play, control_sequences, different_hist
 from cbtcheck.tour.walks import Walk, not_claimed, tour
 
 if TYPE_CHECKING:
-    from cbtcheck.course import Course
+    from cbtcheck.running.course import Course
 
 MAY_HAVE_BEEN_TOO_SMALL = ("pause-job", "cancel-job", "start-backup", "transaction", "end-copy: happened")
 """What comes between only because there is too little left to copy; then the blocks are made wider."""

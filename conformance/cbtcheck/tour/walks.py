@@ -19,7 +19,7 @@ from cbtmodel.step import step
 from cbtcheck import claims
 from cbtcheck.adapter import Capabilities
 from cbtcheck.bitsets import BitSets
-from cbtcheck.describe import describe
+from cbtcheck.reports.describe import describe
 from cbtcheck.scenario import Scenario
 from cbtcheck.tour.coverage import Edge, edges
 from cbtcheck.tour.reachable import BLOCK, World, explore, worlds

@@ -17,11 +17,11 @@ from cbtmodel.step import step
 
 from cbtcheck.adapters.reference import ReferenceAdapter
 from cbtcheck.bitsets import BitSets
-from cbtcheck.course import workflows
 from cbtcheck.ledger import entries
 from cbtcheck.mistakes import MISTAKES
 from cbtcheck.mistakes.hunting import player_of
 from cbtcheck.mistakes.hunting import shortest as kept_for
+from cbtcheck.running.course import workflows
 from cbtcheck.scenario import Restore, Scenario
 from cbtcheck.tour.coverage import edges
 from cbtcheck.tour.to_the_end import to_the_end

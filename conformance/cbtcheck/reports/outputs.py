@@ -12,11 +12,11 @@ from typing import Any
 
 import click
 
-from cbtcheck import github
-from cbtcheck.exported import write_json
-from cbtcheck.html_report import write_html
-from cbtcheck.junit import write_junit
-from cbtcheck.report import Report
+from cbtcheck.reports import github
+from cbtcheck.reports.exported import write_json
+from cbtcheck.reports.html_report import write_html
+from cbtcheck.reports.junit import write_junit
+from cbtcheck.reports.report import Report
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
 """The environment variable that names the file of the job's summary."""

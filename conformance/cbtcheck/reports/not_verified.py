@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cbtcheck.adapter import FEATURES
-from cbtcheck.report import PropertyCount, Report
-from cbtcheck.results import command_names, count_of, ordered, property_names
+from cbtcheck.reports.report import PropertyCount, Report
+from cbtcheck.reports.results import command_names, count_of, ordered, property_names
 from cbtcheck.scenario import spelled
 from cbtcheck.tally import PROPERTIES
 from cbtcheck.tour.phases import NOT_ASKED_FOR, NOT_PLAYED

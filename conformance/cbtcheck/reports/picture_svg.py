@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
-from cbtcheck.cell_shapes import SHAPES, shape
-from cbtcheck.describe import size_text
-from cbtcheck.junit import legal_in_xml
-from cbtcheck.picture import WIDEST_TEXT, Row, headings, offsets_of, rows_of
 from cbtcheck.play import Frame
-from cbtcheck.strips import MEANING, Scale, Strip
+from cbtcheck.reports.cell_shapes import SHAPES, shape
+from cbtcheck.reports.describe import size_text
+from cbtcheck.reports.junit import legal_in_xml
+from cbtcheck.reports.picture import WIDEST_TEXT, Row, headings, offsets_of, rows_of
+from cbtcheck.reports.strips import MEANING, Scale, Strip
 
 CHARACTER = 7.3  # the width of a character, in pixels, with room for fonts that are wider than most
 LINE, CELL, GAP = 18.0, 14.0, 1.0

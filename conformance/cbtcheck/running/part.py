@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from cbtcheck.report import CommandCount, Failure, LedgerResult, PropertyCount, TourCount
+from cbtcheck.reports.report import CommandCount, Failure, LedgerResult, PropertyCount, TourCount
 from cbtcheck.tour.coverage import Edge
 
 LEDGER, TOUR, HISTORIES, WORKFLOWS, TRAPS, DRAWN = (

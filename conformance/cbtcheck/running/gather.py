@@ -8,8 +8,8 @@ from pathlib import Path
 
 from cbtcheck.adapter import FEATURES, Capabilities
 from cbtcheck.claims import COMMANDS
-from cbtcheck.part import LEFT_OUT_AFTER_ENOUGH, Part, Signature
-from cbtcheck.report import CommandCount, Failure, MissedEdge, PropertyCount, Report, TourCount
+from cbtcheck.reports.report import CommandCount, Failure, MissedEdge, PropertyCount, Report, TourCount
+from cbtcheck.running.part import LEFT_OUT_AFTER_ENOUGH, Part, Signature
 from cbtcheck.scenario import KINDS, save
 from cbtcheck.tally import PROPERTIES
 from cbtcheck.tour.coverage import Coverage, Edge

@@ -19,14 +19,14 @@ from multiprocessing.context import SpawnProcess
 
 from cbtcheck.adapter import AdapterBroken, AdapterUnusable
 from cbtcheck.adapters import Opening
-from cbtcheck.course import Options, Progress, gathering_for
-from cbtcheck.gather import Gathering
-from cbtcheck.interrupts import interrupts, or_over
-from cbtcheck.messages import CannotBegin, Confirmed, Ended, FromWorker, Introduction, Order, Played, ToWorker
-from cbtcheck.part import PHASES, Part
-from cbtcheck.report import Report
-from cbtcheck.shard import Shard
-from cbtcheck.worker import work
+from cbtcheck.reports.report import Report
+from cbtcheck.running.course import Options, Progress, gathering_for
+from cbtcheck.running.gather import Gathering
+from cbtcheck.running.interrupts import interrupts, or_over
+from cbtcheck.running.messages import CannotBegin, Confirmed, Ended, FromWorker, Introduction, Order, Played, ToWorker
+from cbtcheck.running.part import PHASES, Part
+from cbtcheck.running.shard import Shard
+from cbtcheck.running.worker import work
 
 PATIENCE = 10.0
 """Seconds that the workers have to end when they are told to; then they are killed."""

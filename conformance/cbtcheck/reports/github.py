@@ -13,10 +13,10 @@ from contextlib import contextmanager
 
 import click
 
-from cbtcheck.not_verified import NotVerified, blocking_in_words, not_verified, strictly_conformant
-from cbtcheck.picture import picture_text
-from cbtcheck.report import Failure, PropertyCount, Report
-from cbtcheck.results import (
+from cbtcheck.reports.not_verified import NotVerified, blocking_in_words, not_verified, strictly_conformant
+from cbtcheck.reports.picture import picture_text
+from cbtcheck.reports.report import Failure, PropertyCount, Report
+from cbtcheck.reports.results import (
     NOT_RUN,
     closing,
     command_names,

@@ -18,15 +18,16 @@ import msgspec
 
 from cbtcheck.adapter import Adapter
 from cbtcheck.claims import missing, missing_for
-from cbtcheck.deal import dealer
-from cbtcheck.gather import Gathering, Scope
-from cbtcheck.interrupts import interrupts, or_over
 from cbtcheck.ledger import Entry, confirm, entries, matches
-from cbtcheck.part import DRAWN, LEDGER, TOUR, TRAPS, WORKFLOWS, Part, Signature
 from cbtcheck.play import Frame, Player, verdict_of
-from cbtcheck.report import Failure, LedgerResult, Report
+from cbtcheck.reports.report import Failure, LedgerResult, Report
+from cbtcheck.running.deal import dealer
+from cbtcheck.running.gather import Gathering, Scope
+from cbtcheck.running.interrupts import interrupts, or_over
+from cbtcheck.running.part import DRAWN, LEDGER, TOUR, TRAPS, WORKFLOWS, Part, Signature
+from cbtcheck.running.shard import WHOLE, Shard
+from cbtcheck.running.wanted import exercises
 from cbtcheck.scenario import Scenario, from_data
-from cbtcheck.shard import WHOLE, Shard
 from cbtcheck.shorten import shorten
 from cbtcheck.tally import Tally
 from cbtcheck.tour.coverage import edges
@@ -36,7 +37,6 @@ from cbtcheck.traps import traps
 from cbtcheck.triggers import triggered
 from cbtcheck.verdict import Finding, Verdict
 from cbtcheck.version import VERSION
-from cbtcheck.wanted import exercises
 
 Progress = Callable[[str, int, int], None]
 Once = Callable[[Callable[[], list[LedgerResult]]], list[LedgerResult]]

@@ -10,7 +10,7 @@ from collections import Counter
 
 from cbtmodel import commands, properties
 
-from cbtcheck.report import CommandCount, Failure, PropertyCount, Report, TourCount
+from cbtcheck.reports.report import CommandCount, Failure, PropertyCount, Report, TourCount
 from cbtcheck.scenario import spelled
 from cbtcheck.verdict import Verdict
 

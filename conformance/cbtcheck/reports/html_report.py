@@ -16,16 +16,15 @@ import msgspec
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from cbtcheck import report_format as form
-from cbtcheck.cell_shapes import SHAPES
-from cbtcheck.exported import to_document
-from cbtcheck.junit import legal_in_xml
-from cbtcheck.not_verified import blocking_in_words
-from cbtcheck.part import HISTORIES, TOUR
-from cbtcheck.picture import picture_text
-from cbtcheck.picture_svg import picture_svg
-from cbtcheck.report import Failure, Report
-from cbtcheck.results import (
+from cbtcheck.reports import report_format as form
+from cbtcheck.reports.cell_shapes import SHAPES
+from cbtcheck.reports.exported import to_document
+from cbtcheck.reports.junit import legal_in_xml
+from cbtcheck.reports.not_verified import blocking_in_words
+from cbtcheck.reports.picture import picture_text
+from cbtcheck.reports.picture_svg import picture_svg
+from cbtcheck.reports.report import Failure, Report
+from cbtcheck.reports.results import (
     BAD,
     GOOD,
     NONE,
@@ -36,6 +35,7 @@ from cbtcheck.results import (
     tour,
     verdict_in_words,
 )
+from cbtcheck.running.part import HISTORIES, TOUR
 
 TONES = {
     None: NONE, "skipped": NONE, "exact": GOOD, "known": WARN, "wasteful": WARN, "diverges": BAD, "unsafe": BAD,
@@ -136,7 +136,7 @@ def _environment() -> Environment:
 
 def _part(name: str) -> str:
     """A file of the page."""
-    return files("cbtcheck").joinpath("templates", name).read_text(encoding="utf-8")
+    return files("cbtcheck.reports").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def _policy(style: str, script: str) -> str:

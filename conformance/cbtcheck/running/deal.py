@@ -17,9 +17,9 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 
 from cbtcheck.adapter import Capabilities
+from cbtcheck.running.shard import WHOLE, Shard
+from cbtcheck.running.wanted import exercises
 from cbtcheck.scenario import Scenario
-from cbtcheck.shard import WHOLE, Shard
-from cbtcheck.wanted import exercises
 
 BATCH = 25
 """Different scenarios in a batch."""

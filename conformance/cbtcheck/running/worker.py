@@ -17,12 +17,12 @@ from multiprocessing.connection import Connection
 
 from cbtcheck.adapter import Adapter, AdapterBroken, AdapterUnusable
 from cbtcheck.adapters import Opening
-from cbtcheck.course import Course, Options
-from cbtcheck.messages import CannotBegin, Confirmed, Ended, FromWorker, Introduction, Order, Played, ToWorker
-from cbtcheck.part import Part
 from cbtcheck.play import last_words
-from cbtcheck.report import LedgerResult
-from cbtcheck.shard import Shard
+from cbtcheck.reports.report import LedgerResult
+from cbtcheck.running.course import Course, Options
+from cbtcheck.running.messages import CannotBegin, Confirmed, Ended, FromWorker, Introduction, Order, Played, ToWorker
+from cbtcheck.running.part import Part
+from cbtcheck.running.shard import Shard
 from cbtcheck.tour.coverage import Edge
 
 HANDFUL, EVERY = 16, 0.2

@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 
-from cbtcheck import report_format as form
-from cbtcheck.junit import write_junit as write_junit
-from cbtcheck.not_verified import NotVerified, not_verified, strictly_conformant
-from cbtcheck.report import Failure, LedgerResult, PropertyCount, Report, TourCount
-from cbtcheck.results import (
+from cbtcheck.reports import report_format as form
+from cbtcheck.reports.junit import write_junit as write_junit
+from cbtcheck.reports.not_verified import NotVerified, not_verified, strictly_conformant
+from cbtcheck.reports.report import Failure, LedgerResult, PropertyCount, Report, TourCount
+from cbtcheck.reports.results import (
     NOT_RUN,
     command_names,
     command_verdict,

@@ -12,10 +12,10 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cbtcheck.not_verified import blocking_in_words
-from cbtcheck.picture import picture
-from cbtcheck.report import Failure, PropertyCount, Report
-from cbtcheck.results import (
+from cbtcheck.reports.not_verified import blocking_in_words
+from cbtcheck.reports.picture import picture
+from cbtcheck.reports.report import Failure, PropertyCount, Report
+from cbtcheck.reports.results import (
     NOT_RUN,
     closing,
     command_names,

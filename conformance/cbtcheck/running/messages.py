@@ -6,9 +6,9 @@ import enum
 from dataclasses import dataclass
 
 from cbtcheck.adapter import Capabilities
-from cbtcheck.gather import Scope
-from cbtcheck.part import Part
-from cbtcheck.report import LedgerResult
+from cbtcheck.reports.report import LedgerResult
+from cbtcheck.running.gather import Scope
+from cbtcheck.running.part import Part
 
 
 @dataclass(frozen=True)

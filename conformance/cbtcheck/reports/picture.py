@@ -15,11 +15,11 @@ from cbtmodel.step import step
 from rich.console import Console, ConsoleOptions
 from rich.text import Text
 
-from cbtcheck.contrast import Contrast, contrast
-from cbtcheck.describe import describe, name_text, size_text
 from cbtcheck.play import Frame
+from cbtcheck.reports.contrast import Contrast, contrast
+from cbtcheck.reports.describe import describe, name_text, size_text
+from cbtcheck.reports.strips import MEANING, STYLE, Scale, Strip, guest_write, strips, unit_of
 from cbtcheck.scenario import Restore
-from cbtcheck.strips import MEANING, STYLE, Scale, Strip, guest_write, strips, unit_of
 from cbtcheck.verdict import Finding, Verdict
 
 MOST_COLUMNS = 64

@@ -8,10 +8,10 @@ from pathlib import Path
 from junitparser import Error, JUnitXml, Skipped, TestCase, TestSuite
 from junitparser import Failure as Failed
 
-from cbtcheck.not_verified import NotVerified, blocking_in_words, not_verified, strictly_conformant
-from cbtcheck.picture import picture_text
-from cbtcheck.report import Failure, Report
-from cbtcheck.results import (
+from cbtcheck.reports.not_verified import NotVerified, blocking_in_words, not_verified, strictly_conformant
+from cbtcheck.reports.picture import picture_text
+from cbtcheck.reports.report import Failure, Report
+from cbtcheck.reports.results import (
     NOT_RUN,
     closing,
     command_names,

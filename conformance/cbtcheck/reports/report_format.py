@@ -1,6 +1,6 @@
 """The format of the JSON report, version 1, as types; its JSON Schema is generated from them.
 
-    python -m cbtcheck.report_format > conformance/cbtcheck/schemas/report-1.json
+    python -m cbtcheck.reports.report_format > conformance/cbtcheck/schemas/report-1.json
 
 Within a version members are added, never removed or changed; so a reader ignores what it does not know, and the
 schema allows it. docs/reports.md says the same for people.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 
-from cbtcheck import strips
+from cbtcheck.reports import strips
 
 NAMES = {
     strips.CLEAN: "clean",

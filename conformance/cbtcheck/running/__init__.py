@@ -1,0 +1,1 @@
+"""A run: its course, its parts, and how several processes share them."""
