@@ -9,7 +9,6 @@ as an adapter writes it (`docs/adapter-protocol.md`). Offsets, lengths, sizes an
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 import typing
 from importlib.resources import files
@@ -20,7 +19,7 @@ from cbtmodel import commands as c
 from cbtmodel.refusal import Kind
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from cbtcheck.scenario import spelled
+from cbtcheck.command_types import CommandTypes
 
 VERSION = 1
 LONGEST_LINE = 64 << 20
@@ -126,56 +125,17 @@ class Source(Struct, forbid_unknown_fields=True):
     name: str
 
 
-def _type_of(hint: Any, action: Any) -> Any:
-    origin = typing.get_origin(hint)
-    if origin is Annotated:
-        return int
-    if origin is tuple:
-        several: Any = list[Source] if typing.get_args(hint)[0] is c.Source else list[action]
-        return Annotated[several, Meta(max_length=MOST_ACTIONS)]
-    return hint
-
-
-def _struct(command: type, action: Any, told: bool) -> type[Struct]:
-    """The type of a command's lines; of a command itself there is told how it was answered, of an action not."""
-    hints = typing.get_type_hints(command, include_extras=True)
-    members: list[tuple[Any, ...]] = []
-    for field in dataclasses.fields(command):
-        given = (field.name, _type_of(hints[field.name], action))
-        members.append(given if field.default is dataclasses.MISSING else (*given, field.default))
-    if told:
-        members += [("reply", Said | UnsetType, UNSET), ("text", str, ""), ("ended", Ended | UnsetType, UNSET)]
-    made = msgspec.defstruct(
-        ("Do" if told else "Action") + command.__name__, members,
-        tag_field="do", tag=spelled(command.__name__), forbid_unknown_fields=True, module=__name__,
-    )  # fmt: skip
-    made.__doc__ = command.__doc__
-    return made
-
-
-ACTIONS = {_struct(each, None, False): each for each in c.Action.__args__}
-_ACTION = typing.Union[tuple(ACTIONS)]  # type: ignore[valid-type]  # noqa: UP007
-COMMANDS = {_struct(each, _ACTION, True): each for each in c.Command.__args__}
+_TYPES = CommandTypes(
+    __name__, [("reply", Said | UnsetType, UNSET), ("text", str, ""), ("ended", Ended | UnsetType, UNSET)],
+    Source, MOST_ACTIONS,
+)  # fmt: skip
+ACTIONS, COMMANDS = _TYPES.actions, _TYPES.commands
 WRITE: Any = next(made for made, kind in COMMANDS.items() if kind is c.Write)
 INPUT = typing.Union[(Disks, Bounds, Observed, *COMMANDS)]  # type: ignore[valid-type]
 READ: msgspec.json.Decoder[Any] = msgspec.json.Decoder(INPUT)
 
 
-def to_command(line: Struct) -> c.Command:
-    """The specification's command of a line."""
-    return _made(line, COMMANDS[type(line)])  # type: ignore[no-any-return]
-
-
-def _made(line: Struct, kind: type) -> Any:
-    return kind(**{field.name: _value(getattr(line, field.name)) for field in dataclasses.fields(kind)})
-
-
-def _value(value: Any) -> Any:
-    if isinstance(value, list):
-        return tuple(_value(each) for each in value)
-    if isinstance(value, Source):
-        return c.Source(value.node, value.name)
-    return _made(value, ACTIONS[type(value)]) if type(value) in ACTIONS else value
+to_command = _TYPES.to_command
 
 
 # What is written, one line for each that is read

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import typing
 from typing import Annotated, Any, Literal
 
@@ -14,7 +13,8 @@ from cbtmodel import commands as c
 from cbtmodel.refusal import Kind
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from cbtcheck.scenario import LARGEST_BLOCK, spelled
+from cbtcheck.command_types import CommandTypes
+from cbtcheck.scenario import LARGEST_BLOCK
 
 FORMAT = "cbtspec-trace"
 VERSION = 1
@@ -118,36 +118,13 @@ class Source(Struct, forbid_unknown_fields=True):
     name: Name
 
 
-def _type_of(hint: Any, action: Any) -> Any:
-    origin = typing.get_origin(hint)
-    if origin is Annotated:
-        return int
-    if origin is tuple:
-        return list[Source] if typing.get_args(hint)[0] is c.Source else list[action]
-    return hint
-
-
-def _struct(command: type, action: Any, timed: bool) -> type[Struct]:
-    hints = typing.get_type_hints(command, include_extras=True)
-    listed: list[tuple[Any, ...]] = []
-    for field in dataclasses.fields(command):
-        given = (field.name, _type_of(hints[field.name], action))
-        listed.append(given if field.default is dataclasses.MISSING else (*given, field.default))
-    if timed:
-        listed += [("at", Moment, UNSET), ("begin", Moment, UNSET), ("end", Moment, UNSET),
-                   ("reply", Reply, "accepted"), ("ended", dict[str, Outcome] | UnsetType, UNSET),
-                   ("text", str | UnsetType, UNSET)]  # fmt: skip
-    name = ("Do" if timed else "Action") + command.__name__
-    made = msgspec.defstruct(
-        name, listed, tag_field="do", tag=spelled(command.__name__), forbid_unknown_fields=True, module=__name__
-    )
-    made.__doc__ = command.__doc__
-    return made
-
-
-ACTIONS = {_struct(each, None, False): each for each in c.Action.__args__}
-_Action = typing.Union[tuple(ACTIONS)]  # type: ignore[valid-type]  # noqa: UP007
-COMMANDS = {_struct(each, _Action, True): each for each in c.Command.__args__ if each is not c.Write}
+_TYPES = CommandTypes(
+    __name__,
+    [("at", Moment, UNSET), ("begin", Moment, UNSET), ("end", Moment, UNSET), ("reply", Reply, "accepted"),
+     ("ended", dict[str, Outcome] | UnsetType, UNSET), ("text", str | UnsetType, UNSET)],
+    Source, but=(c.Write,),
+)  # fmt: skip
+ACTIONS, COMMANDS = _TYPES.actions, _TYPES.commands
 _Commands = typing.Union[(DoWrite, *COMMANDS)]  # type: ignore[valid-type]
 
 HEAD: msgspec.json.Decoder[Head] = msgspec.json.Decoder(Head)
@@ -160,19 +137,4 @@ def to_command(line: Struct) -> c.Command:
     """The specification's command of a line."""
     if isinstance(line, DoWrite):
         return c.Write(line.node, line.offset, line.length, line.kind, line.result)
-    return _made(line, COMMANDS[type(line)])  # type: ignore[no-any-return]
-
-
-def _made(line: Struct, kind: type) -> Any:
-    values = {field.name: _value(getattr(line, field.name)) for field in dataclasses.fields(kind)}
-    return kind(**values)
-
-
-def _value(value: Any) -> Any:
-    if isinstance(value, list):
-        return tuple(_value(each) for each in value)
-    if isinstance(value, Source):
-        return c.Source(value.node, value.name)
-    if type(value) in ACTIONS:
-        return _made(value, ACTIONS[type(value)])
-    return value
+    return _TYPES.to_command(line)
