@@ -7,7 +7,6 @@ begins with a new one, which must claim the same: so nothing late can ever be ta
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -29,6 +28,7 @@ from cbtcheck.adapter import (
 )
 from cbtcheck.adapters.suite_copies import SuiteCopies
 from cbtcheck.child import CannotStart, Child, Limits
+from cbtcheck.pace import Patience
 from cbtcheck.protocol import lines, observation
 from cbtcheck.protocol import messages as m
 from cbtcheck.protocol.conversation import Conversation, Late, Start, last_lines
@@ -65,7 +65,9 @@ class ExecAdapter(Adapter):
         self.command = tuple(command)
         self._start = start
         self.limits = limits or Limits()
-        self._times_late, self._times_broken, self._seconds = 0, 0, 0.0
+        self._times_late, self._times_broken = 0, 0
+        self._starts = Patience(MOST_SECONDS)
+        self._starts.pause()
         self._sizes: dict[str, int] = {}
         self._bits: dict[tuple[str, str], int] = {}
         self._talk = self._started()
@@ -95,7 +97,7 @@ class ExecAdapter(Adapter):
     def exhausted(self) -> bool:  # type: ignore[override]
         """It was late or broken so often that the run would take for ever."""
         late, broken = self._times_late + self._talk.late, self._times_broken + (not self._talk.alive)
-        return late >= MOST_LATE or broken >= MOST_BROKEN or self._seconds > MOST_SECONDS
+        return late >= MOST_LATE or broken >= MOST_BROKEN or self._starts.expired()
 
     # Talking
 
@@ -119,7 +121,7 @@ class ExecAdapter(Adapter):
         self._times_late += self._talk.late
         self._times_broken += 1
         self._talk.late = False
-        begun = time.monotonic()
+        self._starts.go_on()
         try:
             self._talk = self._started()
         except Late:
@@ -128,7 +130,7 @@ class ExecAdapter(Adapter):
         except AdapterUnusable as problem:
             raise AdapterBroken(f"it cannot be started again: {problem}") from None
         finally:
-            self._seconds += time.monotonic() - begun
+            self._starts.pause()
         now, then = (msgspec.structs.replace(each, seq=1) for each in (self._talk.hello, self.hello))
         if now != then:
             names = [each for each in then.__struct_fields__ if getattr(now, each) != getattr(then, each)]

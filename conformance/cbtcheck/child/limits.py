@@ -9,7 +9,7 @@ MIB = 1 << 20
 
 @dataclass(frozen=True)
 class Limits:
-    """Times in seconds, sizes in bytes.
+    """Times in seconds of an idle machine (see `cbtcheck.pace`), sizes in bytes.
 
     `message`: until a reply is there, whole. `scenario`: that the suite waits in one scenario, all in all. `start`:
     until the first reply of a program that has just been started. `line`: the longest reply. `memory`: what all

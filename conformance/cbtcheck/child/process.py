@@ -19,11 +19,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cbtcheck.child.limits import Limits
+from cbtcheck.pace import Patience
 
 CHUNK = 1 << 16
 GUARD = Path(__file__).with_name("guard.py")
-PATIENCE = 6.0
-"""Seconds that the guard has to end; it gives up a little sooner on what cannot be killed."""
+GUARD_ENDS = 10.0
+"""Seconds that the guard has to end; it gives up sooner on what cannot be killed."""
 
 LAST_MOMENT = 0.3
 """Seconds that a child has to be gone when it has closed a pipe."""
@@ -95,13 +96,14 @@ class Child:
 
     def _started(self, command: Sequence[str]) -> int:
         """The program's process id. Raises `CannotStart` and `ChildBroken`."""
-        until = time.monotonic() + GUARD_STARTS
+        patience = Patience(GUARD_STARTS)
         poll = select.poll()
         poll.register(self._status, select.POLLIN)
         while b"\n" not in self._news:
-            left = until - time.monotonic()
-            if left <= 0 or not poll.poll(left * 1000):
-                raise ChildBroken(f"the adapter could not be started within {GUARD_STARTS:g} s", late=True)
+            if not poll.poll(_milliseconds(patience)):
+                if patience.expired():
+                    raise ChildBroken(f"the adapter could not be started within {GUARD_STARTS:g} s", late=True)
+                continue
             chunk = os.read(self._status, CHUNK)
             if not chunk:
                 self._take_log()
@@ -146,24 +148,25 @@ class Child:
             self._poll.modify(self._stdin, select.POLLOUT)
         self._unsent += data
 
-    def line(self, until: float, allowed: str = "in time") -> bytes:
-        """The next line, without its end, at `time.monotonic() == until` at the latest.
+    def line(self, patience: Patience, allowed: str = "in time") -> bytes:
+        """The next line, without its end, before that patience is at an end.
 
         `allowed` is how the message calls that: "within 10 s".
         """
         while not self._lines:
-            self._wait(until, allowed)
+            self._wait(_milliseconds(patience))
+            if not self._lines and patience.expired():
+                self._wait(0)  # what has come while nobody looked has come in time
+                if not self._lines:
+                    raise self._broken(self._late(allowed + patience.stretched), late=True)
         return self._lines.popleft()
 
-    def _wait(self, until: float, allowed: str) -> None:
+    def _wait(self, milliseconds: float) -> None:
         """Waits until something has happened, and takes it in."""
-        now = time.monotonic()
-        if now >= until:
-            raise self._broken(self._late(allowed), late=True)
         if self._silent or self._deaf:
-            self._say_why_it_is_lost(until)
+            self._say_why_it_is_lost()
             return
-        ready = self._poll.poll(0 if self._gone else (until - now) * 1000 + 1)
+        ready = self._poll.poll(0 if self._gone else milliseconds)
         for descriptor, event in ready:
             if descriptor == self._stdout:
                 self._hear()
@@ -251,10 +254,10 @@ class Child:
         if not chunk and not self._closed:
             raise self._broken("the process that guards the adapter was killed")
 
-    def _say_why_it_is_lost(self, until: float) -> None:
+    def _say_why_it_is_lost(self) -> None:
         """A pipe is closed: it is about to go, as a rule. Raises why there will be no line."""
-        ends = min(until, time.monotonic() + LAST_MOMENT)
-        while self._ended() is None and time.monotonic() < ends:
+        moment = Patience(LAST_MOMENT)
+        while self._ended() is None and not moment.expired():
             time.sleep(0.002)
             if not self._silent:
                 self._hear()
@@ -306,8 +309,8 @@ class Child:
             return None
         with contextlib.suppress(OSError):
             self._pipes[0].close()
-        until = time.monotonic() + self.limits.grace
-        while self._ended() is None and time.monotonic() < until:
+        grace = Patience(self.limits.grace)
+        while self._ended() is None and not grace.expired():
             with contextlib.suppress(OSError):
                 os.read(self._stdout, CHUNK)
             if not self._take_log():
@@ -322,11 +325,11 @@ class Child:
             return
         self._closed = True
         os.close(self._control)  # the guard kills it, and all that it has started, when this ends
-        try:
-            self._process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:  # somebody has stopped the guard
-            self._process.kill()
-            self._process.wait()
+        patience = Patience(GUARD_ENDS)
+        while not _gone_within(self._process, patience.step()):
+            if patience.expired():  # somebody has stopped the guard
+                self._process.kill()
+                self._process.wait()
         for _ in range(64):
             if not self._take_log():
                 break
@@ -335,6 +338,19 @@ class Child:
         for each in self._pipes:
             with contextlib.suppress(OSError):
                 each.close()
+
+
+def _milliseconds(patience: Patience) -> float:
+    """The next step, for `poll`: rounded up, so that it is over when `poll` comes back."""
+    return patience.step() * 1000 + 1
+
+
+def _gone_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def _is_stopped(pid: int) -> bool:

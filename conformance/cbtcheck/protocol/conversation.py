@@ -6,7 +6,6 @@ Whatever goes wrong is an `AdapterBroken`; then the adapter is dead, and nothing
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Sequence
 from typing import NoReturn, TypeVar
 
@@ -15,6 +14,7 @@ from msgspec import UNSET
 
 from cbtcheck.adapter import AdapterBroken
 from cbtcheck.child import Child, ChildBroken, Limits
+from cbtcheck.pace import Patience
 from cbtcheck.protocol import lines
 from cbtcheck.protocol import messages as m
 from cbtcheck.protocol.mistakes import NUMBERS, ProtocolError, printable
@@ -53,7 +53,7 @@ class Conversation:
         self.seq = 0
         self.alive, self.late = True, False
         self.last = b""
-        self._left = limits.scenario
+        self.begin()
         self.hello = self._hello()
 
     def _hello(self) -> m.Hello:
@@ -67,7 +67,8 @@ class Conversation:
 
     def begin(self) -> None:
         """A new scenario, with all of its time."""
-        self._left = self.limits.scenario
+        self._scenario = Patience(self.limits.scenario)
+        self._scenario.pause()
 
     def command(self, command: Command, fill: int) -> m.Done:
         """A command of the specification. Raises `UnicodeEncodeError` if no line can be made of it."""
@@ -116,8 +117,8 @@ class Conversation:
         self.seq += 1
         try:
             self.child.send(lines.request_line(m.Bye(seq=self.seq)))
-            until = time.monotonic() + min(self.limits.message, max(self.limits.grace, 0.1))
-            lines.reply(self.child.line(until), self.seq, m.Done)
+            patience = Patience(min(self.limits.message, max(self.limits.grace, 0.1)))
+            lines.reply(self.child.line(patience), self.seq, m.Done)
         except (ChildBroken, ProtocolError):
             pass
         self.alive = False
@@ -141,13 +142,13 @@ class Conversation:
         return said
 
     def _reply(self, kind: type[R], seq: int, seconds: float) -> R | m.Done:
-        begun = time.monotonic()
         allowed = f"within {seconds:g} s (--deadline)"
-        if self._left < seconds:
-            seconds, allowed = self._left, f"within {self.limits.scenario:g} s for the scenario (--scenario-deadline)"
+        if self._scenario.left < seconds:
+            allowed = f"within {self.limits.scenario:g} s for the scenario (--scenario-deadline)"
         try:
-            raw = self.child.line(begun + seconds, allowed)
-            self._left -= time.monotonic() - begun
+            self._scenario.go_on()
+            raw = self.child.line(Patience(seconds, within=self._scenario), allowed)
+            self._scenario.pause()
             return lines.reply(raw.rstrip(b"\r"), seq, kind)
         except ChildBroken as broken:
             self._break(str(broken), broken.late)

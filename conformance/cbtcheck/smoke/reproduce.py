@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shlex
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from cbtcheck.child import CannotStart, Child, ChildBroken, Limits
+from cbtcheck.pace import Patience
 from cbtcheck.smoke.transcript import shown
 
 OBSERVE = '"do":"observe"'
@@ -56,7 +56,7 @@ def _shows_again(requests: list[str], received: str, command: Sequence[str], lim
     try:
         child.send("".join(f"{each}\n" for each in requests).encode())
         for _ in requests:
-            answers.append(shown(child.line(time.monotonic() + max(seconds, limits.start))))
+            answers.append(shown(child.line(Patience(max(seconds, limits.start)))))
     except ChildBroken:
         answers.append("")
     finally:

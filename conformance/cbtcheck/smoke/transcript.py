@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cbtcheck.child import Child, Limits
+from cbtcheck.pace import Patience
 from cbtcheck.protocol.mistakes import printable
 
 OBSERVE = '"do":"observe"'
@@ -87,9 +88,9 @@ class Overheard(Child):
         self.transcript.exchanges += [Exchange(each) for each in data.decode().splitlines()]
         super().send(data)
 
-    def line(self, *until: float | str) -> bytes:
+    def line(self, patience: Patience, allowed: str = "in time") -> bytes:
         """The next line; it belongs to the first request that has none yet."""
-        raw = super().line(*until)  # type: ignore[arg-type]
+        raw = super().line(patience, allowed)
         for each in self.transcript.exchanges:
             if each.received is None:
                 each.received = shown(raw)
