@@ -3,7 +3,10 @@
 `python -m cbtcheck.mistakes` prints the table of docs/seeded-mistakes.md; with `matrix`, writes docs/kill-matrix.md.
 """
 
-from cbtcheck.mistakes import copying, merging, recording, successor, transactions
-from cbtcheck.mistakes.registry import MISTAKES, Mistake, host_with
+from cbtcheck.mistakes import copying, merging, recording, successor, transactions, undoing
+from cbtcheck.mistakes.registry import MISTAKES, NARROW, Mistake, NarrowMistake, host_with
 
-__all__ = ["MISTAKES", "Mistake", "copying", "host_with", "merging", "recording", "successor", "transactions"]
+__all__ = [
+    "MISTAKES", "NARROW", "Mistake", "NarrowMistake", "copying", "host_with", "merging", "recording", "successor",
+    "transactions", "undoing",
+]  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cbtcheck.adapters.reference import ReferenceAdapter
 from cbtcheck.machine import draw_scenarios
-from cbtcheck.mistakes.registry import Mistake
+from cbtcheck.mistakes.registry import Mistake, NarrowMistake
 from cbtcheck.play import Player
 from cbtcheck.scenario import Scenario, load, save, to_data
 from cbtcheck.shorten import fails_on, shorten
@@ -22,7 +22,7 @@ SHORTEST = Path(__file__).parent / "shortest"
 """The shortest scenario of each mistake, as a file that anyone can replay."""
 
 
-def player_of(mistake: Mistake) -> Player:
+def player_of(mistake: Mistake | NarrowMistake) -> Player:
     """Plays scenarios on the reference implementation with the mistake."""
     return Player(ReferenceAdapter(mistake.host, mistake.name))
 

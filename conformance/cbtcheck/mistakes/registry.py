@@ -37,6 +37,25 @@ class Mistake:
 MISTAKES: dict[str, Mistake] = {}
 """All of them, by name."""
 
+
+@dataclass(frozen=True)
+class NarrowMistake:
+    """A mistake that shows only under a condition that a phase of its own has, and no other phase.
+
+    `line` says which: what is undone, who else is there, how many, how often, where. It has no trap, so that a phase
+    which finds it has found the condition, not the mistake; and it has no row in the kill matrix.
+    """
+
+    name: str
+    story: str
+    line: str
+    verdict: Verdict
+    host: Callable[[], Host]
+
+
+NARROW: dict[str, NarrowMistake] = {}
+"""All of these, by name."""
+
 Part = TypeVar("Part", bound=type[Host] | type[Node] | type[Bitmap] | type[BackupJob])
 
 
@@ -46,6 +65,17 @@ def mistake(name: str, bug: str, verdict: Verdict, at_most: int) -> Callable[[Pa
     def declare(part: Part) -> Part:
         story = " ".join((part.__doc__ or "").split())
         MISTAKES[name] = Mistake(name, story, bug, verdict, at_most, host_class(part))
+        return part
+
+    return declare
+
+
+def narrow_mistake(name: str, line: str, verdict: Verdict) -> Callable[[Part], Part]:
+    """Declares a subclass of a part of the reference implementation to be a narrow mistake."""
+
+    def declare(part: Part) -> Part:
+        story = " ".join((part.__doc__ or "").split())
+        NARROW[name] = NarrowMistake(name, story, line, verdict, host_class(part))
         return part
 
     return declare
@@ -62,6 +92,7 @@ def host_class(part: type) -> type[Host]:
 
 def host_with(name: str) -> Callable[[], Host]:
     """What makes hosts with that mistake. Raises `LookupError` for an unknown name."""
-    if name not in MISTAKES:
-        raise LookupError(f"unknown mistake '{name}' (known: {', '.join(sorted(MISTAKES))})")
-    return MISTAKES[name].host
+    known: dict[str, Mistake | NarrowMistake] = {**MISTAKES, **NARROW}
+    if name not in known:
+        raise LookupError(f"unknown mistake '{name}' (known: {', '.join(sorted(known))})")
+    return known[name].host

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cbtcheck.mistakes.hunting import shortest
-from cbtcheck.mistakes.registry import MISTAKES, Mistake
+from cbtcheck.mistakes.registry import MISTAKES, NARROW, Mistake, NarrowMistake
 from cbtcheck.reports.describe import describe
 
 HEAD = """\
@@ -24,13 +24,31 @@ Most are after a real bug; its ID is that of the project's collection of field b
 """
 
 
+NARROW_HEAD = """
+## Narrow ones
+
+Each of these shows only under one condition. Neither the walks that explore edges, nor write histories, workflows,
+traps and drawn scenarios of `quick` find it: what finds it is made for that condition. They have no traps.
+
+| Mistake | What is wrong | Line | Verdict |
+|---|---|---|---|
+"""
+
+
 def table() -> str:
     """The whole document."""
     rows = [_row(each) for each in MISTAKES.values()]
-    return HEAD.format(count=len(rows), example="frozen-parent-records") + "".join(rows)
+    return HEAD.format(count=len(rows), example="frozen-parent-records") + "".join(rows) + NARROW_HEAD + "".join(
+        map(_narrow_row, NARROW.values())
+    )
 
 
 def _row(mistake: Mistake) -> str:
     steps = [f"{i + 1}. {describe(each)}" for i, each in enumerate(shortest(mistake).commands)]
     cells = (f"`{mistake.name}`", mistake.story, mistake.bug or "", mistake.verdict.value, "<br>".join(steps))
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _narrow_row(mistake: NarrowMistake) -> str:
+    cells = (f"`{mistake.name}`", mistake.story, mistake.line, mistake.verdict.value)
     return f"| {' | '.join(cells)} |\n"
