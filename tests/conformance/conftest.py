@@ -118,13 +118,17 @@ def play() -> Callable[..., Player]:
 
 @pytest.fixture(scope="session")
 def binary() -> str:
-    """The path of a real qemu-storage-daemon. Without one the test is skipped, or fails if one is required."""
-    if shutil.which(BINARY_NAME) is None:
+    """The path of a real qemu-storage-daemon: CBTSPEC_QEMU, or the one on PATH.
+
+    Without one the test is skipped, or fails if one is required; one that is named must be there.
+    """
+    named = os.environ.get("CBTSPEC_QEMU")
+    if named is None and shutil.which(BINARY_NAME) is None:
         reason = f"{BINARY_NAME} is not on PATH"
         if os.environ.get("CBTSPEC_REQUIRE_QEMU") == "1":
             pytest.fail(reason)
         pytest.skip(reason)
-    return find_daemon()
+    return find_daemon(named)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
