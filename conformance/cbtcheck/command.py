@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
 import secrets
@@ -18,17 +19,9 @@ from rich.console import Console
 
 from cbtcheck import adapters
 from cbtcheck.adapter import Adapter, AdapterBroken, AdapterUnusable
-from cbtcheck.commands.contracts import contracts_command
-from cbtcheck.commands.explore import explore
-from cbtcheck.commands.oracle import oracle_command
 from cbtcheck.commands.program import SECONDS, Program, check_program, program_options
-from cbtcheck.commands.prove import prove_command
-from cbtcheck.commands.refine import refine
-from cbtcheck.commands.smoke import smoke_command
-from cbtcheck.commands.tour import tour_command
-from cbtcheck.commands.vectors import vectors_command
-from cbtcheck.commands.verify import verify_command
 from cbtcheck.play import last_words, verdict_of
+from cbtcheck.printable import plain
 from cbtcheck.progress import ProgressLine
 from cbtcheck.reports.exported import to_json
 from cbtcheck.reports.outputs import Outputs, output_options
@@ -52,6 +45,8 @@ Exit codes:
   {EXIT_CODES["broken"]:>3}  broken: the implementation crashed, hung or answered garbage
   {EXIT_CODES["ledger"]:>3}  an expected failure in the ledger fails no more, or in another way
   {EXIT_CODES["usage"]:>3}  usage: cbtspec was not called as it can be, or nothing could be run
+  {EXIT_CODES["internal"]:>3}  a defect of cbtspec itself, with a traceback to report
+  {EXIT_CODES["output"]:>3}  all went well, but a report, a scenario or standard output could not be written
   {EXIT_CODES["interrupted"]:>3}  interrupted by Ctrl-C or --time-limit; what was found until then is printed
 """
 
@@ -63,15 +58,35 @@ class Problem(click.ClickException):
 
     def show(self, file: Any = None) -> None:
         """One line on stderr."""
-        click.echo(f"cbtspec: {' '.join(self.format_message().split())}", err=True)
+        click.echo(f"cbtspec: {plain(' '.join(self.format_message().split()))}", err=True)
 
 
 class _NobodyReads(Exception):
     """Standard output is closed."""
 
 
+SUBCOMMANDS = {
+    "contracts": "contracts_command", "explore": "explore", "oracle": "oracle_command", "prove": "prove_command",
+    "refine": "refine", "smoke": "smoke_command", "tour": "tour_command", "vectors": "vectors_command",
+    "verify": "verify_command",
+}  # fmt: skip
+"""Subcommands that are imported when they are called, by what they are called in their modules."""
+
+
 class Main(click.Group):
     """The group, with the documented exit codes in place of click's own."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all subcommands."""
+        return sorted([*super().list_commands(ctx), *SUBCOMMANDS])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The subcommand of that name; None if there is none."""
+        if cmd_name not in SUBCOMMANDS:
+            return super().get_command(ctx, cmd_name)
+        module = importlib.import_module(f"cbtcheck.commands.{cmd_name}")
+        found: click.Command = getattr(module, SUBCOMMANDS[cmd_name])
+        return found
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
         """Runs the command line, and exits."""
@@ -89,8 +104,11 @@ class Main(click.Group):
         except click.UsageError as problem:
             Problem(f"{problem.format_message()} Try '{_path(problem)} --help'.").show()
             code = EXIT_CODES["usage"]
-        except click.ClickException as problem:
+        except Problem as problem:
             problem.show()
+            code = problem.exit_code
+        except click.ClickException as problem:
+            Problem(problem.format_message()).show()
             code = EXIT_CODES["usage"]
         except (KeyboardInterrupt, click.Abort):
             click.echo("cbtspec: interrupted", err=True)
@@ -118,16 +136,6 @@ def _path(problem: click.UsageError) -> str:
 def main() -> None:
     """The conformance suite of changed block tracking."""
 
-
-main.add_command(contracts_command)
-main.add_command(explore)
-main.add_command(oracle_command)
-main.add_command(prove_command)
-main.add_command(refine)
-main.add_command(smoke_command)
-main.add_command(tour_command)
-main.add_command(vectors_command)
-main.add_command(verify_command)
 
 DAEMON = click.option(
     "--qemu-storage-daemon", "daemon", metavar="PATH", help="The daemon to check (default: the one in PATH)."
@@ -219,9 +227,9 @@ def replay(file: Path, adapter: str, daemon: str | None, mistake: str | None, pr
             click.echo(f"broken: {last_words(broken)}")
             return EXIT_CODES["broken"]
     console = _console()
-    console.print(f"{scenario.title or file.name} on {version}", markup=False, highlight=False, soft_wrap=True)
+    console.print(plain(f"{scenario.title or file.name} on {version}"), markup=False, highlight=False, soft_wrap=True)
     if scenario.story:
-        console.print(scenario.story, markup=False, highlight=False, soft_wrap=True)
+        console.print(plain(scenario.story), markup=False, highlight=False, soft_wrap=True)
     console.print()
     console.print(picture(frames, scenario.block))
     for each in findings:

@@ -18,12 +18,20 @@ import msgspec
 from cbtmodel import commands
 from cbtmodel.commands import Command, Transaction
 
+from cbtcheck import strict_json
+from cbtcheck.memory import MOST_MEMORY, estimated
+from cbtcheck.printable import plain
+from cbtcheck.saving import write_whole
+from cbtcheck.strict_json import shown as shown
+
 FORMAT = "cbtspec-scenario"
 VERSION = 1
 MAX_BYTES = 4 << 20
 LARGEST_DISK = 64 << 20
 LARGEST_BLOCK = 1 << 20
 MOST_DISKS = 64
+LONGEST_NAME = 1023
+"""Bytes of a disk's name in UTF-8."""
 MEMBERS = ("format", "version", "title", "story", "block", "disks", "commands")
 
 
@@ -64,15 +72,19 @@ KINDS: dict[str, type] = {
 
 
 def to_data(scenario: Scenario) -> dict[str, Any]:
-    """The scenario as JSON data."""
+    """The scenario as JSON data. Half a character, which an implementation may have said, is a question mark."""
     data: dict[str, Any] = {"format": FORMAT, "version": VERSION}
     if scenario.title:
-        data["title"] = scenario.title
+        data["title"] = _whole(scenario.title)
     if scenario.story:
-        data["story"] = scenario.story
+        data["story"] = _whole(scenario.story)
     data |= {"block": scenario.block, "disks": dict(scenario.disks)}
     data["commands"] = [command_to_data(each) for each in scenario.commands]
     return data
+
+
+def _whole(text: str) -> str:
+    return text.encode(errors="replace").decode()
 
 
 def command_to_data(command: object) -> dict[str, Any]:
@@ -129,13 +141,7 @@ def _read(data: Any, where: str) -> Any:
     try:
         return _make(kind, rest, actions)
     except (msgspec.ValidationError, TypeError) as problem:
-        raise ScenarioError(f"{where}: '{data['do']}': {problem}") from None
-
-
-def shown(text: str) -> str:
-    """A word out of a file, quoted, on one line, not too long."""
-    plain = text if text.isprintable() else ascii(text)[1:-1]
-    return f"'{plain}'" if len(plain) <= 60 else f"'{plain[:60]}…'"
+        raise ScenarioError(f"{where}: '{data['do']}': {plain(str(problem))}") from None
 
 
 def _make(kind: type, rest: dict[str, Any], actions: tuple[Any, ...]) -> Any:
@@ -169,9 +175,18 @@ def from_data(data: Any, where: str = "scenario") -> Scenario:
         raise ScenarioError(
             f"{where}: 'disks' must name 1 to {MOST_DISKS} disks, each a multiple of 512 up to {LARGEST_DISK} bytes"
         )
+    for name in disks:
+        if not name or len(name.encode(errors="replace")) > LONGEST_NAME:
+            raise ScenarioError(f"{where}: a disk is named {shown(name)}: names have 1 to {LONGEST_NAME} bytes")
     if not isinstance(listed, list):
         raise ScenarioError(f"{where}: 'commands' must be a list")
     steps = tuple(command_from_data(each, f"{where}: command {i + 1}") for i, each in enumerate(listed))
+    takes = estimated(disks, block, steps)
+    if takes > MOST_MEMORY:
+        raise ScenarioError(
+            f"{where}: playing it may take {takes >> 20:,} MiB of memory, and {MOST_MEMORY >> 20:,} MiB is the most: "
+            "make the disks smaller, or split it"
+        )
     return Scenario(disks, steps, block, data.get("title", ""), data.get("story", ""))
 
 
@@ -194,8 +209,8 @@ def from_bytes(raw: bytes, where: str = "scenario") -> Scenario:
     if len(raw) > MAX_BYTES:
         raise ScenarioError(f"{where}: larger than {MAX_BYTES} bytes; is it a scenario?")
     try:
-        data = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
+        data = strict_json.decode(raw)
+    except strict_json.BadJSON as problem:
         raise ScenarioError(f"{where}: not JSON: {problem}") from None
     return from_data(data, where)
 
@@ -210,5 +225,10 @@ def as_text(scenario: Scenario) -> str:
 
 
 def save(scenario: Scenario, path: Path) -> None:
-    """Writes a scenario file."""
-    path.write_text(as_text(scenario))
+    """Writes a scenario file, whole or not at all. Raises `OSError`."""
+    write_whole(path, as_bytes(scenario))
+
+
+def as_bytes(scenario: Scenario) -> bytes:
+    """The content of a scenario file."""
+    return as_text(scenario).encode()

@@ -63,9 +63,11 @@ EXIT_CODES = {
     "broken": 3,
     "ledger": 4,
     "usage": 64,
+    "internal": 70,
+    "output": 74,
     "interrupted": 130,
 }
-"""What `cbtspec check` and `cbtspec replay` exit with."""
+"""What `cbtspec check` and `cbtspec replay` exit with; from 64 on those of every subcommand."""
 
 
 def exit_code(verdict: Verdict) -> int:

@@ -64,6 +64,7 @@ class ReferenceAdapter(Adapter):
     def reset(self, disks: dict[str, int]) -> None:
         """A new host."""
         made = {name: FlatDisk(size, 0) for name, size in disks.items()}
+        self._most = max(disks.values(), default=0) + 1  # what is longer than any disk is refused for that already
         self._driver = Driver(self._new_host(), made, lambda size: FlatDisk(size, POISON))
         self._host = self._driver.host
         self._host.swallows_discards = lambda node: self._swallows_discards  # type: ignore[method-assign]
@@ -78,7 +79,7 @@ class ReferenceAdapter(Adapter):
         if isinstance(command, Write) and command.result == "ignored" and command.kind != "discard":
             return Performed(())
         try:
-            driven = self._driver.perform(command, lambda _, length: bytes([hint.fill]) * length)
+            driven = self._driver.perform(command, lambda _, length: bytes([hint.fill]) * min(length, self._most))
         except Exception as crash:
             raise AdapterBroken(f"{type(crash).__name__}: {crash}") from crash
         trace = tuple((each.command, Reply(each.refusal, each.text)) for each in driven.trace)

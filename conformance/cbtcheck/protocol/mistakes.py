@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from msgspec import structs
 
+from cbtcheck.printable import plain as plain
 from cbtcheck.protocol import messages as m
 
 SHOWN = 100
@@ -39,11 +40,6 @@ class ProtocolError(Exception):
     def __init__(self, what: str, line: bytes | None = None, hint: str = "") -> None:
         shown = "" if line is None else f": {printable(line)}"
         super().__init__(plain(f"{what}{shown}" + (f" ({hint})" if hint else "")))
-
-
-def plain(text: str) -> str:
-    """A text with everything escaped in it that a terminal could take for an order, or that ends a line."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def printable(line: bytes) -> str:

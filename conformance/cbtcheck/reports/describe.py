@@ -42,10 +42,12 @@ def size_text(size: object) -> str:
     """A number of bytes with a binary unit where that is exact to a half: 64K, 1.5M, 1000."""
     if type(size) is not int:
         return name_text(size)
+    if abs(size) >= 1 << 64:
+        return f"{size:#x}"[:LONGEST_NAME] + "…"
     for letter, unit in UNITS:
         if size >= unit and size % (unit // 2) == 0:
             return f"{size // unit}{'.5' if size % unit else ''}{letter}"
-    return str(size) if abs(size) < 1 << 64 else f"{size:#x}"[:LONGEST_NAME] + "…"
+    return str(size)
 
 
 def name_text(name: object) -> str:

@@ -1,0 +1,8 @@
+"""`python -m cbtcheck` is the command `cbtspec`."""
+
+import sys
+
+from cbtcheck.entry import main
+
+if __name__ == "__main__":
+    sys.exit(main())
