@@ -26,9 +26,11 @@ from cbtcheck.progress import ProgressLine
 from cbtcheck.reports.exported import to_json
 from cbtcheck.reports.outputs import Outputs, output_options
 from cbtcheck.reports.picture import picture
+from cbtcheck.reports.plain_console import console
 from cbtcheck.reports.printed import COLOUR, print_report
 from cbtcheck.reports.report import Report
 from cbtcheck.running import course, parallel
+from cbtcheck.running.start import ProcessDied
 from cbtcheck.running.wanted import names_for_only
 from cbtcheck.scenario import Scenario, ScenarioError, load
 from cbtcheck.verdict import EXIT_CODES, exit_code
@@ -59,6 +61,12 @@ class Problem(click.ClickException):
     def show(self, file: Any = None) -> None:
         """One line on stderr."""
         click.echo(f"cbtspec: {plain(' '.join(self.format_message().split()))}", err=True)
+
+
+class DefectFound(Problem):
+    """Something that only we can put right; a traceback was shown."""
+
+    exit_code = EXIT_CODES["internal"]
 
 
 class _NobodyReads(Exception):
@@ -192,19 +200,17 @@ def check(
         try:
             with ProgressLine(Console(stderr=True)) as progress:
                 report = _run(opener, opening, options, jobs, progress)
+            said = ""
         except AdapterBroken as broken:
             report = course.not_begun(adapter, program.command, options, last_words(broken))
-            if form == "pretty":
-                click.echo(f"broken: {last_words(broken)}")
-                _write(outputs, report, more, True)
-                return code_of(report)
-        if form == "json":
-            click.echo(to_json(report, more), nl=False)
-        else:
-            with outputs.fenced():
-                print_report(report, _console(), more)
-    _write(outputs, report, more, form == "pretty")
-    return code_of(report)
+            said = f"broken: {last_words(broken)}"
+    written = True
+    try:
+        _print(report, outputs, form, more, said)
+    finally:  # whatever becomes of standard output: what was found is not lost
+        written = _write(outputs, report, more)
+    outputs.annotate(report, more, form == "pretty")
+    return code_of(report) or (EXIT_CODES["conformant"] if written else EXIT_CODES["output"])
 
 
 @main.command(epilog=EPILOG)
@@ -226,16 +232,16 @@ def replay(file: Path, adapter: str, daemon: str | None, mistake: str | None, pr
         except AdapterBroken as broken:
             click.echo(f"broken: {last_words(broken)}")
             return EXIT_CODES["broken"]
-    console = _console()
-    console.print(plain(f"{scenario.title or file.name} on {version}"), markup=False, highlight=False, soft_wrap=True)
+    out = _console()
+    out.print(plain(f"{scenario.title or file.name} on {version}"), markup=False, highlight=False, soft_wrap=True)
     if scenario.story:
-        console.print(plain(scenario.story), markup=False, highlight=False, soft_wrap=True)
-    console.print()
-    console.print(picture(frames, scenario.block))
+        out.print(plain(scenario.story), markup=False, highlight=False, soft_wrap=True)
+    out.print()
+    out.print(picture(frames, scenario.block))
     for each in findings:
-        console.print(str(each), style=COLOUR[each.verdict], markup=False, highlight=False, soft_wrap=True)
+        out.print(str(each), style=COLOUR[each.verdict], markup=False, highlight=False, soft_wrap=True)
     if not findings:
-        console.print("agrees at every step", style="green")
+        out.print("agrees at every step", style="green")
     return exit_code(verdict_of(findings))
 
 
@@ -248,23 +254,36 @@ def _run(
         return course.run(opener, options, progress)
     try:
         return parallel.run(opening, options, jobs, progress)
-    except LookupError as problem:
+    except parallel.NothingToOpen as problem:
         raise Problem(str(problem.args[0])) from None
-    except parallel.WorkerDied as problem:
-        raise Problem(str(problem)) from None
 
 
-def _write(outputs: Outputs, report: Report, more: str, printed: bool) -> None:
-    """The report in its other forms; one that cannot be written does not keep the others from being written."""
-    outputs.annotate(report, more, printed)
-    problems = []
+def _print(report: Report, outputs: Outputs, form: str, more: str, said: str) -> None:
+    """The report on stdout; in place of a pretty one what is `said`, if there is nothing else to say."""
+    if form == "json":
+        click.echo(to_json(report, more), nl=False)
+    elif said:
+        click.echo(said)
+    else:
+        with outputs.fenced():
+            print_report(report, _console(), more)
+
+
+def _write(outputs: Outputs, report: Report, more: str) -> bool:
+    """The report in its other forms; one that cannot be written does not keep the others from being written.
+
+    Says what could not be written, scenarios too; returns whether all was.
+    """
+    unsaved = dict.fromkeys(each.not_saved for each in report.failures if each.not_saved)
+    problems = [f"--reports: {each}; the report has the scenarios" for each in unsaved]
     for option, path in outputs.files():
         try:
             outputs.write(option, path, report, more)
         except OSError as problem:
             problems.append(f"{option}: {path} cannot be written: {problem.strerror}")
-    if problems:
-        raise Problem("; ".join(problems))
+    for each in problems:
+        Problem(each).show()
+    return not problems
 
 
 def code_of(report: Report) -> int:
@@ -318,8 +337,10 @@ def _loaded(file: Path) -> Scenario:
 
 def _check_writable(path: Path, option: str) -> None:
     """Whether a file could be written there, without leaving one."""
-    existed = path.exists()
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            return  # a pipe or a device: opening it may wait for ever
+        existed = path.exists()
         path.open("ab").close()
         if not existed:
             path.unlink()
@@ -330,8 +351,8 @@ def _check_writable(path: Path, option: str) -> None:
 @contextmanager
 def _directory(path: Path) -> Iterator[None]:
     """A directory that can be written to; if nothing is, and it was made for this, it is gone afterwards."""
-    made = [each for each in (path, *path.parents) if not each.exists()]
     try:
+        made = [each for each in (path, *path.parents) if not each.exists()]
         path.mkdir(parents=True, exist_ok=True)
         _check_writable(path / f".cbtspec-{os.getpid()}", "--reports")
     except OSError as problem:
@@ -359,8 +380,10 @@ def _opener(opening: adapters.Opening) -> Iterator[Callable[[], Adapter]]:
 
     try:
         yield opener
-    except AdapterUnusable as problem:
-        raise Problem(str(problem)) from None
+    except AdapterUnusable as unusable:
+        raise Problem(str(unusable)) from None
+    except ProcessDied as died:
+        raise (DefectFound if died.defect else Problem)(str(died)) from None
     finally:
         for each in opened:
             with suppress(AdapterBroken):
@@ -369,5 +392,4 @@ def _opener(opening: adapters.Opening) -> Iterator[Callable[[], Adapter]]:
 
 def _console() -> Console:
     """A console on stdout; a log is as wide as the pictures are meant to be."""
-    console = Console()
-    return console if console.is_terminal else Console(width=LOG_WIDTH)
+    return console(LOG_WIDTH)

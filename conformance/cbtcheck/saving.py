@@ -54,19 +54,29 @@ def write_new(directory: Path, stem: str, suffix: str, content: bytes, first: in
     """Writes a file that was not there, STEM-N and suffix, with the first N that is free; makes the directory too.
 
     Whatever has a name already keeps it: a file of another run, also one that runs now, a directory, a broken link.
-    Raises `OSError`; then nothing was left.
+    A file that has just this content is not written again: the same failure, found again, does not pile up. Raises
+    `OSError`; then nothing was left.
     """
     directory.mkdir(parents=True, exist_ok=True)
     made = _made(directory, content, _usual_mode())
     try:
         for number in count(first):
             path = directory / f"{stem}-{number}{suffix}"
-            if _named(made, path):
+            if _has(path, content) or _named(made, path):
                 break
     finally:
         made.unlink(missing_ok=True)
     _to_disk(directory)
     return path
+
+
+def _has(path: Path, content: bytes) -> bool:
+    """Whether this is a file with just this content."""
+    try:
+        it = os.lstat(path)
+        return stat.S_ISREG(it.st_mode) and it.st_size == len(content) and path.read_bytes() == content
+    except OSError:
+        return False
 
 
 def _named(made: Path, path: Path) -> bool:

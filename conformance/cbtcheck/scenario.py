@@ -20,7 +20,7 @@ from cbtmodel.commands import Command, Transaction
 
 from cbtcheck import strict_json
 from cbtcheck.memory import MOST_MEMORY, estimated
-from cbtcheck.printable import plain
+from cbtcheck.printable import plain, plain_json
 from cbtcheck.saving import write_whole
 from cbtcheck.strict_json import shown as shown
 
@@ -221,7 +221,7 @@ def as_text(scenario: Scenario) -> str:
     listed = data.pop("commands")
     head = msgspec.json.encode(data).decode()[1:-1]
     lines = ",\n  ".join(msgspec.json.encode(each).decode() for each in listed)
-    return "{" + head + ',\n "commands": [\n  ' + lines + "\n ]}\n"
+    return plain_json("{" + head + ',\n "commands": [\n  ' + lines + "\n ]}\n")
 
 
 def save(scenario: Scenario, path: Path) -> None:

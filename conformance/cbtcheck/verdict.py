@@ -8,6 +8,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from cbtcheck.printable import plain
+
 
 class Verdict(enum.Enum):
     """From best to worst."""
@@ -52,8 +54,9 @@ class Finding:
     extra: int | None = None
 
     def __str__(self) -> str:
+        """One line, with nothing in it that is an order to a terminal."""
         at_stake = f" [{self.property}]" if self.property else ""
-        return f"{self.verdict.value}{at_stake} {self.where}: expected {self.expected}; seen {self.seen}"
+        return plain(f"{self.verdict.value}{at_stake} {self.where}: expected {self.expected}; seen {self.seen}")
 
 
 EXIT_CODES = {

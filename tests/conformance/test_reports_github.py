@@ -145,7 +145,8 @@ def test_the_report_is_fenced_off_and_annotations_follow(check, failing: Report,
     token = re.fullmatch(r"::stop-commands::([0-9a-f]{32})", lines[0])
     assert token
     end = lines.index(f"::{token[1]}::")
-    assert next(number for number, line in enumerate(lines) if line.lstrip().startswith("::add-mask")) < end
+    assert next(number for number, line in enumerate(lines) if "::add-mask" in line) < end
+    assert not any(line.lstrip().startswith("::add-mask") for line in lines)
     assert lines[end - 1].startswith("NOT CONFORMANT")
     assert len(lines[end + 1 :]) > 2
     assert all(COMMAND.fullmatch(line) for line in lines[end + 1 :])
@@ -183,6 +184,6 @@ def test_one_that_cannot_be_written_in_the_end_does_not_lose_the_others(check, t
 
     monkeypatch.setattr("cbtcheck.reports.outputs.write_json", full)
     result = check("--json", "r.json", "--html", "r.html")
-    assert result.exit_code == 64
+    assert result.exit_code == 2  # what was found weighs more
     assert result.stderr.splitlines() == ["cbtspec: --json: r.json cannot be written: No space left on device"]
     assert (tmp_path / "r.html").exists()

@@ -377,7 +377,7 @@ class Breaking(Logged):
 
 
 def test_a_process_that_dies_is_an_error_and_never_a_pass(tmp_path: Path) -> None:
-    with pytest.raises(parallel.WorkerDied, match=r"process \d of 2 .* \(killed by signal 9\): there is no result"):
+    with pytest.raises(parallel.ProcessDied, match=r"process \d of 2 .* \(killed by signal 9\): there is no result"):
         in_processes(2, Brief("reference", dies_in=3), tmp_path)
 
 

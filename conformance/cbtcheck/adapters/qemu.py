@@ -25,9 +25,10 @@ from cbtcheck.adapter import (
     Observation,
     Performed,
 )
+from cbtcheck.lacking import lacking
 from cbtcheck.nbd.client import NbdDisconnected, NbdError
 from cbtcheck.qemu.bitmaps import read_bits
-from cbtcheck.qemu.daemon import DaemonDied, DaemonMissing, DaemonTooOld, QmpRefused, find_daemon
+from cbtcheck.qemu.daemon import BINARY_NAME, DaemonDied, DaemonMissing, DaemonTooOld, QmpRefused, find_daemon
 from cbtcheck.qemu.environment import Environment
 from cbtcheck.qemu.observe import observe
 from cbtcheck.qemu.operate import Operator
@@ -40,6 +41,17 @@ T = TypeVar("T")
 
 BIG, TAILED = 8 * CLUSTER, 4 * CLUSTER + 1536
 GUEST_AND_JOBS = (c.Write, c.BeginWrite, c.EndWrite, c.Copy, c.BeginCopy, c.EndCopy)
+
+
+def _why_not(problem: Exception) -> list[str]:
+    """Why a daemon cannot be used that has not started, or has answered as none does."""
+    if lacking(problem):
+        return [lacking(problem)]
+    if isinstance(problem, DaemonDied):
+        return [str(problem), *problem.last_output.strip().splitlines()[-1:]]
+    if isinstance(problem, DaemonMissing | DaemonTooOld | OSError | QmpRefused):
+        return [str(problem)]
+    return [f"it does not answer as a {BINARY_NAME} does ({type(problem).__name__}: {problem})"]
 
 
 class QemuAdapter(Adapter):
@@ -71,16 +83,21 @@ class QemuAdapter(Adapter):
         self.daemons_started = 0
         try:
             self._run(self._start())
-        except AdapterUnusable:
+        except BaseException as problem:  # an interrupt, too, leaves nothing behind
             self.close()
-            raise
-        except (DaemonTooOld, DaemonDied, OSError, QmpRefused) as problem:
-            self.close()
-            said = problem.last_output.strip().splitlines()[-1:] if isinstance(problem, DaemonDied) else []
-            raise AdapterUnusable(": ".join([f"{self._binary} cannot be used", str(problem), *said])) from None
+            if isinstance(problem, AdapterUnusable) or not isinstance(problem, Exception):
+                raise
+            raise AdapterUnusable(": ".join([f"{self._binary} cannot be used", *_why_not(problem)])) from None
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        return self._loop.run_until_complete(work)
+        task = self._loop.create_task(work)
+        try:
+            return self._loop.run_until_complete(task)
+        except KeyboardInterrupt:  # also what it has not done yet is tidied up
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                self._loop.run_until_complete(task)
+            raise
 
     async def _start(self) -> Session:
         self._session = await Session.start(self._binary)

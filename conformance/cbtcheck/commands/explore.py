@@ -16,6 +16,7 @@ from rich.console import Console
 
 from cbtcheck.commands.explored import good, print_exploration, to_json
 from cbtcheck.progress import ProgressLine
+from cbtcheck.saving import write_whole
 from cbtcheck.verdict import EXIT_CODES
 
 MANY_BLOCKS = 4
@@ -128,7 +129,7 @@ def _written(target: str, picture: Diagram, render: Callable[[Diagram], str]) ->
         click.echo(render(picture), nl=False)
         return True
     try:
-        Path(target).write_text(render(picture))
+        write_whole(Path(target), render(picture).encode())
     except OSError as problem:
         raise click.UsageError(f"{target} cannot be written: {problem.strerror}; name another file.") from None
     return False

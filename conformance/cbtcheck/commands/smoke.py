@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import click
-from rich.console import Console
 
 from cbtcheck.adapter import AdapterUnusable
 from cbtcheck.commands.program import Program, check_program, program_options
+from cbtcheck.reports.plain_console import PlainConsole
 from cbtcheck.smoke.printed import print_smoke, to_json
 from cbtcheck.smoke.smoke import smoke
 from cbtcheck.verdict import EXIT_CODES
@@ -41,5 +41,5 @@ def smoke_command(adapter: str, form: str, program: Program) -> int:
     if form == "json":
         click.echo(to_json(result, program.command), nl=False)
     else:
-        print_smoke(result, Console(), program.command)
+        print_smoke(result, PlainConsole(), program.command)
     return result.code

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from cbtcheck.saving import write_whole
 from cbtcheck.vectors import folder
 from cbtcheck.verdict import EXIT_CODES
 
@@ -28,7 +29,7 @@ def vectors_command(out: Path | None, verify: bool, archive: Path | None) -> int
     try:
         if archive is not None:
             content = folder.archive()
-            archive.write_bytes(content)
+            write_whole(archive, content)
             click.echo(f"{len(content):,} bytes in {archive}")
         else:
             click.echo(f"{len(folder.write(place))} files in {place}")

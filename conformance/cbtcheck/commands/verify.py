@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 import click
-from rich.console import Console
 
+from cbtcheck.reports.plain_console import console
 from cbtcheck.trace.events import TraceProblem
 from cbtcheck.trace.form import LARGEST_DISK
 from cbtcheck.trace.printed import print_trace, to_json
@@ -59,9 +59,8 @@ def verify_command(
     if output == "json":
         click.echo(to_json(report), nl=False)
     else:
-        console = Console()
         name = "stdin" if str(trace) == "-" else trace.name
-        print_trace(report, console if console.is_terminal else Console(width=LOG_WIDTH), name)
+        print_trace(report, console(LOG_WIDTH), name)
     if report.number:
         return exit_code(report.worst)
     return EXIT_CODES["conformant"] if report.judged else EXIT_CODES["usage"]

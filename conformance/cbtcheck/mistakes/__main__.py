@@ -17,6 +17,7 @@ from cbtcheck.mistakes.matrix import unexplained, whole
 from cbtcheck.mistakes.page import page
 from cbtcheck.mistakes.table import table
 from cbtcheck.progress import ProgressLine
+from cbtcheck.saving import write_whole
 
 DOCUMENT = Path("docs/kill-matrix.md")
 
@@ -52,7 +53,7 @@ def matrix(document: Path) -> int:
     """Asks every checker about every mistake."""
     with ProgressLine(Console(stderr=True)) as progress:
         rows = whole(progress)
-    document.write_text(page(rows), encoding="utf-8")
+    write_whole(document, page(rows).encode())
     left = unexplained(rows)
     for name in left:
         print(f"not as it is said to be: {name}")

@@ -26,6 +26,8 @@ from typing import Any, Final
 
 from qemu.qmp import Message, QMPClient, QMPError, Runstate
 
+from cbtcheck.lacking import lacking
+
 EventHook = Callable[[dict[str, Any]], None]
 Command = tuple[str, Mapping[str, object] | None]
 
@@ -74,11 +76,11 @@ class DaemonDied(Exception):
 
 def find_daemon(path: str | None = None) -> str:
     """The absolute path of the daemon: the given one, else the first on PATH; else `DaemonMissing`."""
-    found = shutil.which(path or BINARY_NAME)
+    found = shutil.which(BINARY_NAME if path is None else path)
     if found is not None:
         return os.path.abspath(found)
     if path is not None:
-        raise DaemonMissing(f"{path} is not an executable file: give the path of a {BINARY_NAME}")
+        raise DaemonMissing(f"'{path}' is not an executable file: give the path of a {BINARY_NAME}")
     raise DaemonMissing(
         f"{BINARY_NAME} is not on PATH: install it (Debian, Ubuntu: apt install qemu-system-common; Fedora: "
         f"dnf install '*/{BINARY_NAME}'; macOS: brew install qemu) or give its path"
@@ -208,7 +210,9 @@ class Daemon:
         except BaseException as error:
             ours.close()
             if isinstance(error, OSError):
-                raise DaemonMissing(f"cannot run {binary}: {error.strerror}; give another path") from error
+                if lacking(error):
+                    raise
+                raise DaemonMissing(f"{error.strerror}; give another path") from error
             raise
         finally:
             theirs.close()
@@ -281,7 +285,8 @@ class Daemon:
             await self._client.connect(connection)
         except (QMPError, OSError) as error:
             await self._gone_within(_GRACE)
-            self.kill()
+            if not self.died.done():
+                raise DaemonMissing(f"what it says is no QMP ({error}); is it a {BINARY_NAME}?") from error
             raise DaemonDied(await asyncio.shield(self.died), self.last_output) from error
         self._watcher = asyncio.create_task(self._client.fail_when_lost())
         answer = await self.execute("query-version")

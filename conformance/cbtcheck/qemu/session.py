@@ -7,10 +7,10 @@ export of the source. All names that QEMU sees are short: its monitor is slow on
 from __future__ import annotations
 
 import contextlib
-import shutil
-import tempfile
 from dataclasses import dataclass, field
 
+from cbtcheck import temporary
+from cbtcheck.adapter import AdapterUnusable
 from cbtcheck.nbd.client import DiskClient
 from cbtcheck.nbd.server import Disk, DiskServer
 from cbtcheck.qemu.daemon import Daemon
@@ -46,8 +46,11 @@ class Session:
     @classmethod
     async def start(cls, binary: str) -> Session:
         """Starts the daemon and both NBD servers."""
-        directory = tempfile.mkdtemp(prefix="cbtspec-")
+        directory = temporary.make()
         try:
+            long = temporary.too_long(directory, "d")
+            if long:
+                raise AdapterUnusable(long)
             server = await DiskServer.start(f"{directory}/d")
             try:
                 daemon = await Daemon.start(binary, directory)
@@ -55,7 +58,7 @@ class Session:
                 await server.close()
                 raise
         except BaseException:
-            shutil.rmtree(directory, ignore_errors=True)
+            temporary.remove(directory)
             raise
         session = cls(daemon, server, directory)
         try:
@@ -84,7 +87,7 @@ class Session:
                 await source.guest.close()
         with contextlib.suppress(Exception):
             await self.server.close()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        temporary.remove(self.directory)
 
     async def source(self, size: int, number: int) -> Source:
         """The `number`th source of `size` bytes."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from cbtcheck.printable import plain_json
 from cbtcheck.reports import report_format as form
 from cbtcheck.reports.junit import write_junit as write_junit
 from cbtcheck.reports.not_verified import NotVerified, not_verified, strictly_conformant
@@ -27,6 +28,7 @@ from cbtcheck.reports.results import (
     reproduce,
     statement,
 )
+from cbtcheck.saving import write_whole
 from cbtcheck.scenario import spelled, to_data
 from cbtcheck.verdict import Finding, Verdict
 
@@ -38,7 +40,7 @@ def to_json(report: Report, more_options: str = "") -> bytes:
         raw = msgspec.json.encode(document)
     except UnicodeEncodeError:  # an implementation's text may hold half a character
         raw = msgspec.json.encode(_whole(msgspec.to_builtins(document)))
-    return msgspec.json.format(raw, indent=1) + b"\n"
+    return plain_json(msgspec.json.format(raw, indent=1).decode() + "\n").encode()
 
 
 def _whole(value: Any) -> Any:
@@ -52,7 +54,7 @@ def _whole(value: Any) -> Any:
 
 def write_json(report: Report, path: Path, more_options: str = "") -> None:
     """Writes that document. Raises `OSError` if the file cannot be written."""
-    path.write_bytes(to_json(report, more_options))
+    write_whole(path, to_json(report, more_options))
 
 
 def to_document(report: Report, more_options: str = "") -> form.Document:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 import click
 
+from cbtcheck.printable import plain, plain_lines
 from cbtcheck.reports.not_verified import NotVerified, blocking_in_words, not_verified, strictly_conformant
 from cbtcheck.reports.picture import picture_text
 from cbtcheck.reports.report import Failure, PropertyCount, Report
@@ -29,6 +30,7 @@ from cbtcheck.reports.results import (
     safety_in_words,
     verdict_in_words,
 )
+from cbtcheck.scenario import as_text
 from cbtcheck.verdict import Verdict
 
 LONGEST_MESSAGE = 4000
@@ -77,7 +79,7 @@ def annotation(level: str, title: str, message: str) -> str:
 
 def _escaped(text: str, also: str = "") -> str:
     """As the runner unescapes it: per cent and line ends, and in a property what separates properties."""
-    return "".join(f"%{ord(c):02X}" if c in "%\r\n" + also else c for c in text)
+    return "".join(f"%{ord(c):02X}" if c in "%\r\n" + also else plain(c) for c in text)
 
 
 @contextmanager
@@ -163,11 +165,14 @@ def _failure(report: Report, failure: Failure, number: int, more_options: str) -
     again = reproduce(failure, report.adapter, more_options)
     if again:
         yield _fence(again)
+    elif failure.not_saved:
+        yield f"{marked(f'Not saved: {failure.not_saved}. The scenario:')}\n"
+        yield _fence(as_text(failure.scenario)[:LONGEST_PICTURE])
 
 
 def marked(text: str) -> str:
     """A text as Markdown that says just this: one line, nothing in it is markup."""
-    return re.sub(r"([\\`*_{}\[\]<>()#+\-.!|~&@$^:/])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*_{}\[\]<>()#+\-.!|~&@$^:/])", r"\\\1", plain(" ".join(text.split())))
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -184,7 +189,7 @@ def _fence(text: str) -> str:
     """A block of code, with a fence that is longer than any in it."""
     longest = max((len(each) for each in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return f"{fence}text\n{text.rstrip()}\n{fence}\n"
+    return f"{fence}text\n{plain_lines(text.rstrip())}\n{fence}\n"
 
 
 def _value(verdict: Verdict | None) -> str:

@@ -16,6 +16,7 @@ import msgspec
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from cbtcheck.printable import plain_json
 from cbtcheck.reports import report_format as form
 from cbtcheck.reports.cell_shapes import SHAPES
 from cbtcheck.reports.exported import to_document
@@ -36,6 +37,7 @@ from cbtcheck.reports.results import (
     verdict_in_words,
 )
 from cbtcheck.running.part import HISTORIES, TOUR
+from cbtcheck.saving import write_whole
 
 TONES = {
     None: NONE, "skipped": NONE, "exact": GOOD, "known": WARN, "wasteful": WARN, "diverges": BAD, "unsafe": BAD,
@@ -65,7 +67,7 @@ class Pictures:
 
 def write_html(report: Report, path: Path, more_options: str = "") -> None:
     """Writes the page. Raises `OSError` if the file cannot be written."""
-    path.write_text(to_html(report, more_options), encoding="utf-8")
+    write_whole(path, to_html(report, more_options).encode(errors="replace"))
 
 
 def to_html(report: Report, more_options: str = "") -> str:
@@ -124,7 +126,7 @@ def _pictures(failure: Failure) -> Pictures | None:
 
 
 def _scenario_text(failure: form.FailedScenario) -> str:
-    return msgspec.json.format(msgspec.json.encode(failure.scenario), indent=1).decode()
+    return plain_json(msgspec.json.format(msgspec.json.encode(failure.scenario), indent=1).decode())
 
 
 def _environment() -> Environment:

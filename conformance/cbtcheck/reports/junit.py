@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 
 from junitparser import Error, JUnitXml, Skipped, TestCase, TestSuite
 from junitparser import Failure as Failed
 
+from cbtcheck.printable import plain
 from cbtcheck.reports.not_verified import NotVerified, blocking_in_words, not_verified, strictly_conformant
 from cbtcheck.reports.picture import picture_text
 from cbtcheck.reports.report import Failure, Report
@@ -22,7 +24,8 @@ from cbtcheck.reports.results import (
     reproduce,
     tour,
 )
-from cbtcheck.scenario import spelled
+from cbtcheck.saving import write_whole
+from cbtcheck.scenario import as_text, spelled
 from cbtcheck.verdict import Verdict, worst
 
 FORBIDDEN_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -46,7 +49,9 @@ def write_junit(report: Report, path: Path) -> None:
         ("scenarios", _scenario_cases(report)),
     ):
         document.add_testsuite(_suite(report, name, cases))
-    document.write(str(path), pretty=True)
+    content = io.BytesIO()
+    document.write(content, pretty=True)
+    write_whole(path, content.getvalue())
 
 
 def _suite(report: Report, name: str, cases: list[TestCase]) -> TestSuite:
@@ -173,9 +178,11 @@ def _in_full(report: Report, failure: Failure) -> str:
         parts += ["", picture_text(failure.frames)]
     if failure.saved is not None:
         parts.append(f"Reproduce with: {reproduce(failure, report.adapter)}")
+    elif failure.not_saved:
+        parts += [f"Not saved: {failure.not_saved}. The scenario:", as_text(failure.scenario)]
     return "\n".join(parts)
 
 
 def legal_in_xml(text: str) -> str:
-    """XML has no way to write some characters at all."""
-    return FORBIDDEN_IN_XML.sub("?", text)
+    """A text as XML may have it, which has no way to write some characters at all; what hides or orders is shown."""
+    return FORBIDDEN_IN_XML.sub("?", "\n".join(map(plain, FORBIDDEN_IN_XML.sub("?", text).split("\n"))))

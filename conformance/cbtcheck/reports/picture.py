@@ -16,6 +16,7 @@ from rich.console import Console, ConsoleOptions
 from rich.text import Text
 
 from cbtcheck.play import Frame
+from cbtcheck.printable import plain
 from cbtcheck.reports.contrast import Contrast, contrast
 from cbtcheck.reports.describe import describe, name_text, size_text
 from cbtcheck.reports.strips import MEANING, STYLE, Scale, Strip, guest_write, strips, unit_of
@@ -43,6 +44,9 @@ class Row:
     words: str
     strips: list[Strip] = field(default_factory=list)
     style: str = ""
+
+    def __post_init__(self) -> None:
+        self.words = plain(self.words)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cbtcheck.printable import plain
 from cbtcheck.reports.not_verified import blocking_in_words
 from cbtcheck.reports.picture import picture
 from cbtcheck.reports.report import Failure, PropertyCount, Report
@@ -30,7 +31,7 @@ from cbtcheck.reports.results import (
     statement,
     tour,
 )
-from cbtcheck.scenario import spelled
+from cbtcheck.scenario import as_text, spelled
 from cbtcheck.verdict import Verdict
 
 COLOUR = {
@@ -67,7 +68,7 @@ def sections(report: Report, more_options: str = "") -> Iterator[RenderableType]
 def header(report: Report) -> Text:
     """What ran on what, and the seed that runs it again."""
     return Text(
-        f"cbtspec {report.suite} on {report.implementation} ({report.adapter}), "
+        f"cbtspec {report.suite} on {plain(report.implementation)} ({report.adapter}), "
         f"profile {report.profile}, seed {report.seed}\n"
     )
 
@@ -143,7 +144,7 @@ def ledger(report: Report) -> RenderableType:
     """Every expected failure, and what came of it."""
     table = _table("expected failure", "", "outcome", "turned away")
     for each in report.ledger:
-        what = Text(each.title + (f": {each.detail}" if each.detail else ""))
+        what = Text(plain(each.title + (f": {each.detail}" if each.detail else "")))
         table.add_row(
             Text(each.id), what, Text(each.outcome, OUTCOMES.get(each.outcome, "")), f"{each.turned_away:,} times"
         )
@@ -161,6 +162,9 @@ def failed(failure: Failure, heading: str, adapter: str, more_options: str = "")
     if failure.saved is not None:
         yield Text(f"\nSaved as {failure.saved}")
         yield Text(f"Reproduce with: {reproduce(failure, adapter, more_options)}")
+    elif failure.not_saved:
+        yield Text(f"\nNot saved: {failure.not_saved}. The scenario, for a file of your own:", "bold red")
+        yield Text(as_text(failure.scenario))
 
 
 def result(report: Report) -> Iterator[Text]:

@@ -16,7 +16,7 @@ class Failure:
     """A scenario on which the implementation and the specification disagree, as short as it could be made.
 
     `origin`: the workflow's or ledger entry's name, "drawn", "tour" or "every write history". `frames` are the steps
-    as they were played.
+    as they were played. `saved` is the file that has it; `not_saved` why there is none, if it could not be written.
     """
 
     origin: str
@@ -24,6 +24,7 @@ class Failure:
     frames: list[Frame]
     findings: list[Finding]
     saved: Path | None = None
+    not_saved: str = ""
 
     @property
     def verdict(self) -> Verdict:

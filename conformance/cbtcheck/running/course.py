@@ -21,7 +21,7 @@ from cbtcheck.claims import missing, missing_for
 from cbtcheck.ledger import Entry, confirm, entries, matches
 from cbtcheck.play import Frame, Player, verdict_of
 from cbtcheck.reports.report import Failure, LedgerResult, Report
-from cbtcheck.running.deal import dealer
+from cbtcheck.running.deal import NOTHING_YET, dealer
 from cbtcheck.running.gather import Gathering, Scope
 from cbtcheck.running.interrupts import interrupts, or_over
 from cbtcheck.running.part import DRAWN, LEDGER, TOUR, TRAPS, WORKFLOWS, Part, Signature
@@ -100,10 +100,12 @@ def run(open_adapter: Callable[[], Adapter], options: Options, progress: Progres
     """The whole course, in this process. Ctrl-C ends it early, with a report of what was found until then."""
     with interrupts(signal.SIGINT) as pressed:
         interrupted = or_over(pressed, options.most_seconds)
-        adapter = open_adapter()
+        with pressed.at_once():
+            adapter = open_adapter()
         try:
             gathering = gathering_for(adapter.name, adapter.version, options)
-            course = Course(adapter, options, progress, interrupted, gathering.add, lambda: gathering.enough)
+            with pressed.at_once():
+                course = Course(adapter, options, progress, interrupted, gathering.add, lambda: gathering.enough)
             started = time.monotonic()
             try:
                 course.run()
@@ -285,6 +287,9 @@ class Course:
         capabilities, seed, only = self.adapter.capabilities, self.options.seed, self.options.only
         with dealer(capabilities, seed, self.profile.steps, self.shard, only) as dealt:
             for number, scenario in dealt:
+                if number == NOTHING_YET:
+                    self.end_if_interrupted()
+                    continue
                 if ends is None and seconds is not None:
                     ends = time.monotonic() + seconds  # from the first scenario on: drawing takes a while to begin
                 if (seconds is None and number >= examples) or (ends is not None and time.monotonic() > ends):

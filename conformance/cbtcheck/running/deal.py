@@ -11,13 +11,15 @@ import hashlib
 import multiprocessing
 import os
 import signal
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 
-from cbtcheck.adapter import Capabilities
+from cbtcheck import temporary
+from cbtcheck.adapter import AdapterUnusable, Capabilities
+from cbtcheck.lacking import lacking, not_written
 from cbtcheck.running.shard import WHOLE, Shard
+from cbtcheck.running.start import ProcessDied, begin, start
 from cbtcheck.running.wanted import exercises
 from cbtcheck.scenario import Scenario
 
@@ -32,6 +34,12 @@ SEEDS = 20
 
 HANDFUL = 4
 """Scenarios that are handed over at once."""
+
+LOOK_UP = 0.1
+"""Seconds after which whoever waits for a scenario may do something else."""
+
+NOTHING_YET = -1
+"""The number that comes when none has been drawn for so long."""
 
 Dealt = tuple[int, Scenario | None]
 """A scenario and its number among all that are drawn; without one, a batch is over that was not full."""
@@ -70,16 +78,29 @@ def deal(
 
     `home` is a directory for whatever Hypothesis wants to store.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    begin(signal.SIG_DFL)
+    temporary.join(home)
     os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = home
+    try:
+        _deal(capabilities, seed, steps, shard, only, connection)
+    except Exception as problem:
+        why = lacking(problem) or not_written(problem)
+        if not why:
+            raise
+        connection.send(why)
+
+
+def _deal(
+    capabilities: Capabilities, seed: int, steps: int, shard: Shard, only: str | None, connection: Connection
+) -> None:
     for number in shard.numbers():
         first = number * BATCH
         dealt: list[Dealt] = [*enumerate(batch(capabilities, seed, number, steps, only), first)]
         if len(dealt) < BATCH:
             dealt.append((first + BATCH - 1, None))
-        for start in range(0, len(dealt), HANDFUL):
+        for begun in range(0, len(dealt), HANDFUL):
             try:
-                connection.send(dealt[start : start + HANDFUL])
+                connection.send(dealt[begun : begun + HANDFUL])
             except OSError:
                 return
 
@@ -91,18 +112,23 @@ def dealer(
     """The stream of a shard's scenarios for these capabilities, each of up to `steps` commands, in their order."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-    home = tempfile.TemporaryDirectory(prefix="cbtspec-draw-")
-    arguments = (capabilities, seed, steps, shard, only, home.name, theirs)
+    home = temporary.make("draw-")
+    arguments = (capabilities, seed, steps, shard, only, home, theirs)
     process = context.Process(target=deal, args=arguments, daemon=True)
-    process.start()
+    start(process)
     theirs.close()
 
     def stream() -> Iterator[Dealt]:
         while True:
             try:
-                yield from ours.recv()
-            except EOFError:
-                raise RuntimeError("the process that draws scenarios has died") from None
+                while not ours.poll(LOOK_UP):
+                    yield NOTHING_YET, None
+                dealt = ours.recv()
+            except (EOFError, ConnectionError):
+                raise ProcessDied("the process that draws scenarios", process) from None
+            if isinstance(dealt, str):
+                raise AdapterUnusable(dealt)
+            yield from dealt
 
     try:
         yield stream()
@@ -112,4 +138,4 @@ def dealer(
         if process.is_alive():
             process.kill()
             process.join()
-        home.cleanup()
+        temporary.remove(home)

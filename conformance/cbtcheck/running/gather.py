@@ -10,7 +10,8 @@ from cbtcheck.adapter import FEATURES, Capabilities
 from cbtcheck.claims import COMMANDS
 from cbtcheck.reports.report import CommandCount, Failure, MissedEdge, PropertyCount, Report, TourCount
 from cbtcheck.running.part import LEFT_OUT_AFTER_ENOUGH, Part, Signature
-from cbtcheck.scenario import KINDS, save
+from cbtcheck.saving import write_new
+from cbtcheck.scenario import KINDS, as_bytes
 from cbtcheck.tally import PROPERTIES
 from cbtcheck.tour.coverage import Coverage, Edge
 from cbtcheck.tour.phases import NOT_PLAYED, OTHERWISE
@@ -74,7 +75,7 @@ class Gathering:
         for mark, failure in part.failures:
             if mark not in self.signatures:
                 self.signatures.add(mark)
-                failure.saved = self._save(failure)
+                self._save(failure)
                 report.failures.append(failure)
 
     def _add_ledger(self, part: Part) -> None:
@@ -85,15 +86,13 @@ class Gathering:
             if result.id in part.known_again:
                 result.outcome, result.detail = "known", part.known_again[result.id]
 
-    def _save(self, failure: Failure) -> Path | None:
-        name = f"{self.report.adapter}-{failure.verdict.value}-{len(self.report.failures) + 1}.json"
-        path = self.reports / name
+    def _save(self, failure: Failure) -> None:
+        """Saves it under a name that no file has yet, so that what another run has found stays."""
+        stem, first = f"{self.report.adapter}-{failure.verdict.value}", len(self.report.failures) + 1
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            save(failure.scenario, path)
-        except OSError:
-            return None
-        return path
+            failure.saved = write_new(self.reports, stem, ".json", as_bytes(failure.scenario), first)
+        except OSError as problem:
+            failure.not_saved = f"{self.reports} cannot be written: {problem.strerror}"
 
     def finished(self, scope: Scope, capabilities: Capabilities) -> Report:
         """The report, complete."""

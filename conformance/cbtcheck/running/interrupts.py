@@ -17,13 +17,42 @@ def or_over(interrupted: Callable[[], bool], most_seconds: float | None) -> Call
     return lambda: interrupted() or time.monotonic() > ends
 
 
+class Interrupts:
+    """Called, it says whether there was an interrupt. Usually that is looked at where nothing is torn."""
+
+    def __init__(self) -> None:
+        self.pressed = False
+        self._long_work = False
+
+    def __call__(self) -> bool:
+        """Whether there was one."""
+        return self.pressed
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Meanwhile an interrupt is a `KeyboardInterrupt`, for work that takes long and can be left anywhere."""
+        self._long_work = True
+        try:
+            if self.pressed:
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._long_work = False
+
+    def press(self) -> None:
+        """There is one."""
+        self.pressed = True
+        if self._long_work:
+            raise KeyboardInterrupt
+
+
 @contextmanager
-def interrupts(*signals: signal.Signals) -> Iterator[Callable[[], bool]]:
+def interrupts(*signals: signal.Signals) -> Iterator[Interrupts]:
     """These signals are obeyed where nothing is torn; a second one at once. Gives: was there one?"""
+    found = Interrupts()
     if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
+        yield found
         return
-    pressed = False
     before = {each: signal.getsignal(each) for each in signals}
 
     def as_before() -> None:
@@ -31,13 +60,12 @@ def interrupts(*signals: signal.Signals) -> Iterator[Callable[[], bool]]:
             signal.signal(each, handler)
 
     def press(number: int, frame: object) -> None:
-        nonlocal pressed
-        pressed = True
         as_before()
+        found.press()
 
     for each in signals:
         signal.signal(each, press)
     try:
-        yield lambda: pressed
+        yield found
     finally:
         as_before()

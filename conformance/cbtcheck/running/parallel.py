@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-import tempfile
 import time
 from collections import Counter, deque
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
+from cbtcheck import temporary
 from cbtcheck.adapter import AdapterBroken, AdapterUnusable
 from cbtcheck.adapters import Opening
 from cbtcheck.reports.report import Report
@@ -26,6 +26,7 @@ from cbtcheck.running.interrupts import interrupts, or_over
 from cbtcheck.running.messages import CannotBegin, Confirmed, Ended, FromWorker, Introduction, Order, Played, ToWorker
 from cbtcheck.running.part import PHASES, Part
 from cbtcheck.running.shard import Shard
+from cbtcheck.running.start import ProcessDied, start
 from cbtcheck.running.worker import work
 
 PATIENCE = 10.0
@@ -35,18 +36,18 @@ LOOK_UP = 0.1
 """Seconds after which it is looked whether the run was interrupted."""
 
 
-class WorkerDied(RuntimeError):
-    """A process of the run has died, so that there is no result. The message is one line."""
+class NothingToOpen(LookupError):
+    """There is no adapter, or no mistake, of that name. The message is one line."""
 
 
 def run(opening: Opening, options: Options, jobs: int, progress: Progress) -> Report:
     """The whole course, in `jobs` processes. Ctrl-C ends it early, with a report of what was found until then.
 
-    Raises what `Opening.open` does, and `WorkerDied`. However it ends, no process is left behind.
+    Raises what `Opening.open` does, and `ProcessDied`. However it ends, no process is left behind.
     """
     started = time.monotonic()
     with (
-        tempfile.TemporaryDirectory(prefix="cbtspec-", ignore_cleanup_errors=True) as home,
+        temporary.directory() as home,
         interrupts(signal.SIGINT, signal.SIGTERM) as pressed,
     ):
         interrupted = or_over(pressed, options.most_seconds)
@@ -82,20 +83,16 @@ class Worker:
         with suppress(OSError):
             self.connection.send(order)
 
-    def died(self) -> WorkerDied:
+    def died(self) -> ProcessDied:
         """What to say when it has ended without a word."""
-        self.process.join(1)
-        code = self.process.exitcode
-        how = f"killed by signal {-code}" if code is not None and code < 0 else f"exit status {code}"
-        who = f"process {self.shard.index + 1} of {self.shard.of}"
-        return WorkerDied(f"{who} of this run has died ({how}): there is no result")
+        return ProcessDied(f"process {self.shard.index + 1} of {self.shard.of} of this run", self.process)
 
 
 def _hired(opening: Opening, options: Options, shard: Shard, home: str) -> Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=work, args=(opening, options, shard, home, theirs))
-    process.start()
+    start(process)
     theirs.close()
     return Worker(shard, process, ours)
 
@@ -130,7 +127,7 @@ class Crew:
     def _heard(self, worker: Worker, message: FromWorker) -> None:
         match message:
             case CannotBegin(why, unknown, broken):
-                raise LookupError(why) if unknown else AdapterBroken(why) if broken else AdapterUnusable(why)
+                raise NothingToOpen(why) if unknown else AdapterBroken(why) if broken else AdapterUnusable(why)
             case Introduction():
                 worker.introduced = True
                 self._introduced(message)
@@ -188,7 +185,10 @@ class Crew:
         self.interrupted = True
         for each in self.workers:
             each.tell(Order.STOP)
-        with suppress(KeyboardInterrupt, WorkerDied):
+        if self.first is None or self.first.scope is None:
+            self.patience = 0.0  # nothing was played that could be reported
+            return
+        with suppress(KeyboardInterrupt, ProcessDied):
             self.oversee(bool, time.monotonic() + PATIENCE)
         self.patience = 0.0  # they have had their time, or there is none
         while self._gather_next():

@@ -6,23 +6,27 @@ is dead, however that came.
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import os
 import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 
+from cbtcheck import temporary
 from cbtcheck.adapter import Adapter, AdapterBroken, AdapterUnusable
 from cbtcheck.adapters import Opening
+from cbtcheck.lacking import lacking, not_written
 from cbtcheck.play import last_words
 from cbtcheck.reports.report import LedgerResult
 from cbtcheck.running.course import Course, Options
 from cbtcheck.running.messages import CannotBegin, Confirmed, Ended, FromWorker, Introduction, Order, Played, ToWorker
 from cbtcheck.running.part import Part
 from cbtcheck.running.shard import Shard
+from cbtcheck.running.start import begin
 from cbtcheck.tour.coverage import Edge
 
 HANDFUL, EVERY = 16, 0.2
@@ -43,6 +47,7 @@ class Foreman:
         self._handed_over = time.monotonic()
         self._phase = ""
         self._told: set[Edge] = set()
+        self._planning = False
         self.stop, self.enough, self.dead = threading.Event(), threading.Event(), threading.Event()
 
     def listen(self) -> None:
@@ -60,6 +65,7 @@ class Foreman:
                     self.enough.set()
                 case Order.STOP:
                     self.halt()
+                    _thread.interrupt_main(signal.SIGTERM)  # which is `obey`, in the other thread
         self.dead.set()
         self.halt()
         time.sleep(GRACE)
@@ -69,6 +75,23 @@ class Foreman:
         """Whatever the worker does or waits for, it ends."""
         self.stop.set()
         self._confirmed.set()
+
+    def obey(self) -> None:
+        """The same, in the worker's own thread: at once if nothing can be torn."""
+        self.halt()
+        if self._planning:
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Meanwhile `obey` raises `KeyboardInterrupt`."""
+        self._planning = True
+        try:
+            if self.stop.is_set():
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._planning = False
 
     def tell(self, message: FromWorker) -> None:
         """Sends what was not handed over yet, and this. If nobody is there any more, it is time to stop."""
@@ -107,10 +130,10 @@ class Foreman:
 
 def work(opening: Opening, options: Options, shard: Shard, home: str, connection: Connection) -> None:
     """Plays a shard. `home` is the directory for what is temporary; it is removed if nobody else can do it."""
-    tempfile.tempdir = home
     foreman = Foreman(connection)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # that is for whom it works for
-    signal.signal(signal.SIGTERM, lambda number, frame: foreman.halt())
+    begin(lambda number, frame: foreman.obey())
+    lock = temporary.join(home)
+    tempfile.tempdir = home
     threading.Thread(target=foreman.listen, daemon=True).start()
     try:
         adapter = opening.open()
@@ -123,21 +146,32 @@ def work(opening: Opening, options: Options, shard: Shard, home: str, connection
         return
     try:
         interrupted = _play(adapter, options, shard, foreman)
+    except Exception as problem:
+        why = lacking(problem) or not_written(problem)
+        if not why:
+            raise
+        foreman.tell(CannotBegin(why, unknown=False, broken=False))
+        return
     finally:
         with contextlib.suppress(AdapterBroken):
             adapter.close()
     foreman.tell(Ended(interrupted))
     if foreman.dead.is_set():
-        with contextlib.suppress(OSError):
-            os.rmdir(home)
+        temporary.leave(home, lock)
 
 
 def _play(adapter: Adapter, options: Options, shard: Shard, foreman: Foreman) -> bool:
     """Plays a shard on this adapter; whether it was interrupted."""
     once = foreman.confirm_once if shard.index == 0 else foreman.wait_until_confirmed
     is_set = foreman.stop.is_set
-    course = Course(adapter, options, lambda *_: None, is_set, foreman.take, foreman.enough.is_set, shard, once)
-    scope = course.scope if shard.index == 0 else None
+    try:
+        with foreman.at_once():
+            course = Course(
+                adapter, options, lambda *_: None, is_set, foreman.take, foreman.enough.is_set, shard, once
+            )  # fmt: skip
+            scope = course.scope if shard.index == 0 else None
+    except KeyboardInterrupt:
+        return True
     foreman.tell(Introduction(adapter.name, adapter.version, adapter.capabilities, scope))
     try:
         course.run()

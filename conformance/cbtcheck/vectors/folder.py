@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from cbtcheck.saving import write_whole
 from cbtcheck.vectors import schema
 from cbtcheck.vectors.format import VERSION, VectorError, load, to_bytes
 from cbtcheck.vectors.groups import GROUPS, group
@@ -45,7 +46,7 @@ def write(folder: Path) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
     names = []
     for name, content in generated():
-        (folder / name).write_bytes(content)
+        write_whole(folder / name, content)
         names.append(name)
     return names
 
