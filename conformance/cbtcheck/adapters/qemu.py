@@ -155,14 +155,16 @@ class QemuAdapter(Adapter):
             if write.reply is not None:
                 await stage.landed(on, write.reply)
         stage.writes.clear()
-        living = stage.living()
-        for job in living:  # one after the other, for what happens when they end together see the ledger
-            for each in job.group:
-                if each in stage.gate.jobs:
-                    stage.gate.open(stage.gate.jobs[each])
-            with contextlib.suppress(QmpRefused):
-                await stage.patiently(stage.session.daemon.execute("job-cancel", {"id": job.id}), "job-cancel")
-            await stage.settled([job], final=True)
+        for command in ("job-pause", "job-cancel"):
+            # Paused first: a job's end waits for the copies of others (see `settled`), which might end with it, and
+            # one after the other, too: for what happens when they end together see the ledger.
+            for job in stage.living():
+                stage.gate.open(job)
+                with contextlib.suppress(QmpRefused):
+                    await stage.patiently(stage.session.daemon.execute(command, {"id": job.id}), command)
+                    job.paused = True
+                await stage.settled([job], final=command == "job-cancel")
+        await stage.monitor_answers()
         places = [{"node": stage.node(on), "name": name} for on, name in sorted(stage.bitmaps)]
         stage.bitmaps.clear()
         removed = stage.session.daemon.execute_many([("block-dirty-bitmap-remove", place) for place in places])
@@ -208,14 +210,16 @@ class QemuAdapter(Adapter):
 
     async def _perform(self, command: Command, hint: Hint) -> Performed:
         stage = self._stage_now()
-        begun = self._operator.begun()
         if isinstance(command, GUEST_AND_JOBS):
             trace = await self._environment.perform(command, hint)
         else:
             trace = await self._operator.perform(command, hint)
         await stage.settled()
+        while stage.graph_changes:
+            await stage.monitor_answers()
+            await stage.settled()
         for job in stage.gate.jobs.values():  # copies that were let go because something else waited for them
-            trace += self._operator.copies(job, job.id in begun, False)
+            trace += self._operator.copies(job)
         trace += [(c.EndWrite(*place), ACCEPTED) for place in await stage.let_go_meanwhile()]
         return Performed(tuple(trace), stage.take_ended())
 
@@ -245,7 +249,7 @@ class QemuAdapter(Adapter):
         session = stage.session
         try:
             read = read_bits(session.daemon, stage.node(node), name, session.export_socket)
-            return self._run(stage.patiently(read, "block status"))  # type: ignore[no-any-return]
+            return self._run(stage.patiently(read, "block status"))
         except (QmpRefused, LookupError):
             return None
 

@@ -9,6 +9,7 @@ Offsets and lengths are bytes; the server checks ranges.
 import asyncio
 import errno
 import os
+import socket
 from collections.abc import Sequence
 from typing import Any, Final, cast
 
@@ -85,6 +86,10 @@ class DiskClient(asyncio.BufferedProtocol):
     def closed(self) -> bool:
         """True once the connection is gone."""
         return self._transport is None
+
+    def sockets(self) -> list[socket.socket]:
+        """Its one socket, to ask the kernel about; none once the connection is gone."""
+        return [] if self._transport is None else [self._transport.get_extra_info("socket")]
 
     async def close(self) -> None:
         """Say goodbye and wait until the connection is gone; what is in flight fails. Idempotent."""

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import socket
 from collections.abc import Callable
 from typing import Final, Literal, cast
 
@@ -184,6 +185,10 @@ class DiskServer:
         """Stop offering a disk to new connections; those that are open keep it. ``KeyError`` if unknown."""
         del self.disks[name]
 
+    def sockets(self) -> list[socket.socket]:
+        """The sockets of all connections, to ask the kernel about; the listening one is not among them."""
+        return [each for connection in tuple(self.connections) for each in connection.sockets()]
+
     async def close(self) -> None:
         """Stop listening, drop every connection (pending requests die), remove the socket. Idempotent."""
         listener, self._listener = self._listener, None
@@ -237,6 +242,10 @@ class _Connection(asyncio.BufferedProtocol):
         for request in dead:
             if request.disk.on_dead is not None:
                 request.disk.on_dead(request)
+
+    def sockets(self) -> list[socket.socket]:
+        """Its one socket; none once it is gone."""
+        return [] if self._transport is None else [self._transport.get_extra_info("socket")]
 
     def abort(self) -> None:
         """Drop the connection without ceremony."""

@@ -182,8 +182,10 @@ class _Process(asyncio.SubprocessProtocol):
 class Daemon:
     """A running daemon; make it with `start`."""
 
-    def __init__(self, process: _Process) -> None:
+    def __init__(self, process: _Process, connection: socket.socket) -> None:
         """Not for callers: use `start`."""
+        self.connection = connection
+        """Our end of the monitor, to ask the kernel about."""
         self.version: tuple[int, int, int] = (0, 0, 0)
         self.version_text = ""
         """The version with the distribution's package, such as ``7.2.22 (Debian 1:7.2+dfsg-7)``."""
@@ -216,7 +218,7 @@ class Daemon:
             raise
         finally:
             theirs.close()
-        daemon = cls(process)
+        daemon = cls(process, ours)
         try:
             await asyncio.wait_for(daemon._greet(ours), _GREETING)
         except BaseException as error:

@@ -14,7 +14,7 @@ from cbtcheck.nbd.client import NbdError
 from cbtcheck.qemu.gate import GatedJob, GuestRequest, Range, overlap
 from cbtcheck.qemu.operate import Operator
 from cbtcheck.qemu.order import Trace, copies
-from cbtcheck.qemu.stage import MOMENT, InFlight, Stage
+from cbtcheck.qemu.stage import InFlight, Stage
 from cbtcheck.qemu.translate import CLUSTER
 
 
@@ -72,46 +72,49 @@ class Environment:
         self.gate.release(job, in_background=True)
         await self._copied(job, where)
         await self.stage.settled()
-        return self.operator.copies(job, False, False)
+        return self.operator.copies(job)
 
     async def _copied(self, job: GatedJob, where: Range | None) -> None:
         """Waits until a copy that was let go has reached the target."""
-        await self.stage.until(job.on, lambda: where in job.in_background, f"a copy of {job.id}")
+        await self.stage.come_about(
+            lambda: any(each.range == where for each in job.in_background), lambda: f"a copy of {job.id} does not go on"
+        )
 
     async def _to_target(self, job: GatedJob) -> None:
         """Lets the read pass, so that the write waits at the gate."""
         if not self.gate.held_at_write(job):
             self.gate.release(job)
-            await self.stage.until(job.on, lambda: self.gate.held_at_write(job), f"a write of {job.id}")
+            await self.stage.come_about(
+                lambda: self.gate.held_at_write(job), lambda: f"a write of {job.id} does not go on"
+            )
 
     async def _fail(self, job: GatedJob, command: c.Copy | c.EndCopy) -> Trace:
         """The I/O that waits at the gate fails; the job's error policy says what comes of it."""
-        begun = self.operator.begun() - {job.id}
         side = "write error" if self.gate.held_at_write(job) else "read error"
         policy = job.on_error[side]
         self.gate.fail(job)
         if policy == "report":
-            copies = await self.operator.end_of_group(job.id, begun)
+            copies = await self.operator.end_of_group(job.id)
             return [*copies, (command, ACCEPTED)]
         await self.stage.settled()
         return [(command, ACCEPTED)]
 
     async def _fail_next_read(self, job: GatedJob) -> Trace:
         """With several jobs on a disk, the read at hand has passed already: the job's next one fails, if any."""
-        begun = self.operator.begun()
         job.fail_next_read = True
         self.gate.release(job, in_background=True)
         trace: Trace = []
         if job.on_error["read error"] == "report":
             over = ("waiting", "pending")
-            await self.stage.until(
-                job.on, lambda: bool(job.failed_read or job.status in over or job.outcome), f"a read of {job.id}"
+            await self.stage.come_about(
+                lambda: bool(job.failed_read or job.status in over or job.outcome),
+                lambda: f"a read of {job.id} does not go on",
             )
-            trace = self.operator.copies(job, False, False)
+            trace = self.operator.copies(job)
             if job.failed_read is not None:
-                trace += await self.operator.end_of_group(job.id, begun)
+                trace += await self.operator.end_of_group(job.id)
         await self.stage.settled()
-        trace += self.operator.copies(job, False, False)
+        trace += self.operator.copies(job)
         job.fail_next_read = False
         if job.failed_read is not None:
             (start, end), job.failed_read = job.failed_read, None
@@ -150,7 +153,10 @@ class Environment:
             return []  # QEMU has no ids of writes that could be taken
         trace = await self._make_way(command, hint)
         guest = self._guest(command, hint)
-        begun = self.operator.begun()
+        if guest.copy_fails:
+            await self.stage.at_rest()  # QEMU has said all that it has to say of errors before this one
+            for job in self.gate.jobs.values():
+                job.failed, job.errors = [], 0
         self.gate.guest = guest
         if command.kind == "write":
             reply = source.guest.write(command.offset, bytes([hint.fill]) * command.length)
@@ -158,38 +164,56 @@ class Environment:
             reply = source.guest.zeroes(command.offset, command.length)
         else:
             reply = source.guest.trim(command.offset, command.length)
-        ended: set[str] = set()  # the jobs whose copy in flight this write waits for
         for job in self.stage.living(command.node):
             if job.at_gate is not None and overlap(job.at_gate, guest.reach):
-                ended |= {job.id} & begun
                 self.gate.release(job)
-        happened = await self._answer(command, guest, reply)
+        await self._answer(command, guest, reply)
         self.gate.guest = None
+        if guest.copy_fails:
+            await self.stage.at_rest()
+            guest.copy_failed = any(len(job.failed) > job.errors for job in self.gate.jobs.values())
+        happened = self._happened(command, guest, reply)
+        for job in list(self.gate.jobs.values()):
+            trace += [*self.operator.copies(job), *self._before_write(job, happened)]
+        for job in list(self.gate.jobs.values()):
+            trace += await self._failed_meanwhile(job)
         await self.stage.settled()
-        for job in self.gate.jobs.values():
-            passed = bool(job.in_background)
-            trace += [(c.EndCopy(job.id), ACCEPTED)] if passed and job.id in ended else []
-            trace += self.operator.copies(job, job.id in begun - ended, False)
-            trace += self._copied_for_nothing(job, happened[0], job.id in begun and not job.begun and not passed)
-        return [*trace, happened]
+        later = [each for job in self.gate.jobs.values() for each in self.operator.copies(job)]
+        return [*trace, happened, *later]
 
     @staticmethod
-    def _copied_for_nothing(job: GatedJob, happened: Command, was_begun: bool) -> Trace:
-        """Copies that a write caused which then wrote nothing: of no length, or a discard that is swallowed.
+    def _before_write(job: GatedJob, happened: tuple[Command, Reply]) -> Trace:
+        """The copies within what was written that passed before the write was answered.
 
-        The specification has no copy-before-write there; QEMU has it (block/copy-before-write.c), also if the job
-        is paused. It is harmless: a copy may happen at any time.
+        A write that took place had them made: they are part of it in the specification, but for one that was in flight
+        already. If it was refused, or wrote nothing (of no length, or a discard that QEMU swallows under a backup),
+        the copies have happened all the same (block/copy-before-write.c), also if the job is paused.
         """
-        ranges, job.before_write = job.before_write, []
-        wrote = isinstance(happened, c.Write | c.BeginWrite) and happened.length > 0 and happened.result != "ignored"
-        if wrote or not ranges:
-            return []
-        if not job.paused:
-            return copies(job.id, ranges, was_begun, False)
-        made = copies(job.id, ranges, was_begun, True)  # so that the job is paused again before it can be done
+        passed, job.before_write = job.before_write, []
+        command, reply = happened
+        wrote = isinstance(command, c.Write | c.BeginWrite) and command.length > 0 and command.result != "ignored"
+        if wrote and not reply.refusal:
+            return [(c.EndCopy(job.id), ACCEPTED) for each in passed if each.begun]
+        if not passed or not job.paused:
+            return copies(job.id, passed, False)
+        made = copies(job.id, passed, True)  # so that the job is paused again before it can be done
         return [
             (c.ResumeJob(job.id), ACCEPTED), *made, (c.PauseJob(job.id), ACCEPTED), (c.EndCopy(job.id), ACCEPTED),
         ]  # fmt: skip
+
+    async def _failed_meanwhile(self, job: GatedJob) -> Trace:
+        """The job's own copies that failed at the gate because a copy-before-write was to fail there.
+
+        QEMU says of which those were (BLOCK_JOB_ERROR); the failure of a copy-before-write is none of the job's.
+        """
+        failed, errors = job.failed, job.errors
+        job.failed, job.errors = [], 0
+        trace: Trace = []
+        for (start, end), side in failed[:errors]:
+            if job.on_error[side] == "report":
+                trace += await self.operator.end_of_group(job.id)
+            trace.append((c.Copy(job.id, start, end - start, side), ACCEPTED))
+        return trace
 
     def _guest(self, command: c.Write | c.BeginWrite, hint: Hint) -> GuestRequest:
         """What is to happen to the write. Failures alternate between what can fail, by the fill byte."""
@@ -221,16 +245,16 @@ class Environment:
                 hit = overlap(job.at_gate, reach)
                 behind = self._taken_on(job, hint)
                 also = behind is not None and overlap(behind, reach)
-                nothing = job.begun and (command.length == 0 or command.kind == "discard")
-                alone = command.result == "copy failed" and (hit or also)
-                if not nothing and not alone and (hit or not also):
+                fails = command.result == "copy failed"
+                nothing = job.begun and (command.length == 0 or command.kind == "discard" or fails)
+                if not nothing and not (fails and (hit or also)) and (hit or not also):
                     break
-                begun = job.begun
                 where = job.at_gate
                 self.gate.release(job, in_background=True)
                 await self._copied(job, where)
                 await self.stage.settled()
-                trace += self.operator.copies(job, begun, False)
+                for each in self.gate.jobs.values():  # its end may have waited for another's copy
+                    trace += self.operator.copies(each)
         return trace
 
     @staticmethod
@@ -246,24 +270,21 @@ class Environment:
 
     async def _answer(
         self, command: c.Write | c.BeginWrite, guest: GuestRequest, reply: asyncio.Future[None]
-    ) -> tuple[Command, Reply]:
+    ) -> None:
         """Waits until the write is answered, or held at the disk if that is what is wanted."""
-        waited = 0
-        while not reply.done() and guest.held is None:
-            if guest.hold:
-                reply.add_done_callback(lambda _: self.gate.changed())
-                moved = await self.gate.wait(MOMENT)
-            else:
-                moved = bool((await asyncio.wait({reply}, timeout=MOMENT))[0])
-            if not moved:
-                waited += 1
-                self.stage.nudge(command.node)
-                if waited % 4 == 0:
-                    self.stage.let_copies_go(command.node)  # more is waited for than was foreseen
-                    self.stage.let_writes_go(command.node)
-                self.stage.check_alive()
-                if waited > 1000:
-                    await self.stage.patiently(reply, "a guest write")
+
+        def of_the_disk() -> bool:  # more is waited for than was foreseen
+            return bool([*self.stage.let_copies_go(command.node), *self.stage.let_writes_go(command.node)])
+
+        reply.add_done_callback(lambda _: self.gate.changed())
+        await self.stage.come_about(
+            lambda: reply.done() or guest.held is not None, lambda: "no answer to a guest write", of_the_disk
+        )
+
+    def _happened(
+        self, command: c.Write | c.BeginWrite, guest: GuestRequest, reply: asyncio.Future[None]
+    ) -> tuple[Command, Reply]:
+        """What came of a write that is answered, or in flight."""
         if guest.held is not None:
             reply.add_done_callback(lambda future: future.cancelled() or future.exception())
             assert isinstance(command, c.BeginWrite)
@@ -284,6 +305,8 @@ class Environment:
             return command, Reply("copy failed" if guest.copy_fails and not guest.arrived else "?", str(error))
         if command.kind == "discard" and command.length > 0 and not guest.arrived:
             return c.Write(command.node, command.offset, command.length, "discard", "ignored"), ACCEPTED
+        if command.result == "copy failed" and not guest.copy_failed:
+            command = replace(command, result="ok")  # no copy was needed, and so none could fail
         if isinstance(command, c.BeginWrite):  # of nothing, and so it has ended; in the scenario it is in flight
             self.stage.writes[command.node, command.write] = InFlight(guest, None)
         elif command.result == "ignored":

@@ -14,11 +14,27 @@ from __future__ import annotations
 import asyncio
 import errno
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from cbtmodel.backup import Side
 
 from cbtcheck.nbd.server import Disk, Request
 from cbtcheck.restore import poisoned
 
 Range = tuple[int, int]
+
+
+class Passed(NamedTuple):
+    """A copy that has reached the target: its byte range, and whether a scenario had it in flight until then."""
+
+    start: int
+    end: int
+    begun: bool = False
+
+    @property
+    def range(self) -> Range:
+        """(start, end) in bytes."""
+        return self.start, self.end
 
 
 def overlap(one: Range, other: Range) -> bool:
@@ -36,13 +52,14 @@ class GatedJob:
     held: Request | None = None
     begun: bool = False
     open: bool = False
-    allowance: int = 0  # so many more copies pass, in the background
     fail_next_read: bool = False
     failed_read: Range | None = None
     through: Range | None = None  # this one copy passes, in the background
     copied: list[Range] = field(default_factory=list)
-    in_background: list[Range] = field(default_factory=list)
-    before_write: list[Range] = field(default_factory=list)
+    in_background: list[Passed] = field(default_factory=list)
+    before_write: list[Passed] = field(default_factory=list)  # within what a guest writes meanwhile
+    failed: list[tuple[Range, Side]] = field(default_factory=list)  # at the gate, within what a guest writes
+    errors: int = 0  # so often QEMU has said that a copy of the job itself failed
     status: str = "created"
     outcome: str = ""
     paused: bool = False  # by an operator, or by an I/O error
@@ -50,11 +67,6 @@ class GatedJob:
     group: tuple[str, ...] = ()
     auto_finalize: bool = True
     on_error: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def may_pass(self) -> bool:
-        """Whether its next copy passes."""
-        return self.open or self.allowance > 0
 
     @property
     def at_gate(self) -> Range | None:
@@ -72,6 +84,7 @@ class GuestRequest:
     fail: bool = False
     land: bool = False
     copy_fails: str = ""  # "read" or "write": what fails of copy-before-write
+    copy_failed: bool = False  # that there was such a copy, and it did fail
     held: Request | None = None
     arrived: bool = False
 
@@ -84,6 +97,7 @@ class Gate:
         self.successors: dict[str, GatedJob] = {}
         self.retired: list[GatedJob] = []
         self.guest: GuestRequest | None = None
+        self.changes = 0  # so often something has happened
         self._waiter: asyncio.Future[None] | None = None
 
     # Jobs
@@ -108,6 +122,7 @@ class Gate:
 
     def changed(self) -> None:
         """Something has happened: whoever waits looks again."""
+        self.changes += 1
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -138,6 +153,7 @@ class Gate:
             self._source_read(on, request)
         elif request.kind == "flush":
             request.complete()
+            return
         else:
             self._guest_write(on, request)
         self.changed()
@@ -160,7 +176,7 @@ class Gate:
         guest = self.guest
         if guest is not None and guest.on == on and overlap(guest.reach, (start, end)):
             if guest.copy_fails == "read":
-                request.fail(errno.EIO)
+                self._fail_copy(request, on, "read error")
             else:
                 request.complete()
             return
@@ -171,7 +187,7 @@ class Gate:
                 job.fail_next_read, job.failed_read = False, (start, end)
                 request.fail(errno.EIO)
                 return
-        if len(running) == 1 and not running[0].may_pass and running[0].held is None:
+        if len(running) == 1 and not running[0].open and running[0].held is None:
             running[0].held = request
         else:
             request.complete()
@@ -187,21 +203,28 @@ class Gate:
         guest, reach = self.guest, (request.offset, request.offset + request.length)
         if guest is not None and guest.on == job.on and overlap(guest.reach, reach):
             if guest.copy_fails == "write":
+                job.failed.append((reach, "write error"))
                 request.fail(errno.EIO)
             else:
                 self._copy_done(job, request)
-                job.before_write.append(reach)
-        elif job.may_pass or job.through == reach:
+                job.before_write.append(Passed(*reach))
+        elif job.open or job.through == reach:
             job.through = None
-            job.allowance = max(0, job.allowance - 1)
             self._copy_done(job, request)
-            job.in_background.append(reach)
+            job.in_background.append(Passed(*reach))
         elif job.held is None:
             job.held = request
         else:  # more in flight than one worker can have: let it pass, the record of copies tells
             self._copy_done(job, request)
-            job.in_background.append(reach)
+            job.in_background.append(Passed(*reach))
         self.changed()
+
+    def _fail_copy(self, request: Request, on: str, side: Side) -> None:
+        """The read of a copy fails. Nothing at the gate tells of which job it is: it is kept with all of the disk."""
+        for job in self.jobs.values():
+            if job.on == on and not job.outcome:
+                job.failed.append(((request.offset, request.offset + request.length), side))
+        request.fail(errno.EIO)
 
     def _copy_done(self, job: GatedJob, request: Request) -> None:
         if request.kind == "trim":
@@ -218,31 +241,23 @@ class Gate:
         if job.held is not None:
             self.release(job, in_background=True)
 
-    def allow(self, job: GatedJob, copies: int) -> None:
-        """So many copies of this job pass, in the background, beginning with the one that is held."""
-        job.allowance = copies
-        if job.held is not None:
-            if self.held_at_write(job):
-                job.allowance -= 1
-            self.release(job, in_background=True)
-
     def close(self) -> None:
         """Every job is held again from its next copy on."""
         for job in self.jobs.values():
-            job.open, job.allowance = False, 0
+            job.open = False
 
     def release(self, job: GatedJob, *, in_background: bool = False) -> None:
         """The request that is held passes: a read, whose write will come to the gate, or a write, which is a copy."""
         request, job.held = job.held, None
-        job.begun = False
+        begun, job.begun = job.begun, False
         assert request is not None
         reach = (request.offset, request.offset + request.length)
         if request.disk is job.target:
             self._copy_done(job, request)
             if in_background:
-                job.in_background.append(reach)
+                job.in_background.append(Passed(*reach, begun))
             elif self.guest is not None:
-                job.before_write.append(reach)
+                job.before_write.append(Passed(*reach, begun))
         else:
             job.through = reach if in_background else None
             request.complete()

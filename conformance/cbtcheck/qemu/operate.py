@@ -14,17 +14,11 @@ from cbtmodel.commands import Command
 
 from cbtcheck.adapter import ACCEPTED, Hint, Reply
 from cbtcheck.qemu.daemon import QmpRefused
-from cbtcheck.qemu.gate import GatedJob, Range
+from cbtcheck.qemu.gate import GatedJob, Passed
 from cbtcheck.qemu.order import Trace, copies, explanation, orders
-from cbtcheck.qemu.stage import GRACE, MOMENT, Stage
+from cbtcheck.qemu.session import Target
+from cbtcheck.qemu.stage import Stage, Way
 from cbtcheck.qemu.translate import CLUSTER, backups_in, kind_of_refusal, to_qmp
-
-LONG = 5 * GRACE
-"""Seconds after which a command that starts a job must be waiting for that job itself."""
-
-IN_A_DRAIN = 2
-"""Copies that a job makes before it is quiet: the one in flight, and the one that QEMU has taken on behind it."""
-
 
 class Operator:
     """Gives operators' commands to the monitor."""
@@ -54,30 +48,35 @@ class Operator:
             self._remember([command])
         return [(command, reply)]
 
-    async def _ask(self, command: Command, places: list[dict[str, Any]]) -> Reply:
+    async def _ask(self, command: Command, places: list[dict[str, Any]], *ways: Way) -> Reply:
+        """QEMU's answer. While it waits for I/O that is held, the `ways` let that go, and at last everything does."""
         stage = self.stage
         in_order = iter(places)
         qmp = to_qmp(command, stage.node, lambda backup: next(in_order))
         assert qmp is not None
         try:
-            await stage.patiently(stage.session.daemon.execute(*qmp), qmp[0])
+            await stage.patiently(stage.session.daemon.execute(*qmp), qmp[0], *ways)
         except QmpRefused as refusal:
             return Reply(kind_of_refusal(refusal.description), refusal.description)
         return ACCEPTED
 
     async def _ask_of_jobs(self, command: Command, id: str) -> Reply:
-        """Asks something of a job. It may drain before it is answered: what is held is let go if it is not, soon.
+        """Asks something of a job. It may drain before it is answered: then what it waits for is let go.
 
         That of a paused job does (job.c, job_cancel_sync), and that of a group of which one is waiting.
         """
-        asked = asyncio.ensure_future(self._ask(command, []))
-        job = self.gate.jobs.get(id)
-        while not (await asyncio.wait({asked}, timeout=GRACE))[0]:
-            self.stage.let_writes_go()
-            for peer in self.stage.living():
-                if job is not None and (peer.id in job.group or peer.on == job.on):
-                    self.gate.open(peer)
-        return await asked
+
+        def of_its_disk() -> bool:
+            job = self.gate.jobs.get(id)
+            if job is None:
+                return False
+            waiting = [each for each in self.stage.living() if each.held is not None]
+            near = [each for each in waiting if each.id in job.group or each.on == job.on]
+            for each in near:
+                self.gate.release(each, in_background=True)
+            return bool([*self.stage.let_writes_go(job.on), *near])
+
+        return await self._ask(command, [], of_its_disk)
 
     def _remember(self, commands: list[Any]) -> None:
         """Which bitmaps there are, to ask for their bits."""
@@ -90,14 +89,10 @@ class Operator:
 
     # What has passed in the background
 
-    def copies(self, job: GatedJob, was_begun: bool, last_in_flight: bool) -> Trace:
-        """The copies that a job made while its gate was open, as commands."""
-        ranges, job.in_background = job.in_background, []
-        return copies(job.id, ranges, was_begun, last_in_flight)
-
-    def begun(self) -> set[str]:
-        """The jobs whose held copy a scenario has begun."""
-        return {job.id for job in self.gate.jobs.values() if job.begun}
+    def copies(self, job: GatedJob, last_in_flight: bool = False) -> Trace:
+        """The copies that a job made in the background since this was last asked, as commands."""
+        passed, job.in_background = job.in_background, []
+        return copies(job.id, passed, last_in_flight)
 
     # Commands that drain
 
@@ -106,25 +101,20 @@ class Operator:
 
         QEMU drains all disks for both, and before it looks at anything else (blockdev.c, qmp_transaction).
         """
-        stage, begun = self.stage, self.begun()
+        stage = self.stage
         older = stage.living()
+        held = [place for place, write in stage.writes.items() if write.guest.held is not None]
         places, new = await self._places(command)
-        asked = asyncio.ensure_future(self._ask(command, places))
-        if any(write.guest.held for write in stage.writes.values()):
-            await asyncio.wait({asked}, timeout=GRACE)
-        released = [] if asked.done() else stage.let_writes_go()
-        for job in older:
-            if not asked.done():
-                self.gate.allow(job, IN_A_DRAIN)
-        moments = 0
-        while not (await asyncio.wait({asked}, timeout=MOMENT))[0]:  # it drains more than once
-            released += stage.let_writes_go()
-            moments += 1
-            for job in stage.living():
-                # A new job's end drains, too; but its first copy is not to pass only because QEMU is slow to answer.
-                if job.held is not None and (moments * MOMENT > LONG or all(job is not each for each in new)):
-                    self.gate.allow(job, IN_A_DRAIN)
-        reply = await asked
+
+        def in_flight() -> bool:
+            """A new job's end drains, too; but its first copy passes only if that is all that is left to wait for."""
+            waiting = [job for job in older if job.held is not None]
+            for job in waiting:
+                self.gate.release(job, in_background=True)
+            return bool([*stage.let_writes_go(), *waiting])
+
+        reply = await self._ask(command, places, in_flight)
+        released = [place for place in held if stage.writes[place].guest.held is None]
         self.gate.close()
         for job in new:
             if not reply.refusal:
@@ -136,14 +126,14 @@ class Operator:
             self._remember(list(command.actions) if isinstance(command, c.Transaction) else [])
         await stage.settled()
         ends = await self._landed(reply, released, on)
-        made: dict[str, list[Range]] = {}
+        made: dict[str, list[Passed]] = {}
         elsewhere: Trace = []
         for job in older:
             if on is not None and job.on != on:
-                elsewhere += self.copies(job, job.id in begun, False)
+                elsewhere += self.copies(job)
             elif job.in_background:
                 made[job.id], job.in_background = job.in_background, []
-        return explanation(hint.before, orders((command, reply), made, begun, ends, elsewhere))
+        return explanation(hint.before, orders((command, reply), made, ends, elsewhere))
 
     async def _landed(self, reply: Reply, released: list[tuple[str, str]], on: str | None) -> Trace:
         """The ends of guest writes that were let go, but for those that the specification's own drain ends."""
@@ -171,7 +161,7 @@ class Operator:
         for backup in backups:
             source = stage.sources.get(backup.node) or next(iter(stage.sources.values()))
             number = 0
-            while (target := await stage.session.target(source.disk.size, number)).disk.name in used:
+            while (target := await self._target(source.disk.size, number)).disk.name in used:
                 number += 1
             used.add(target.disk.name)
             stage.filters += 1
@@ -190,33 +180,35 @@ class Operator:
             self.gate.expect(job)
         return places, list(fresh.values())
 
+    async def _target(self, size: int, number: int) -> Target:
+        """A new one changes the block graph, which waits for all I/O in flight since QEMU 8."""
+        return await self.stage.patiently(self.stage.session.target(size, number), "blockdev-add of a target")
+
     # Jobs
 
-    async def _refused(self, command: Command, reply: Reply, begun: set[str], hint: Hint) -> Trace:
+    async def _refused(self, command: Command, reply: Reply, hint: Hint) -> Trace:
         """A refused command, and the copies that were let go because QEMU took its time to refuse it."""
         await self.stage.settled()
         self.gate.close()
         asked = (command, reply)
-        made = [each for job in self.gate.jobs.values() for each in self.copies(job, job.id in begun, False)]
+        made = [each for job in self.gate.jobs.values() for each in self.copies(job)]
         return explanation(hint.before, iter([[asked, *made], [*made, asked]]))
 
     async def _pause(self, command: Command, id: str, hint: Hint) -> Trace:
         """The copy in flight, and the one that QEMU has already taken on behind it, end; then the job is paused."""
-        begun = self.begun()
         reply = await self._ask_of_jobs(command, id)
         job = self.gate.jobs.get(id)
         if reply.refusal or job is None:
-            return await self._refused(command, reply, begun, hint)
+            return await self._refused(command, reply, hint)
         job.paused = True
         self.gate.open(job)
         await self.stage.settled([job])
         self.gate.close()
         in_flight = bool(job.in_background)
-        trace = [*self.copies(job, id in begun, True), (command, reply)]
+        trace = [*self.copies(job, last_in_flight=True), (command, reply)]
         return [*trace, (c.EndCopy(id), ACCEPTED)] if in_flight else trace
 
     async def _resume(self, command: Command, id: str, hint: Hint) -> Trace:
-        begun = self.begun()
         job = self.gate.jobs.get(id)
         if job is not None:
             was, job.paused = job.paused, False
@@ -224,19 +216,18 @@ class Operator:
         if job is not None and reply.refusal:
             job.paused = was
         if reply.refusal:
-            return await self._refused(command, reply, begun, hint)
+            return await self._refused(command, reply, hint)
         await self.stage.settled()
         return [(command, reply)]
 
     async def _cancel(self, command: Command, id: str, hint: Hint) -> Trace:
         """The copies in flight of the whole group end first."""
-        begun = self.begun()
         reply = await self._ask_of_jobs(command, id)
         if reply.refusal:
-            return await self._refused(command, reply, begun, hint)
-        return [*await self.end_of_group(id, begun), (command, reply)]
+            return await self._refused(command, reply, hint)
+        return [*await self.end_of_group(id), (command, reply)]
 
-    async def end_of_group(self, id: str, begun: set[str]) -> Trace:
+    async def end_of_group(self, id: str) -> Trace:
         """Waits until a group that is failing or cancelled has ended. Returns the copies that went on meanwhile.
 
         QEMU wakes a paused job to cancel it, and it makes up to two more copies before it looks (block/backup.c).
@@ -249,16 +240,15 @@ class Operator:
         self.gate.close()
         trace: Trace = []
         for job in group:
-            made = self.copies(job, job.id in begun, True)
+            made = self.copies(job, last_in_flight=True)
             woken: Trace = [(c.ResumeJob(job.id), ACCEPTED)] if made and job.id in paused else []
             trace += [*woken, *made]
         return trace
 
     async def _finalize(self, command: Command, id: str, hint: Hint) -> Trace:
-        begun = self.begun()
         reply = await self._ask_of_jobs(command, id)
         if reply.refusal:
-            return await self._refused(command, reply, begun, hint)
+            return await self._refused(command, reply, hint)
         group = [self.gate.jobs[each] for each in self.gate.jobs[id].group if each in self.gate.jobs]
         await self.stage.settled(group, final=True)
         return [(command, reply)]

@@ -7,7 +7,7 @@ which every reply is what the specification says is taken to be what happened (l
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any
 
@@ -17,17 +17,17 @@ from cbtmodel.node import State
 from cbtmodel.step import step
 
 from cbtcheck.adapter import ACCEPTED, Reply
-from cbtcheck.qemu.gate import Range
+from cbtcheck.qemu.gate import Passed
 
 Trace = list[tuple[Command, Reply]]
 
 
-def copies(job: str, ranges: list[Range], was_begun: bool, last_in_flight: bool) -> Trace:
+def copies(job: str, passed: Sequence[Passed], last_in_flight: bool) -> Trace:
     """The copies that a job made, as commands. The last may be left in flight, for the next command to end."""
     trace: Trace = []
-    for index, (start, end) in enumerate(ranges):
-        stays = last_in_flight and index == len(ranges) - 1
-        if was_begun and index == 0:
+    for index, (start, end, begun) in enumerate(passed):
+        stays = last_in_flight and index == len(passed) - 1
+        if begun:
             if not stays:
                 trace.append((c.EndCopy(job), ACCEPTED))
         elif stays:
@@ -38,7 +38,7 @@ def copies(job: str, ranges: list[Range], was_begun: bool, last_in_flight: bool)
 
 
 def orders(
-    asked: tuple[Command, Reply], made: dict[str, list[Range]], begun: set[str], ends: Trace, elsewhere: Trace
+    asked: tuple[Command, Reply], made: dict[str, list[Passed]], ends: Trace, elsewhere: Trace
 ) -> Iterator[Trace]:
     """Every order of a command and of what happened while it waited: copies by job, and ends of guest writes.
 
@@ -46,15 +46,15 @@ def orders(
     """
     choices = [False, True] if made else [False]
     if asked[1].refusal:
-        after = [each for job, ranges in made.items() for each in copies(job, ranges, job in begun, False)]
+        after = [each for job, passed in made.items() for each in copies(job, passed, False)]
         yield [asked, *after, *elsewhere, *ends]
         yield [*after, *elsewhere, asked, *ends]
         return
     for done in product(choices, repeat=len(made)):
         before = [
             each
-            for (job, ranges), complete in zip(made.items(), done, strict=True)
-            for each in copies(job, ranges, job in begun, not complete)
+            for (job, passed), complete in zip(made.items(), done, strict=True)
+            for each in copies(job, passed, not complete)
         ]
         yield [*before, asked, *elsewhere, *ends]
         if elsewhere:

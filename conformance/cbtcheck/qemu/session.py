@@ -7,13 +7,20 @@ export of the source. All names that QEMU sees are short: its monitor is slow on
 from __future__ import annotations
 
 import contextlib
+import socket
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from cbtcheck import temporary
 from cbtcheck.adapter import AdapterUnusable
 from cbtcheck.nbd.client import DiskClient
 from cbtcheck.nbd.server import Disk, DiskServer
+from cbtcheck.qemu.at_rest import Process
 from cbtcheck.qemu.daemon import Daemon
+
+
+SPARE_TARGETS = 4
+"""Targets that are made with a disk. More are made when they are needed, which waits for all I/O in flight."""
 
 
 @dataclass
@@ -42,6 +49,17 @@ class Session:
     directory: str
     sources: dict[tuple[int, int], Source] = field(default_factory=dict)
     targets: dict[int, list[Target]] = field(default_factory=dict)
+    process: Process = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.process = Process(self.daemon.pid, self._sockets)
+
+    def _sockets(self) -> Iterator[socket.socket]:
+        """All connections on which the daemon can send us something."""
+        yield self.daemon.connection
+        yield from self.server.sockets()
+        for source in self.sources.values():
+            yield from source.guest.sockets()
 
     @classmethod
     async def start(cls, binary: str) -> Session:
@@ -99,6 +117,8 @@ class Session:
             await self.daemon.execute("block-export-add", export)
             guest = await DiskClient.connect(self.export_socket, name)
             found = self.sources[size, number] = Source(name, disk, guest)
+            for each in range(SPARE_TARGETS):
+                await self.target(size, each)
         return found
 
     async def target(self, size: int, number: int) -> Target:

@@ -1,29 +1,39 @@
 """What goes on in one scenario on QEMU: its disks, its jobs as events tell, its guest writes in flight.
 
-`settled` is the one way of waiting: until every job stands still, at the gate or of its own accord.
+Waiting is for events, never for a time. What is waited for comes about, or QEMU is at rest without it: then it waits
+for I/O that we hold, and more of that is let go. Only where nothing is held any more, and QEMU sleeps on, it hangs.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from cbtcheck.adapter import AdapterBroken
 from cbtcheck.nbd.server import Disk
+from cbtcheck.pace import Patience
 from cbtcheck.qemu.daemon import DaemonDied
 from cbtcheck.qemu.gate import Gate, GatedJob, GuestRequest
 from cbtcheck.qemu.session import Session, Source
 
+T = TypeVar("T")
+
 PATIENCE = 5.0
-"""Seconds after which QEMU is said to hang."""
+"""Seconds of an idle machine for which QEMU may sleep, with nothing held that it could wait for, until it hangs."""
 
-GRACE = 0.008
-"""Seconds that something which should wait is given to show that it does not; QEMU answers in 1 to 3 thousandths."""
+PROCESSOR = 20.0
+"""Seconds of a processor's time that QEMU may use without coming to rest, until it hangs in a loop."""
 
-MOMENT = 0.003
-"""Seconds after which something that should happen at once is helped along."""
+UNREST = 60.0
+"""Seconds of an idle machine for which QEMU may neither rest nor bring anything about (stopped, or swapped out)."""
+
+FIRST_LOOK, LONGEST_PAUSE = 0.0002, 0.005
+"""Seconds between looks at whether QEMU is at rest, at first and later on. They decide nothing."""
+
+Way = Callable[[], object]
+"""Lets something go that may be waited for; whether there was anything."""
 
 
 @dataclass
@@ -45,6 +55,8 @@ class Stage:
     writes: dict[tuple[str, str], InFlight] = field(default_factory=dict)
     bitmaps: set[tuple[str, str]] = field(default_factory=set)
     filters: int = 0
+    graph_changes: int = 0  # so many events that can come with one, since the monitor last answered
+    _nudged_at: int = -1  # after so many changes; once is enough until something happens
 
     # Names
 
@@ -60,6 +72,7 @@ class Stage:
         data = event.get("data", {})
         kind = event["event"]
         if kind == "JOB_STATUS_CHANGE":
+            self.graph_changes += 1
             if data["status"] == "created":
                 self.gate.begins(data["id"])
             job = self.gate.jobs.get(data["id"])
@@ -72,10 +85,11 @@ class Stage:
             if job is not None:
                 failed = "failed" if "error" in data else "completed"
                 job.outcome = "cancelled" if kind == "BLOCK_JOB_CANCELLED" else failed
-        elif kind == "BLOCK_JOB_ERROR" and data["action"] == "stop":
+        elif kind == "BLOCK_JOB_ERROR":
             job = self.gate.jobs.get(data["device"])
             if job is not None:
-                job.paused = True
+                job.errors += 1
+                job.paused = job.paused or data["action"] == "stop"
         else:
             return
         self.gate.changed()
@@ -103,36 +117,37 @@ class Stage:
         return job.paused if job.status == "paused" else job.held is not None
 
     async def settled(self, jobs: Iterable[GatedJob] | None = None, final: bool = False) -> None:
-        """Waits until the jobs stand still, or with `final` have ended.
+        """Waits until the jobs have come to a standstill, or with `final` have ended.
 
-        A job's end waits for everything in flight on its disk: after a short grace, guest writes and the copies of
-        other jobs there are let go.
+        A job's end waits for everything in flight on its disk, and since QEMU 8 on every disk (the graph lock).
         """
         watched = list(self.gate.jobs.values()) if jobs is None else list(jobs)
-        deadline = asyncio.get_running_loop().time() + PATIENCE
-        moments = 0
-        while True:
-            rest = [job for job in watched if job.status != "null" and (final or not self.still(job))]
-            if not rest:
-                self.gate.close()
-                return
-            if not await self.gate.wait(MOMENT):
-                self.check_alive()
-                moments += 1
-                for job in rest:
-                    self.nudge(job.on)
-                    if moments * MOMENT > GRACE:
-                        self.let_writes_go(job.on)
-                        self.let_copies_go(job.on, job)
-                if asyncio.get_running_loop().time() > deadline:
-                    stuck = ", ".join(f"{job.id} is {job.status}" for job in rest)
-                    raise AdapterBroken(f"hang: {stuck} for {PATIENCE:.0f} s", self.session.daemon.last_output)
 
-    def let_copies_go(self, on: str | None = None, but: GatedJob | None = None) -> None:
+        def rest() -> list[GatedJob]:
+            return [job for job in watched if job.status != "null" and (final or not self.still(job))]
+
+        def of_their_disks() -> bool:
+            waiting = {job.on for job in rest()}
+            written = [each for on in waiting for each in self.let_writes_go(on)]
+            copied = [self.let_copies_go(job.on, job) for job in rest()]
+            return bool(written) or any(copied)
+
+        def what() -> str:
+            return ", ".join(f"{job.id} is {job.status}" for job in rest())
+
+        await self.come_about(lambda: not rest(), what, of_their_disks)
+        self.gate.close()
+
+    def let_copies_go(self, on: str | None = None, but: GatedJob | None = None) -> list[GatedJob]:
         """Lets every copy at the gate pass, of the jobs of one disk or of all; the next ones are held again."""
-        for job in self.living(on):
-            if job is not but and job.held is not None:
-                self.gate.release(job, in_background=True)
+        waiting = [job for job in self.living(on) if job is not but and job.held is not None]
+        for job in waiting:
+            self.gate.release(job, in_background=True)
+        return waiting
+
+    def let_everything_go(self) -> bool:
+        """Lets pass all that is held, on all disks. False if nothing was."""
+        return bool([*self.let_writes_go(), *self.let_copies_go()])
 
     def take_ended(self) -> tuple[tuple[str, str], ...]:
         """The jobs that have ended since last asked, which are then forgotten."""
@@ -173,35 +188,80 @@ class Stage:
                 gone.append(key)
         return gone
 
-    async def until(self, on: str, true: Callable[[], bool], what: str) -> None:
-        """Waits for something that the I/O of a disk brings about by itself; nudges that if it takes a moment."""
-        for _ in range(int(PATIENCE / MOMENT)):
-            if true():
-                return
-            if not await self.gate.wait(MOMENT):
-                self.check_alive()
-                self.nudge(on)
-        raise AdapterBroken(f"hang: {what} does not go on", self.session.daemon.last_output)
-
     async def landed(self, on: str, reply: asyncio.Future[None]) -> None:
-        """Waits for the answer to a guest write that was let go; an error answer is an answer, too.
+        """Waits for the answer to a guest write that was let go; an error answer is an answer, too."""
+        reply.add_done_callback(lambda _: self.gate.changed())
+        await self.come_about(reply.done, lambda: f"no answer to a guest write to {on}")
 
-        QEMU 7.2's NBD client (block/nbd.c) can sit on the reply to an older request while a younger one is in
-        flight, until anything else happens on that connection. So it is nudged.
+    # Waiting
+
+    async def come_about(self, true: Callable[[], bool], what: Callable[[], str], *ways: Way) -> None:
+        """Waits until something is true.
+
+        Whenever QEMU is at rest before that, the first of `ways` that has something to let go does so; last of all,
+        everything is let go. `AdapterBroken`, with `what`, if QEMU dies, or sleeps on although that was done.
         """
-        for _ in range(int(PATIENCE / MOMENT)):
-            await asyncio.wait({reply}, timeout=MOMENT)
-            if reply.done():
-                return
-            self.check_alive()
-            self.nudge(on)
-        raise AdapterBroken("hang: no answer to a guest write", self.session.daemon.last_output)
+        looked_at = -1
+        while not true():
+            if self.gate.changes != looked_at:
+                looked_at = self.gate.changes
+                await self._at_rest_or_changed(looked_at)
+            elif not self._nudge() and not any(way() for way in (*ways, self.let_everything_go)):
+                await self._sleeps_on(what)
 
-    def nudge(self, on: str) -> None:
-        """Makes something happen on a disk's connection, without a trace: the guest flushes."""
-        source = self.sources.get(on)
-        if source is not None and not source.guest.closed:
-            source.guest.flush().add_done_callback(lambda flush: flush.cancelled() or flush.exception())
+    async def monitor_answers(self) -> None:
+        """Waits until QEMU takes commands again.
+
+        Its monitor can be blocked still when the event of a job's end has come: the job's filter and its disks leave
+        the block graph only then, and since QEMU 8 that waits for all I/O in flight.
+        """
+        if self.graph_changes:
+            self.graph_changes = 0
+            await self.patiently(self.session.daemon.execute("query-version"), "query-version")
+
+    async def at_rest(self) -> None:
+        """Waits until QEMU is at rest, and all that it has sent until then has been taken in."""
+        changes = -1
+        while changes != self.gate.changes:
+            changes = self.gate.changes
+            await self._at_rest_or_changed(changes)
+
+    async def _at_rest_or_changed(self, changes: int) -> None:
+        """Waits until something happens, or QEMU is at rest without."""
+        process, pause = self.session.process, FIRST_LOOK
+        spent, patience = process.processor_seconds(), Patience(UNREST)
+        while self.gate.changes == changes and not await process.at_rest():
+            self.check_alive()
+            busy = process.processor_seconds() - spent > PROCESSOR
+            if busy or patience.expired():
+                how = f"{PROCESSOR:.0f} s of the processor" if busy else f"{UNREST:.0f} s without rest"
+                raise AdapterBroken(f"hang: {how}, and no end", self.session.daemon.last_output)
+            await self.gate.wait(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+        self.check_alive()
+
+    async def _sleeps_on(self, what: Callable[[], str]) -> None:
+        """QEMU is at rest, and waits for nothing of ours: unless something happens all the same, it hangs."""
+        patience = Patience(PATIENCE)
+        while not await self.gate.wait(patience.step()):
+            self.check_alive()
+            if patience.expired():
+                raise AdapterBroken(f"hang: {what()}; nothing is held, and it sleeps", self.session.daemon.last_output)
+
+    def _nudge(self) -> bool:
+        """Makes something happen on every disk's connection, without a trace: guests flush. False if they just have.
+
+        QEMU's NBD client (block/nbd.c) can sit on the reply to an older request while a younger one is in flight,
+        until anything else happens on that connection.
+        """
+        if self._nudged_at == self.gate.changes:
+            return False
+        for source in self.sources.values():
+            if not source.guest.closed:
+                source.guest.flush().add_done_callback(lambda flush: flush.cancelled() or flush.exception())
+        self.gate.changed()
+        self._nudged_at = self.gate.changes
+        return True
 
     # Death
 
@@ -209,13 +269,22 @@ class Stage:
         """Raises `AdapterBroken` if the daemon has died."""
         daemon = self.session.daemon
         if daemon.died.done():
-            raise AdapterBroken(f"qemu-storage-daemon died (status {daemon.died.result()})", daemon.last_output)
+            death = DaemonDied(daemon.died.result(), daemon.last_output)
+            raise AdapterBroken(f"crash: {death}", daemon.last_output)
 
-    async def patiently(self, answer: Any, what: str) -> Any:
+    async def answered(self, asked: asyncio.Future[T], what: str, *ways: Way) -> T:
+        """The answer to something that QEMU was asked, which may wait for I/O that `ways` let go."""
+        asked.add_done_callback(lambda done: self.gate.changed() if done.cancelled() else self._seen(done))
+        await self.come_about(asked.done, lambda: f"no answer to {what}", *ways)
+        return await asked
+
+    def _seen(self, done: asyncio.Future[Any]) -> None:
+        done.exception()  # it is raised where the answer is awaited, if it still is
+        self.gate.changed()
+
+    async def patiently(self, answer: Coroutine[Any, Any, T], what: str, *ways: Way) -> T:
         """Awaits an answer; `AdapterBroken` if the daemon dies or does not answer."""
         try:
-            return await asyncio.wait_for(answer, PATIENCE)
-        except TimeoutError:
-            raise AdapterBroken(f"hang: no answer to {what}", self.session.daemon.last_output) from None
+            return await self.answered(asyncio.ensure_future(answer), what, *ways)
         except DaemonDied as death:
             raise AdapterBroken(f"crash: {death}", self.session.daemon.last_output) from death

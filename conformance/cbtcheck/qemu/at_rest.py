@@ -1,0 +1,93 @@
+"""Whether a process is at rest: all its threads sleep, and nothing that it sent is on its way to us.
+
+That is the fence on which the adapter decides. QEMU at rest, with a command unanswered, waits for something that we
+hold; QEMU not at rest may still answer, however slow the machine is. No clock can tell the two apart. The kernel can:
+a thread that has something to do is not asleep, from the very moment at which the data for it were sent.
+"""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import fcntl
+import os
+import socket
+import sys
+import termios
+from collections.abc import Callable, Iterable
+
+LOOK_AGAIN = 0.01
+"""Seconds between two looks where the kernel does not tell: then whoever is silent so long counts as at rest."""
+
+ROUNDS = 4
+"""Rounds of the event loop in which what has arrived is taken in: a line, its reader, whoever waits for it."""
+
+Threads = tuple[tuple[str, bytes], ...]
+
+
+class Process:
+    """A child whose rest can be told, by its id and by the sockets on which it can send us something."""
+
+    def __init__(self, pid: int, sockets: Callable[[], Iterable[socket.socket]]) -> None:
+        self._tasks = f"/proc/{pid}/task"
+        self._stat = f"/proc/{pid}/stat"
+        self._sockets = sockets
+        self.told = sys.platform == "linux" and self._threads() != ()
+        """Whether the kernel tells; otherwise the rest is guessed from `LOOK_AGAIN` seconds of silence."""
+
+    async def at_rest(self) -> bool:
+        """Whether it sleeps now, with nothing on its way. Whatever has arrived until then has been taken in.
+
+        False also if it is gone. True says that it will do nothing more until something is sent to it.
+        """
+        if not self.told:
+            await asyncio.sleep(LOOK_AGAIN)
+            return not self._on_the_way()
+        before = self._threads()
+        if not _asleep(before):
+            return False
+        for _ in range(ROUNDS):
+            await asyncio.sleep(0)
+        if self._on_the_way() or self._threads() != before:
+            return False
+        for _ in range(ROUNDS):
+            await asyncio.sleep(0)
+        return self._threads() == before
+
+    def processor_seconds(self) -> float:
+        """How many seconds of a processor it has used; 0 where the kernel does not tell, or it is gone."""
+        try:
+            with open(self._stat, "rb", buffering=0) as file:
+                fields = file.read().rpartition(b")")[2].split()
+        except OSError:
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def _threads(self) -> Threads:
+        """Each thread's state, and how often it was switched: equal twice if none has run in between."""
+        found = []
+        try:
+            for thread in os.listdir(self._tasks):
+                with open(f"{self._tasks}/{thread}/status", "rb", buffering=0) as file:
+                    status = file.read()
+                state = status.index(b"State:\t") + 7
+                found.append((thread, status[state : state + 1] + status[status.rindex(b"\nvoluntary_ctxt") :]))
+        except (OSError, ValueError):  # it has ended, or a thread has
+            return ()
+        return tuple(found)
+
+    def _on_the_way(self) -> bool:
+        """Whether bytes from it have arrived that nobody has read."""
+        count = array.array("i", [0])
+        for each in self._sockets():
+            try:
+                fcntl.ioctl(each.fileno(), termios.FIONREAD, count)
+            except (OSError, ValueError):  # closed
+                continue
+            if count[0]:
+                return True
+        return False
+
+
+def _asleep(threads: Threads) -> bool:
+    return bool(threads) and all(state[:1] == b"S" for _, state in threads)
