@@ -478,13 +478,11 @@ def test_a_daemon_that_dies_between_two_scenarios_is_replaced(adapter: QemuAdapt
 def test_a_daemon_that_stands_still_is_a_hang_and_is_killed(
     adapter: QemuAdapter, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
-    monkeypatch.setattr(stage, "PATIENCE", 0.5)
+    monkeypatch.setattr(stage, "UNREST", 0.5)
     player = Meddling(adapter, signal.SIGSTOP, at)
-    started = time.monotonic()
     (finding,) = player.play_scenario(HISTORY)
     assert finding.verdict is Verdict.BROKEN
     assert "hang" in finding.seen
-    assert time.monotonic() - started < 8
     assert not alive(player.victim)
     assert Player(adapter).play_scenario(HISTORY) == []
     assert adapter.daemons_started == 2

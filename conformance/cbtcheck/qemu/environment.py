@@ -77,7 +77,8 @@ class Environment:
     async def _copied(self, job: GatedJob, where: Range | None) -> None:
         """Waits until a copy that was let go has reached the target."""
         await self.stage.come_about(
-            lambda: any(each.range == where for each in job.in_background), lambda: f"a copy of {job.id} does not go on"
+            lambda: any(each.range == where for each in job.in_background),
+            lambda: f"a copy of {job.id} does not go on",
         )
 
     async def _to_target(self, job: GatedJob) -> None:
@@ -174,31 +175,33 @@ class Environment:
             guest.copy_failed = any(len(job.failed) > job.errors for job in self.gate.jobs.values())
         happened = self._happened(command, guest, reply)
         for job in list(self.gate.jobs.values()):
-            trace += [*self.operator.copies(job), *self._before_write(job, happened)]
+            trace += self._before_write(job, happened)
         for job in list(self.gate.jobs.values()):
             trace += await self._failed_meanwhile(job)
         await self.stage.settled()
         later = [each for job in self.gate.jobs.values() for each in self.operator.copies(job)]
         return [*trace, happened, *later]
 
-    @staticmethod
-    def _before_write(job: GatedJob, happened: tuple[Command, Reply]) -> Trace:
-        """The copies within what was written that passed before the write was answered.
+    def _before_write(self, job: GatedJob, happened: tuple[Command, Reply]) -> Trace:
+        """The copies that passed before a write was answered: in the background, and within what was written.
 
-        A write that took place had them made: they are part of it in the specification, but for one that was in flight
-        already. If it was refused, or wrote nothing (of no length, or a discard that QEMU swallows under a backup),
-        the copies have happened all the same (block/copy-before-write.c), also if the job is paused.
+        A write that took place had the latter made: they are part of it in the specification. If it was refused, or
+        wrote nothing (of no length, or a discard that QEMU swallows under a backup), the copies have happened all the
+        same (block/copy-before-write.c), also if the job is paused.
         """
         passed, job.before_write = job.before_write, []
+        background = self.operator.copies(job)
         command, reply = happened
         wrote = isinstance(command, c.Write | c.BeginWrite) and command.length > 0 and command.result != "ignored"
         if wrote and not reply.refusal:
-            return [(c.EndCopy(job.id), ACCEPTED) for each in passed if each.begun]
+            in_flight = any(each.begun for each in passed) and bool(background)  # it ended before any other was made
+            return [*([(c.EndCopy(job.id), ACCEPTED)] if in_flight else []), *background]
         if not passed or not job.paused:
-            return copies(job.id, passed, False)
+            return [*copies(job.id, sorted(passed, key=lambda each: not each.begun), False), *background]
         made = copies(job.id, passed, True)  # so that the job is paused again before it can be done
         return [
-            (c.ResumeJob(job.id), ACCEPTED), *made, (c.PauseJob(job.id), ACCEPTED), (c.EndCopy(job.id), ACCEPTED),
+            *background, (c.ResumeJob(job.id), ACCEPTED), *made,
+            (c.PauseJob(job.id), ACCEPTED), (c.EndCopy(job.id), ACCEPTED),
         ]  # fmt: skip
 
     async def _failed_meanwhile(self, job: GatedJob) -> Trace:

@@ -5,7 +5,6 @@ Some commands wait for I/O in flight. What has to be let go for that is let go, 
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +18,7 @@ from cbtcheck.qemu.order import Trace, copies, explanation, orders
 from cbtcheck.qemu.session import Target
 from cbtcheck.qemu.stage import Stage, Way
 from cbtcheck.qemu.translate import CLUSTER, backups_in, kind_of_refusal, to_qmp
+
 
 class Operator:
     """Gives operators' commands to the monitor."""

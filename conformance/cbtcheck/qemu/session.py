@@ -18,7 +18,6 @@ from cbtcheck.nbd.server import Disk, DiskServer
 from cbtcheck.qemu.at_rest import Process
 from cbtcheck.qemu.daemon import Daemon
 
-
 SPARE_TARGETS = 4
 """Targets that are made with a disk. More are made when they are needed, which waits for all I/O in flight."""
 

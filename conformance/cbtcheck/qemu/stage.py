@@ -26,7 +26,7 @@ PATIENCE = 5.0
 PROCESSOR = 20.0
 """Seconds of a processor's time that QEMU may use without coming to rest, until it hangs in a loop."""
 
-UNREST = 60.0
+UNREST = 15.0
 """Seconds of an idle machine for which QEMU may neither rest nor bring anything about (stopped, or swapped out)."""
 
 FIRST_LOOK, LONGEST_PAUSE = 0.0002, 0.005
@@ -246,7 +246,8 @@ class Stage:
         while not await self.gate.wait(patience.step()):
             self.check_alive()
             if patience.expired():
-                raise AdapterBroken(f"hang: {what()}; nothing is held, and it sleeps", self.session.daemon.last_output)
+                why = f"hang: {what()}; nothing is held, and it sleeps"
+                raise AdapterBroken(why, self.session.daemon.last_output)
 
     def _nudge(self) -> bool:
         """Makes something happen on every disk's connection, without a trace: guests flush. False if they just have.
