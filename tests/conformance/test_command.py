@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import types
 from collections import Counter
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from cbtcheck.verdict import Finding, Verdict
 from cbtmodel.commands import AddBitmap, Write
 from click.testing import CliRunner
 from rich.console import Console
+from waiting import finished
 
 if importlib.util.find_spec("cbtcheck.running.course") is None:  # the rest of the suite may not be there yet
     import cbtcheck
@@ -260,7 +260,7 @@ def test_a_log_in_ascii_is_no_crash(fake: Fake) -> None:
 
 
 DRIVER = """
-import runpy, sys, time
+import runpy, signal, sys
 sys.argv[0] = "cbtspec"
 from unittest.mock import MagicMock
 if {fake_course}:
@@ -270,7 +270,7 @@ from cbtcheck import command
 def run(open_adapter, options, progress):
     open_adapter()
     print("running", file=sys.stderr, flush=True)
-    time.sleep(30)
+    signal.pause()
 command.adapters.open_adapter = lambda *names, **more: MagicMock(close=lambda: print("closed", file=sys.stderr))
 command.course.run = run
 command.main()
@@ -291,7 +291,7 @@ def as_process(*words: str, cwd: Path) -> "subprocess.Popen[str]":
 
 def test_as_a_process_usage_errors_exit_64(tmp_path: Path) -> None:
     process = as_process("check", "--nonsense", cwd=tmp_path)
-    out, err = process.communicate(timeout=30)
+    out, err = finished(process)
     assert (process.returncode, out, len(err.splitlines())) == (64, "", 1)
 
 
@@ -299,7 +299,8 @@ def test_as_a_process_a_reader_that_has_seen_enough_is_no_verdict(tmp_path: Path
     process = as_process("tour", "--scope", "ci", cwd=tmp_path)
     assert process.stdout is not None
     process.stdout.close()
-    process.wait(30)
+    process.stdout = None
+    finished(process)
     assert process.returncode == 64
 
 
@@ -307,8 +308,7 @@ def test_as_a_process_ctrl_c_closes_and_exits_130(tmp_path: Path) -> None:
     process = as_process("check", cwd=tmp_path)
     assert process.stderr is not None
     assert process.stderr.readline() == "running\n"
-    time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = finished(process)
     assert (process.returncode, err.splitlines()) == (130, ["closed", "", "cbtspec: interrupted"])
     assert not (tmp_path / "reports").exists()

@@ -20,6 +20,7 @@ from cbtcheck.running.course import workflows
 from cbtcheck.scenario import Scenario, load
 from cbtcheck.verdict import EXIT_CODES, Verdict, worst
 from cbtmodel.commands import AddBitmap, ClearBitmap, StartBackup
+from waiting import run
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -134,7 +135,7 @@ def checked(reports: Path, command: Command, examples: int = 10) -> tuple[int, d
     """What `cbtspec check exec` exits with, and its report."""
     cbtspec = [sys.executable, "-c", "from cbtcheck.command import main; main()"]
     options = ["check", "exec", "--examples", str(examples), "--format", "json", "--reports", str(reports)]
-    ran = subprocess.run([*cbtspec, *options, "--", *command], capture_output=True, text=True, timeout=300)
+    ran = run([*cbtspec, *options, "--", *command], text=True)
     assert ran.stdout, ran.stderr
     return ran.returncode, json.loads(ran.stdout)
 
@@ -293,7 +294,7 @@ def test_sanitizers_have_nothing_to_say(name: str, request: pytest.FixtureReques
 def test_it_ends_when_its_input_does(example: Callable[[str], Command]) -> None:
     for name in ("c", "c-minimal", "javascript", "coarse"):
         asked = '{"seq":1,"do":"hello","protocol":1,"suite":"test"}\n'
-        ran = subprocess.run(example(name), input=asked, capture_output=True, text=True, timeout=20)
+        ran = run(example(name), asked, text=True)
         assert (name, ran.returncode, ran.stderr) == (name, 0, "")
         assert json.loads(ran.stdout)["protocol"] == 1
 

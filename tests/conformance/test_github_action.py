@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import waiting
 import yaml
 
 ROOT = Path(__file__).parents[2]
@@ -87,9 +88,9 @@ def step(tmp_path: Path) -> Callable[..., Ran]:
         output, script = tmp_path / "output", tmp_path / "script.sh"
         output.write_text("")
         script.write_text(CHECK["run"])
-        done = subprocess.run(
+        done = waiting.run(
             ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", str(script)], cwd=work, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=60,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             env=os.environ | values | {"GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": f"{tmp_path}/summary"},
         )  # fmt: skip
         outputs = dict(line.partition("=")[::2] for line in output.read_text().splitlines())

@@ -12,6 +12,7 @@ from typing import Any
 from cbtcheck.oracle.messages import LONGEST_LINE, MOST_BITMAPS, MOST_DISKS
 from cbtcheck.oracle.oracle import MOST_BLOCKS, MOST_WORLDS
 from cbtcheck.oracle.service import Service
+from waiting import run
 
 PAGE = Path(__file__).parents[2] / "docs/oracle.md"
 TEXT = PAGE.read_text()
@@ -43,7 +44,7 @@ def test_the_service_answers_what_is_shown() -> None:
 
 def run_pytest(place: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(place), str(place)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=place, timeout=120)
+    return run(command, text=True, cwd=place)
 
 
 def test_somebody_elses_tests_are_as_they_are_shown(tmp_path: Path) -> None:

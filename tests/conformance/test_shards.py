@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -42,6 +41,7 @@ from cbtcheck.tour.universal_play import control_sequences, plays, realised_alik
 from cbtcheck.tour.walks import Walk, edges_of, tour
 from cbtcheck.verdict import Verdict
 from cbtmodel.commands import AddBitmap, ClearBitmap, Command
+from waiting import eventually, finished
 
 SOME, FEW = 25, 20
 """Every so many walks of the tour are played."""
@@ -449,8 +449,5 @@ def test_whatever_ends_the_first_process_the_others_end_too(tmp_path: Path, home
     others = descendants(process.pid)
     assert len(others) >= 4, "two workers, and who draws for them"
     process.send_signal(number)
-    process.communicate(timeout=30)
-    until = time.monotonic() + 10
-    while any(map(alive, others)) and time.monotonic() < until:
-        time.sleep(0.05)
-    assert not any(map(alive, others))
+    finished(process)
+    eventually(lambda: not any(map(alive, others)), f"the end of {others}")

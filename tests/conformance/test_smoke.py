@@ -2,13 +2,13 @@
 
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from cbtcheck import command
 from click.testing import CliRunner
+from waiting import run
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = [sys.executable, "-S", "-E", str(Path(__file__).parent / "hostile")]
@@ -16,7 +16,6 @@ HOSTILE = [sys.executable, "-S", "-E", str(Path(__file__).parent / "hostile")]
 
 @pytest.fixture(autouse=True)
 def surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("HOSTILE_DEADLINE", "0.5")
     monkeypatch.setenv("HOSTILE_STATE", str(tmp_path))
 
 
@@ -76,7 +75,7 @@ def test_the_shell_lines_show_it_again(name: str) -> None:
     by_hand = re.search(r"^By hand:\n\n(.*?)\n\n^Then again", result.stdout, re.DOTALL | re.MULTILINE)
     assert received is not None
     assert by_hand is not None
-    shell = subprocess.run(["sh", "-c", by_hand[1]], capture_output=True, text=True, timeout=20, check=False)
+    shell = run(["sh", "-c", by_hand[1]], text=True)
     assert shell.stdout.splitlines()[-1] == received[1]
 
 

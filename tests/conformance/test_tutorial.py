@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from waiting import run
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/tutorial.md"
@@ -64,10 +65,7 @@ def prints(command: str, shown: str, where: Path) -> None:
     scripts = where / "bin"
     environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     environment |= {"PATH": f"{scripts}:{os.environ['PATH']}", "PYTHONUTF8": "1", "LC_ALL": "C.UTF-8"}
-    result = subprocess.run(
-        ["bash", "-c", command], cwd=where, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        text=True, timeout=120, check=False,
-    )  # fmt: skip
+    result = run(["bash", "-c", command], cwd=where, env=environment, stderr=subprocess.DEVNULL, text=True)
     printed = [line.strip() for line in result.stdout.strip().splitlines()]
     assert shows(printed, [line.strip() for line in shown.strip().splitlines()]), f"$ {command}\n{result.stdout}"
 

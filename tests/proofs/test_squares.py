@@ -8,8 +8,8 @@ from cbtproofs.refinement import squares
 from crosshair.core_and_libs import MessageType, analyze_function, run_checkables
 from crosshair.options import AnalysisKind, AnalysisOptionSet
 
-SECONDS = 10.0
-"""The budget of each condition. Only what is confirmed within it counts as confirmed."""
+SECONDS = 60.0
+"""The budget of each condition in processor time: many times what it takes. Only what is confirmed counts."""
 
 
 def said_of(square: Callable[..., bool]) -> set[MessageType]:

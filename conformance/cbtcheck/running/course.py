@@ -290,7 +290,7 @@ class Course:
                 if number == NOTHING_YET:
                     self.end_if_interrupted()
                     continue
-                if ends is None and seconds is not None:
+                if ends is None and seconds is not None and scenario is not None:
                     ends = time.monotonic() + seconds  # from the first scenario on: drawing takes a while to begin
                 if (seconds is None and number >= examples) or (ends is not None and time.monotonic() > ends):
                     break

@@ -19,6 +19,7 @@ from multiprocessing.context import SpawnProcess
 from cbtcheck import temporary
 from cbtcheck.adapter import AdapterBroken, AdapterUnusable
 from cbtcheck.adapters import Opening
+from cbtcheck.pace import Patience
 from cbtcheck.reports.report import Report
 from cbtcheck.running.course import Options, Progress, gathering_for
 from cbtcheck.running.gather import Gathering
@@ -109,9 +110,9 @@ class Crew:
         self.interrupted = False
         self.patience = PATIENCE
 
-    def oversee(self, interrupted: Callable[[], bool], until: float = float("inf")) -> None:
-        """Until all workers have ended, or until then. Raises `KeyboardInterrupt` between two messages."""
-        while time.monotonic() < until and not all(each.ended for each in self.workers):
+    def oversee(self, interrupted: Callable[[], bool]) -> None:
+        """Until all workers have ended. Raises `KeyboardInterrupt` between two messages."""
+        while not all(each.ended for each in self.workers):
             if interrupted():
                 raise KeyboardInterrupt
             at_work = {each.connection: each for each in self.workers if not each.ended}
@@ -189,7 +190,7 @@ class Crew:
             self.patience = 0.0  # nothing was played that could be reported
             return
         with suppress(KeyboardInterrupt, ProcessDied):
-            self.oversee(bool, time.monotonic() + PATIENCE)
+            self.oversee(Patience(PATIENCE).expired)
         self.patience = 0.0  # they have had their time, or there is none
         while self._gather_next():
             pass
@@ -198,11 +199,11 @@ class Crew:
         """Ends what is left of them, if need be with force."""
         for each in self.workers:
             each.tell(Order.STOP)
-        until = time.monotonic() + self.patience
+        patience = Patience(self.patience)
         try:
             for each in self.workers:
-                if each.ended or each.introduced:
-                    each.process.join(max(0.0, until - time.monotonic()))
+                while (each.ended or each.introduced) and each.process.is_alive() and not patience.expired():
+                    each.process.join(patience.step())
         finally:
             for each in self.workers:
                 if each.process.is_alive():

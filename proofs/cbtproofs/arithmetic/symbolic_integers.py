@@ -27,8 +27,9 @@ import z3
 from cbtproofs.arithmetic.multiples import Linear, Multiples, known
 
 LARGEST = (1 << 64) - 1
-PATIENCE = 10_000
-"""Milliseconds that Z3 gets for one question. Without an answer the theorem is not proved."""
+PATIENCE = 120_000
+"""Milliseconds that Z3 gets for one question: far more than it needs, on a busy machine too. Without an answer the
+theorem is not proved."""
 
 
 class Impossible(Exception):

@@ -34,7 +34,7 @@ GROUPS = {module.__name__.rpartition(".")[2]: module for module in (arithmetic, 
 """The modules that declare contracts."""
 
 PROCESSES = 2
-PATIENCE = 4
+PATIENCE = 40
 """So many times its budget may a contract take by the clock, and half a minute more, before its process is ended."""
 
 

@@ -12,9 +12,9 @@ HEAD = """\
 
 `cbtspec` talks to programs that may be wrong in every way. These are {count} of them, each a class in
 `tests/conformance/hostile/` that does rightly what it does not do wrongly on purpose. For each, a test asks for the
-verdict, the exit code, the words of the message that name the likely mistake, and that it ends within its deadline
-and a second. Afterwards no process of it, no file descriptor, no temporary file may be left, and the suite itself
-may not have grown. To try one:
+verdict, the exit code, and the words of the message that name the likely mistake. None but
+those that do not answer is waited for until the deadline. Afterwards no process of it, no file descriptor, no
+temporary file may be left, and the suite itself may not have grown. To try one:
 
     cbtspec smoke exec -- python3 tests/conformance/hostile never-answers
 

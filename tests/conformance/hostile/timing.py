@@ -13,6 +13,8 @@ from tracker import Adapter
 FOR_EVER = 600
 """Seconds, which a test never waits."""
 
+MOMENT = 0.02
+
 
 class NeverAnswers(Adapter):
     """reads requests and never answers one"""
@@ -49,7 +51,8 @@ class AnswersLate(Adapter):
 
     def reply(self, request: dict[str, Any], answer: dict[str, Any]) -> None:
         if self.is_the_moment(request):
-            time.sleep(float(os.environ["HOSTILE_DEADLINE"]) * 1.3)
+            while not Path(os.environ["HOSTILE_STATE"], "deadline-has-passed").exists():
+                time.sleep(MOMENT)
         super().reply(request, answer)
 
 
@@ -71,7 +74,13 @@ class Drips(Adapter):
         for each in raw:
             Adapter.say(bytes([each]))
             if self.writes:
-                time.sleep(float(os.environ["HOSTILE_DEADLINE"]) / 4)
+                self.drip()
+
+    def drip(self) -> None:
+        """Blanks, which mean nothing in JSON: as many as it takes to be late."""
+        while True:
+            Adapter.say(b" ")
+            time.sleep(MOMENT)
 
 
 class AnswersTwice(Adapter):
