@@ -82,10 +82,11 @@ class ConformanceTests:
         return config.getoption(f"cbtspec_{name}") if said is None else said
 
     @pytest.fixture(scope="class")
-    def adapter(self, request: pytest.FixtureRequest) -> Iterator[Adapter]:
-        """The adapter of the class."""
+    @classmethod
+    def adapter(cls) -> Iterator[Adapter]:
+        """The adapter of the class. It belongs to no instance: each test has one of its own."""
         try:
-            opened = request.cls().open_adapter()
+            opened = cls().open_adapter()
         except (AdapterBroken, AdapterUnusable) as problem:
             pytest.fail(f"the adapter cannot be opened: {problem}", pytrace=False)
         try:

@@ -12,6 +12,7 @@ from cbtcheck.running.course import replay
 from cbtcheck.scenario import load
 from cbtcheck.verdict import Verdict
 
+FAITHFUL = Path(__file__).parent / "adapters/faithful.py"
 THEIRS = """
 from dataclasses import replace
 from cbtcheck.adapters import open_adapter
@@ -28,8 +29,13 @@ class TestTheirs(ConformanceTests):
 
 
 def run(tmp_path: Path, *arguments: str, mistake: str | None = None, without: frozenset[str] = frozenset()) -> str:
-    """What pytest prints in a project that has this test file and nothing else."""
+    """What pytest prints in a project that has this test file, and takes every warning for an error."""
     (tmp_path / "test_theirs.py").write_text(THEIRS.format(mistake=mistake, without=set(without)))
+    return pytest_in(tmp_path, *arguments)
+
+
+def pytest_in(tmp_path: Path, *arguments: str) -> str:
+    (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-rs", *arguments]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     return done.stdout + done.stderr
@@ -73,7 +79,20 @@ def test_an_adapter_that_cannot_be_opened_fails_every_test(tmp_path: Path) -> No
         "    def open_adapter(self):\n"
         "        raise AdapterUnusable('no such program')\n"
     )
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-k", "workflow"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert "the adapter cannot be opened: no such program" in done.stdout
-    assert "8 errors" in done.stdout
+    said = pytest_in(tmp_path, "-k", "workflow")
+    assert "the adapter cannot be opened: no such program" in said
+    assert "8 errors" in said
+
+
+def test_a_program_is_tried_without_a_warning(tmp_path: Path) -> None:
+    """Nothing is left open: neither pipes nor processes."""
+    (tmp_path / "test_theirs.py").write_text(
+        "import sys\n"
+        "from cbtcheck.adapters.exec import ExecAdapter\n"
+        "from cbtcheck.conformance_tests import ConformanceTests\n"
+        "class TestTheirs(ConformanceTests):\n"
+        "    def open_adapter(self):\n"
+        f"        return ExecAdapter((sys.executable, {str(FAITHFUL)!r}))\n"
+    )
+    said = pytest_in(tmp_path, "-k", "workflow")
+    assert re.search("^8 passed, ", said, re.MULTILINE), said[-2000:]
