@@ -28,10 +28,11 @@ from cbtcheck.running.course import PROFILES, workflows
 from cbtcheck.running.deal import BATCH, batch
 from cbtcheck.scenario import Scenario, as_text
 from cbtcheck.shorten import shorten
+from cbtcheck.tour.contexts.plan import tour
 from cbtcheck.tour.phases import realised
 from cbtcheck.tour.sizes import sizes_for, sizes_for_histories
 from cbtcheck.tour.universal_play import ControlSequence, control_sequences, plays
-from cbtcheck.tour.walks import Walk, not_claimed, tour
+from cbtcheck.tour.walks import Walk, not_claimed
 from cbtcheck.traps import traps
 from cbtcheck.verdict import Finding, Verdict
 
@@ -64,10 +65,11 @@ class ConformanceTests:
         """One test for each walk, control sequence, workflow and batch."""
         profile = PROFILES[cls.asked_for(metafunc.config, "profile")]
         walks = tour(profile.scope)
+        sequences = control_sequences(each for each in walks if not each.in_context)
         batches = -(-cls.asked_for(metafunc.config, "examples") // BATCH)
         listed: dict[str, list[tuple[str, Any]]] = {
             "walk": [(f"{number}-{_slug(each)}", (number, each)) for number, each in enumerate(walks)],
-            "sequence": [(str(number), each) for number, each in enumerate(control_sequences(walks))],
+            "sequence": [(str(number), each) for number, each in enumerate(sequences)],
             "workflow": list(workflows().items()),
             "dealt": [(str(number), number) for number in range(batches)],
         }

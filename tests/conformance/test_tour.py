@@ -404,12 +404,12 @@ def test_some_are_found_by_write_histories_only() -> None:
 
 def test_the_command_lists_and_writes_the_tour(tmp_path: Path) -> None:
     listed = CliRunner().invoke(main, ["tour"], standalone_mode=False)
-    assert "781 walks" in listed.output
-    assert len(listed.output.splitlines()) == 781 + 2
+    assert "1,515 walks" in listed.output
+    assert len(listed.output.splitlines()) == 781 + 734 + 2
     written = CliRunner().invoke(main, ["tour", "--write", str(tmp_path / "t"), "--adapter", "qemu"])
-    assert "781 scenarios" in written.output
+    assert "1,515 scenarios" in written.output
     files = sorted((tmp_path / "t").iterdir())
-    assert len(files) == 781
+    assert len(files) == 781 + 734
     assert Player(ReferenceAdapter()).play_scenario(load(files[100])) == []
     assert json.loads(files[700].read_bytes())["disks"]["d"] % 65536 == 0
     (tmp_path / "file").write_text("")

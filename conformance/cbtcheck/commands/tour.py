@@ -11,11 +11,12 @@ from rich.text import Text
 from cbtcheck import adapters
 from cbtcheck.reports.describe import describe
 from cbtcheck.scenario import save
+from cbtcheck.tour.contexts.plan import edges_of_scope, tour
 from cbtcheck.tour.phases import realised
-from cbtcheck.tour.reachable import SCOPES, reachable
+from cbtcheck.tour.reachable import SCOPES
 from cbtcheck.tour.sizes import AS_IN_THE_WORLD, sizes_for
 from cbtcheck.tour.universal_play import control_sequences, different_histories, plays
-from cbtcheck.tour.walks import Walk, tour
+from cbtcheck.tour.walks import Walk
 
 NO_BOUND = 64
 
@@ -40,11 +41,11 @@ def tour_command(scope: str, directory: Path | None, adapter: str | None) -> int
     console = Console()
     for number, walk in enumerate(walks, 1):
         console.print(Text(line(number, walk)), soft_wrap=True)
-    sequences = control_sequences(walks)
+    sequences = control_sequences(each for each in walks if not each.in_context)
     pairs = sum(different_histories(plays(each, NO_BOUND)) for each in sequences)
     click.echo(
         f"{len(walks):,} walks, {sum(len(each.commands) for each in walks):,} commands: "
-        f"all {len(reachable(scope)):,} edges of the scope '{scope}'\n"
+        f"all {len(edges_of_scope(scope)):,} edges of the scope '{scope}'\n"
         f"{len(sequences):,} control sequences with {pairs:,} write histories"
     )
     return 0

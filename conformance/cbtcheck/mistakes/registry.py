@@ -42,14 +42,15 @@ MISTAKES: dict[str, Mistake] = {}
 class NarrowMistake:
     """A mistake that shows only under a condition that a phase of its own has, and no other phase.
 
-    `line` says which: what is undone, who else is there, how many, how often, where. It has no trap, so that a phase
-    which finds it has found the condition, not the mistake; and it has no row in the kill matrix.
+    `line` says which: what is undone, who else is there, how many, how often, where; `found_by` names the phase. It
+    has no trap, so that a phase which finds it has found the condition, not the mistake; and no row in the matrix.
     """
 
     name: str
     story: str
     line: str
     verdict: Verdict
+    found_by: str
     host: Callable[[], Host]
 
 
@@ -70,12 +71,12 @@ def mistake(name: str, bug: str, verdict: Verdict, at_most: int) -> Callable[[Pa
     return declare
 
 
-def narrow_mistake(name: str, line: str, verdict: Verdict) -> Callable[[Part], Part]:
+def narrow_mistake(name: str, line: str, verdict: Verdict, found_by: str = "the tour") -> Callable[[Part], Part]:
     """Declares a subclass of a part of the reference implementation to be a narrow mistake."""
 
     def declare(part: Part) -> Part:
         story = " ".join((part.__doc__ or "").split())
-        NARROW[name] = NarrowMistake(name, story, line, verdict, host_class(part))
+        NARROW[name] = NarrowMistake(name, story, line, verdict, found_by, host_class(part))
         return part
 
     return declare

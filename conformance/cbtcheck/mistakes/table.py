@@ -27,11 +27,12 @@ Most are after a real bug; its ID is that of the project's collection of field b
 NARROW_HEAD = """
 ## Narrow ones
 
-Each of these shows only under one condition. Neither the walks that explore edges, nor write histories, workflows,
-traps and drawn scenarios of `quick` find it: what finds it is made for that condition. They have no traps.
+Each of these shows only under one condition, and is found by a phase that has this condition. Neither the walks to
+explored edges, nor write histories, workflows, traps and the scenarios that `quick` draws by default find it: these
+mistakes have no traps.
 
-| Mistake | What is wrong | Line | Verdict |
-|---|---|---|---|
+| Mistake | What is wrong | Line | Verdict | Found by |
+|---|---|---|---|---|
 """
 
 
@@ -50,5 +51,5 @@ def _row(mistake: Mistake) -> str:
 
 
 def _narrow_row(mistake: NarrowMistake) -> str:
-    cells = (f"`{mistake.name}`", mistake.story, mistake.line, mistake.verdict.value)
+    cells = (f"`{mistake.name}`", mistake.story, mistake.line, mistake.verdict.value, mistake.found_by)
     return f"| {' | '.join(cells)} |\n"

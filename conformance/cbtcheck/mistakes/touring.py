@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from cbtcheck.adapters.reference import ReferenceAdapter
 from cbtcheck.mistakes.hunting import player_of
-from cbtcheck.mistakes.registry import Mistake
+from cbtcheck.mistakes.registry import Mistake, NarrowMistake
 from cbtcheck.play import alike, in_the_environment
 from cbtcheck.scenario import Scenario
 from cbtcheck.shorten import Fails, fails_on, shorten
@@ -20,7 +20,7 @@ REPLAYS = 400
 """How often a failing scenario is replayed at most, to make it shorter."""
 
 
-def tour_kills(mistake: Mistake, scope: str = "ci", writes: int = 8) -> Scenario | None:
+def tour_kills(mistake: Mistake | NarrowMistake, scope: str = "ci", writes: int = 8) -> Scenario | None:
     """The first scenario of the tour that disagrees with the reference implementation with this mistake, made short.
 
     First come the walks, then every history of up to so many `writes`. None: the whole tour agrees with the mistake.
@@ -28,7 +28,7 @@ def tour_kills(mistake: Mistake, scope: str = "ci", writes: int = 8) -> Scenario
     return walks_kill(mistake, scope) or histories_kill(mistake, scope, writes)
 
 
-def walks_kill(mistake: Mistake, scope: str = "ci") -> Scenario | None:
+def walks_kill(mistake: Mistake | NarrowMistake, scope: str = "ci") -> Scenario | None:
     """The same, with the walks of the tour alone: each as it is, with its few writes."""
     player = player_of(mistake)
     fails = fails_on(player)
@@ -41,7 +41,7 @@ def walks_kill(mistake: Mistake, scope: str = "ci") -> Scenario | None:
     return None
 
 
-def histories_kill(mistake: Mistake, scope: str = "ci", writes: int = 8) -> Scenario | None:
+def histories_kill(mistake: Mistake | NarrowMistake, scope: str = "ci", writes: int = 8) -> Scenario | None:
     """The same, with every write history against the control sequences of the tour alone."""
     player = player_of(mistake)
     fails = fails_on(player)
@@ -68,5 +68,5 @@ def _any_fails(fails: Fails, sizes: Sizes) -> Callable[[Play], bool]:
     return lambda part: fails(part.scenario(sizes)) is not None
 
 
-def _named(mistake: Mistake, scenario: Scenario) -> Scenario:
+def _named(mistake: Mistake | NarrowMistake, scenario: Scenario) -> Scenario:
     return replace(scenario, title=mistake.name, story=mistake.story)

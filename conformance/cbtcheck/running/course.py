@@ -30,9 +30,9 @@ from cbtcheck.running.wanted import exercises
 from cbtcheck.scenario import Scenario, from_data
 from cbtcheck.shorten import shorten
 from cbtcheck.tally import Tally
-from cbtcheck.tour.coverage import edges
+from cbtcheck.tour.contexts.measure import Contexts
+from cbtcheck.tour.contexts.plan import edges_of_scope
 from cbtcheck.tour.phases import TourPhases
-from cbtcheck.tour.reachable import reachable
 from cbtcheck.traps import traps
 from cbtcheck.triggers import triggered
 from cbtcheck.verdict import Finding, Verdict
@@ -173,7 +173,8 @@ class Course:
         self.enough: Callable[[], bool] = lambda: enough() or adapter.exhausted
         self.profile = PROFILES[options.profile]
         self.part = Part("", 0, 0)
-        self.tally = Tally(lambda *step: self.part.edges.update(edges(*step)))
+        contexts = Contexts()
+        self.tally = Tally(lambda *step: self.part.edges.update(contexts.all_edges(*step)))
         self.player = Player(adapter, listen=self.tally.listen)
         self.known: list[Entry] = []
         self.turned_away_now: list[str] = []
@@ -184,7 +185,7 @@ class Course:
     def scope(self) -> Scope:
         """What the profile's scope has, and what the tour is after."""
         aims = frozenset(edge for walk in self.tour.walks for edge in walk.aims)
-        return Scope(reachable(self.profile.scope), aims)
+        return Scope(edges_of_scope(self.profile.scope), aims)
 
     @property
     def most_writes(self) -> int:

@@ -17,11 +17,12 @@ from cbtcheck.play import Frame, alike, in_the_environment
 from cbtcheck.reports.report import TourCount
 from cbtcheck.running.part import HISTORIES, TOUR
 from cbtcheck.scenario import Scenario, spelled
+from cbtcheck.tour.contexts.plan import tour
 from cbtcheck.tour.narrow import narrow
 from cbtcheck.tour.one_cluster_at_a_time import one_cluster_at_a_time
 from cbtcheck.tour.sizes import AS_IN_THE_WORLD, Sizes, sizes_for, sizes_for_histories, wide
 from cbtcheck.tour.universal_play import Play, control_sequences, different_histories, plays, realised_alike
-from cbtcheck.tour.walks import Walk, not_claimed, tour
+from cbtcheck.tour.walks import Walk, not_claimed
 
 if TYPE_CHECKING:
     from cbtcheck.running.course import Course
@@ -113,7 +114,7 @@ class TourPhases:
     def _every_history(self) -> None:
         sequences = [
             each
-            for each in control_sequences(self.walks)
+            for each in control_sequences(walk for walk in self.walks if not walk.in_context)
             if not (not_claimed(each.commands, self.capabilities) or self._too_many_disks(each.disks))
         ]
         mine = self.course.shard.groups(map(realised_alike, sequences))

@@ -1,4 +1,4 @@
-"""The tour: a set of shortest scenarios that takes every edge of the specification that a scope can reach.
+"""The tour of explored edges: shortest scenarios that take every edge of the specification that a scope can reach.
 
 For each edge there is a shortest way to it, from the exhaustive exploration of the worlds (see `reachable`). The tour
 takes the longest ways first, and leaves out each whose edges have all been taken by others; so no walk of it is
@@ -30,12 +30,13 @@ from cbtcheck.tour.sizes import Sizes, disks_in, scaled
 class Walk:
     """One scenario of the tour, in the sizes of its world. `aims` are the edges for which it is there.
 
-    Each edge of the scope is an aim of exactly one walk of the tour.
+    Each edge of the scope is an aim of exactly one walk of the tour. `in_context`: its aims are edges in context.
     """
 
     world: World
     commands: tuple[c.Command, ...]
     aims: frozenset[Edge]
+    in_context: bool = False
 
     def scenario(self, sizes: Sizes) -> Scenario:
         """The walk in the sizes of an implementation."""
@@ -45,13 +46,15 @@ class Walk:
 
     @property
     def title(self) -> str:
-        """The last command, for whose sake the others are there."""
+        """The last command, for whose sake the others are there; or what the walk is about."""
+        if self.in_context:
+            return f"the tour: {self.world.name}"
         return f"the tour: {describe(self.commands[-1])}, in the world '{self.world.name}'"
 
 
 @cache
 def tour(scope: str) -> tuple[Walk, ...]:
-    """The tour of a scope (*quick*, *ci* or *deep*), the shortest walks first."""
+    """The walks to explored edges of a scope (*quick*, *ci* or *deep*), the shortest first."""
     ways = shortest_ways(scope)
     taken: set[Edge] = set()
     walks: list[Walk] = []

@@ -1,0 +1,69 @@
+"""Narrow mistakes, asked of one kind of scenario alone: the phase that is to find one, and those that are not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+
+from cbtcheck.adapters.reference import ReferenceAdapter
+from cbtcheck.machine import draw_scenarios
+from cbtcheck.mistakes.hunting import player_of
+from cbtcheck.mistakes.registry import NarrowMistake
+from cbtcheck.mistakes.touring import histories_kill
+from cbtcheck.play import verdict_of
+from cbtcheck.running.course import PROFILES, workflows
+from cbtcheck.scenario import Scenario
+from cbtcheck.tour.contexts.plan import tour_in_context
+from cbtcheck.tour.sizes import sizes_for
+from cbtcheck.tour.walks import Walk, tour
+from cbtcheck.traps import traps
+from cbtcheck.verdict import Verdict
+
+DEFAULT_SEED = 20160121
+CAPABILITIES = ReferenceAdapter.capabilities
+
+
+def in_sizes(walks: Iterable[Walk]) -> Iterator[Scenario]:
+    """Walks in the sizes of the reference, which change from one to the next."""
+    listed = sizes_for(CAPABILITIES)
+    return (walk.scenario(listed[number % len(listed)]) for number, walk in enumerate(walks))
+
+
+@cache
+def drawn(seed: int = DEFAULT_SEED) -> tuple[Scenario, ...]:
+    """What *quick* draws."""
+    found: list[Scenario] = []
+    profile = PROFILES["quick"]
+    examples = profile.examples["reference"]
+    draw_scenarios(CAPABILITIES, found.append, seed=seed, examples=examples, steps=profile.steps)
+    return tuple(found)
+
+
+OTHERS: dict[str, Callable[[], Iterable[Scenario]]] = {
+    "explored edges": lambda: in_sizes(tour("quick")),
+    "workflows": lambda: workflows().values(),
+    "traps": lambda: traps(CAPABILITIES).values(),
+    "drawn": drawn,
+}
+"""What is not to find a narrow mistake; and every write history."""
+
+
+def found_in_context(mistake: NarrowMistake, scope: str = "quick") -> dict[str, set[Verdict]]:
+    """What the walks to edges in context say of a mistake: the verdicts, by family."""
+    found: dict[str, set[Verdict]] = {}
+    player = player_of(mistake)
+    walks = tour_in_context(scope)
+    for walk, scenario in zip(walks, in_sizes(walks), strict=True):
+        findings = player.play_scenario(scenario)
+        if findings:
+            found.setdefault(walk.world.name, set()).add(verdict_of(findings))
+    return found
+
+
+def found_by_others(mistake: NarrowMistake, histories: bool = True) -> list[str]:
+    """Which of the others find a mistake. `histories`: every write history is asked, too, which takes seconds."""
+    player = player_of(mistake)
+    found = [name for name, listed in OTHERS.items() if any(player.play_scenario(each) for each in listed())]
+    if histories and histories_kill(mistake, "quick", PROFILES["quick"].writes["reference"]):
+        found.append("every write history")
+    return found

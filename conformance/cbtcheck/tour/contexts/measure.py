@@ -1,0 +1,33 @@
+"""All edges in context of a run, step by step."""
+
+from __future__ import annotations
+
+from cbtmodel import commands as c
+from cbtmodel.node import State
+from cbtmodel.step import Step
+
+from cbtcheck.bitsets import Bits
+from cbtcheck.tour.contexts.among import among
+from cbtcheck.tour.contexts.repeated import Memory
+from cbtcheck.tour.contexts.undone import undone
+from cbtcheck.tour.coverage import Edge, edges
+
+
+class Contexts:
+    """Follows scenarios, one after the other."""
+
+    def __init__(self) -> None:
+        self._memory = Memory()
+
+    def edges(self, before: State[Bits], command: object, result: Step[Bits]) -> set[Edge]:
+        """The edges in context of one step: `result` is what `step(before, command)` gave."""
+        if result.refusal is not None and c.malformed(command) is not None:
+            return set()
+        return {
+            *undone(before, command, result), *among(before, command, result),
+            *self._memory.repeated(before, command, result),
+        }  # fmt: skip
+
+    def all_edges(self, before: State[Bits], command: object, result: Step[Bits]) -> set[Edge]:
+        """All edges of one step, those in context and the others."""
+        return {*edges(before, command, result), *self.edges(before, command, result)}
