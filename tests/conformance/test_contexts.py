@@ -178,7 +178,7 @@ def test_every_action_is_undone_by_every_refusal() -> None:
     kinds = ("remove-bitmap", "clear-bitmap", "enable-bitmap", "disable-bitmap", "merge-bitmaps", "start-backup")
     every = (*kinds, "add-bitmap (enabled)", "add-bitmap (disabled)")
     for kind in every:
-        assert there("abort: refuses", "", f"after {kind}", "refused: aborted")
+        assert there("transaction: refuses", "", f"after {kind}", "refused: aborted")
         for refusing, why in product(kinds, ("busy", "not found")):
             assert there(f"{refusing}: refuses", "", f"after {kind}", f"refused: {why}")
         others = [(each, why) for each in ("start-backup", "add-bitmap") for why in ("exists", "invalid")]

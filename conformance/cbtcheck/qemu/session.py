@@ -110,7 +110,8 @@ class Session:
         """The `number`th source of `size` bytes."""
         found = self.sources.get((size, number))
         if found is None:
-            name = chr(ord("a") + len(self.sources))
+            count = len(self.sources)
+            name = chr(ord("a") + count) if count < 26 else f"s{count}"
             disk = await self._open(name, size, {"discard": "unmap"})
             export = {"type": "nbd", "id": name, "node-name": name, "name": name, "writable": True}
             await self.daemon.execute("block-export-add", export)

@@ -30,7 +30,7 @@ from cbtcheck.running.wanted import exercises
 from cbtcheck.scenario import Scenario, from_data
 from cbtcheck.shorten import shorten
 from cbtcheck.tally import Tally
-from cbtcheck.tour.contexts.measure import Contexts
+from cbtcheck.tour.contexts.measure import AllEdges
 from cbtcheck.tour.contexts.plan import edges_of_scope
 from cbtcheck.tour.phases import TourPhases
 from cbtcheck.traps import traps
@@ -173,8 +173,7 @@ class Course:
         self.enough: Callable[[], bool] = lambda: enough() or adapter.exhausted
         self.profile = PROFILES[options.profile]
         self.part = Part("", 0, 0)
-        contexts = Contexts()
-        self.tally = Tally(lambda *step: self.part.edges.update(contexts.all_edges(*step)))
+        self.tally = Tally(AllEdges(lambda found: self.part.edges.update(found)).listen)
         self.player = Player(adapter, listen=self.tally.listen)
         self.known: list[Entry] = []
         self.turned_away_now: list[str] = []

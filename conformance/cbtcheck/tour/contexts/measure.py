@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from cbtmodel import commands as c
 from cbtmodel.node import State
 from cbtmodel.step import Step
@@ -28,6 +30,13 @@ class Contexts:
             *self._memory.repeated(before, command, result),
         }  # fmt: skip
 
-    def all_edges(self, before: State[Bits], command: object, result: Step[Bits]) -> set[Edge]:
-        """All edges of one step, those in context and the others."""
-        return {*edges(before, command, result), *self.edges(before, command, result)}
+
+class AllEdges:
+    """Follows scenarios, and gives all edges of each step, those in context and the others, to `take`."""
+
+    def __init__(self, take: Callable[[set[Edge]], object]) -> None:
+        self._take, self._contexts = take, Contexts()
+
+    def listen(self, before: State[Bits], command: object, result: Step[Bits]) -> None:
+        """One step of the specification; for `Player.listen`."""
+        self._take({*edges(before, command, result), *self._contexts.edges(before, command, result)})

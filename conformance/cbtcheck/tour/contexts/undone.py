@@ -51,7 +51,8 @@ def undone(before: State[Bits], command: object, result: Step[Bits]) -> Iterator
             yield Edge(f"{name}: undone", given + together, state, f"undone, {position}")
         yield Edge(f"{name}: undone", "", _flying(before), "undone")
         refused = f"refused: {result.refusal.kind}"
-        yield Edge(f"{NAMES[type(refusing)]}: refuses", "", f"after {_kind(action)}", refused)
+        who = "transaction" if isinstance(refusing, c.Abort) else NAMES[type(refusing)]
+        yield Edge(f"{who}: refuses", "", f"after {_kind(action)}", refused)
     yield from _in_reverse(accepted)
 
 
