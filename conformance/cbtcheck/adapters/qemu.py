@@ -155,15 +155,19 @@ class QemuAdapter(Adapter):
             if write.reply is not None:
                 await stage.landed(on, write.reply)
         stage.writes.clear()
-        for command in ("job-pause", "job-cancel"):
-            # Paused first: a job's end waits for the copies of others (see `settled`), which might end with it, and
-            # one after the other, too: for what happens when they end together see the ledger.
-            for job in stage.living():
-                stage.gate.open(job)
-                with contextlib.suppress(QmpRefused):
-                    await stage.patiently(stage.session.daemon.execute(command, {"id": job.id}), command)
-                    job.paused = True
-                await stage.settled([job], final=command == "job-cancel")
+        # Paused first, with the copies in flight held: a job's end waits for the copies of others (see `settled`), which
+        # might end with it. For what happens when jobs end together see the ledger.
+        for job in stage.living():
+            with contextlib.suppress(QmpRefused):
+                await stage.patiently(stage.session.daemon.execute("job-pause", {"id": job.id}), "job-pause")
+                job.paused = True
+        for job in stage.living():
+            stage.gate.open(job)
+            await stage.settled([job])
+        for job in stage.living():
+            with contextlib.suppress(QmpRefused):
+                await stage.patiently(stage.session.daemon.execute("job-cancel", {"id": job.id}), "job-cancel")
+            await stage.settled([job], final=True)
         await stage.monitor_answers()
         places = [{"node": stage.node(on), "name": name} for on, name in sorted(stage.bitmaps)]
         stage.bitmaps.clear()
