@@ -155,8 +155,8 @@ class QemuAdapter(Adapter):
             if write.reply is not None:
                 await stage.landed(on, write.reply)
         stage.writes.clear()
-        # Paused first, with the copies in flight held: a job's end waits for the copies of others (see `settled`), which
-        # might end with it. For what happens when jobs end together see the ledger.
+        # Paused first, with the copies in flight held: a job's end waits for the copies of others (see `settled`),
+        # which might end with it. For what happens when jobs end together see the ledger.
         for job in stage.living():
             with contextlib.suppress(QmpRefused):
                 await stage.patiently(stage.session.daemon.execute("job-pause", {"id": job.id}), "job-pause")
@@ -214,6 +214,7 @@ class QemuAdapter(Adapter):
 
     async def _perform(self, command: Command, hint: Hint) -> Performed:
         stage = self._stage_now()
+        stage.no_reply_is_sat_on()  # or a job or a guest would have waited for it until now
         if isinstance(command, GUEST_AND_JOBS):
             trace = await self._environment.perform(command, hint)
         else:

@@ -121,6 +121,8 @@ class Request:
         if self._state == _PENDING:
             self._state = _SETTLED
             self._connection.pending.pop(self._cookie, None)
+            if self.kind != "flush":
+                self._connection.server.answered += 1
             return True
         if self._state == _SETTLED:
             raise RuntimeError(f"request settled twice: {self!r}")
@@ -159,6 +161,8 @@ class DiskServer:
         self.socket_path = socket_path
         self.disks: dict[str, Disk] = {}
         self.sequence = 0
+        self.answered = 0
+        """Requests other than flushes that were settled so far."""
         self.handler_error: BaseException | None = None
         """The first exception that a handler raised; its request was answered EIO unless already settled."""
         self.connections: set[_Connection] = set()

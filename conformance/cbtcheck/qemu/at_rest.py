@@ -7,13 +7,11 @@ a thread that has something to do is not asleep, from the very moment at which t
 
 from __future__ import annotations
 
-import array
 import asyncio
-import fcntl
 import os
+import select
 import socket
 import sys
-import termios
 from collections.abc import Callable, Iterable
 
 LOOK_AGAIN = 0.01
@@ -32,6 +30,7 @@ class Process:
         self._tasks = f"/proc/{pid}/task"
         self._stat = f"/proc/{pid}/stat"
         self._sockets = sockets
+        self._files: dict[str, int] = {}
         self.told = sys.platform == "linux" and self._threads() != ()
         """Whether the kernel tells; otherwise the rest is guessed from `LOOK_AGAIN` seconds of silence."""
 
@@ -65,28 +64,44 @@ class Process:
 
     def _threads(self) -> Threads:
         """Each thread's state, and how often it was switched: equal twice if none has run in between."""
-        found = []
         try:
-            for thread in os.listdir(self._tasks):
-                with open(f"{self._tasks}/{thread}/status", "rb", buffering=0) as file:
-                    status = file.read()
-                state = status.index(b"State:\t") + 7
-                found.append((thread, status[state : state + 1] + status[status.rindex(b"\nvoluntary_ctxt") :]))
+            found = tuple([(name, os.pread(file, 4096, 0)) for name, file in self._files.items()])
+            if not found or _number_of_threads(found[0][1]) != len(found):
+                self._open()
+                found = tuple([(name, os.pread(file, 4096, 0)) for name, file in self._files.items()])
+            return tuple([(name, _state(status)) for name, status in found])
         except (OSError, ValueError):  # it has ended, or a thread has
+            self.close()
             return ()
-        return tuple(found)
+
+    def _open(self) -> None:
+        self.close()
+        for thread in os.listdir(self._tasks):
+            self._files[thread] = os.open(f"{self._tasks}/{thread}/status", os.O_RDONLY | os.O_CLOEXEC)
+
+    def close(self) -> None:
+        """Closes what is open of it. May be called twice, and it can be asked again afterwards."""
+        files, self._files = self._files, {}
+        for each in files.values():
+            os.close(each)
 
     def _on_the_way(self) -> bool:
         """Whether bytes from it have arrived that nobody has read."""
-        count = array.array("i", [0])
+        poll = select.poll()
         for each in self._sockets():
-            try:
-                fcntl.ioctl(each.fileno(), termios.FIONREAD, count)
-            except (OSError, ValueError):  # closed
-                continue
-            if count[0]:
-                return True
-        return False
+            if each.fileno() >= 0:
+                poll.register(each.fileno(), select.POLLIN)
+        return any(event & select.POLLIN for _, event in poll.poll(0))
+
+
+def _number_of_threads(status: bytes) -> int:
+    start = status.index(b"\nThreads:\t") + 10
+    return int(status[start : status.index(b"\n", start)])
+
+
+def _state(status: bytes) -> bytes:
+    state = status.index(b"State:\t") + 7
+    return status[state : state + 1] + status[status.rindex(b"\nvoluntary_ctxt") :]
 
 
 def _asleep(threads: Threads) -> bool:

@@ -98,7 +98,7 @@ class Gate:
         self.retired: list[GatedJob] = []
         self.guest: GuestRequest | None = None
         self.changes = 0  # so often something has happened
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiter: asyncio.Future[bool] | None = None
 
     # Jobs
 
@@ -123,19 +123,22 @@ class Gate:
     def changed(self) -> None:
         """Something has happened: whoever waits looks again."""
         self.changes += 1
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        self._wake(True)
 
     async def wait(self, seconds: float) -> bool:
         """Waits for the next change. False if none came in that time."""
-        self._waiter = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._waiter = loop.create_future()
+        alarm = loop.call_later(seconds, self._wake, False)
         try:
-            await asyncio.wait_for(self._waiter, seconds)
-        except TimeoutError:
-            return False
+            return await self._waiter
         finally:
+            alarm.cancel()
             self._waiter = None
-        return True
+
+    def _wake(self, changed: bool) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(changed)
 
     # Disks
 

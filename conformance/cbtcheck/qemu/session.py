@@ -99,6 +99,7 @@ class Session:
             self.daemon.kill()
         with contextlib.suppress(Exception):
             await self.daemon.stop()
+        self.process.close()
         for source in self.sources.values():
             with contextlib.suppress(Exception):
                 await source.guest.close()

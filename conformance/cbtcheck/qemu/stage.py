@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from cbtcheck.adapter import AdapterBroken
 from cbtcheck.nbd.server import Disk
 from cbtcheck.pace import Patience
+from cbtcheck.qemu.at_rest import Process
 from cbtcheck.qemu.daemon import DaemonDied
 from cbtcheck.qemu.gate import Gate, GatedJob, GuestRequest
 from cbtcheck.qemu.session import Session, Source
@@ -29,7 +30,7 @@ PROCESSOR = 20.0
 UNREST = 15.0
 """Seconds of an idle machine for which QEMU may neither rest nor bring anything about (stopped, or swapped out)."""
 
-FIRST_LOOK, LONGEST_PAUSE = 0.0002, 0.005
+FIRST_LOOK, LONGEST_PAUSE = 0.0004, 0.005
 """Seconds between looks at whether QEMU is at rest, at first and later on. They decide nothing."""
 
 Way = Callable[[], object]
@@ -44,6 +45,22 @@ class InFlight:
     reply: asyncio.Future[None] | None
 
 
+class Unrest:
+    """Watches a process that neither comes to rest nor brings anything about."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._spent = process.processor_seconds()
+        self._patience = Patience(UNREST)
+
+    @property
+    def lasts(self) -> str:
+        """For how long, if that is too long; else nothing."""
+        if self._process.processor_seconds() - self._spent > PROCESSOR:
+            return f"{PROCESSOR:.0f} s of the processor"
+        return f"{UNREST:.0f} s without rest" if self._patience.expired() else ""
+
+
 @dataclass
 class Stage:
     """The state of one scenario."""
@@ -56,7 +73,7 @@ class Stage:
     bitmaps: set[tuple[str, str]] = field(default_factory=set)
     filters: int = 0
     graph_changes: int = 0  # so many events that can come with one, since the monitor last answered
-    _nudged_at: int = -1  # after so many changes; once is enough until something happens
+    _nudged_at: int = 0  # after so many requests were settled; once is enough until there are more
 
     # Names
 
@@ -229,14 +246,13 @@ class Stage:
     async def _at_rest_or_changed(self, changes: int) -> None:
         """Waits until something happens, or QEMU is at rest without."""
         process, pause = self.session.process, FIRST_LOOK
-        spent, patience = process.processor_seconds(), Patience(UNREST)
-        while self.gate.changes == changes and not await process.at_rest():
+        unrest: Unrest | None = None
+        while not await self.gate.wait(pause) and self.gate.changes == changes and not await process.at_rest():
             self.check_alive()
-            busy = process.processor_seconds() - spent > PROCESSOR
-            if busy or patience.expired():
-                how = f"{PROCESSOR:.0f} s of the processor" if busy else f"{UNREST:.0f} s without rest"
-                raise AdapterBroken(f"hang: {how}, and no end", self.session.daemon.last_output)
-            await self.gate.wait(pause)
+            if pause == LONGEST_PAUSE:
+                unrest = unrest or Unrest(process)
+                if unrest.lasts:
+                    raise AdapterBroken(f"hang: {unrest.lasts}, and no end", self.session.daemon.last_output)
             pause = min(2 * pause, LONGEST_PAUSE)
         self.check_alive()
 
@@ -250,19 +266,23 @@ class Stage:
                 raise AdapterBroken(why, self.session.daemon.last_output)
 
     def _nudge(self) -> bool:
-        """Makes something happen on every disk's connection, without a trace: guests flush. False if they just have.
+        """Makes something happen on every disk's connection, without a trace: guests flush. False if nobody needs it.
 
         QEMU's NBD client (block/nbd.c) can sit on the reply to an older request while a younger one is in flight,
         until anything else happens on that connection.
         """
-        if self._nudged_at == self.gate.changes:
+        if self._nudged_at == self.session.server.answered:
             return False
+        self.no_reply_is_sat_on()
         for source in self.sources.values():
             if not source.guest.closed:
                 source.guest.flush().add_done_callback(lambda flush: flush.cancelled() or flush.exception())
         self.gate.changed()
-        self._nudged_at = self.gate.changes
         return True
+
+    def no_reply_is_sat_on(self) -> None:
+        """All replies that were given until now have been taken up, or QEMU has just been nudged to do so."""
+        self._nudged_at = self.session.server.answered
 
     # Death
 
