@@ -18,6 +18,7 @@ from cbtcheck.ledger import Entry, confirm, entries, not_for
 from cbtcheck.play import Player
 from cbtcheck.qemu import daemon as daemon_module
 from cbtcheck.qemu import stage
+from cbtcheck.qemu.at_rest import Process
 from cbtcheck.scenario import Scenario, Step, save
 from cbtcheck.verdict import EXIT_CODES, Finding, Verdict
 from cbtcheck.workflows import workflows
@@ -467,8 +468,10 @@ def test_a_daemon_that_is_killed_is_a_verdict_and_the_next_scenario_runs_on_a_ne
 def test_a_daemon_that_dies_between_two_scenarios_is_replaced(adapter: QemuAdapter) -> None:
     player = Player(adapter)
     assert player.play_scenario(HISTORY) == []
-    os.kill(pid_of(adapter), signal.SIGKILL)
-    time.sleep(0.1)
+    killed = pid_of(adapter)
+    os.kill(killed, signal.SIGKILL)
+    while alive(killed):
+        time.sleep(0.01)
     player.play_scenario(HISTORY)
     assert player.play_scenario(HISTORY) == []
     assert adapter.daemons_started == 2
@@ -571,10 +574,9 @@ def test_ctrl_c_ends_it_with_nothing_left(
     binary: str, cbtspec: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
 ) -> None:
     process = cbtspec("check", "qemu", "--examples", "100000")
-    deadline = time.monotonic() + 30
-    while not (daemons := daemons_below(process.pid)) and time.monotonic() < deadline:
+    while not (daemons := [each for each in daemons_below(process.pid) if has_worked(each)]):
+        assert process.poll() is None
         time.sleep(0.05)
-    time.sleep(2)
     process.send_signal(signal.SIGINT)
     code, out, _ = ended(process)
     assert code == EXIT_CODES["interrupted"]
@@ -582,6 +584,11 @@ def test_ctrl_c_ends_it_with_nothing_left(
     assert daemons
     assert not any(map(alive, daemons))
     assert list((tmp_path / "t").iterdir()) == []
+
+
+def has_worked(daemon: int) -> bool:
+    """Whether it has done more than to start: scenarios are being played."""
+    return Process(daemon, list).processor_seconds() > 0.3
 
 
 def daemons_below(parent: int) -> list[int]:

@@ -203,8 +203,9 @@ class QemuAdapter(Adapter):
         except (DaemonDied, NbdDisconnected) as lost:
             how = str(lost)
             daemon = self._stage_now().session.daemon
-            with contextlib.suppress(TimeoutError):  # a lost connection is noticed before the death of the process
-                how = str(DaemonDied(self._run(asyncio.wait_for(asyncio.shield(daemon.died), 1.0)), ""))
+            self._run(daemon.gone_within(1.0))  # a lost connection is noticed before the death of the process
+            if daemon.died.done():
+                how = str(DaemonDied(daemon.died.result(), ""))
             broken = AdapterBroken(f"crash: {how}", daemon.last_output)
             self._give_up()
             raise broken from lost

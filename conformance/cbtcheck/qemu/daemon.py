@@ -21,12 +21,13 @@ import signal
 import socket
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final
 
 from qemu.qmp import Message, QMPClient, QMPError, Runstate
 
 from cbtcheck.lacking import lacking
+from cbtcheck.pace import Patience
 
 EventHook = Callable[[dict[str, Any]], None]
 Command = tuple[str, Mapping[str, object] | None]
@@ -220,7 +221,7 @@ class Daemon:
             theirs.close()
         daemon = cls(process, ours)
         try:
-            await asyncio.wait_for(daemon._greet(ours), _GREETING)
+            await _in_time(daemon._greet(ours), _GREETING)
         except BaseException as error:
             await daemon._end()
             ours.close()
@@ -254,18 +255,21 @@ class Daemon:
             # Not awaited: the end of the process is the answer that counts.
             with contextlib.suppress(ConnectionError):
                 self._client.submit("quit", None)
-            await self._gone_within(grace)
+            await self.gone_within(grace)
         if not self.died.done():
             self._process.send_signal(signal.SIGTERM)
-            await self._gone_within(grace)
+            await self.gone_within(grace)
         return await self._end()
 
     def kill(self) -> None:
         """SIGKILL, without waiting: `died` tells when it is gone, and `stop` frees the rest. Idempotent."""
         self._process.send_signal(signal.SIGKILL)
 
-    async def _gone_within(self, seconds: float) -> None:
-        await asyncio.wait([self.died], timeout=seconds)
+    async def gone_within(self, seconds: float) -> None:
+        """Wait until the process is gone, for at most so many seconds of an idle machine."""
+        patience = Patience(seconds)
+        while not self.died.done() and not patience.expired():
+            await asyncio.wait([self.died], timeout=patience.step())
 
     async def _end(self) -> int:
         self.kill()
@@ -286,7 +290,7 @@ class Daemon:
         try:
             await self._client.connect(connection)
         except (QMPError, OSError) as error:
-            await self._gone_within(_GRACE)
+            await self.gone_within(_GRACE)
             if not self.died.done():
                 raise DaemonMissing(f"what it says is no QMP ({error}); is it a {BINARY_NAME}?") from error
             raise DaemonDied(await asyncio.shield(self.died), self.last_output) from error
@@ -327,7 +331,7 @@ class Daemon:
 
     async def _death(self, error: Exception) -> DaemonDied:
         """The connection is lost: see to it that the process is gone too, and say how it went."""
-        await self._gone_within(_GRACE)
+        await self.gone_within(_GRACE)
         self.kill()
         return DaemonDied(await asyncio.shield(self.died), self.last_output or str(error))
 
@@ -371,6 +375,17 @@ def _value_or_refusal(reply: Message) -> Any:
         return _value(reply)
     except QmpRefused as refusal:
         return refusal
+
+
+async def _in_time(work: Coroutine[Any, Any, None], seconds: float) -> None:
+    """Awaits the work; `TimeoutError` after so many seconds of an idle machine."""
+    patience, task = Patience(seconds), asyncio.ensure_future(work)
+    while not (await asyncio.wait({task}, timeout=patience.step()))[0]:
+        if patience.expired():
+            task.cancel()
+            await asyncio.wait({task})
+            raise TimeoutError
+    task.result()
 
 
 async def _spawn(binary: str, directory: str, connection: socket.socket) -> _Process:
