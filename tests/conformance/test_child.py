@@ -5,11 +5,13 @@ What misbehaving programs do to a run is in `test_hostile.py`.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,7 @@ from pathlib import Path
 import pytest
 from cbtcheck.child import CannotStart, Child, ChildBroken, Limits
 from cbtcheck.pace import Patience, ThisMachine
+from waiting import eventually
 
 SHORT = Limits(message=1.0, memory=200 << 20, line=1 << 20)
 
@@ -92,6 +95,24 @@ def test_how_it_ended_is_told(program: Program) -> None:
     assert "exited with code 3" in why(program("raise SystemExit(3)"))
     assert "SIGSEGV (signal 11)" in why(program("import os; os.kill(os.getpid(), 11)"))
     assert "half a reply" in why(program("import os; os.write(1, b'x'); os._exit(1)"))
+
+
+def test_that_it_ended_is_heard_together_with_its_start(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine the guard has told both before anybody listens."""
+    started = Child._started
+
+    def late(child: Child, command: list[str]) -> int:
+        eventually(lambda: waiting_in(child._status) > len("started 4194304\n"))
+        return started(child, command)
+
+    monkeypatch.setattr(Child, "_started", late)
+    for text in ("raise SystemExit(3)", "import os\nos.fork() or __import__('time').sleep(600)\nos._exit(3)"):
+        assert "exited with code 3" in why(program(text))
+
+
+def waiting_in(pipe: int) -> int:
+    """The bytes that can be read from a pipe."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 def test_who_closes_a_pipe_and_lives_on_is_not_waited_for(program: Program) -> None:

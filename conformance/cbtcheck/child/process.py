@@ -69,6 +69,7 @@ class Child:
         self._poll.register(self._stdin, 0)  # that nobody reads it any more is told in any case
         try:
             self.pid = self._started(command)
+            self._hear_news()  # a program that ends at once does so before its start was heard of
         except BaseException:
             self.kill()
             raise
@@ -238,8 +239,8 @@ class Child:
         try:
             chunk = os.read(self._status, CHUNK)
         except BlockingIOError:
-            return
-        *news, self._news = (self._news + chunk).split(b"\n")
+            chunk = None
+        *news, self._news = (self._news + (chunk or b"")).split(b"\n")
         for each in news:
             word, *rest = each.decode().split()
             if word == "memory":
@@ -251,7 +252,7 @@ class Child:
         if self._too_much and not self._closed:
             taken, most = self._too_much >> 20, self.limits.memory >> 20
             raise self._broken(f"the adapter has {taken} MiB of memory, and may have {most} (--memory)")
-        if not chunk and not self._closed:
+        if chunk == b"" and not self._closed:
             raise self._broken("the process that guards the adapter was killed")
 
     def _say_why_it_is_lost(self) -> None:
