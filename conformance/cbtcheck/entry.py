@@ -96,9 +96,14 @@ def _explained(problem: BaseException) -> int:
     if what:
         _say(f"cbtspec: {plain(what)}")
         return OUTPUT
-    import traceback
+    try:
+        import traceback
 
-    _say("".join(traceback.format_exception(problem)) + DEFECT)
+        shown = "".join(traceback.format_exception(problem))
+    except Exception as other:  # not even that can be had: then modules were not found because of the same
+        _say(f"cbtspec: {plain(lacking(other) or f'{problem!r}, and then {other!r}')}")
+        return USAGE if lacking(other) else INTERNAL
+    _say(shown + DEFECT)
     return INTERNAL
 
 

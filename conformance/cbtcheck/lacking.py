@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import resource
 from collections.abc import Iterator
 
 ADVICE = {
@@ -12,6 +13,14 @@ ADVICE = {
     errno.ENOMEM: "it needs more memory",
 }
 """Errors of the operating system that say so, with what can be done."""
+
+def too_few_files(needed: int) -> str:
+    """What to say if this process may not have so many files open, in one line; "" if it may."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if most == resource.RLIM_INFINITY or most >= needed:
+        return ""
+    return f"{most} files may be open, and {needed} may be needed: raise the limit of open files (ulimit -n {needed})"
+
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 """Errors of whoever cannot write because of the place."""

@@ -115,6 +115,11 @@ def waiting_in(pipe: int) -> int:
     return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
+def test_who_is_slow_to_end_has_ended_all_the_same(program: Program) -> None:
+    busy = "import os, time; os.close(1)\nends = time.time() + 3\nwhile time.time() < ends: pass\nos._exit(7)"
+    assert "exited with code 7" in why(program(busy))
+
+
 def test_who_closes_a_pipe_and_lives_on_is_not_waited_for(program: Program) -> None:
     assert "closed its standard output" in why(program("import os, time; os.close(1); time.sleep(60)"))
     child = program("import os, sys, time; sys.stdin.readline(); os.close(0); time.sleep(60)")

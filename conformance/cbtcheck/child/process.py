@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cbtcheck.child.limits import Limits
+from cbtcheck.lacking import lacking
 from cbtcheck.pace import Patience
 
 CHUNK = 1 << 16
@@ -28,6 +29,9 @@ GUARD_ENDS = 10.0
 
 LAST_MOMENT = 0.3
 """Seconds that a child has to be gone when it has closed a pipe."""
+
+PF_EXITING = 4
+"""The kernel's flag of a process that is ending; its pipes are closed after that."""
 
 GUARD_STARTS = 10.0
 """Seconds that the guard may take to start: on a busy machine that is no fault of the program."""
@@ -256,9 +260,13 @@ class Child:
             raise self._broken("the process that guards the adapter was killed")
 
     def _say_why_it_is_lost(self) -> None:
-        """A pipe is closed: it is about to go, as a rule. Raises why there will be no line."""
-        moment = Patience(LAST_MOMENT)
-        while self._ended() is None and not moment.expired():
+        """A pipe is closed: it is about to go, as a rule. Raises why there will be no line.
+
+        One that the kernel shows to be ending, or to be at work and not asleep, is waited for longer: on a busy
+        machine it may need its time, and the guard tells later.
+        """
+        moment, end = Patience(LAST_MOMENT), Patience(GUARD_STARTS)
+        while self._ended() is None and not (end if _may_be_ending(self.pid) else moment).expired():
             time.sleep(0.002)
             if not self._silent:
                 self._hear()
@@ -362,11 +370,26 @@ def _is_stopped(pid: int) -> bool:
         return False
 
 
+def _may_be_ending(pid: int) -> bool:
+    """Whether a process is gone, or ending, or at work, as Linux tells; elsewhere nobody knows."""
+    if sys.platform != "linux":
+        return False
+    try:
+        state, *rest = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        return state in (b"Z", b"X", b"R") or bool(int(rest[5]) & PF_EXITING)
+    except FileNotFoundError:
+        return True
+    except (OSError, IndexError, ValueError):
+        return False
+
+
 def _why_not(command: Sequence[str], problem: Exception) -> str:
     program = command[0] if command else ""
     if isinstance(problem, FileNotFoundError):
         return f"'{program}' cannot be started: there is no such program (or its interpreter, after #!, is missing)"
     if isinstance(problem, PermissionError):
         return f"'{program}' cannot be started: permission denied; is it executable? (chmod +x)"
+    if lacking(problem):
+        return f"'{program}' cannot be started: {lacking(problem)}"
     reason = getattr(problem, "strerror", None) or str(problem)
     return f"'{program}' cannot be started: {reason}; does a script begin with a #! line?"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from cbtcheck import temporary
 from cbtcheck.adapter import AdapterUnusable
+from cbtcheck.lacking import too_few_files
 from cbtcheck.nbd.client import DiskClient
 from cbtcheck.nbd.server import Disk, DiskServer
 from cbtcheck.qemu.at_rest import Process
@@ -20,6 +21,9 @@ from cbtcheck.qemu.daemon import Daemon
 
 SPARE_TARGETS = 4
 """Targets that are made with a disk. More are made when they are needed, which waits for all I/O in flight."""
+
+OPEN_FILES = 256
+"""How many files the suite may have open with a daemon: two or three for each disk, and disks of many sizes."""
 
 
 @dataclass
@@ -63,6 +67,9 @@ class Session:
     @classmethod
     async def start(cls, binary: str) -> Session:
         """Starts the daemon and both NBD servers."""
+        few = too_few_files(OPEN_FILES)
+        if few:
+            raise AdapterUnusable(few)
         directory = temporary.make()
         try:
             long = temporary.too_long(directory, "d")
