@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -38,6 +39,9 @@ from cbtcheck.qemu.translate import CLUSTER
 from cbtcheck.scenario import KINDS
 
 T = TypeVar("T")
+
+MOMENT = 0.5
+"""Seconds in which what was interrupted is tidied up."""
 
 BIG, TAILED = 8 * CLUSTER, 4 * CLUSTER + 1536
 GUEST_AND_JOBS = (c.Write, c.BeginWrite, c.EndWrite, c.Copy, c.BeginCopy, c.EndCopy)
@@ -93,10 +97,13 @@ class QemuAdapter(Adapter):
         task = self._loop.create_task(work)
         try:
             return self._loop.run_until_complete(task)
-        except KeyboardInterrupt:  # also what it has not done yet is tidied up
+        except KeyboardInterrupt:
+            # It may have come anywhere in the loop. What is not tidied up in a moment ends with this process, as the
+            # daemon does in any case, and what asyncio would say of it is of no interest.
+            logging.getLogger("asyncio").setLevel(logging.CRITICAL + 1)
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                self._loop.run_until_complete(task)
+            with contextlib.suppress(Exception):
+                self._loop.run_until_complete(asyncio.wait({task}, timeout=MOMENT))
             raise
 
     async def _start(self) -> Session:
