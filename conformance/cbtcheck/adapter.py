@@ -9,6 +9,7 @@ happen, in order, in the specification's own commands, and the specification fol
 from __future__ import annotations
 
 import hashlib
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,16 +18,21 @@ from typing import Any
 from cbtmodel.commands import Command
 from cbtmodel.node import State
 
+DIED = re.compile(r"^crash\b|\bdied\b|\bsignal \d+|\bwas killed by\b|\bexited with\b|\bexit (status|code) -?\d+")
+"""How the message begins, or what is in it, if an implementation has crashed."""
+
 
 class AdapterBroken(Exception):
     """The implementation crashed, hangs, or answers garbage: a verdict, not an error of the suite.
 
-    `output` is the last that it printed.
+    `output` is what is left of what it printed. `died`: it is gone, by a signal or of itself, as far as the message
+    says so; what has died need not die again to be a failure.
     """
 
     def __init__(self, what: str, output: str = "") -> None:
         super().__init__(what)
         self.output = output
+        self.died = bool(DIED.search(what))
 
 
 class AdapterUnusable(Exception):

@@ -20,20 +20,22 @@ from rich.console import Console
 from cbtcheck import adapters
 from cbtcheck.adapter import Adapter, AdapterBroken, AdapterUnusable
 from cbtcheck.commands.program import SECONDS, Program, check_program, program_options
-from cbtcheck.play import last_words, verdict_of
+from cbtcheck.play import Frame, last_words, verdict_of
 from cbtcheck.printable import plain
 from cbtcheck.progress import ProgressLine
 from cbtcheck.reports.exported import to_json
+from cbtcheck.reports.outcome import outcome
 from cbtcheck.reports.outputs import Outputs, output_options
 from cbtcheck.reports.picture import picture
 from cbtcheck.reports.plain_console import console
 from cbtcheck.reports.printed import COLOUR, print_report
 from cbtcheck.reports.report import Report
 from cbtcheck.running import course, parallel
+from cbtcheck.running.repeat import Outcome, Repeated, repeated
 from cbtcheck.running.start import ProcessDied
 from cbtcheck.running.wanted import names_for_only
 from cbtcheck.scenario import Scenario, ScenarioError, load
-from cbtcheck.verdict import EXIT_CODES, exit_code
+from cbtcheck.verdict import EXIT_CODES, Finding, Verdict, exit_code
 from cbtcheck.version import VERSION
 
 PINNED_SEED = 20160121
@@ -46,6 +48,8 @@ Exit codes:
   {EXIT_CODES["unsafe or diverging"]:>3}  unsafe or diverging: a write is lost, or something is not as specified
   {EXIT_CODES["broken"]:>3}  broken: the implementation crashed, hung or answered garbage
   {EXIT_CODES["ledger"]:>3}  an expected failure in the ledger fails no more, or in another way
+  {EXIT_CODES["not repeatable"]:>3}  not repeatable: something failed once, and not when it was played again
+  {EXIT_CODES["incomplete"]:>3}  agrees, incomplete: nothing failed, but not all of the profile was played (--only)
   {EXIT_CODES["usage"]:>3}  usage: cbtspec was not called as it can be, or nothing could be run
   {EXIT_CODES["internal"]:>3}  a defect of cbtspec itself, with a traceback to report
   {EXIT_CODES["output"]:>3}  all went well, but a report, a scenario or standard output could not be written
@@ -229,6 +233,7 @@ def replay(file: Path, adapter: str, daemon: str | None, mistake: str | None, pr
             opened = opener()
             version = opened.version
             frames, findings = course.replay(opened, scenario)
+            came = _again(opened, scenario, frames, findings) if findings else None
         except AdapterBroken as broken:
             click.echo(f"broken: {last_words(broken)}")
             return EXIT_CODES["broken"]
@@ -240,9 +245,25 @@ def replay(file: Path, adapter: str, daemon: str | None, mistake: str | None, pr
     out.print(picture(frames, scenario.block))
     for each in findings:
         out.print(str(each), style=COLOUR[each.verdict], markup=False, highlight=False, soft_wrap=True)
-    if not findings:
+    if came is None:
         out.print("agrees at every step", style="green")
-    return exit_code(verdict_of(findings))
+        return EXIT_CODES["conformant"]
+    if came.counts:
+        if came.again < came.replays:
+            out.print(came.in_words)
+        return exit_code(verdict_of(findings))
+    out.print(f"not repeatable: {came.in_words}", style=COLOUR[Verdict.NOT_REPEATABLE])
+    return exit_code(Verdict.NOT_REPEATABLE)
+
+
+def _again(adapter: Adapter, scenario: Scenario, frames: list[Frame], findings: list[Finding]) -> Repeated:
+    """Whether what was found comes again."""
+
+    def once_more() -> Outcome:
+        played, found = course.replay(adapter, scenario)
+        return found, played
+
+    return repeated((findings, frames), once_more, lambda: adapter.exhausted)
 
 
 def _run(
@@ -288,14 +309,7 @@ def _write(outputs: Outputs, report: Report, more: str) -> bool:
 
 def code_of(report: Report) -> int:
     """The documented exit code of a run."""
-    if report.interrupted:
-        return EXIT_CODES["interrupted"]
-    if report.failures:
-        # A failure is never a success, whatever its findings are called.
-        return exit_code(report.verdict) or EXIT_CODES["unsafe or diverging"]
-    if report.ledger_broken:
-        return EXIT_CODES["ledger"]
-    return EXIT_CODES["conformant"] if report.conformant and report.steps else EXIT_CODES["usage"]
+    return outcome(report).code
 
 
 # What a caller may get wrong, found before anything runs

@@ -81,7 +81,7 @@ def _entry(file: _File, where: str) -> Entry:
     if file.trigger and file.trigger not in TRIGGERS:
         raise ValueError(f"unknown trigger '{file.trigger}'")
     verdict = Verdict(file.verdict)
-    if verdict.severity <= Verdict.KNOWN.severity:
+    if verdict.severity < Verdict.WASTEFUL.severity:
         raise ValueError(f"'{file.verdict}' is no failure")
     return Entry(
         file.id, file.title, file.implementation, file.what, file.why, verdict, file.seen,

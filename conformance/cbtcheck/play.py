@@ -250,7 +250,9 @@ class Player:
 
 def _broke(where: str, expected: str, broken: AdapterBroken) -> Finding:
     """The implementation broke; with its last words."""
-    return Finding(Verdict.BROKEN, "", where, expected, last_words(broken))
+    return Finding(
+        Verdict.BROKEN, "", where, expected, last_words(broken), died=broken.died, output=broken.output
+    )
 
 
 def last_words(broken: AdapterBroken) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 
 from cbtmodel.backup import Ended
 from cbtmodel.commands import Command
@@ -15,7 +16,7 @@ from cbtcheck.claims import needs
 from cbtcheck.play import Frame
 from cbtcheck.reports.report import CommandCount, PropertyCount
 from cbtcheck.scenario import KINDS, Restore, spelled
-from cbtcheck.verdict import Verdict, worst
+from cbtcheck.verdict import Finding, Verdict, worst
 from cbtcheck.world import Listener
 
 WRITING = frozenset({"write", "begin-write", "end-write"})
@@ -74,17 +75,21 @@ class Tally:
         if times:
             self.properties[id].checked += times
 
-    def frames(self, frames: list[Frame]) -> None:
-        """The steps of a scenario, each with an observation that was judged."""
+    def frames(self, frames: list[Frame], doubted: Collection[Finding] = ()) -> None:
+        """The steps of a scenario, each with an observation that was judged. `doubted` did not come again."""
+
+        def verdict_of(finding: Finding) -> Verdict:
+            return Verdict.NOT_REPEATABLE if finding in doubted else finding.verdict
+
         for frame in frames:
             if frame.seen is not None:
                 self._observed(frame.state)
             for finding in frame.findings:
                 if finding.property:
                     count = self.properties[finding.property]
-                    count.worst = worst([count.worst, finding.verdict])
+                    count.worst = worst([count.worst, verdict_of(finding)])
                     count.checked = max(count.checked, 1)
-            verdict = worst([each.verdict for each in frame.findings])
+            verdict = worst([verdict_of(each) for each in frame.findings])
             if verdict is not Verdict.EXACT and not isinstance(frame.asked, Restore):
                 command = self.commands[spelled(type(frame.asked).__name__)]
                 command.worst = worst([command.worst, verdict])

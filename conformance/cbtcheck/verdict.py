@@ -6,7 +6,7 @@ Safety (is any write lost?) and exactness (is anything reported that need not be
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cbtcheck.printable import plain
 
@@ -17,6 +17,7 @@ class Verdict(enum.Enum):
     EXACT = "exact"  # everything is as the specification says
     SKIPPED = "skipped"  # the implementation does not claim the capability; never counted as passed
     KNOWN = "known"  # listed in the ledger of expected failures
+    NOT_REPEATABLE = "not repeatable"  # it failed once, and not when it was played again: neither passed nor failed
     WASTEFUL = "wasteful"  # safe, but reports more than there is
     DIVERGES = "diverges"  # a wrong reply, name, flag, phase or refusal
     UNSAFE = "unsafe"  # a write is lost: reported less than is owed, or restored data differ
@@ -42,6 +43,7 @@ def worst(verdicts: list[Verdict]) -> Verdict:
 class Finding:
     """One disagreement: the property that is at stake (an ID, or empty), the place, what was expected and seen.
 
+    `died`: it is a process that has died. `output` is all that is left of what the implementation has printed.
     `missing` and `extra` are granules as bit vectors, where the disagreement is about bits.
     """
 
@@ -52,6 +54,8 @@ class Finding:
     seen: str
     missing: int | None = None
     extra: int | None = None
+    died: bool = field(default=False, compare=False, kw_only=True)
+    output: str = field(default="", compare=False, repr=False, kw_only=True)
 
     def __str__(self) -> str:
         """One line, with nothing in it that is an order to a terminal."""
@@ -65,6 +69,8 @@ EXIT_CODES = {
     "unsafe or diverging": 2,
     "broken": 3,
     "ledger": 4,
+    "not repeatable": 5,
+    "incomplete": 6,
     "usage": 64,
     "internal": 70,
     "output": 74,
@@ -81,4 +87,6 @@ def exit_code(verdict: Verdict) -> int:
         return EXIT_CODES["unsafe or diverging"]
     if verdict is Verdict.WASTEFUL:
         return EXIT_CODES["wasteful"]
+    if verdict is Verdict.NOT_REPEATABLE:
+        return EXIT_CODES["not repeatable"]
     return EXIT_CODES["conformant"]

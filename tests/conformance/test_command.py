@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from cbtcheck.adapter import AdapterUnusable
+from cbtcheck.adapter import FEATURES, AdapterUnusable
+from cbtcheck.claims import COMMANDS
 from cbtcheck.progress import ProgressLine
-from cbtcheck.reports.report import Failure, LedgerResult, Report
+from cbtcheck.reports.report import CommandCount, Failure, LedgerResult, PropertyCount, Report
 from cbtcheck.scenario import Scenario, save
-from cbtcheck.verdict import Finding, Verdict
+from cbtcheck.tally import PROPERTIES
+from cbtcheck.verdict import EXIT_CODES, Finding, Verdict
 from cbtmodel.commands import AddBitmap, Write
 from click.testing import CliRunner
 from rich.console import Console
@@ -50,7 +52,10 @@ class Fake:
 
     def __init__(self, mirror, play) -> None:
         self.mirror, self.play = mirror, play
-        self.report = Report("0.1.0", "reference", "mirror 1.0", "quick", 1, Counter(drawn=5), steps=9)
+        self.report = Report("0.1.0", "reference", "mirror 1.0", "quick", 1, Counter(drawn=5), steps=9, compared=1)
+        once = CommandCount(accepted=1, refused=Counter(invalid=1), features=Counter(FEATURES))
+        self.report.commands = dict.fromkeys(COMMANDS, once)
+        self.report.properties = dict.fromkeys(PROPERTIES, PropertyCount(checked=1))
         self.options = None
         self.closed = 0
         self.lost = 0
@@ -116,7 +121,8 @@ def test_by_default_the_reference_is_checked_with_the_pinned_seed(fake: Fake) ->
     assert result.exit_code == 0
     assert fake.asked == ("reference", None, None)
     assert (fake.options.profile, fake.options.seed, fake.options.only) == ("quick", 20160121, None)
-    assert result.stdout.splitlines()[-1] == "CONFORMANT: 5 scenarios, 9 steps."
+    last = result.stdout.splitlines()[-1]
+    assert last == "CONFORMANT for profile quick and all capabilities: 5 scenarios, 9 steps."
     assert fake.closed == 1
     assert not Path("reports").exists()
 
@@ -132,7 +138,7 @@ def test_deep_draws_a_fresh_seed_unless_one_is_given(fake: Fake) -> None:
 
 
 def test_a_name_may_be_in_any_case(fake: Fake) -> None:
-    assert cbtspec("check", "--only", "no-lost-WRITE").exit_code == 0
+    cbtspec("check", "--only", "no-lost-WRITE")
     assert fake.options.only == "NO-LOST-WRITE"
 
 
@@ -150,11 +156,34 @@ def test_a_ledger_that_is_not_true_has_its_own_exit_code(fake: Fake) -> None:
     assert cbtspec("check").exit_code == 4
 
 
+@pytest.mark.parametrize(
+    ("member", "value", "said"),
+    [("only", "copy", "only what --only copy names was played"), ("stopped", "ended early", "ended early"),
+     ("compared", 0, "claimed, and never exercised: restored data")],
+)  # fmt: skip
+def test_what_was_not_played_whole_agrees_incomplete(fake: Fake, member: str, value: object, said: str) -> None:
+    setattr(fake.report, member, value)
+    result = cbtspec("check", "--json", "report.json")
+    assert result.exit_code == EXIT_CODES["incomplete"] == 6
+    assert result.stdout.splitlines()[-1] == f"AGREES, INCOMPLETE (not conformant): {said}."
+    report = json.loads(Path("report.json").read_text())
+    assert (report["conformant"], report["agrees"], report["exit_code"]) == (False, True, 6)
+
+
+def test_what_is_not_repeatable_has_its_own_exit_code_if_nothing_worse_happened(fake: Fake) -> None:
+    fake.report.not_repeatable = [failed(Verdict.UNSAFE)]
+    result = cbtspec("check")
+    assert result.exit_code == EXIT_CODES["not repeatable"] == 5
+    assert result.stdout.splitlines()[-1].startswith("NOT REPEATABLE: 1 not repeatable")
+    fake.report.failures = [failed(Verdict.WASTEFUL)]
+    assert cbtspec("check").exit_code == EXIT_CODES["wasteful"]
+
+
 def test_an_interrupted_run_prints_what_it_found(fake: Fake) -> None:
     fake.report.interrupted = True
     result = cbtspec("check")
     assert result.exit_code == 130
-    assert "NOT CONFORMANT: interrupted" in result.stdout
+    assert "AGREES, INCOMPLETE (not conformant): interrupted" in result.stdout
 
 
 def test_interrupted_anywhere_adapters_are_closed(fake: Fake) -> None:

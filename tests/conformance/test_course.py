@@ -95,7 +95,7 @@ def test_a_run_on_the_reference_is_conformant_and_counts_what_it_ran(run: Callab
     assert report.commands["write"].accepted > 0
     assert report.commands["write"].worst is Verdict.EXACT
     assert 0 < report.edges_covered < report.edges_reachable
-    assert code_of(report) == EXIT_CODES["conformant"]
+    assert code_of(report) == EXIT_CODES["incomplete"], "the tour is left out"
 
 
 def test_what_was_not_run_is_counted_as_not_run(
@@ -184,25 +184,6 @@ def test_what_is_replayed_to_make_a_failure_short_is_not_counted(
     assert report.commands["add-bitmap"].accepted == report.commands["write"].accepted == 1
     assert report.not_realised == {"Write": 1}
     assert report.phases.total() == 1
-
-
-def test_a_failure_that_does_not_come_again_says_so(
-    run: Callable[..., Report], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    these(monkeypatch, scenario(ADD, c.Write("disk0", 0, 1)))
-
-    class Once(ReferenceAdapter):
-        broken = False
-
-        def perform(self, command: Command, hint: Hint) -> Performed:
-            if isinstance(command, c.Write) and not self.broken:
-                self.broken = True
-                raise AdapterBroken("it hiccuped")
-            return super().perform(command, hint)
-
-    (failure,) = run(Once()).failures
-    assert failure.scenario.title == "a scenario that failed once, and not when it was replayed"
-    assert failure.verdict is Verdict.BROKEN
 
 
 def test_reports_that_cannot_be_saved_are_still_reported(run: Callable[..., Report], tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_what_is_claimed_and_was_not_run_is_a_warning_and_the_rest_a_notice(agre
     level, message = levels["cbtspec: not verified"]
     assert level == "notice"
     assert "capability discard: the adapter has no discard" in message.splitlines()
-    assert levels["cbtspec on reference implementation 0.1.0"][0] == "notice"
+    assert levels["cbtspec on reference implementation 0.1.0"][0] == "warning"
 
 
 def test_nothing_run_is_an_error(nothing: Report) -> None:

@@ -122,7 +122,7 @@ def test_every_kind_of_report_becomes_a_page(name: str, request: pytest.FixtureR
     report = request.getfixturevalue(name)
     write_html(report, tmp_path / "report.html")
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
-    headings = {"agreeing": "Incomplete: agrees in what was run", "failing": "Not conformant", "nothing": "No result"}
+    headings = {"agreeing": "Agrees, incomplete", "failing": "Not conformant", "nothing": "No result"}
     assert page.text("h1") == headings[name]
 
 

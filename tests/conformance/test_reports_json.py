@@ -15,7 +15,8 @@ from cbtcheck.mistakes import host_with
 from cbtcheck.reports import report_format
 from cbtcheck.reports.exported import to_json
 from cbtcheck.reports.junit import write_junit
-from cbtcheck.reports.not_verified import KINDS, blocking_in_words, not_verified, strictly_conformant
+from cbtcheck.reports.not_verified import KINDS, blocking_in_words, not_verified
+from cbtcheck.reports.outcome import outcome
 from cbtcheck.reports.report import CommandCount, LedgerResult, MissedEdge, PropertyCount, Report
 from cbtcheck.running import course
 from cbtcheck.scenario import KINDS as COMMANDS
@@ -106,7 +107,7 @@ def test_every_member_is_required_and_more_are_allowed(agreeing: Report) -> None
 
 
 def test_a_whole_run_on_the_reference_is_strictly_conformant(whole: Report) -> None:
-    assert strictly_conformant(whole)
+    assert outcome(whole).conformant
     assert [each.name for each in not_verified(whole) if each.kind == "property"] == ["BATCH"]
     assert blocking_in_words(whole) == ""
 
@@ -138,7 +139,7 @@ def test_a_command_that_was_only_ever_refused_was_not_exercised(complete: Report
     complete.commands["merge-bitmaps"] = CommandCount(0, Counter({"not found": 9}))
     (found,) = [each for each in not_verified(complete) if each.blocking]
     assert (found.name, found.reason) == ("merge-bitmaps", "claimed, and only ever refused")
-    assert not strictly_conformant(complete)
+    assert not outcome(complete).conformant
 
 
 @pytest.mark.parametrize("feature", ["grouped", "disabled", "zeroes", "failed-copy", "refusals"])
@@ -148,7 +149,7 @@ def test_a_feature_that_is_claimed_and_was_not_exercised_is_in_the_way(complete:
         count.refused = Counter({} if feature == "refusals" else count.refused)
     assert blocking_in_words(complete) == "1 capability"
     complete.skipped[feature] = "the implementation does not claim it"
-    assert strictly_conformant(complete)
+    assert outcome(complete).conformant
 
 
 def test_a_feature_that_means_nothing_without_another_is_not_in_the_way(complete: Report) -> None:
@@ -156,7 +157,7 @@ def test_a_feature_that_means_nothing_without_another_is_not_in_the_way(complete
         for count in complete.commands.values():
             count.features.pop(name, None)
     complete.skipped["discard"] = "the implementation does not claim it"
-    assert strictly_conformant(complete)
+    assert outcome(complete).conformant
     reason = next(each.reason for each in not_verified(complete) if each.name == "ignored-discard")
     assert reason == "needs discard, which is not claimed"
 
@@ -167,7 +168,7 @@ def test_a_property_that_was_not_checked_is_in_the_way_unless_it_needs_what_is_n
     for name in PROPERTIES["DELIVERED"]:
         complete.skipped[name] = "the implementation does not claim it"
         complete.commands[name] = CommandCount()
-    assert strictly_conformant(complete)
+    assert outcome(complete).conformant
     reason = next(each.reason for each in not_verified(complete) if each.name == "DELIVERED")
     assert reason == "needs one of start-backup, transaction; none is claimed"
 
@@ -176,7 +177,7 @@ def test_data_that_were_never_compared_are_in_the_way_unless_they_cannot_be_read
     complete.compared = 0
     assert blocking_in_words(complete) == "restored data"
     complete.skipped["content"] = "the implementation does not claim it"
-    assert strictly_conformant(complete)
+    assert outcome(complete).conformant
 
 
 def test_a_run_that_was_narrowed_is_not_strictly_conformant(run) -> None:
@@ -232,7 +233,7 @@ def test_junit_says_why_something_was_not_verified(complete: Report, tmp_path: P
     assert said["merge-bitmaps"].message == "skipped: claimed, and only ever refused"
     assert said["copy"].message == "skipped: not claimed"
     assert said["capability: zeroes"].message == "not claimed (1)"
-    assert said["the whole run"].message.endswith("claimed, and never exercised: 1 command")
+    assert said["the whole run"].message.endswith("claimed, and never exercised: 1 command.")
     properties = {each.name: each.value for suite in document for each in suite.properties()}
     assert properties == {
         "suite": complete.suite, "implementation": complete.implementation, "profile": "quick", "seed": "1",

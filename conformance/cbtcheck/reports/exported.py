@@ -14,7 +14,8 @@ import msgspec
 from cbtcheck.printable import plain_json
 from cbtcheck.reports import report_format as form
 from cbtcheck.reports.junit import write_junit as write_junit
-from cbtcheck.reports.not_verified import NotVerified, not_verified, strictly_conformant
+from cbtcheck.reports.not_verified import NotVerified, not_verified
+from cbtcheck.reports.outcome import cut_short, outcome
 from cbtcheck.reports.report import Failure, LedgerResult, PropertyCount, Report, TourCount
 from cbtcheck.reports.results import (
     NOT_RUN,
@@ -61,6 +62,7 @@ def to_document(report: Report, more_options: str = "") -> form.Document:
     """The report in its published form."""
     run = report.steps > 0 or bool(report.failures)
     gaps = not_verified(report)
+    came = outcome(report)
     return form.Document(
         format="cbtspec-report",
         version=1,
@@ -69,7 +71,7 @@ def to_document(report: Report, more_options: str = "") -> form.Document:
         implementation=report.implementation,
         profile=report.profile,
         seed=report.seed,
-        conformant=strictly_conformant(report),
+        conformant=came.conformant,
         interrupted=report.interrupted,
         verdict=report.verdict.value if run else None,
         safety=report.safety.value if run else None,
@@ -95,6 +97,12 @@ def to_document(report: Report, more_options: str = "") -> form.Document:
             for each in gaps
         ],
         failures=[_failure(each, report.adapter, more_options) for each in report.failures],
+        not_repeatable=[_failure(each, report.adapter, more_options) for each in report.not_repeatable],
+        agrees=came.agrees,
+        closing=came.closing,
+        exit_code=came.code,
+        incomplete=[*cut_short(report)],
+        claimed=sorted(report.claimed),
     )
 
 
@@ -136,6 +144,7 @@ def _counts(report: Report, gaps: list[NotVerified]) -> form.Counts:
         properties=dict(properties),
         ledger=dict(Counter(each.outcome for each in report.ledger)),
         failures=len(report.failures),
+        not_repeatable=len(report.not_repeatable),
         skipped=len(report.skipped),
         not_verified=dict(Counter(each.kind for each in gaps)),
         blocking=sum(each.blocking for each in gaps),
@@ -151,6 +160,9 @@ def _failure(failure: Failure, adapter: str, more_options: str) -> form.FailedSc
         origin=failure.origin,
         verdict=failure.verdict.value,
         saved=None if failure.saved is None else str(failure.saved),
+        plays=failure.plays,
+        failed=failure.failed,
+        also=failure.also,
         reproduce=reproduce(failure, adapter, more_options) or None,
         findings=[_finding(each) for each in failure.findings],
         scenario=to_data(failure.scenario),

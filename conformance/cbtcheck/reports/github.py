@@ -14,21 +14,21 @@ from contextlib import contextmanager
 import click
 
 from cbtcheck.printable import plain, plain_lines
-from cbtcheck.reports.not_verified import NotVerified, blocking_in_words, not_verified, strictly_conformant
+from cbtcheck.reports.not_verified import NotVerified, blocking_in_words, not_verified
+from cbtcheck.reports.outcome import BAD, GOOD, NONE, outcome
 from cbtcheck.reports.picture import picture_text
 from cbtcheck.reports.report import Failure, PropertyCount, Report
 from cbtcheck.reports.results import (
     NOT_RUN,
-    closing,
     command_names,
     command_verdict,
     count_of,
     exactness_in_words,
+    how_often,
     property_names,
     property_verdict,
     reproduce,
     safety_in_words,
-    verdict_in_words,
 )
 from cbtcheck.scenario import as_text
 from cbtcheck.verdict import Verdict
@@ -52,8 +52,13 @@ def workflow_commands(report: Report, more_options: str = "") -> Iterator[str]:
         said = "\n".join(map(str, failure.findings))
         shown = f"\n\n{picture_text(failure.frames)}" if failure.frames else ""
         again = reproduce(failure, report.adapter, more_options)
+        said += f"\n{often}" if (often := how_often(failure)) else ""
         message = f"{said}{shown}"[: LONGEST_MESSAGE - len(again)] + (f"\n{again}" if again else "")
         yield annotation(level, f"cbtspec: {failure.verdict.value} {stake}".strip(), message)
+    for failure in report.not_repeatable:
+        again = reproduce(failure, report.adapter, more_options)
+        said = "\n".join([how_often(failure), *map(str, failure.findings), again])
+        yield annotation("warning", f"cbtspec: not repeatable, seen as {failure.verdict.value}", said)
     for each in report.ledger:
         if each.outcome in ("gone", "changed"):
             does = "does not fail any more" if each.outcome == "gone" else "fails in another way"
@@ -68,8 +73,9 @@ def workflow_commands(report: Report, more_options: str = "") -> Iterator[str]:
     skipped = [each for each in not_verified(report) if not each.blocking]
     if skipped:
         yield annotation("notice", "cbtspec: not verified", "\n".join(map(_line, skipped)))
-    good = report.conformant and report.steps > 0
-    yield annotation("notice" if good else "error", f"cbtspec on {report.implementation}", closing(report))
+    came = outcome(report)
+    level = {NONE: "error", BAD: "error", GOOD: "notice"}.get(came.tone, "notice" if came.conformant else "warning")
+    yield annotation(level, f"cbtspec on {report.implementation}", came.closing)
 
 
 def annotation(level: str, title: str, message: str) -> str:
@@ -117,14 +123,16 @@ def summary(report: Report, more_options: str = "") -> str:
 
 
 def _parts(report: Report, more_options: str) -> Iterator[str]:
-    heading, tone = verdict_in_words(report, strictly_conformant(report))
-    yield f"## {SIGNS[tone]} cbtspec: {heading}\n"
-    unexercised = blocking_in_words(report)
-    said = closing(report) + (f" Claimed, and never exercised: {unexercised}." if unexercised else "")
-    yield f"{marked(said)}\n"
+    came = outcome(report)
+    yield f"## {SIGNS[came.tone]} cbtspec: {came.heading}\n"
+    yield f"{marked(came.closing)}\n"
     yield _table(("", ""), _facts(report))
     for number, failure in enumerate(report.failures, 1):
-        yield from _failure(report, failure, number, more_options)
+        heading = f"Failure {number} of {len(report.failures)}: {failure.verdict.value}"
+        yield from _failure(report, failure, heading, more_options)
+    for number, failure in enumerate(report.not_repeatable, 1):
+        heading = f"Not repeatable {number} of {len(report.not_repeatable)}: seen as {failure.verdict.value}"
+        yield from _failure(report, failure, heading, more_options)
     properties = [
         (id, f"{report.properties.get(id, PropertyCount()).checked:,}", _value(property_verdict(report, id)))
         for id in property_names(report)
@@ -157,8 +165,10 @@ def _facts(report: Report) -> list[tuple[str, ...]]:
     ]
 
 
-def _failure(report: Report, failure: Failure, number: int, more_options: str) -> Iterator[str]:
-    yield f"### Failure {number} of {len(report.failures)}: {failure.verdict.value}\n"
+def _failure(report: Report, failure: Failure, heading: str, more_options: str) -> Iterator[str]:
+    yield f"### {heading}\n"
+    if often := how_often(failure):
+        yield f"{marked(often)}\n"
     yield "".join(f"- {marked(str(each))}\n" for each in failure.findings)
     if failure.frames:
         yield _fence(picture_text(failure.frames)[:LONGEST_PICTURE])

@@ -11,6 +11,7 @@ import hashlib
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from jinja2 import Environment, FunctionLoader, StrictUndefined
@@ -21,30 +22,25 @@ from cbtcheck.reports import report_format as form
 from cbtcheck.reports.cell_shapes import SHAPES
 from cbtcheck.reports.exported import to_document
 from cbtcheck.reports.junit import legal_in_xml
-from cbtcheck.reports.not_verified import blocking_in_words
+from cbtcheck.reports.outcome import BAD, GOOD, NONE, WARN, outcome
 from cbtcheck.reports.picture import picture_text
 from cbtcheck.reports.picture_svg import picture_svg
 from cbtcheck.reports.report import Failure, Report
 from cbtcheck.reports.results import (
-    BAD,
-    GOOD,
-    NONE,
-    WARN,
-    closing,
     exactness_in_words,
+    how_often,
     safety_in_words,
     tour,
-    verdict_in_words,
 )
 from cbtcheck.running.part import HISTORIES, TOUR
 from cbtcheck.saving import write_whole
 
 TONES = {
-    None: NONE, "skipped": NONE, "exact": GOOD, "known": WARN, "wasteful": WARN, "diverges": BAD, "unsafe": BAD,
-    "broken": BAD,
+    None: NONE, "skipped": NONE, "exact": GOOD, "known": WARN, "not repeatable": WARN, "wasteful": WARN,
+    "diverges": BAD, "unsafe": BAD, "broken": BAD,
 }  # fmt: skip
 
-MARKS = {None: "–", "skipped": "–", "exact": "✓", "known": "!", "wasteful": "+"}  # noqa: RUF001
+MARKS = {None: "–", "skipped": "–", "exact": "✓", "known": "!", "not repeatable": "?", "wasteful": "+"}  # noqa: RUF001
 
 OUTCOMES = {"known": WARN, "gone": BAD, "changed": BAD}
 
@@ -75,7 +71,7 @@ def to_html(report: Report, more_options: str = "") -> str:
     it = to_document(report, more_options)
     style = _part("report.css") + SHAPES
     script = _part("report.js")
-    heading, tone = verdict_in_words(report, it.conformant)
+    came = outcome(report)
     reasons = {each.name: each.reason for each in it.not_verified if each.kind in ("command", "property")}
     edges = it.edges
     return _environment().get_template("report.html").render(
@@ -83,16 +79,16 @@ def to_html(report: Report, more_options: str = "") -> str:
         policy=_policy(style, script),
         style=Markup(style),
         script=Markup(script),
-        heading=heading,
-        header_tone=tone,
-        icon=ICONS[tone],
-        closing=closing(report).partition(": ")[2],
-        unexercised=blocking_in_words(report),
+        heading=came.heading,
+        header_tone=came.tone,
+        icon=ICONS[came.tone],
+        closing=came.closing.partition(": ")[2],
         safety=_result(it.safety, safety_in_words(report)),
         exactness=_result(it.exactness, exactness_in_words(report)),
         share=f"{100 * edges.covered // edges.reachable} %" if edges.reachable else "not counted",
         scenarios=report.scenarios,
-        failures=[(one, _pictures(each)) for one, each in zip(it.failures, report.failures, strict=True)],
+        failures=_drawn(it.failures, report.failures),
+        not_repeatable=_drawn(it.not_repeatable, report.not_repeatable),
         missed_edges=report.missed,
         tone=TONES.__getitem__,
         mark=lambda verdict: MARKS.get(verdict, "✗"),
@@ -101,6 +97,10 @@ def to_html(report: Report, more_options: str = "") -> str:
         details_of=lambda phase: _details_of(report, phase),
         scenario_text=_scenario_text,
     )  # fmt: skip
+
+
+def _drawn(shown: list[form.FailedScenario], failures: list[Failure]) -> list[tuple[Any, ...]]:
+    return [(one, _pictures(each), how_often(each)) for one, each in zip(shown, failures, strict=True)]
 
 
 def _result(verdict: str | None, words: str) -> dict[str, str]:

@@ -10,14 +10,15 @@ from junitparser import Error, JUnitXml, Skipped, TestCase, TestSuite
 from junitparser import Failure as Failed
 
 from cbtcheck.printable import plain
-from cbtcheck.reports.not_verified import NotVerified, blocking_in_words, not_verified, strictly_conformant
+from cbtcheck.reports.not_verified import NotVerified, not_verified
+from cbtcheck.reports.outcome import BAD, outcome
 from cbtcheck.reports.picture import picture_text
 from cbtcheck.reports.report import Failure, Report
 from cbtcheck.reports.results import (
     NOT_RUN,
-    closing,
     command_names,
     command_verdict,
+    how_often,
     ordered,
     property_names,
     property_verdict,
@@ -61,7 +62,7 @@ def _suite(report: Report, name: str, cases: list[TestCase]) -> TestSuite:
         ("implementation", report.implementation),
         ("profile", report.profile),
         ("seed", report.seed),
-        ("conformant", str(strictly_conformant(report)).lower()),
+        ("conformant", str(outcome(report).conformant).lower()),
     ):
         suite.add_property(each, legal_in_xml(str(value)))
     suite.add_testcases(cases)
@@ -81,6 +82,11 @@ def _outcome(
     """What the case of this verdict says; `gap` is why there is none, or why it is less than a pass."""
     if verdict is None:
         return Skipped(NOT_RUN if gap is None else legal_in_xml(f"{NOT_RUN}: {gap.reason}"))
+    if verdict is Verdict.NOT_REPEATABLE:
+        often = how_often(concerned[0]) if concerned else "listed with the scenarios"
+        doubted = Skipped(legal_in_xml(f"{verdict.value}: {often}: {_first_finding(concerned)}"))
+        doubted.text = legal_in_xml("\n".join(_in_full(report, each) for each in concerned))
+        return doubted
     if verdict in (Verdict.SKIPPED, Verdict.KNOWN) or (gap is not None and verdict is Verdict.EXACT):
         return Skipped(verdict.value if gap is None else legal_in_xml(f"{Verdict.SKIPPED.value}: {gap.reason}"))
     if verdict is Verdict.EXACT:
@@ -162,18 +168,22 @@ def _scenario_cases(report: Report) -> list[TestCase]:
         _case("scenarios", f"{each.origin} {number}", _outcome(report, each.verdict, [each]))
         for number, each in enumerate(report.failures, 1)
     ]
+    cases += [
+        _case("scenarios", f"not repeatable {at}: {each.origin}", _outcome(report, Verdict.NOT_REPEATABLE, [each]))
+        for at, each in enumerate(report.not_repeatable, 1)
+    ]
+    came = outcome(report)
     whole: Skipped | Failed | None = None
-    if not report.steps and not report.failures:
-        whole = Skipped(NOT_RUN)
-    elif not report.conformant:
-        whole = Failed(legal_in_xml(closing(report)))
-    elif not strictly_conformant(report):
-        whole = Skipped(f"agrees in all that was run; claimed, and never exercised: {blocking_in_words(report)}")
+    if came.tone == BAD:
+        whole = Failed(legal_in_xml(came.closing))
+    elif not came.conformant:
+        whole = Skipped(legal_in_xml(came.closing if report.steps else f"{NOT_RUN}: {came.closing}"))
     return [*cases, _case("scenarios", "the whole run", whole, report.seconds)]
 
 
 def _in_full(report: Report, failure: Failure) -> str:
     parts = [str(finding) for finding in failure.findings]
+    parts += [often] if (often := how_often(failure)) else []
     if failure.frames:
         parts += ["", picture_text(failure.frames)]
     if failure.saved is not None:

@@ -1,8 +1,8 @@
 """What a run has not verified, with the reason: every form of a report counts it, lest silence be taken for yes.
 
-Some of it *blocks*: the implementation claims it, and the run never exercised it. Then the run agrees in all that was
-run, and its exit code says so, but `conformant` in a report is false. What is not claimed, cannot be asked for or is
-turned away because of a known defect is said, and does not block.
+Some of it *blocks*: the implementation claims it, and the run never exercised it. Then the run *agrees, incomplete*
+at best (see `outcome`). What is not claimed, cannot be asked for or is turned away because of a known defect is said,
+and does not block.
 """
 
 from __future__ import annotations
@@ -65,11 +65,6 @@ def not_verified(report: Report) -> list[NotVerified]:
     found = [*_commands(report), *_properties(report), *_capabilities(report), *_data(report), *_edges(report),
              *_histories(report), *_happenings(report), *_ledger(report)]  # fmt: skip
     return sorted(found, key=lambda each: (KINDS.index(each.kind), not each.blocking))
-
-
-def strictly_conformant(report: Report) -> bool:
-    """Something was run, all of it agreed, the ledger is true, nothing was interrupted, and nothing blocks."""
-    return report.conformant and report.steps > 0 and not any(each.blocking for each in not_verified(report))
 
 
 def blocking_in_words(report: Report) -> str:

@@ -14,15 +14,16 @@ from rich.text import Text
 
 from cbtcheck.printable import plain
 from cbtcheck.reports.not_verified import blocking_in_words
+from cbtcheck.reports.outcome import WARN, doubted_in_words, outcome
 from cbtcheck.reports.picture import picture
 from cbtcheck.reports.report import Failure, PropertyCount, Report
 from cbtcheck.reports.results import (
     NOT_RUN,
-    closing,
     command_names,
     command_verdict,
     count_of,
     exactness_in_words,
+    how_often,
     ordered,
     property_names,
     property_verdict,
@@ -38,6 +39,7 @@ COLOUR = {
     Verdict.EXACT: "green",
     Verdict.SKIPPED: "dim",
     Verdict.KNOWN: "yellow",
+    Verdict.NOT_REPEATABLE: "yellow",
     Verdict.WASTEFUL: "yellow",
     Verdict.DIVERGES: "red",
     Verdict.UNSAFE: "bold red",
@@ -60,7 +62,10 @@ def sections(report: Report, more_options: str = "") -> Iterator[RenderableType]
     yield from [Text(), *left_out(report)] if left_out(report) else []
     yield from [Text(), ledger(report)] if report.ledger else []
     for number, failure in enumerate(report.failures, 1):
-        yield from failed(failure, f"Failure {number} of {len(report.failures)}", report.adapter, more_options)
+        yield from failed(failure, f"Failure {number} of {len(report.failures)}:", report.adapter, more_options)
+    for number, failure in enumerate(report.not_repeatable, 1):
+        heading = f"Not repeatable {number} of {len(report.not_repeatable)}: seen as"
+        yield from failed(failure, heading, report.adapter, more_options)
     yield Text()
     yield from result(report)
 
@@ -154,8 +159,10 @@ def ledger(report: Report) -> RenderableType:
 def failed(failure: Failure, heading: str, adapter: str, more_options: str = "") -> Iterator[RenderableType]:
     """A failure: what disagrees, the picture, and how to see it again."""
     yield Text()
-    yield Text(f"{heading}: {failure.verdict.value} ({failure.origin})", COLOUR[failure.verdict])
+    yield Text(f"{heading} {failure.verdict.value} ({failure.origin})", COLOUR[failure.verdict])
     yield from (Text(f"  {each}") for each in failure.findings)
+    if often := how_often(failure):
+        yield Text(f"  {often}")
     yield Text()
     if failure.frames:
         yield Group(picture(failure.frames, failure.scenario.block))
@@ -174,10 +181,14 @@ def result(report: Report) -> Iterator[Text]:
     else:
         yield _result("safety", report.safety, safety_in_words(report))
         yield _result("exactness", report.exactness, exactness_in_words(report))
+        if report.not_repeatable:
+            yield Text(f"apart      {doubted_in_words(report)}", "yellow")
         unexercised = blocking_in_words(report)
         if unexercised:
             yield Text(f"complete   no: claimed, and never exercised: {unexercised}", "yellow")
-    yield Text(closing(report), "bold green" if report.conformant and report.steps else "bold red")
+    came = outcome(report)
+    colour = "green" if came.conformant else "yellow" if came.tone == WARN else "red"
+    yield Text(came.closing, f"bold {colour}")
 
 
 def _result(what: str, verdict: Verdict, words: str) -> Text:

@@ -17,6 +17,9 @@ class Failure:
 
     `origin`: the workflow's or ledger entry's name, "drawn", "tour" or "every write history". `frames` are the steps
     as they were played. `saved` is the file that has it; `not_saved` why there is none, if it could not be written.
+
+    When it was found it `failed` in so many of so many `plays`. `also` are the scenarios in which the same was seen
+    besides.
     """
 
     origin: str
@@ -25,6 +28,9 @@ class Failure:
     findings: list[Finding]
     saved: Path | None = None
     not_saved: str = ""
+    plays: int = 1
+    failed: int = 1
+    also: int = 0
 
     @property
     def verdict(self) -> Verdict:
@@ -110,6 +116,10 @@ class Report:
     `edges_covered` of `edges_reachable` are (control state, command, outcome) edges of the specification; `unreached`
     are the others, by what came between when the tour was after them. `reached` are the covered ones by command, and
     `missed` the others one by one.
+
+    `not_repeatable` failed once, and not when it was played again. `only` is what was asked for, if that was not
+    everything; `stopped` says why a run ended early by itself; `to_draw` is how many scenarios the profile draws.
+    `claimed` and `not_claimed` are capabilities.
     """
 
     suite: str
@@ -133,7 +143,13 @@ class Report:
     missed: list[MissedEdge] = field(default_factory=list)
     tour: TourCount = field(default_factory=TourCount)
     failures: list[Failure] = field(default_factory=list)
+    not_repeatable: list[Failure] = field(default_factory=list)
     interrupted: bool = False
+    only: str | None = None
+    stopped: str = ""
+    to_draw: int = 0
+    claimed: frozenset[str] = frozenset()
+    not_claimed: frozenset[str] = frozenset()
 
     @property
     def scenarios(self) -> int:
@@ -149,20 +165,24 @@ class Report:
     def verdict(self) -> Verdict:
         """The worst verdict of the run; expected failures count as known."""
         known = [Verdict.KNOWN for each in self.ledger if each.outcome == "known"]
+        known += [Verdict.NOT_REPEATABLE] * bool(self.not_repeatable)
         return worst([each.verdict for each in self.failures] + known)
 
     @property
     def safety(self) -> Verdict:
-        """Exact if no write was seen lost; else unsafe or broken."""
-        return worst([each.verdict for each in self.failures if not each.verdict.safe])
+        """Exact if no write was seen lost; unsafe or broken if one was; not repeatable if it did not come again."""
+        doubted = [Verdict.NOT_REPEATABLE for each in self.not_repeatable if not each.verdict.safe]
+        return worst([each.verdict for each in self.failures if not each.verdict.safe] + doubted)
 
     @property
     def exactness(self) -> Verdict:
         """Exact if nothing was reported that need not be."""
         wasteful = [f for each in self.failures for f in each.findings if f.verdict is Verdict.WASTEFUL]
-        return Verdict.WASTEFUL if wasteful else Verdict.EXACT
+        doubted = any(f.verdict is Verdict.WASTEFUL for each in self.not_repeatable for f in each.findings)
+        return Verdict.WASTEFUL if wasteful else Verdict.NOT_REPEATABLE if doubted else Verdict.EXACT
 
     @property
     def conformant(self) -> bool:
-        """Everything that was run agreed, the ledger is true, and the run was not interrupted."""
-        return not self.failures and not self.ledger_broken and not self.interrupted and self.scenarios > 0
+        """All that was run agrees, and was not interrupted. What is *called* conformant is less: see `outcome`."""
+        found = self.failures or self.not_repeatable or self.ledger_broken
+        return not found and not self.interrupted and self.scenarios > 0

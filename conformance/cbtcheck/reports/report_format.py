@@ -20,7 +20,7 @@ VERSION = 1
 SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 SCHEMA_ID = "urn:cbtspec:report:1"
 
-Verdict = Literal["exact", "skipped", "known", "wasteful", "diverges", "unsafe", "broken"]
+Verdict = Literal["exact", "skipped", "known", "not repeatable", "wasteful", "diverges", "unsafe", "broken"]
 Count = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(ge=0, description="In seconds.")]
 Granules = Annotated[str, Meta(pattern="^0x[0-9a-f]+$", description="Granules in hexadecimal; bit i is granule i.")]
@@ -106,6 +106,7 @@ class Counts(Struct):
     properties: dict[str, Count]
     ledger: dict[str, Count]
     failures: Count
+    not_repeatable: Count
     skipped: Annotated[Count, Meta(description="Members of `skipped`.")]
     not_verified: dict[str, Count]
     blocking: Count
@@ -129,6 +130,9 @@ class FailedScenario(Struct):
     origin: str
     verdict: Verdict
     saved: Annotated[str | None, Meta(description="The file where the scenario was saved.")]
+    plays: Annotated[Count, Meta(description="How often it was played until it was judged whether it comes again.")]
+    failed: Annotated[Count, Meta(description="In how many of these it failed.")]
+    also: Annotated[Count, Meta(description="Other scenarios in which the same was seen.")]
     reproduce: Annotated[str | None, Meta(description="The shell line that plays it again.")]
     findings: list[Finding]
     scenario: Annotated[dict[str, Any], Meta(description="A cbtspec-scenario, as `cbtspec replay` reads it.")]
@@ -146,7 +150,7 @@ class Document(Struct):
     seed: Annotated[int, Meta(ge=0)]
     conformant: Annotated[
         bool,
-        Meta(description="Something was run, nothing failed, the ledger is true, nothing was interrupted, and all "
+        Meta(description="All of the profile was played, nothing failed, once or again, the ledger is true, and all "
                          "that is claimed was exercised."),
     ]  # fmt: skip
     interrupted: bool
@@ -168,6 +172,14 @@ class Document(Struct):
     counts: Counts
     not_verified: list[NotVerified]
     failures: list[FailedScenario]
+    not_repeatable: Annotated[
+        list[FailedScenario], Meta(description="Failed once, and not when it was played again.")
+    ]
+    agrees: Annotated[bool, Meta(description="As far as the run went, nothing was found.")]
+    closing: Annotated[str, Meta(description="What the run amounts to, in a line, as it is printed.")]
+    exit_code: Annotated[Count, Meta(description="What the run exits with.")]
+    incomplete: Annotated[list[str], Meta(description="Why not all of the profile was played; empty if all was.")]
+    claimed: Annotated[list[str], Meta(description="The capabilities for which the run speaks.")]
 
 
 def schema() -> dict[str, Any]:

@@ -16,17 +16,16 @@ from cbtcheck.verdict import Verdict
 
 NOT_RUN = "not run"
 
-GOOD, WARN, BAD, NONE = "good", "warn", "bad", "none"
-"""The tones in which a result is shown."""
-
 SAFETY = {
     Verdict.EXACT: "no write was seen lost",
+    Verdict.NOT_REPEATABLE: "no write was seen lost in what comes again; what looked like it did not come again",
     Verdict.UNSAFE: "a write was lost",
     Verdict.BROKEN: "cannot be told: the implementation broke",
 }
 
 EXACTNESS = {
     Verdict.EXACT: "nothing was reported that need not be",
+    Verdict.NOT_REPEATABLE: "what was reported beyond what there need be was not reported again",
     Verdict.WASTEFUL: "more was reported than there need be",
 }
 
@@ -107,6 +106,18 @@ def reproduce(failure: Failure, adapter: str, more_options: str = "") -> str:
     )
 
 
+def how_often(failure: Failure) -> str:
+    """How often a scenario failed when it was played again, if not each time, and where else the same was seen."""
+    parts = []
+    if failure.failed == 1 < failure.plays:
+        parts.append(f"seen once; not in {failure.plays - 1} replay{'s' if failure.plays > 2 else ''}")
+    elif failure.failed < failure.plays:
+        parts.append(f"failed in {failure.failed} of {failure.plays} plays")
+    if failure.also:
+        parts.append(f"also seen in {failure.also:,} other scenario{'s' if failure.also > 1 else ''}")
+    return "; ".join(parts)
+
+
 def safety_in_words(report: Report) -> str:
     """What the result on safety means; a known failure is not a new one, but it is one."""
     known = [each.id for each in report.ledger if each.outcome == "known" and not each.verdict.safe]
@@ -122,40 +133,3 @@ def exactness_in_words(report: Report) -> str:
 def _in_words(verdict: Verdict, words: dict[Verdict, str], known: list[str]) -> str:
     joined = ", but for what is known" if verdict is Verdict.EXACT else "; known besides"
     return words.get(verdict, "") + (f"{joined}: {', '.join(known)}" if known else "")
-
-
-def verdict_in_words(report: Report, strictly: bool) -> tuple[str, str]:
-    """The headline, and its tone: good, warn, bad or none. `strictly`: nothing blocks (see `not_verified`)."""
-    if not report.steps and not report.failures:
-        return "No result", NONE
-    if not report.conformant:
-        return "Not conformant", BAD
-    if not strictly:
-        return "Incomplete: agrees in what was run", WARN
-    known = sum(each.outcome == "known" for each in report.ledger)
-    if known:
-        return f"Conformant, but for {known} known failure{'s' if known > 1 else ''}", WARN
-    return "Conformant", GOOD
-
-
-def closing(report: Report) -> str:
-    """The whole run in one line."""
-    known = sum(each.outcome == "known" for each in report.ledger)
-    reasons = []
-    if report.interrupted:
-        reasons.append("interrupted; this is what was found until then")
-    if report.failures:
-        many = len(report.failures)
-        reasons.append(f"{many} failure{'s' if many > 1 else ''}, the worst {report.verdict.value}")
-    for outcome in ("gone", "changed"):
-        ids = [each.id for each in report.ledger if each.outcome == outcome]
-        if ids:
-            does = "does not fail any more" if outcome == "gone" else "fails in another way"
-            reasons.append(f"the ledger is to be reviewed: {', '.join(ids)} {does}")
-    if not report.steps and not report.failures:
-        reasons.append("nothing was run")
-    if reasons:
-        judged = report.steps > 0 or bool(report.failures)
-        return f"{'NOT CONFORMANT' if judged else 'NO RESULT'}: {'; '.join(reasons)}."
-    expected = f", but for {known} known failure{'s' if known > 1 else ''} in the ledger" if known else ""
-    return f"CONFORMANT{expected}: {report.scenarios:,} scenarios, {report.steps:,} steps."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import signal
 import time
@@ -22,13 +21,13 @@ from cbtcheck.ledger import Entry, confirm, entries, matches
 from cbtcheck.play import Frame, Player, verdict_of
 from cbtcheck.reports.report import Failure, LedgerResult, Report
 from cbtcheck.running.deal import NOTHING_YET, dealer
+from cbtcheck.running.failing import Failing, Smaller
 from cbtcheck.running.gather import Gathering, Scope
 from cbtcheck.running.interrupts import interrupts, or_over
-from cbtcheck.running.part import DRAWN, LEDGER, TOUR, TRAPS, WORKFLOWS, Part, Signature
+from cbtcheck.running.part import DRAWN, LEDGER, TOUR, TRAPS, WORKFLOWS, Part
 from cbtcheck.running.shard import WHOLE, Shard
 from cbtcheck.running.wanted import exercises
 from cbtcheck.scenario import Scenario, from_data
-from cbtcheck.shorten import shorten
 from cbtcheck.tally import Tally
 from cbtcheck.tour.contexts.measure import AllEdges
 from cbtcheck.tour.contexts.plan import edges_of_scope
@@ -40,13 +39,9 @@ from cbtcheck.version import VERSION
 
 Progress = Callable[[str, int, int], None]
 Once = Callable[[Callable[[], list[LedgerResult]]], list[LedgerResult]]
-Smaller = Callable[[Callable[[Scenario], object]], Scenario]
 
 CLOSELY = (TOUR, WORKFLOWS, TRAPS)
 """The phases in which everything is observed after every step."""
-
-REPLAYS = 400
-"""How often a failing scenario is replayed at most, to make it shorter."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +106,7 @@ def run(open_adapter: Callable[[], Adapter], options: Options, progress: Progres
                 course.run()
             except KeyboardInterrupt:
                 gathering.report.interrupted = True
+            gathering.exhausted = adapter.exhausted
             gathering.report.seconds = time.monotonic() - started
             return gathering.finished(course.scope, adapter.capabilities)
         finally:
@@ -119,7 +115,9 @@ def run(open_adapter: Callable[[], Adapter], options: Options, progress: Progres
 
 def gathering_for(name: str, version: str, options: Options) -> Gathering:
     """An empty report of a run on the adapter of that name, on this implementation and version."""
-    return Gathering(Report(VERSION, name, version, options.profile, options.seed), options.reports)
+    report = Report(VERSION, name, version, options.profile, options.seed, only=options.only)
+    report.to_draw = PROFILES[options.profile].examples.get(name, 1000)
+    return Gathering(report, options.reports)
 
 
 def not_begun(name: str, command: Sequence[str], options: Options, why: str) -> Report:
@@ -143,19 +141,6 @@ def replay(adapter: Adapter, scenario: Scenario) -> tuple[list[Frame], list[Find
     return player.frames, findings
 
 
-def signature(findings: list[Finding], frames: list[Frame]) -> Signature:
-    """What makes two failures the same failure, for counting and for shortening."""
-    if not findings:
-        return ()
-    first = findings[0]
-    if verdict_of(findings) is Verdict.WASTEFUL:
-        return Verdict.WASTEFUL, first.property  # whoever is coarse in one place is coarse in all of them
-    last = frames[-1].asked if frames else None
-    crash = first.seen.split(" | ")[-1] if first.verdict is Verdict.BROKEN else ""
-    crash = re.sub('(seq"?[: ]+|request )[0-9]+', "", crash)[-80:]
-    return verdict_of(findings), first.property, first.where.split()[-1].split("/")[0], type(last).__name__, crash
-
-
 class Course:
     """A run on one adapter, or a shard of it. Each part is handed to `take`; `enough` says whether enough has failed.
 
@@ -177,7 +162,7 @@ class Course:
         self.player = Player(adapter, listen=self.tally.listen)
         self.known: list[Entry] = []
         self.turned_away_now: list[str] = []
-        self.signatures: set[Signature] = set()
+        self.failing = Failing(self)
         self.tour = TourPhases(self)
 
     @property
@@ -196,7 +181,7 @@ class Course:
         self._ledger()
         self.tour.run()
         if self.shard.of > 1:
-            self.signatures.clear()  # what failed in the tour may have come after enough of others had
+            self.failing.signatures.clear()  # what failed in the tour may have come after enough of others had
         self._workflows()
         self._traps()
         self._drawn()
@@ -315,37 +300,25 @@ class Course:
         `smaller` makes a failing one smaller before it is made shorter.
         """
         self.turned_away_now = []
-        self.player.closely = phase in CLOSELY
+        self.player.closely = closely = phase in CLOSELY
         findings = self.player.play_scenario(scenario)
         frames, waste = self.player.frames, self.player.waste
         self.player.closely = True
         self.part.scenarios += 1
         self.part.steps += len(frames)
         self.part.compared += self.player.compared
-        self.tally.frames(frames)
         if not findings:
             self.tally.finished(self.player.state)
-        if findings and not self._is_known(findings):
-            self._failed(origin, scenario, findings, smaller)
-        self._wasteful(origin, scenario, waste, smaller)
+        doubted: list[Finding] = []
+        new = bool(findings) and not self.is_known(findings)
+        if new and not self.failing.failed(origin, scenario, findings, closely, smaller):
+            doubted += findings
+        if waste and not self.failing.wasteful(origin, scenario, waste, closely, smaller):
+            doubted += waste
+        self.tally.frames(frames, doubted)
         return not findings
 
-    def _wasteful(
-        self, origin: str, scenario: Scenario, waste: list[Finding], smaller: Smaller | None = None
-    ) -> None:
-        """A scenario that went on after waste; of each kind the first is a failure of its own."""
-        frames = self.player.frames
-        new = [each for each in waste if signature([each], []) not in self.signatures]
-        if new:
-            self.player.tolerant, listen, self.player.listen = False, self.player.listen, None
-            findings = self.player.play_scenario(scenario)
-            if not findings:  # it was seen once, and that is enough
-                findings, self.player.frames = new, frames
-            self._failed(origin, scenario, findings, smaller)
-            self.player.tolerant, self.player.listen = True, listen
-        self.player.frames = frames
-
-    def _is_known(self, findings: list[Finding]) -> bool:
+    def is_known(self, findings: list[Finding]) -> bool:
         """A race of the ledger can occur anywhere; it is recognised by what is seen of it."""
         for entry in self.known:
             if entry.sometimes and matches(entry, findings):
@@ -353,48 +326,3 @@ class Course:
                 self.part.turned_away[entry.id] += 1
                 return True
         return False
-
-    def _failed(
-        self, origin: str, scenario: Scenario, findings: list[Finding], smaller: Smaller | None = None
-    ) -> None:
-        """A failure of a new kind is made as short as it can be. What that takes is not counted."""
-        frames = list(self.player.frames)
-        mark = signature(findings, frames)
-        if mark in self.signatures:
-            return
-        self.signatures.add(mark)
-        played = replace(scenario, commands=tuple(scenario.commands[: self._index_of(scenario, frames)]))
-        listen, self.player.listen = self.player.listen, None
-        turned_away, not_realised = self.part.turned_away.copy(), self.player.not_realised.copy()
-        sizes = self.adapter.capabilities if origin in (DRAWN, TOUR) else None
-        fails = self._fails_alike(mark)
-        shortest = shorten(played if smaller is None else smaller(fails), fails, sizes, REPLAYS)
-        title = "the shortest scenario that was found"
-        again = self.player.play_scenario(shortest)
-        if again:
-            frames, findings = list(self.player.frames), again
-        else:
-            shortest, title = played, "a scenario that failed once, and not when it was replayed"
-        self.player.listen, self.player.not_realised, self.part.turned_away = listen, not_realised, turned_away
-        failure = Failure(origin, replace(shortest, title=title, story=str(findings[0])), frames, findings)
-        self.part.failures.append((mark, failure))
-
-    @staticmethod
-    def _index_of(scenario: Scenario, frames: list[Frame]) -> int:
-        """How many of the scenario's commands were played; some may have been turned away."""
-        position = 0
-        for frame in frames:
-            while scenario.commands[position] is not frame.asked:
-                position += 1
-            position += 1
-        return position
-
-    def _fails_alike(self, mark: Signature) -> Callable[[Scenario], Verdict | None]:
-        def fails(scenario: Scenario) -> Verdict | None:
-            if self.interrupted() or self.adapter.exhausted:
-                return None
-            findings = self.player.play_scenario(scenario)
-            alike = findings and signature(findings, self.player.frames) == mark
-            return verdict_of(findings) if alike else None
-
-        return fails

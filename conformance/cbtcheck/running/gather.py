@@ -44,6 +44,9 @@ class Gathering:
     came_between: dict[Edge, str] = field(default_factory=dict)
     signatures: set[Signature] = field(default_factory=set)
     coverage: Coverage = field(default_factory=Coverage)
+    exhausted: bool = False
+    _kept: dict[Signature, Failure] = field(default_factory=dict)
+    _doubted: dict[Signature, Failure] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = [name for name in KINDS if name not in ("abort", "restore")]
@@ -75,8 +78,21 @@ class Gathering:
         for mark, failure in part.failures:
             if mark not in self.signatures:
                 self.signatures.add(mark)
-                self._save(failure)
+                self._save(failure, failure.verdict, len(report.failures))
                 report.failures.append(failure)
+                self._kept[mark] = failure
+            else:
+                self._kept[mark].also += 1
+        for mark, failure in part.not_repeatable:
+            first = self._doubted.setdefault(mark, failure)
+            if first is failure:
+                self._save(failure, Verdict.NOT_REPEATABLE, len(report.not_repeatable))
+                report.not_repeatable.append(failure)
+            else:
+                first.also += 1
+        for mark, times in part.alike.items():
+            if mark in self._kept:
+                self._kept[mark].also += times
 
     def _add_ledger(self, part: Part) -> None:
         if part.confirmed is not None:
@@ -86,9 +102,9 @@ class Gathering:
             if result.id in part.known_again:
                 result.outcome, result.detail = "known", part.known_again[result.id]
 
-    def _save(self, failure: Failure) -> None:
+    def _save(self, failure: Failure, verdict: Verdict, before: int) -> None:
         """Saves it under a name that no file has yet, so that what another run has found stays."""
-        stem, first = f"{self.report.adapter}-{failure.verdict.value}", len(self.report.failures) + 1
+        stem, first = f"{self.report.adapter}-{verdict.value.replace(' ', '-')}", before + 1
         try:
             failure.saved = write_new(self.reports, stem, ".json", as_bytes(failure.scenario), first)
         except OSError as problem:
@@ -103,6 +119,12 @@ class Gathering:
         report.unreached = Counter(each.why for each in report.missed)
         for name in sorted((COMMANDS - capabilities.commands) | (FEATURES - capabilities.features)):
             report.skipped[name] = NOT_CLAIMED
+        report.claimed = (capabilities.commands & COMMANDS) | (capabilities.features & FEATURES)
+        report.not_claimed = (COMMANDS | FEATURES) - report.claimed
+        if self.enough:
+            report.stopped = f"stopped after {len(report.failures)} different failures; the rest was not played"
+        elif self.exhausted:
+            report.stopped = "ended early: it was late, or broke, so often that it was not worth waiting for"
         report.skipped["BATCH"] = "relates two histories of the specification; tests and proofs check it there"
         return report
 

@@ -46,9 +46,10 @@ class Played:
 
 @dataclass(frozen=True)
 class Ended:
-    """From a worker, last: it has played all that was its own, or it was `interrupted`."""
+    """From a worker, last: it has played all its own, it was `interrupted`, or its adapter is `exhausted`."""
 
     interrupted: bool
+    exhausted: bool = False
 
 
 class Order(enum.Enum):

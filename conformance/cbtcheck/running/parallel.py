@@ -139,7 +139,9 @@ class Crew:
                 worker.parts.extend(parts)
                 worker.reached = parts[-1].place
                 self._show(parts)
-            case Ended(interrupted):
+            case Ended(interrupted, exhausted):
+                if exhausted and self.gathering is not None:
+                    self.gathering.exhausted = True
                 if interrupted and not self.interrupted:
                     self.interrupted = True  # somebody has asked that worker to end
                     for each in self.workers:

@@ -33,7 +33,8 @@ class Part:
 
     `scenarios` were played for it. `known_again` are races of the ledger (id and what happens) that occurred in it,
     `came_between` says why edges may not have been reached that it was there for, `not_claimed` what was not played
-    at all, and what of it the implementation does not claim.
+    at all, and what of it the implementation does not claim. `failures` are those of new kinds, `alike` counts the
+    others by their kind, and `not_repeatable` is what failed once, and not again.
     """
 
     phase: str
@@ -53,6 +54,8 @@ class Part:
     came_between: dict[Edge, str] = field(default_factory=dict)
     not_claimed: dict[str, str] = field(default_factory=dict)
     failures: list[tuple[Signature, Failure]] = field(default_factory=list)
+    not_repeatable: list[tuple[Signature, Failure]] = field(default_factory=list)
+    alike: Counter[Signature] = field(default_factory=Counter)
 
     @property
     def place(self) -> tuple[int, int]:

@@ -146,6 +146,7 @@ def work(opening: Opening, options: Options, shard: Shard, home: str, connection
         return
     try:
         interrupted = _play(adapter, options, shard, foreman)
+        exhausted = adapter.exhausted
     except Exception as problem:
         why = lacking(problem) or not_written(problem)
         if not why:
@@ -155,7 +156,7 @@ def work(opening: Opening, options: Options, shard: Shard, home: str, connection
     finally:
         with contextlib.suppress(AdapterBroken):
             adapter.close()
-    foreman.tell(Ended(interrupted))
+    foreman.tell(Ended(interrupted, exhausted))
     if foreman.dead.is_set():
         temporary.leave(home, lock)
 

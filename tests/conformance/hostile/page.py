@@ -29,7 +29,7 @@ judge then, and `cbtspec check` says that nothing was verified, and never that i
 """
 
 VERDICTS = {"agrees": "agrees (0)", "wasteful": "wasteful (1)", "diverges": "diverges (2)", "unsafe": "unsafe (2)",
-            "broken": "broken (3)"}  # fmt: skip
+            "broken": "broken (3)", "not repeatable": "not repeatable (5)"}  # fmt: skip
 
 
 def page() -> str:
