@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cbtcheck.ledger import entries
 from cbtcheck.verdict import EXIT_CODES, Verdict
 from cbtmodel import properties
 
@@ -44,6 +45,11 @@ def test_the_readme_has_every_exit_code_and_every_verdict() -> None:
     assert [int(code) for code in codes] == list(EXIT_CODES.values())
     for verdict in Verdict:
         assert re.search(rf"^\| \**{verdict.value}\** \|", text, re.MULTILINE), verdict
+
+
+def test_the_page_about_versions_has_every_entry_of_the_ledger() -> None:
+    listed = re.findall(r"^\| (QEMU-\d+)", (ROOT / "docs/qemu-versions.md").read_text(), re.MULTILINE)
+    assert list(dict.fromkeys(listed)) == [each.id for each in entries()]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
