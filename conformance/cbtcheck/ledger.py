@@ -18,6 +18,7 @@ import msgspec
 from cbtcheck.play import Player, verdict_of
 from cbtcheck.reports.report import LedgerResult
 from cbtcheck.scenario import Scenario, ScenarioError, from_data
+from cbtcheck.strict_json import refuse_duplicates
 from cbtcheck.triggers import TRIGGERS, Trigger
 from cbtcheck.verdict import Finding, Verdict
 
@@ -70,7 +71,9 @@ def entries() -> Iterator[Entry]:
 def read(raw: bytes, where: str) -> Entry:
     """One entry; `ValueError` that names the file if it is not well formed."""
     try:
-        return _entry(msgspec.json.decode(raw, type=_File), where)
+        file = msgspec.json.decode(raw, type=_File)
+        refuse_duplicates(raw)
+        return _entry(file, where)
     except ScenarioError as problem:
         raise ValueError(str(problem)) from None
     except (ValueError, msgspec.DecodeError) as problem:

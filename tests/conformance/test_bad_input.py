@@ -5,10 +5,11 @@ import os
 import resource
 import subprocess
 import sys
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from cbtcheck import strict_json
+from cbtcheck import ledger, strict_json
 from cbtcheck.memory import MOST_MEMORY, estimated
 from cbtcheck.scenario import ScenarioError, from_bytes
 from cbtmodel.commands import AddBitmap, StartBackup
@@ -88,6 +89,13 @@ def test_what_is_right_is_read() -> None:
 @pytest.mark.parametrize("value", [{"a": 1, "b": [{"a": 2}]}, [], "x", 5, 1.5, None])
 def test_strict_json_gives_what_json_says(value: object) -> None:
     assert strict_json.decode(json.dumps(value).encode()) == value
+
+
+def test_an_entry_of_the_ledger_has_no_member_twice() -> None:
+    raw = files("cbtcheck").joinpath("ledger_entries", "QEMU-1.json").read_bytes()
+    assert ledger.read(raw, "entry.json").id
+    with pytest.raises(ValueError, match=r"entry\.json: the member 'id' is there twice"):
+        ledger.read(raw.rstrip()[:-1] + b',"id":"X"}', "entry.json")
 
 
 # Memory
