@@ -28,15 +28,18 @@ T = TypeVar("T")
 BITMAPS = ("b0", "b1", "b2")
 JOBS = ("j0", "j1", "j2")
 WRITES = ("w0", "w1", "w2")
+CROWD_OF_BITMAPS = (*BITMAPS, "b3", "b4")
+CROWD_OF_WRITES = (*WRITES, "w3")
 
 
 @dataclass(frozen=True)
 class Hand:
-    """Everything that a draw depends on."""
+    """Everything that a draw depends on. `crowded`: there is more of everything (see `of_a_crowd`)."""
 
     pick: Pick
     state: State[Bits]
     capabilities: Capabilities
+    crowded: bool = False
 
     def one(self, options: Sequence[T]) -> T:
         """One of the options; the first is the plainest."""
@@ -131,7 +134,7 @@ def bit_numbers(word: int) -> list[int]:
 def add_bitmap(hand: Hand) -> c.AddBitmap:
     """A new bitmap."""
     on = hand.node()
-    name = hand.new_name(list(hand.state.nodes[on].bitmaps), BITMAPS)
+    name = hand.new_name(list(hand.state.nodes[on].bitmaps), CROWD_OF_BITMAPS if hand.crowded else BITMAPS)
     return c.AddBitmap(on, name, hand.one(hand.capabilities.granularities), not hand.rarely(6))
 
 
@@ -145,11 +148,12 @@ def one_bitmap(kind: type) -> Callable[[Hand], Any]:
 
 
 def merge_bitmaps(hand: Hand) -> c.MergeBitmaps:
-    """A merge of one or two bitmaps into another."""
+    """A merge of one or two bitmaps into another; in a crowd of up to four."""
     on, target = hand.free_bitmap()
     others = [(each, name) for each, node in hand.state.nodes.items() for name in node.bitmaps]
     others = [place for place in others if place != (on, target)] or others
-    sources = tuple(c.Source(*hand.one(others)) for _ in range(hand.one((1, 1, 2, 0))))
+    count = hand.one((3, 2, 4, 1) if hand.crowded else (1, 1, 2, 0))
+    sources = tuple(c.Source(*hand.one(others)) for _ in range(count))
     return c.MergeBitmaps(on, target, sources)
 
 
@@ -191,7 +195,7 @@ def write(hand: Hand) -> c.Write:
 def begin_write(hand: Hand) -> c.BeginWrite:
     """A guest write that stays in flight."""
     on = hand.node()
-    name = hand.new_name(list(hand.state.nodes[on].writes), WRITES)
+    name = hand.new_name(list(hand.state.nodes[on].writes), CROWD_OF_WRITES if hand.crowded else WRITES)
     kind = hand.one(("write", "write", "zeroes"))
     result = hand.one(("ok", "ok", "ok", "copy failed"))
     return c.BeginWrite(on, name, *hand.range(on), kind, result)  # type: ignore[arg-type]
@@ -225,6 +229,8 @@ def end_copy(hand: Hand) -> c.EndCopy:
 
 def transaction(hand: Hand) -> c.Transaction:
     """A few actions; now and then one that must fail."""
+    if hand.crowded and not hand.state.jobs and hand.pick(2):
+        return group_of_three(hand)
     if hand.rarely(3):
         first = start_backup(hand)
         others = [id for id in JOBS if id != first.job and id not in hand.state.jobs]
@@ -234,10 +240,17 @@ def transaction(hand: Hand) -> c.Transaction:
                one_bitmap(c.EnableBitmap), merge_bitmaps, one_bitmap(c.RemoveBitmap)]  # fmt: skip
     if not has_bitmaps(hand):
         drawers = [add_bitmap, start_backup]
-    actions: list[Action] = [hand.one(drawers)(hand) for _ in range(hand.one((2, 1, 3)))]
+    count = hand.one((4, 3, 5) if hand.crowded else (2, 1, 3))
+    actions: list[Action] = [hand.one(drawers)(hand) for _ in range(count)]
     if hand.rarely(4):
         actions.insert(hand.pick(len(actions) + 1), c.Abort())
     return c.Transaction(tuple(actions), hand.rarely(10))
+
+
+def group_of_three(hand: Hand) -> c.Transaction:
+    """Three backups that begin together, and mostly end together."""
+    starts = tuple(replace(start_backup(hand), job=job) for job in JOBS)
+    return c.Transaction(starts, hand.one((True, True, False)))
 
 
 # What can be drawn, and when
@@ -276,7 +289,21 @@ def _write_in_flight(hand: Hand) -> bool:
 
 
 def _room_for_writes(hand: Hand) -> bool:
-    return sum(len(node.writes) for node in hand.state.nodes.values()) < 2
+    return sum(len(node.writes) for node in hand.state.nodes.values()) < (4 if hand.crowded else 2)
+
+
+def _few_bitmaps(hand: Hand) -> bool:
+    return sum(len(node.bitmaps) for node in hand.state.nodes.values()) < 4
+
+
+def of_a_crowd(disks: dict[str, int], capabilities: Capabilities) -> dict[str, int]:
+    """The disks of a crowded scenario: a third one, as large as the first, if the implementation can have three.
+
+    It has up to five bitmaps on a disk, four writes in flight, merges of up to four sources, three backups that begin
+    together, and transactions of up to five actions.
+    """
+    more = {"disk2": next(iter(disks.values()))} if capabilities.max_disks > 2 and len(disks) == 2 else {}
+    return {**disks, **more}
 
 
 @dataclass(frozen=True)
@@ -301,6 +328,9 @@ OPERATOR: tuple[Drawer, ...] = (
     Drawer(c.MergeBitmaps, merge_bitmaps, several_bitmaps, 2),
     Drawer(c.RemoveBitmap, one_bitmap(c.RemoveBitmap), has_bitmaps),
 )
+
+CROWD: tuple[Drawer, ...] = (*OPERATOR, Drawer(c.AddBitmap, add_bitmap, _few_bitmaps, 6))
+"""What operators do in a crowded scenario."""
 
 GUEST: tuple[Drawer, ...] = (
     Drawer(c.Write, write, _always, 3),

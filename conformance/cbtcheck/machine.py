@@ -22,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from cbtcheck.adapter import Capabilities
 from cbtcheck.bitsets import BitSets
 from cbtcheck.claims import missing
-from cbtcheck.draw import GUEST, JOB, OPERATOR, Hand, Pick, drawn
+from cbtcheck.draw import CROWD, GUEST, JOB, OPERATOR, Hand, Pick, drawn, of_a_crowd
 from cbtcheck.from_the_seed import from_the_seed_alone
 from cbtcheck.play import Frame, Player, verdict_of
 from cbtcheck.refused import nonsense
@@ -90,9 +90,12 @@ def machine(capabilities: Capabilities, done: Callable[[Scenario], None]) -> typ
 
 
 def draw_scenarios(
-    capabilities: Capabilities, done: Callable[[Scenario], None], *, seed: int, examples: int, steps: int
-) -> None:
+    capabilities: Capabilities, done: Callable[[Scenario], None], *, seed: int, examples: int, steps: int,
+    crowded: bool = False,
+) -> None:  # fmt: skip
     """Draws about `examples` scenarios of up to `steps` commands, as fast as Hypothesis can: a list of deals each.
+
+    `crowded`: with more of everything (see `draw.of_a_crowd`).
 
     The same commands as the machine's, from the same deals; what is left out is the machinery of rules, which costs
     more than a scenario takes on a real QEMU.
@@ -104,10 +107,12 @@ def draw_scenarios(
     @hypothesis.given(st.integers(0, len(capabilities.disks) - 1), deals)
     def draw(layout: int, dealt: list[bytes]) -> None:
         disks = capabilities.disks[layout]
+        if crowded:
+            disks = of_a_crowd(disks, capabilities)
         state = initial(BitSets(), disks)
         commands: list[Command] = []
         for deal in dealt:
-            command = next_command(Hand(picks(int.from_bytes(deal, "little")), state, capabilities))
+            command = next_command(Hand(picks(int.from_bytes(deal, "little")), state, capabilities, crowded))
             if not missing(state, command, capabilities):
                 commands.append(command)
                 state = step(state, command).state
@@ -123,7 +128,8 @@ def next_command(hand: Hand) -> Command:
     choose = hand.pick(8)
     if choose == 7:
         return nonsense(hand)
-    return drawn(hand, (OPERATOR, GUEST, JOB, OPERATOR, GUEST, JOB, JOB)[choose])
+    operator = CROWD if hand.crowded else OPERATOR
+    return drawn(hand, (operator, GUEST, JOB, operator, GUEST, JOB, JOB)[choose])
 
 
 def settings(examples: int, steps: int, shrink: bool) -> hypothesis.settings:

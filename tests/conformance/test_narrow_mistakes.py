@@ -15,6 +15,9 @@ OF_THE_TOUR = {name: each for name, each in NARROW.items() if each.found_by == "
 ALL = os.environ.get("CBTSPEC_MATRIX") == "1"
 """Otherwise some are played to the other phases only, and a few to every write history: that takes seconds each."""
 
+BY_CHANCE = {"undone-from-the-first-on", "withdrawn-enables", "second-member-stays-frozen"}
+"""What the scenarios that are drawn by default come upon, too."""
+
 each_of_the_tour = pytest.mark.parametrize("mistake", OF_THE_TOUR.values(), ids=OF_THE_TOUR.keys())
 
 
@@ -29,7 +32,7 @@ def test_walks_to_edges_in_context_find_it(mistake: NarrowMistake) -> None:
 @pytest.mark.parametrize("name", OF_THE_TOUR if ALL else [*OF_THE_TOUR][::3])
 def test_nothing_else_finds_it(name: str) -> None:
     histories = ALL or name in [*OF_THE_TOUR][::12]
-    assert found_by_others(OF_THE_TOUR[name], histories) == []
+    assert found_by_others(OF_THE_TOUR[name], histories) == (["drawn"] if name in BY_CHANCE else [])
 
 
 def test_each_is_told_and_has_no_trap() -> None:

@@ -38,6 +38,9 @@ COUNTS = {
     Scope(2, bitmaps=2, jobs=0, granularity=2, alphabet="small"): (161, 2576, 2076, 9),
     Scope(1, bitmaps=2, jobs=1, alphabet="small"): (155, 3720, 1211, 8),
     Scope(1, bitmaps=2, jobs=2, alphabet="small"): (1029, 34986, 7163, 10),
+    Scope(1, bitmaps=0, jobs=3, alphabet="small"): (141, 3384, 1096, 7),
+    Scope(1, bitmaps=0, jobs=3, nodes=3, alphabet="small"): (265, 6890, 2515, 9),
+    Scope(1, alphabet="values"): (890, 70310, 18950, 7),
 }
 
 

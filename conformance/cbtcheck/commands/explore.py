@@ -42,8 +42,9 @@ Exit codes:
               help="Blocks in a granule of a bitmap, a power of two (default: 1).")  # fmt: skip
 @click.option("--cluster", type=click.IntRange(min=1), metavar="N",
               help="Blocks in a cluster of a job, a power of two (default: 1).")  # fmt: skip
-@click.option("--alphabet", type=click.Choice(["small", "large"]),
-              help="What can happen: the life of bitmaps and jobs, or everything (default: small).")  # fmt: skip
+@click.option("--alphabet", type=click.Choice(["small", "large", "values"]),
+              help="What can happen: the life of bitmaps and jobs, everything, or with every value of every field "
+              "(default: small).")  # fmt: skip
 @click.option("--symmetry/--no-symmetry", default=None,
               help=f"Up to permutation of blocks or not (default: from {MANY_BLOCKS} blocks on, if it can be)."
               )  # fmt: skip

@@ -3,10 +3,20 @@
 `python -m cbtcheck.mistakes` prints the table of docs/seeded-mistakes.md; with `matrix`, writes docs/kill-matrix.md.
 """
 
-from cbtcheck.mistakes import company, copying, merging, recording, repeating, successor, transactions, undoing
+from cbtcheck.mistakes import (
+    afterwards,
+    company,
+    copying,
+    merging,
+    recording,
+    repeating,
+    successor,
+    transactions,
+    undoing,
+)
 from cbtcheck.mistakes.registry import MISTAKES, NARROW, Mistake, NarrowMistake, host_with
 
 __all__ = [
-    "MISTAKES", "NARROW", "Mistake", "NarrowMistake", "company", "copying", "host_with", "merging", "recording",
-    "repeating", "successor", "transactions", "undoing",
+    "MISTAKES", "NARROW", "Mistake", "NarrowMistake", "afterwards", "company", "copying", "host_with", "merging",
+    "recording", "repeating", "successor", "transactions", "undoing",
 ]  # fmt: skip

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 
 from cbtcheck.adapters.reference import ReferenceAdapter
-from cbtcheck.machine import draw_scenarios
 from cbtcheck.mistakes.hunting import player_of
 from cbtcheck.mistakes.registry import NarrowMistake
 from cbtcheck.mistakes.touring import histories_kill
 from cbtcheck.play import verdict_of
 from cbtcheck.running.course import PROFILES, workflows
+from cbtcheck.running.deal import BATCH, batch
 from cbtcheck.scenario import Scenario
 from cbtcheck.tour.contexts.plan import tour_in_context
 from cbtcheck.tour.sizes import sizes_for
@@ -32,11 +32,9 @@ def in_sizes(walks: Iterable[Walk]) -> Iterator[Scenario]:
 @cache
 def drawn(seed: int = DEFAULT_SEED) -> tuple[Scenario, ...]:
     """What *quick* draws."""
-    found: list[Scenario] = []
     profile = PROFILES["quick"]
-    examples = profile.examples["reference"]
-    draw_scenarios(CAPABILITIES, found.append, seed=seed, examples=examples, steps=profile.steps)
-    return tuple(found)
+    batches = range(profile.examples["reference"] // BATCH)
+    return tuple(each for number in batches for each in batch(CAPABILITIES, seed, number, profile.steps))
 
 
 OTHERS: dict[str, Callable[[], Iterable[Scenario]]] = {

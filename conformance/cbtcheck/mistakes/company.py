@@ -122,14 +122,15 @@ class FourthSourceLeftOut(Host):
         return done
 
 
-@narrow_mistake("third-member-goes-on", MANY, Verdict.UNSAFE)
-class ThirdMemberGoesOn(Host):
-    """When the first of three jobs of a group fails or is cancelled, the third goes on."""
+@narrow_mistake("waiting-member-stays", MANY, Verdict.UNSAFE)
+class WaitingMemberStays(Host):
+    """When the third of three jobs of a group fails or is cancelled while the first waits for it, that one stays."""
 
     def sharers(self, culprit: BackupJob) -> list[BackupJob]:
         """Two."""
         members = list(culprit.group.members)
-        return members[:2] if len(members) == 3 and culprit is members[0] else members
+        stays = len(members) == 3 and culprit is members[2] and members[0].phase == "waiting"
+        return members[1:] if stays else members
 
 
 @narrow_mistake("cancels-the-neighbour", WHO, Verdict.UNSAFE)

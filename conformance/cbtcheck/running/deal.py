@@ -26,6 +26,9 @@ from cbtcheck.scenario import Scenario
 BATCH = 25
 """Different scenarios in a batch."""
 
+CROWDED = 5
+"""Every so many batches have crowded scenarios, with more of everything."""
+
 TRIES = 30
 """How many scenarios are drawn from one seed at most. Some come twice, and some may not be wanted."""
 
@@ -50,7 +53,10 @@ class _Enough(BaseException):
 
 
 def batch(capabilities: Capabilities, seed: int, number: int, steps: int, only: str | None = None) -> list[Scenario]:
-    """The scenarios of a batch: different ones of up to `steps` commands, each of which exercises `only`."""
+    """The scenarios of a batch: different ones of up to `steps` commands, each of which exercises `only`.
+
+    They are crowded in every fifth batch. In the others a seed draws what it drew before there were crowded ones.
+    """
     from cbtcheck.machine import draw_scenarios  # Hypothesis, which whoever only plays does not need
 
     found: dict[object, Scenario] = {}
@@ -61,10 +67,13 @@ def batch(capabilities: Capabilities, seed: int, number: int, steps: int, only: 
         if len(found) == BATCH:
             raise _Enough
 
+    crowded = number % CROWDED == CROWDED - 1
     for attempt in range(SEEDS):
         digest = hashlib.sha256(f"{seed} {number} {attempt}".encode()).digest()
         try:
-            draw_scenarios(capabilities, done, seed=int.from_bytes(digest[:8]), examples=TRIES, steps=steps)
+            draw_scenarios(
+                capabilities, done, seed=int.from_bytes(digest[:8]), examples=TRIES, steps=steps, crowded=crowded
+            )
         except _Enough:
             break
     return list(found.values())

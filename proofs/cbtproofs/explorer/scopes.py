@@ -9,7 +9,9 @@ have, so that a merge may have to round.
 a backup starts in each bitmap mode, is paused, resumed, cancelled and finalized; any block is written or copied, or
 its copy fails. With a second bitmap come merges, with a second job backups that complete together. *large* has all
 else: what is in flight (writes and copies with a beginning and an end), full backups, jobs that stop at an error,
-transactions, and commands that are refused in every state.
+transactions, and commands that are refused in every state. *values* has every value of every field on top of that:
+guest writes of each kind with each result, backups of each sync and bitmap mode, each error policy of either side,
+bitmaps that are added disabled. With a third job, three backups complete together, in every alphabet.
 
 Every command is either about one block (`of_block`) or about none or all of them (`of_disks`), and every block has
 the same commands: that is what exploration up to permutation of blocks needs (see `symmetry`).
@@ -22,7 +24,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from itertools import product
+from typing import Literal, get_args
 
 from cbtmodel import commands as c
 from cbtmodel.backup import BitmapMode, OnError, Sync
@@ -31,7 +34,7 @@ from cbtmodel.node import State, initial
 
 from cbtproofs.explorer.few_blocks import BLOCK, FewBlocks
 
-Alphabet = Literal["small", "large"]
+Alphabet = Literal["small", "large", "values"]
 Commands = tuple[c.Command, ...]
 
 MOST = 5
@@ -109,9 +112,11 @@ class Scope:
 def of_block(scope: Scope, block: int) -> Commands:
     """Everything that can happen to one block."""
     at = (block * BLOCK, BLOCK)
-    large = scope.alphabet == "large"
+    large = scope.alphabet != "small"
     found: list[c.Command] = []
     for on in scope.node_names:
+        if scope.alphabet == "values":
+            found += writes_of_all_kinds(on, at)
         found.append(c.Write(on, *at))
         if large:
             found += [c.Write(on, *at, result="copy failed"), c.BeginWrite(on, "w", *at)]
@@ -126,11 +131,11 @@ def of_disks(scope: Scope) -> Commands:
     """Everything that can happen to bitmaps, to jobs and to whole disks."""
     found = [each for place in scope.places for each in bitmap_life(scope, *place)]
     found += [each for user in scope.users for each in job_life(scope, *user)]
-    if scope.alphabet == "large" or scope.bitmaps > 1:
+    if scope.alphabet != "small" or scope.bitmaps > 1:
         found += merges(scope)
-    if scope.jobs > 1:
-        found.append(c.Transaction(tuple(of_group(scope, *user) for user in scope.users[:2]), True))
-    if scope.alphabet == "large":
+    for members in range(2, min(scope.jobs, 3) + 1):
+        found.append(c.Transaction(tuple(of_group(scope, *user) for user in scope.users[:members]), True))
+    if scope.alphabet != "small":
         found += [c.EndWrite(on, "w") for on in scope.node_names]
         found += transactions(scope)
         found += refused(scope)
@@ -139,8 +144,9 @@ def of_disks(scope: Scope) -> Commands:
 
 def bitmap_life(scope: Scope, on: str, name: str) -> Commands:
     """What an operator does to one bitmap."""
+    disabled = (replace(add(scope, on, name), enabled=False),) if scope.alphabet == "values" else ()
     return (
-        add(scope, on, name), c.RemoveBitmap(on, name), c.ClearBitmap(on, name),
+        *disabled, add(scope, on, name), c.RemoveBitmap(on, name), c.ClearBitmap(on, name),
         c.EnableBitmap(on, name), c.DisableBitmap(on, name),
     )  # fmt: skip
 
@@ -165,6 +171,8 @@ def job_life(scope: Scope, job: str, on: str, name: str | None) -> Commands:
 
 def starts_with(scope: Scope, job: str, on: str, name: str) -> Commands:
     """A backup in each bitmap mode; one waits to be finalized. The large alphabet has every sync mode, too."""
+    if scope.alphabet == "values":
+        return every_start(scope, job, on, name)
     incremental = start(scope, job, on, name, "incremental", None)
     if scope.alphabet == "small":
         never = start(scope, job, on, name, "bitmap", "never", auto=False)
@@ -174,6 +182,34 @@ def starts_with(scope: Scope, job: str, on: str, name: str) -> Commands:
         start(scope, job, on, name, "bitmap", "always", False, "stop"),
         start(scope, job, on, name, "full", "on-success"), start(scope, job, on, name, "full", "always"),
         start_without(scope, job, on),
+    )  # fmt: skip
+
+
+STARTS: tuple[tuple[Sync, BitmapMode | None], ...] = (
+    ("incremental", None), ("incremental", "on-success"), ("bitmap", "on-success"), ("bitmap", "never"),
+    ("bitmap", "always"), ("full", "on-success"), ("full", "always"),
+)  # fmt: skip
+
+
+def every_start(scope: Scope, job: str, on: str, name: str) -> Commands:
+    """Every sync and bitmap mode with both ways to finalize, and all pairs of error policies; not every triple."""
+    policies = list(product(get_args(OnError), repeat=2))
+    found: list[c.Command] = []
+    for number, (sync, mode) in enumerate(STARTS):
+        plain = c.StartBackup(job, on, sync, name, mode, scope.cluster * BLOCK)
+        found.append(replace(plain, auto_finalize=False))
+        for source, target in policies[number % 3 :: 3]:
+            found.append(replace(plain, on_source_error=source, on_target_error=target))
+    return (*found, start_without(scope, job, on))
+
+
+def writes_of_all_kinds(on: str, at: tuple[int, int]) -> Commands:
+    """Guest writes of each kind with each result that it can have, whole and in flight."""
+    kinds = get_args(c.WriteKind)
+    return (
+        *(c.Write(on, *at, kind, ends) for kind in kinds for ends in ("ok", "failed", "copy failed")),
+        c.Write(on, *at, "discard", "ignored"), c.EndWrite(on, "w", "failed"),
+        *(c.BeginWrite(on, "w", *at, kind, ends) for kind in kinds for ends in ("ok", "copy failed")),
     )  # fmt: skip
 
 
@@ -245,5 +281,7 @@ def standard() -> tuple[tuple[Scope, bool], ...]:
         (Scope(2, bitmaps=2, jobs=0, granularity=2, alphabet="small"), False),
         (Scope(1, bitmaps=2, jobs=2, alphabet="small"), False),
         (Scope(1, bitmaps=2, jobs=2, nodes=2, alphabet="small"), False),
+        (Scope(1, bitmaps=0, jobs=3, nodes=3, alphabet="small"), False),
+        (Scope(1, bitmaps=0, jobs=3, alphabet="small"), False), (Scope(1, alphabet="values"), False),
         (Scope(32, alphabet="small"), True),
     )  # fmt: skip

@@ -159,6 +159,50 @@ def groups() -> World:
     )  # fmt: skip
 
 
+def groups_of_three() -> World:
+    """Three jobs on two disks, one with a bitmap, that end together or not; each may end, or fail, first."""
+    scope = Scope(1, nodes=2, alphabet="small")
+    members = (start(scope, "j", "d", "a", "incremental", None), start_without(scope, "k", "e"))
+    last = replace(start_without(scope, "l", "d"), auto_finalize=False)
+    others = [
+        each
+        for job in ("k", "l")
+        for each in (
+            c.CancelJob(job), c.FinalizeJob(job), c.Copy(job, 0, BLOCK), c.Copy(job, 0, BLOCK, "read error"),
+        )
+    ]  # fmt: skip
+    return of_scope(
+        "groups of three", scope, c.Transaction((*members, last), True),
+        c.Transaction((*members, replace(last, auto_finalize=True)), True), c.Transaction((*members, last)), *others,
+    )
+
+
+def every_value() -> World:
+    """Every value of every field, on one block with one bitmap and one job."""
+    scope = Scope(1, alphabet="values")
+    ignored = c.Write("d", 0, BLOCK, "discard", "ignored")
+    world = of_scope("every value", scope)
+    return replace(world, commands=tuple(each for each in world.commands if each != ignored))
+
+
+def sources_and_actions() -> World:
+    """Merges of three sources, and transactions of up to five actions of which some are refused."""
+    scope = Scope(1, bitmaps=3, jobs=0, alphabet="small")
+    (on, a), (_, b), (_, third) = scope.places
+    source = {name: c.Source(on, name) for name in (a, b, third, "nobody")}
+    three = (source[a], source[b], source[third])
+    merge = c.MergeBitmaps(on, a, (source[b], source[third]))
+    changes: tuple[c.Action, ...] = (
+        c.ClearBitmap(on, a), c.DisableBitmap(on, b), merge, c.EnableBitmap(on, a), c.ClearBitmap(on, third),
+    )  # fmt: skip
+    return of_scope(
+        "three sources and five actions", scope, c.MergeBitmaps(on, a, three), c.MergeBitmaps(on, a, three[1:]),
+        *(c.MergeBitmaps(on, a, (*three[1 : 1 + count], source["nobody"])) for count in (1, 2)),
+        *(c.Transaction((*changes[:count], c.Abort())) for count in range(1, 6)), c.Transaction(changes),
+        c.Transaction(changes[::-1]), c.Transaction((*changes[::-1], c.Abort())),
+    )  # fmt: skip
+
+
 def odd_values() -> World:
     """Granularities, clusters, names and ids just inside and just outside of what can be used; a word for a flag."""
     whole = start_without(Scope(1, jobs=0), "j-1.k_2", "d")
@@ -202,6 +246,7 @@ def usual() -> tuple[World, ...]:
         of_scope("two blocks, large", Scope(2)),
         of_scope("two bitmaps, large", Scope(1, bitmaps=2)),
         of_scope("two bitmaps with jobs", Scope(1, bitmaps=2, jobs=2, alphabet="small")),
+        groups_of_three(), every_value(), sources_and_actions(),
     )  # fmt: skip
 
 
