@@ -29,8 +29,8 @@ NARROW_HEAD = """
 
 Each of these shows only under one condition, and is found by a phase that has this condition. Neither the walks to
 explored edges, nor write histories, workflows and traps find it: these mistakes have no traps. Nor do the scenarios
-that `quick` draws by default, but for `undone-from-the-first-on`, `withdrawn-enables` and `second-member-stays-frozen`,
-which they come upon by chance.
+that `quick` draws by default, but for three which they come upon by chance (`undone-from-the-first-on`,
+`withdrawn-enables`, `second-member-stays-frozen`).
 
 | Mistake | What is wrong | Line | Verdict | Found by |
 |---|---|---|---|---|
