@@ -34,6 +34,7 @@ ENVIRONMENT = (Write, BeginWrite, EndWrite, Copy, BeginCopy, EndCopy)
 """What guests do, and what their environment does to jobs; all else are operators' commands."""
 
 TurnAway = Callable[[State[Bits], Command], bool]
+Excuse = Callable[[State[Bits], ScenarioStep, Finding], bool]
 Together = Callable[[ScenarioStep, ScenarioStep], bool]
 
 
@@ -76,6 +77,8 @@ class Player:
 
     A scenario ends with the first step that differs. If `tolerant`, waste does not end it: it is kept in `waste`, and
     what was reported too much is taken for dirty from then on, so that whatever is worse can be seen behind it.
+    Waste that `excuse` says yes to, given the state before the command, is known: it ends nothing, is kept nowhere,
+    and is followed in the same way.
     """
 
     adapter: Adapter
@@ -86,8 +89,11 @@ class Player:
     together: Together = in_the_environment
     self_check: bool = False
     tolerant: bool = False
+    excuse: Excuse | None = None
     worlds: list[World] = field(init=False)
+    disks: dict[str, int] = field(default_factory=dict)
     waste: list[Finding] = field(default_factory=list)
+    excused: int = 0
     frames: list[Frame] = field(default_factory=list)
     not_realised: Counter[str] = field(default_factory=Counter)
 
@@ -106,7 +112,7 @@ class Player:
         self.space = BitSets(self.block)
         self.contents = Contents(self.adapter)
         self.worlds = [World(initial(self.space, disks), Restorer(self.space, self.contents))]
-        self.frames, self.waste = [], []
+        self.disks, self.frames, self.waste, self.excused = disks, [], [], 0
         self.adapter.reset(disks)
 
     def play(self, asked: ScenarioStep, observed: bool = True) -> list[Finding]:
@@ -122,7 +128,7 @@ class Player:
 
     def _restored(self, asked: Restore) -> list[Finding]:
         """What differs when backups are restored. Behind waste some may not have ended: they had more to copy."""
-        if self.waste and any(job in self.state.jobs for job in asked.jobs):
+        if (self.waste or self.excused) and any(job in self.state.jobs for job in asked.jobs):
             return []
         return self.worlds[0].restorer.restore(asked.jobs)
 
@@ -169,9 +175,15 @@ class Player:
         self, asked: ScenarioStep, trace: tuple[tuple[Command, Reply], ...], before: State[Bits],
         seen: Observation | None, findings: list[Finding],
     ) -> list[Finding]:  # fmt: skip
-        """Keeps the frame of a step. Returns what differs, but for waste that is to be tolerated."""
+        """Keeps the frame of a step. Returns what differs, but for waste that is known or to be tolerated."""
+        excuse = self.excuse
+        known = [each for each in findings if excuse is not None and excuse(before, asked, each)]
+        findings = [each for each in findings if each not in known]
+        self.excused += len(known)
         self.frames.append(Frame(asked, trace, before, self.state, seen, tuple(findings)))
-        if not self.tolerant or not findings or verdict_of(findings) is not Verdict.WASTEFUL:
+        if findings and (not self.tolerant or verdict_of(findings) is not Verdict.WASTEFUL):
+            return findings
+        if not findings and not known:
             return findings
         self.waste += findings
         if seen is not None:

@@ -6,13 +6,16 @@ looks behind the defect; the ledger's own scenario still confirms it in every ru
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from itertools import takewhile
 
 from cbtmodel.backup import Job
 from cbtmodel.commands import (
+    AddBitmap,
+    ClearBitmap,
     Command,
     Copy,
+    DisableBitmap,
     EnableBitmap,
     EndCopy,
     MergeBitmaps,
@@ -32,7 +35,10 @@ def accepted_before_failure(state: State[Bits], command: Command) -> tuple[objec
     """The actions of a transaction that are accepted before one is refused; none if it is accepted as a whole."""
     if not isinstance(command, Transaction) or step(state, command).refusal is None:
         return ()
-    for count in range(len(command.actions), 0, -1):
+    tried = command.actions
+    if command.grouped:  # what is no backup fails there, at its turn
+        tried = tuple(takewhile(lambda each: isinstance(each, StartBackup), tried))
+    for count in range(len(tried), 0, -1):
         if step(state, Transaction(command.actions[:count])).refusal is None:
             return command.actions[:count]
     return ()
@@ -40,8 +46,54 @@ def accepted_before_failure(state: State[Bits], command: Command) -> tuple[objec
 
 def always_backup_withdrawn(state: State[Bits], command: Command) -> bool:
     """A refused transaction in which a backup with bitmap mode *always* had been prepared already."""
+    return bool(_always(accepted_before_failure(state, command)))
+
+
+def undo_behind_always_backup(state: State[Bits], command: Command) -> bool:
+    """A refused transaction that undoes something to a bitmap after it has withdrawn an *always* backup of it.
+
+    What was undone last was done first: a clear or a merge, or an enable or disable that has changed something.
+    """
     accepted = accepted_before_failure(state, command)
-    return any(isinstance(each, StartBackup) and each.bitmap_mode == "always" for each in accepted)
+    return any(
+        any(_kept_for_undoing(state, accepted, each, place) for each in accepted[:number])
+        for number, place in _always(accepted).items()
+    )
+
+
+def undo_or_add_behind_always_backup(state: State[Bits], command: Command) -> bool:
+    """The same, and that the bitmap was added by the same transaction."""
+    accepted = accepted_before_failure(state, command)
+    added = [
+        isinstance(each, AddBitmap) and (each.node, each.name) == place
+        for number, place in _always(accepted).items()
+        for each in accepted[:number]
+    ]
+    return any(added) or undo_behind_always_backup(state, command)
+
+
+def _always(accepted: Sequence[object]) -> dict[int, tuple[str, str]]:
+    """The positions of backups of mode *always*, with the bitmap of each."""
+    return {
+        number: (each.node, each.bitmap)
+        for number, each in enumerate(accepted)
+        if isinstance(each, StartBackup) and each.bitmap_mode == "always" and each.bitmap is not None
+    }
+
+
+def _kept_for_undoing(
+    state: State[Bits], accepted: Sequence[object], action: object, place: tuple[str, str]
+) -> bool:
+    """Whether an action keeps a bitmap at hand because it has changed it, and would have to change it back."""
+    if isinstance(action, MergeBitmaps):
+        return (action.node, action.target) == place and bool(action.sources)
+    if isinstance(action, ClearBitmap):
+        return (action.node, action.name) == place
+    if not isinstance(action, EnableBitmap | DisableBitmap) or (action.node, action.name) != place:
+        return False
+    bitmap = state.nodes[action.node].bitmaps.get(action.name)
+    added = [each.enabled for each in accepted if isinstance(each, AddBitmap) and (each.node, each.name) == place]
+    return (added[0] if bitmap is None else bitmap.enabled) is isinstance(action, DisableBitmap)
 
 
 def merge_of_nothing(state: State[Bits], command: Command) -> bool:
@@ -52,33 +104,61 @@ def merge_of_nothing(state: State[Bits], command: Command) -> bool:
     return step(state, command).refusal is None
 
 
-def failed_enable_in_transaction(state: State[Bits], command: Command) -> bool:
-    """A transaction that is refused because it enables a bitmap that it removes, or that does not exist.
+def enable_of_what_is_removed(state: State[Bits], command: Command) -> bool:
+    """A transaction that is refused because it enables a bitmap that it has removed before.
 
-    So is every enable in a grouped one. A bitmap that a job has frozen comes to no harm: it records nothing anyway,
-    and is what its successor is when the job ends.
+    A bitmap that a job has frozen comes to no harm: it records nothing anyway, and is what its successor is when the
+    job ends.
     """
+    accepted, failing = _failing(state, command)
+    return isinstance(failing, EnableBitmap) and RemoveBitmap(failing.node, failing.name) in accepted
+
+
+def enable_of_what_is_not_there(state: State[Bits], command: Command) -> bool:
+    """A transaction that is refused because it enables a bitmap that does not exist, or of a disk that does not."""
+    accepted, failing = _failing(state, command)
+    if not isinstance(failing, EnableBitmap):
+        return False
+    if any(isinstance(each, AddBitmap) and each.name == failing.name for each in accepted):
+        return False  # it is there by then, and a backup has frozen it
+    node = state.nodes.get(failing.node)
+    return node is None or failing.name not in node.bitmaps
+
+
+def enable_of_what_is_not_there_or_in_a_group(state: State[Bits], command: Command) -> bool:
+    """The same, or a grouped transaction that is refused because of the enable that is in it, at its turn."""
+    grouped = isinstance(command, Transaction) and command.grouped
+    in_a_group = grouped and isinstance(_failing(state, command)[1], EnableBitmap)
+    return in_a_group or enable_of_what_is_not_there(state, command)
+
+
+def _failing(state: State[Bits], command: Command) -> tuple[tuple[object, ...], object]:
+    """The actions of a refused transaction that are accepted, and the one that is refused; None if there is none."""
     if not isinstance(command, Transaction) or step(state, command).refusal is None:
-        return False
+        return (), None
     accepted = accepted_before_failure(state, command)
-    if command.grouped:  # what is no backup fails there, at its turn
-        failing = next((each for each in command.actions if not isinstance(each, StartBackup)), None)
-        return isinstance(failing, EnableBitmap)
-    enabled = next(iter(command.actions[len(accepted) :]), None)
-    if not isinstance(enabled, EnableBitmap):
-        return False
-    node = state.nodes.get(enabled.node)
-    there = node is not None and enabled.name in node.bitmaps
-    return not there or RemoveBitmap(enabled.node, enabled.name) in accepted
+    return accepted, next(iter(command.actions[len(accepted) :]), None)
 
 
 def grouped_backups_withdrawn(state: State[Bits], command: Command) -> bool:
     """A grouped transaction that is refused when two backups have been prepared already."""
     if not isinstance(command, Transaction) or not command.grouped:
         return False
-    accepted = accepted_before_failure(state, command)
-    prepared = list(takewhile(lambda each: isinstance(each, StartBackup), accepted))  # what else there is fails
-    return len(prepared) >= 2
+    return len(accepted_before_failure(state, command)) >= 2
+
+
+def since_groups_are_checked_first(trigger: Trigger) -> Trigger:
+    """A trigger as it is where a group with anything but backups in it is refused before any action is prepared."""
+
+    def checked(state: State[Bits], command: Command) -> bool:
+        refused_at_once = (
+            isinstance(command, Transaction)
+            and command.grouped
+            and not all(isinstance(each, StartBackup) for each in command.actions)
+        )
+        return not refused_at_once and trigger(state, command)
+
+    return checked
 
 
 def backups_of_a_disk_end_together(state: State[Bits], command: Command) -> bool:
@@ -146,7 +226,13 @@ def triggered(trigger: Trigger, state: State[Bits], command: Command) -> bool:
 TRIGGERS: dict[str, Trigger] = {
     "always-backup-withdrawn": always_backup_withdrawn,
     "backups-of-a-disk-end-together": backups_of_a_disk_end_together,
-    "failed-enable-in-transaction": failed_enable_in_transaction,
+    "backups-of-a-group-withdrawn": since_groups_are_checked_first(grouped_backups_withdrawn),
+    "enable-of-what-is-not-there": since_groups_are_checked_first(enable_of_what_is_not_there),
+    "enable-of-what-is-not-there-or-in-a-group": enable_of_what_is_not_there_or_in_a_group,
+    "enable-of-what-is-removed": enable_of_what_is_removed,
     "grouped-backups-withdrawn": grouped_backups_withdrawn,
     "merge-of-nothing": merge_of_nothing,
+    "single-always-backup-withdrawn": since_groups_are_checked_first(always_backup_withdrawn),
+    "undo-behind-always-backup": undo_behind_always_backup,
+    "undo-or-add-behind-always-backup": since_groups_are_checked_first(undo_or_add_behind_always_backup),
 }

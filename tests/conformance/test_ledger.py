@@ -11,7 +11,8 @@ import pytest
 from cbtcheck.adapter import Adapter
 from cbtcheck.adapters.reference import ReferenceAdapter
 from cbtcheck.command import code_of
-from cbtcheck.ledger import Entry, confirm, entries, not_for, read, version_of
+from cbtcheck.ledger import Entry, confirm, entries, holds, not_for, read, version_of
+from cbtcheck.ledger_statistics import rate
 from cbtcheck.mistakes import MISTAKES, host_with
 from cbtcheck.mistakes.hunting import shortest
 from cbtcheck.play import Player
@@ -22,6 +23,7 @@ from cbtcheck.scenario import Scenario
 from cbtcheck.tour import phases as tour_phases
 from cbtcheck.triggers import TRIGGERS
 from cbtcheck.verdict import EXIT_CODES, Verdict
+from cbtimpl import Host
 from cbtmodel import commands as c
 
 DEFECT = "hook-never-called"
@@ -35,10 +37,15 @@ each_entry = pytest.mark.parametrize("entry", LISTED, ids=lambda entry: entry.id
 def entry_for(defect: str = DEFECT, **changes: Any) -> Entry:
     """An entry that is true of the reference implementation with this mistake."""
     made = Entry(
-        "REF-1", "no write is recorded", "reference", "what happens", "why it happens", Verdict.UNSAFE, "bits",
-        shortest(MISTAKES[defect]), (0,), None, None, 1, False,
+        "REF-1", "no write is recorded", "reference", "what happens", "why it happens", Verdict.UNSAFE, ("bits",),
+        shortest(MISTAKES[defect]), attempts=1,
     )  # fmt: skip
     return replace(made, **changes)
+
+
+def versions_of(entry: Entry) -> list[str]:
+    """The versions that it was tried on."""
+    return [".".join(map(str, version)) for version in entry.seen_in]
 
 
 def adapter_with(defect: str) -> Adapter:
@@ -109,10 +116,21 @@ def test_an_entry_has_a_paragraph_in_both_documents(entry: Entry) -> None:
 @each_entry
 def test_an_entry_with_a_trigger_turns_away_its_own_scenario(entry: Entry) -> None:
     """Else the search would run into the defect, and the report be full of it."""
-    assert entry.trigger is not None
-    player = Player(ReferenceAdapter(), turn_away=entry.trigger)
-    player.play_scenario(entry.scenario)
-    assert len(player.frames) < len(entry.scenario.commands)
+    assert entry.triggers
+    for version in versions_of(entry):
+        trigger = entry.trigger_in(version)
+        assert trigger is not None, version
+        player = Player(ReferenceAdapter(), turn_away=trigger)
+        player.play_scenario(entry.scenario)
+        assert len(player.frames) < len(entry.scenario.commands), version
+
+
+@each_entry
+def test_an_entry_says_what_was_counted_on_the_versions_that_the_suite_is_played_on(entry: Entry) -> None:
+    """And without luck it fails in each try, or in none."""
+    assert {"7.2.22", "10.0.13", "11.1.3"} <= {*versions_of(entry)}
+    assert entry.luck or all(each.failed in (0, each.tries) for each in entry.seen_in.values())
+    assert any(each.failed for each in entry.seen_in.values())
 
 
 # Versions
@@ -181,13 +199,13 @@ def test_a_defect_that_still_fails_as_listed_is_known_and_no_failure(run: Callab
 def test_a_defect_that_is_gone_fails_the_run(run: Callable[..., Report]) -> None:
     report = run("", entry_for(attempts=3))
     (result,) = report.ledger
-    assert (result.outcome, result.detail) == ("gone", "did not fail in 3 attempts")
+    assert (result.outcome, result.detail) == ("gone", "did not fail in 3 tries")
     assert report.ledger_broken
     assert not report.conformant
     assert code_of(report) == EXIT_CODES["ledger"]
 
 
-@pytest.mark.parametrize("changes", [{"verdict": Verdict.BROKEN}, {"seen": "signal 11"}])
+@pytest.mark.parametrize("changes", [{"verdict": Verdict.BROKEN}, {"seen": ("signal 11",)}])
 def test_a_defect_that_fails_in_another_way_fails_the_run(
     run: Callable[..., Report], changes: dict[str, Any]
 ) -> None:
@@ -199,24 +217,127 @@ def test_a_defect_that_fails_in_another_way_fails_the_run(
     assert code_of(report) == EXIT_CODES["ledger"]
 
 
-def test_a_race_that_stays_quiet_does_not_fail_the_run(run: Callable[..., Report]) -> None:
-    report = run("", entry_for(sometimes=True))
+# Luck
+
+OURS = version_of(ReferenceAdapter().version)
+assert OURS is not None
+
+
+class Lucky(ReferenceAdapter):
+    """The reference with a mistake that shows in every so-and-so-many-th scenario only."""
+
+    def __init__(self, every: int) -> None:
+        self.every, self.scenarios = every, -1  # one is begun before the first
+        super().__init__()
+
+    def reset(self, disks: dict[str, int]) -> None:
+        self.scenarios += 1
+        lucky = self.scenarios > 0 and self.scenarios % self.every == 0
+        self._new_host = host_with(DEFECT) if lucky else Host
+        super().reset(disks)
+
+
+def lucky(counted: str, **changes: Any) -> Entry:
+    """An entry that needs luck, with what was counted on the version of the reference."""
+    return entry_for(luck=True, seen_in={OURS: rate(counted)} if counted else {}, **changes)
+
+
+@pytest.mark.parametrize(
+    ("counted", "attempts", "outcome", "tries"),
+    [
+        ("25 of 25", 5, "quiet", 5),  # five tries are too few, also for what failed in each
+        ("25 of 25", 60, "gone", 7),  # and seven are enough
+        ("4 of 25", 60, "quiet", 60),
+        ("1 of 1", 60, "quiet", 60),
+        ("", 6, "quiet", 6),  # nobody has counted: it is never gone
+    ],
+)
+def test_a_race_that_does_not_occur_is_gone_only_if_that_is_improbable(
+    run: Callable[..., Report], counted: str, attempts: int, outcome: str, tries: int
+) -> None:
+    report = run("", lucky(counted, attempts=attempts))
     (result,) = report.ledger
-    assert result.outcome == "quiet"
-    assert report.conformant
-    assert code_of(report) == EXIT_CODES["incomplete"]
+    assert result.outcome == outcome
+    assert f"in {tries} tries" in result.detail
+    assert ("a probability of" in result.detail) is bool(counted)
+    assert report.ledger_broken is (outcome == "gone")
+    assert code_of(report) == EXIT_CODES["ledger" if outcome == "gone" else "incomplete"]
+
+
+def test_what_is_gone_says_how_improbable_that_is(run: Callable[..., Report]) -> None:
+    (result,) = run("", lucky("25 of 25", attempts=60)).ledger
+    assert result.detail == (
+        "did not fail in 7 tries; as it failed in 25 of 25 tries, a probability of 2e-07"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("every", "outcome"), [(1, "known"), (6, "known"), (7, "quiet")])
+def test_a_race_is_tried_until_it_occurs(every: int, outcome: str) -> None:
+    player = Player(Lucky(every))
+    assert confirm(lucky("4 of 25", attempts=6), player, player.adapter.version).outcome == outcome
+
+
+def test_a_race_that_fails_in_another_way_has_changed_also_if_it_is_lucky(run: Callable[..., Report]) -> None:
+    (result,) = run(DEFECT, lucky("4 of 25", attempts=3, verdict=Verdict.BROKEN)).ledger
+    assert result.outcome == "changed"
+
+
+def test_a_race_that_was_not_seen_in_a_version_is_not_played_there(run: Callable[..., Report]) -> None:
+    report = run(DEFECT, lucky("0 of 85"))
+    (result,) = report.ledger
+    assert (result.outcome, result.detail) == ("skipped", "not seen in this version: it failed in 0 of 85 tries")
+    assert report.phases["ledger"] == 0
+
+
+@pytest.mark.parametrize(
+    ("outcome", "counted", "turns_away"),
+    [
+        ("known", "", True),
+        ("known", "4 of 25", True),
+        ("quiet", "4 of 25", True),
+        ("quiet", "", False),
+        ("skipped", "0 of 85", False),
+        ("gone", "25 of 25", False),
+        ("changed", "25 of 25", False),
+    ],
+)
+def test_an_entry_turns_commands_away_only_where_it_holds(outcome: str, counted: str, turns_away: bool) -> None:
+    assert holds(lucky(counted), outcome, ReferenceAdapter().version) is turns_away
+
+
+@pytest.mark.parametrize(("version", "counted"), [("7.2.22", "4 of 5"), ("7.2.30", "4 of 5"), ("7.3", None)])
+def test_what_was_counted_is_for_a_version_and_its_patch_levels(version: str, counted: str | None) -> None:
+    entry = entry_for(seen_in={(7, 2, 9): rate("1 of 5"), (7, 2, 22): rate("4 of 5")})
+    assert entry.rate_in(f"qsd {version} (Debian)") == (rate(counted) if counted else None)
+
+
+def test_a_trigger_is_for_the_versions_since_which_it_describes_the_defect() -> None:
+    old, new = TRIGGERS["grouped-backups-withdrawn"], TRIGGERS["backups-of-a-group-withdrawn"]
+    entry = entry_for(triggers=(((6, 0), old), ((8, 1), new)))
+    assert [entry.trigger_in(f"qsd {each}") for each in ("5.2", "7.2.22", "8.1", "11.1.3")] == [None, old, new, new]
 
 
 def test_a_race_that_occurs_in_another_scenario_is_known_there_too(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    race = entry_for(sometimes=True, scenario=HARMLESS)
+    race = entry_for(luck=True, scenario=HARMLESS)
     monkeypatch.setattr(course, "entries", lambda: iter([race]))
     monkeypatch.setattr(course, "workflows", lambda: {"w": shortest(MISTAKES[DEFECT])})
     monkeypatch.setattr(course.Course, "_drawn", lambda self: None)
     report = course.run(lambda: adapter_with(DEFECT), replace(BRIEF, reports=tmp_path), lambda *_: None)
     assert [each.outcome for each in report.ledger] == ["known"]
     assert report.failures == []
+
+
+def test_what_only_looks_like_a_race_is_a_failure_where_its_trigger_says_no(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    race = entry_for(luck=True, scenario=HARMLESS, triggers=(((), TRIGGERS["merge-of-nothing"]),))
+    monkeypatch.setattr(course, "entries", lambda: iter([race]))
+    monkeypatch.setattr(course, "workflows", lambda: {"w": shortest(MISTAKES[DEFECT])})
+    monkeypatch.setattr(course.Course, "_drawn", lambda self: None)
+    report = course.run(lambda: adapter_with(DEFECT), replace(BRIEF, reports=tmp_path), lambda *_: None)
+    assert [each.verdict for each in report.failures] == [Verdict.UNSAFE]
 
 
 def test_an_entry_is_tried_until_it_fails() -> None:
@@ -249,11 +370,12 @@ def test_what_is_known_is_looked_behind_and_the_report_says_how_often(
     options = replace(BRIEF, reports=tmp_path)
     trigger = TRIGGERS["merge-of-nothing"]
     for defect, turned_away in ((DEFECT, 3), ("", 0)):
-        monkeypatch.setattr(course, "entries", lambda: iter([entry_for(trigger=trigger)]))
+        monkeypatch.setattr(course, "entries", lambda: iter([entry_for(triggers=(((), trigger),))]))
         report = course.run(lambda defect=defect: adapter_with(defect), options, lambda *_: None)
         assert [each.turned_away for each in report.ledger] == [turned_away]
         merges = report.commands["merge-bitmaps"]
-        assert merges.accepted + merges.refused.total() == 3 - turned_away
+        assert merges.accepted + merges.refused.total() == (3 if not turned_away else 1), "one of them as a sample"
+        assert report.phases["turned away"] == (1 if turned_away else 0)
 
 
 # Entries that are not well formed
@@ -267,7 +389,7 @@ GOOD: dict[str, Any] = {
 def test_a_minimal_entry_is_for_all_versions_and_has_no_trigger() -> None:
     entry = read(msgspec.json.encode(GOOD), "X-1.json")
     assert not_for(entry, "0.0.1") == not_for(entry, "99.0") == ""
-    assert (entry.trigger, entry.attempts, entry.sometimes) == (None, 1, False)
+    assert (entry.triggers, entry.attempts, entry.luck, entry.seen_in) == ((), 3, False, {})
 
 
 @pytest.mark.parametrize(
@@ -279,6 +401,11 @@ def test_a_minimal_entry_is_for_all_versions_and_has_no_trigger() -> None:
         ({"verdict": "exact"}, "'exact' is no failure"),
         ({"verdict": 3}, "Expected `str`"),
         ({"attempts": 0}, "`int` >= 1"),
+        ({"attempts": 61}, "`int` <= 60"),
+        ({"trigger": {"8.1": "full-moon"}}, "unknown trigger 'full-moon'"),
+        ({"trigger": {"new": "merge-of-nothing"}}, "'new' is no version"),
+        ({"seen-in": {"7.2.22": "mostly"}}, "'mostly' is no count"),
+        ({"seen-in": {"old": "1 of 1"}}, "'old' is no version"),
         ({"scenario": {}}, "not a scenario"),
     ],
 )

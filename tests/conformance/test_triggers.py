@@ -4,14 +4,20 @@ import pytest
 from cbtcheck.bitsets import Bits, BitSets
 from cbtcheck.triggers import (
     TRIGGERS,
+    Trigger,
     accepted_before_failure,
     always_backup_withdrawn,
     backups_of_a_disk_end_together,
-    failed_enable_in_transaction,
+    enable_of_what_is_not_there,
+    enable_of_what_is_not_there_or_in_a_group,
+    enable_of_what_is_removed,
     grouped_backups_withdrawn,
     hurried,
     merge_of_nothing,
+    since_groups_are_checked_first,
     triggered,
+    undo_behind_always_backup,
+    undo_or_add_behind_always_backup,
 )
 from cbtmodel import commands as c
 from cbtmodel.commands import Command
@@ -24,6 +30,7 @@ ABORT, ENABLE = c.Abort(), c.EnableBitmap("d", "b")
 ALWAYS = c.StartBackup("n", "d", "bitmap", "b", "always")
 NEVER = c.StartBackup("n", "d", "bitmap", "b", "never")
 OTHER = c.AddBitmap("d", "x", CLUSTER)
+OTHER2 = c.AddBitmap("d", "y", CLUSTER)
 NOTHING = c.MergeBitmaps("d", "b", ())
 SOMETHING = c.MergeBitmaps("d", "b", (c.Source("d", "b2"),))
 
@@ -121,37 +128,139 @@ def test_other_merges_do_not_trigger(command: Command) -> None:
     assert not merge_of_nothing(IDLE, command)
 
 
+UNKNOWN = c.EnableBitmap("d", "unknown")
+
+
+@pytest.mark.parametrize(
+    "command", [transaction(UNKNOWN), transaction(c.EnableBitmap("nowhere", "b")), transaction(OTHER, UNKNOWN)]
+)
+def test_an_enable_of_what_is_not_there_triggers(command: Command) -> None:
+    assert enable_of_what_is_not_there(IDLE, command)
+    assert enable_of_what_is_not_there_or_in_a_group(IDLE, command)
+    assert not enable_of_what_is_removed(IDLE, command)
+
+
 @pytest.mark.parametrize(
     "command",
-    [
-        transaction(c.EnableBitmap("d", "unknown")),
-        transaction(c.EnableBitmap("nowhere", "b")),
-        transaction(c.RemoveBitmap("d", "b"), ENABLE),
-        transaction(full("n"), ENABLE, grouped=True),
-    ],
+    [transaction(c.RemoveBitmap("d", "b"), ENABLE), transaction(OTHER, c.RemoveBitmap("d", "b"), OTHER2, ENABLE)],
 )
-def test_an_enable_that_fails_in_a_transaction_triggers(command: Command) -> None:
-    assert failed_enable_in_transaction(IDLE, command)
+def test_an_enable_of_what_the_transaction_has_removed_triggers(command: Command) -> None:
+    assert enable_of_what_is_removed(IDLE, command)
+    assert not enable_of_what_is_not_there_or_in_a_group(IDLE, command)
 
 
-def test_an_enable_of_a_bitmap_that_a_job_uses_does_not_trigger_by_itself() -> None:
-    assert not failed_enable_in_transaction(BUSY, ENABLE)
+@pytest.mark.parametrize("command", [transaction(full("n"), ENABLE, grouped=True), transaction(ENABLE, grouped=True)])
+def test_an_enable_in_a_group_triggers_where_groups_are_not_checked_first(command: Command) -> None:
+    assert enable_of_what_is_not_there_or_in_a_group(IDLE, command)
+    assert not enable_of_what_is_not_there(IDLE, command)
 
 
+ENABLES = (enable_of_what_is_not_there, enable_of_what_is_not_there_or_in_a_group, enable_of_what_is_removed)
+
+
+@pytest.mark.parametrize("trigger", ENABLES)
+def test_an_enable_of_a_bitmap_that_a_job_uses_does_not_trigger_by_itself(trigger: Trigger) -> None:
+    assert not trigger(BUSY, ENABLE)
+
+
+@pytest.mark.parametrize("trigger", ENABLES)
 @pytest.mark.parametrize(
     "command",
     [
         transaction(ENABLE),
         transaction(full("n", bitmap="b"), ENABLE),  # frozen: QEMU 7.2 was seen to do no harm
+        transaction(OTHER, full("n", bitmap="x"), c.EnableBitmap("d", "x")),  # so is one that it has added itself
         transaction(ENABLE, ABORT),  # another action fails
-        transaction(ABORT, c.EnableBitmap("d", "unknown")),  # never reached
+        transaction(ABORT, UNKNOWN),  # never reached
         transaction(c.DisableBitmap("d", "unknown")),
-        c.EnableBitmap("d", "unknown"),
+        UNKNOWN,
         transaction(full("n"), c.DisableBitmap("d", "b"), grouped=True),
+        transaction(c.RemoveBitmap("d", "b2"), ABORT, ENABLE),  # never reached
     ],
 )
-def test_an_enable_that_succeeds_or_is_not_reached_does_not_trigger(command: Command) -> None:
-    assert not failed_enable_in_transaction(IDLE, command)
+def test_an_enable_that_succeeds_or_is_not_reached_does_not_trigger(trigger: Trigger, command: Command) -> None:
+    assert not trigger(IDLE, command)
+
+
+def test_an_enable_does_not_trigger_if_something_before_it_in_a_group_fails() -> None:
+    command = transaction(full("n"), full("n"), ENABLE, grouped=True)
+    assert not enable_of_what_is_not_there_or_in_a_group(IDLE, command)
+
+
+# A bitmap that is used after it was freed
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        c.ClearBitmap("d", "b"),
+        c.DisableBitmap("d", "b"),
+        c.MergeBitmaps("d", "b", (c.Source("d", "b2"),)),
+    ],
+)
+@pytest.mark.parametrize("last", [ABORT, full("n"), UNKNOWN])
+def test_what_is_undone_behind_an_always_backup_of_the_same_bitmap_triggers(first: c.Action, last: c.Action) -> None:
+    assert undo_behind_always_backup(IDLE, transaction(first, ALWAYS, last))
+    assert undo_behind_always_backup(IDLE, transaction(OTHER, first, OTHER2, ALWAYS, last))
+
+
+def test_an_enable_that_is_undone_behind_an_always_backup_triggers_if_it_has_changed_something() -> None:
+    disabled = after(c.DisableBitmap("d", "b"))
+    assert undo_behind_always_backup(disabled, transaction(ENABLE, ALWAYS, ABORT))
+    assert not undo_behind_always_backup(disabled, transaction(c.DisableBitmap("d", "b"), ALWAYS, ABORT))
+    assert not undo_behind_always_backup(IDLE, transaction(ENABLE, ALWAYS, ABORT))
+
+
+CLEAR = c.ClearBitmap("d", "b")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        transaction(CLEAR, ALWAYS),  # accepted
+        transaction(ALWAYS, CLEAR, ABORT),  # refused at the clear: the bitmap is frozen
+        transaction(CLEAR, NEVER, ABORT),  # the bitmap stays
+        transaction(CLEAR, ABORT, ALWAYS),  # never reached
+        transaction(c.ClearBitmap("d", "b2"), ALWAYS, ABORT),  # another bitmap
+        transaction(c.MergeBitmaps("d", "b2", (c.Source("d", "b"),)), ALWAYS, ABORT),  # it is the source
+        transaction(NOTHING, ALWAYS, ABORT),  # nothing to undo
+        transaction(OTHER, ALWAYS, ABORT),
+        transaction(ALWAYS, ABORT),
+        CLEAR,
+    ],
+)
+def test_what_comes_near_to_that_does_not_trigger(command: Command) -> None:
+    assert not undo_behind_always_backup(IDLE, command)
+    assert not undo_or_add_behind_always_backup(IDLE, command)
+
+
+def test_a_bitmap_that_the_transaction_has_added_triggers_where_its_abort_keeps_the_bitmap() -> None:
+    command = transaction(OTHER, c.StartBackup("n", "d", "bitmap", "x", "always"), ABORT)
+    assert undo_or_add_behind_always_backup(IDLE, command)
+    assert not undo_behind_always_backup(IDLE, command)
+
+
+def test_a_bitmap_that_was_added_disabled_has_changed_when_it_is_enabled_and_not_otherwise() -> None:
+    always = c.StartBackup("n", "d", "bitmap", "x", "always")
+    off = c.AddBitmap("d", "x", CLUSTER, enabled=False)
+    assert undo_behind_always_backup(IDLE, transaction(off, c.EnableBitmap("d", "x"), always, ABORT))
+    assert not undo_behind_always_backup(IDLE, transaction(OTHER, c.EnableBitmap("d", "x"), always, ABORT))
+
+
+# Groups that are refused before any action is prepared (since 8.1)
+
+
+def test_a_group_with_anything_but_backups_does_not_trigger_where_groups_are_checked_first() -> None:
+    group = transaction(*TWO_BACKUPS, ABORT, grouped=True)
+    assert grouped_backups_withdrawn(IDLE, group)
+    assert not since_groups_are_checked_first(grouped_backups_withdrawn)(IDLE, group)
+    assert not since_groups_are_checked_first(always_backup_withdrawn)(IDLE, transaction(ALWAYS, ABORT, grouped=True))
+
+
+def test_a_group_of_backups_triggers_there_all_the_same() -> None:
+    group = transaction(*TWO_BACKUPS, full("n"), grouped=True)
+    assert since_groups_are_checked_first(grouped_backups_withdrawn)(IDLE, group)
+    assert since_groups_are_checked_first(always_backup_withdrawn)(IDLE, transaction(ALWAYS, ABORT))
 
 
 TWO_BACKUPS = (full("n"), full("m", "e"))
@@ -245,14 +354,14 @@ def test_hurried_jobs_have_ended_but_for_those_that_cannot() -> None:
 def test_a_transaction_is_turned_away_for_what_it_may_find_after_draining() -> None:
     """The first action is refused while the job runs; if the job ends meanwhile, the second one fails instead."""
     command = transaction(c.ClearBitmap("d", "b"), c.EnableBitmap("d", "unknown"))
-    assert not failed_enable_in_transaction(BUSY, command)
-    assert triggered(failed_enable_in_transaction, BUSY, command)
+    assert not enable_of_what_is_not_there(BUSY, command)
+    assert triggered(enable_of_what_is_not_there, BUSY, command)
 
 
 def test_a_paused_job_does_not_end_meanwhile() -> None:
     paused = after(full("j", bitmap="b"), c.PauseJob("j"))
     command = transaction(c.ClearBitmap("d", "b"), c.EnableBitmap("d", "unknown"))
-    assert not triggered(failed_enable_in_transaction, paused, command)
+    assert not triggered(enable_of_what_is_not_there, paused, command)
 
 
 def test_only_a_transaction_finds_another_state_than_the_one_that_it_was_given_in() -> None:

@@ -17,30 +17,31 @@ import msgspec
 
 from cbtcheck.adapter import Adapter
 from cbtcheck.claims import missing, missing_for
-from cbtcheck.ledger import Entry, confirm, entries, matches
+from cbtcheck.ledger import Entry, confirm, entries, holds
 from cbtcheck.play import Frame, Player, verdict_of
 from cbtcheck.reports.report import Failure, LedgerResult, Report
 from cbtcheck.running.deal import NOTHING_YET, dealer
 from cbtcheck.running.failing import Failing, Smaller
 from cbtcheck.running.gather import Gathering, Scope
 from cbtcheck.running.interrupts import interrupts, or_over
-from cbtcheck.running.part import DRAWN, LEDGER, TOUR, TRAPS, WORKFLOWS, Part
+from cbtcheck.running.part import BEHIND, DRAWN, LEDGER, TOUR, TRAPS, WORKFLOWS, Part
 from cbtcheck.running.shard import WHOLE, Shard
+from cbtcheck.running.turned_away import Behind, the_race
 from cbtcheck.running.wanted import exercises
-from cbtcheck.scenario import Scenario, from_data
+from cbtcheck.scenario import Restore, Scenario, from_data
 from cbtcheck.tally import Tally
 from cbtcheck.tour.contexts.measure import AllEdges
 from cbtcheck.tour.contexts.plan import edges_of_scope
 from cbtcheck.tour.phases import TourPhases
 from cbtcheck.traps import traps
-from cbtcheck.triggers import triggered
+from cbtcheck.triggers import Trigger, triggered
 from cbtcheck.verdict import Finding, Verdict
 from cbtcheck.version import VERSION
 
 Progress = Callable[[str, int, int], None]
 Once = Callable[[Callable[[], list[LedgerResult]]], list[LedgerResult]]
 
-CLOSELY = (TOUR, WORKFLOWS, TRAPS)
+CLOSELY = (TOUR, WORKFLOWS, TRAPS, BEHIND)
 """The phases in which everything is observed after every step."""
 
 
@@ -160,9 +161,11 @@ class Course:
         self.part = Part("", 0, 0)
         self.tally = Tally(AllEdges(lambda found: self.part.edges.update(found)).listen)
         self.player = Player(adapter, listen=self.tally.listen)
-        self.known: list[Entry] = []
+        self.behind = Behind([])
+        self.races: list[tuple[Entry, Trigger | None]] = []
         self.turned_away_now: list[str] = []
         self.failing = Failing(self)
+        self.sampling = True  # while a failure is made shorter, what is turned away is no news
         self.tour = TourPhases(self)
 
     @property
@@ -185,6 +188,7 @@ class Course:
         self._workflows()
         self._traps()
         self._drawn()
+        self._turned_away()
 
     @contextmanager
     def item(self, phase: str, number: int, of: int) -> Iterator[Part]:
@@ -213,9 +217,13 @@ class Course:
 
     def _ledger(self) -> None:
         """Confirms what is known, whatever was asked for; what is confirmed is looked behind from then on."""
+        version = self.adapter.version
         mine = [entry for entry in entries() if entry.implementation == self.adapter.name]
         outcomes = {each.id: each.outcome for each in self._once(lambda: self._confirm(mine))}
-        self.known = [entry for entry in mine if outcomes.get(entry.id) in ("known", "quiet")]
+        held = [entry for entry in mine if holds(entry, outcomes.get(entry.id, ""), version)]
+        self.behind = Behind([(entry, it) for entry in held if (it := entry.trigger_in(version)) is not None])
+        self.races = [(entry, entry.trigger_in(version)) for entry in mine if entry.luck and entry.id in outcomes]
+        self.player.excuse = self.behind.excuses
         self.player.tolerant = True  # from now on, what is behind waste is looked at too
 
     def _confirm(self, mine: list[Entry]) -> list[LedgerResult]:
@@ -233,12 +241,15 @@ class Course:
         if unclaimed:
             self.turned_away_now.append(f"not claimed: {unclaimed}")
             return True
-        for entry in self.known:
-            if entry.trigger is not None and triggered(entry.trigger, state, command):
-                self.part.turned_away[entry.id] += 1
-                self.turned_away_now.append(entry.id)
-                return True
-        return False
+        known = self.behind.turns_away(state, command)
+        if not known:
+            return False
+        self.part.turned_away[known[0].id] += 1
+        self.turned_away_now.append(known[0].id)
+        if self.sampling:
+            disks, played = self.player.disks, [frame.asked for frame in self.player.frames]
+            self.behind.keep(known, disks, self.player.block, played, command)
+        return True
 
     def _workflows(self) -> None:
         named = {name: each for name, each in workflows().items() if self.wanted(each)}
@@ -288,16 +299,28 @@ class Course:
                     self.play(DRAWN, DRAWN, scenario)
         self.player.turn_away = None
 
+    def _turned_away(self) -> None:
+        """A sample of what was turned away: it is the known defect, and nothing worse."""
+        samples = tuple(self.behind.samples)
+        for number, sample in enumerate(samples):
+            if self.enough():
+                break
+            with self.item(BEHIND, number, len(samples)):
+                self.play(BEHIND, BEHIND, sample.scenario, known=sample.is_known)
+
     def wanted(self, scenario: Scenario) -> bool:
         """Whether a scenario exercises what `--only` names."""
         return exercises(scenario, self.options.only)
 
     # One scenario
 
-    def play(self, phase: str, origin: str, scenario: Scenario, smaller: Smaller | None = None) -> bool:
+    def play(
+        self, phase: str, origin: str, scenario: Scenario, smaller: Smaller | None = None,
+        known: Callable[[list[Finding]], bool] = lambda findings: False,
+    ) -> bool:  # fmt: skip
         """Plays, counts and judges a scenario; whether it agrees.
 
-        `smaller` makes a failing one smaller before it is made shorter.
+        `smaller` makes a failing one smaller before it is made shorter. What is `known` is no failure.
         """
         self.turned_away_now = []
         self.player.closely = closely = phase in CLOSELY
@@ -310,8 +333,9 @@ class Course:
         if not findings:
             self.tally.finished(self.player.state)
         doubted: list[Finding] = []
-        new = bool(findings) and not self.is_known(findings)
-        if new and not self.failing.failed(origin, scenario, findings, closely, smaller):
+        listed = bool(findings) and known(findings)
+        new = bool(findings) and not listed and not self.is_known(findings)
+        if listed or (new and not self.failing.failed(origin, scenario, findings, closely, smaller)):
             doubted += findings
         if waste and not self.failing.wasteful(origin, scenario, waste, closely, smaller):
             doubted += waste
@@ -320,9 +344,15 @@ class Course:
 
     def is_known(self, findings: list[Finding]) -> bool:
         """A race of the ledger can occur anywhere; it is recognised by what is seen of it."""
-        for entry in self.known:
-            if entry.sometimes and matches(entry, findings):
-                self.part.known_again[entry.id] = entry.what
-                self.part.turned_away[entry.id] += 1
-                return True
-        return False
+        last = self.player.frames[-1] if self.player.frames else None
+
+        def happened(trigger: Trigger) -> bool:
+            return last is not None and not isinstance(last.asked, Restore) and triggered(
+                trigger, last.before, last.asked
+            )  # fmt: skip
+
+        entry = the_race(self.races, findings, happened)
+        if entry is not None:
+            self.part.known_again[entry.id] = entry.what
+            self.part.turned_away[entry.id] += 1
+        return entry is not None

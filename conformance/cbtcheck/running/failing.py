@@ -101,12 +101,14 @@ class Failing:
         turned_away, not_realised = course.part.turned_away.copy(), player.not_realised.copy()
         now, known = list(course.turned_away_now), dict(course.part.known_again)
         tolerant, closely, frames, waste = player.tolerant, player.closely, player.frames, player.waste
+        course.sampling, sampling = False, course.sampling
         try:
             yield
         finally:
             player.listen, player.not_realised, course.part.turned_away = listen, not_realised, turned_away
             player.tolerant, player.closely, player.frames, player.waste = tolerant, closely, frames, waste
             course.turned_away_now, course.part.known_again = now, known
+            course.sampling = sampling
 
     def _once_more(self, scenario: Scenario, closely: bool) -> Outcome:
         """Plays it as it was played; a race that the ledger knows is none of its failures."""
