@@ -55,7 +55,7 @@ class Capabilities:
     it names; otherwise the implementation chooses and the trace tells. `disks` are layouts (sizes in bytes by name).
     `features` is what it claims besides commands (see `claims`). Granularities outside of the two bounds are never
     asked for, clusters other than `clusters` only if `any_cluster`. `tails`: a disk may end within a granule or a
-    cluster.
+    cluster. `suite_copies`: the suite itself runs the jobs and makes the copies.
     """
 
     commands: frozenset[str]
@@ -70,6 +70,7 @@ class Capabilities:
     any_cluster: bool = True
     max_disks: int = 64
     tails: bool = True
+    suite_copies: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from cbtcheck.reports.picture import picture
 from cbtcheck.reports.plain_console import console
 from cbtcheck.reports.printed import COLOUR, print_report
 from cbtcheck.reports.report import Report
+from cbtcheck.rules import rule
 from cbtcheck.running import course, parallel
 from cbtcheck.running.repeat import Outcome, Repeated, repeated
 from cbtcheck.running.start import ProcessDied
@@ -168,6 +169,7 @@ MISTAKE = click.option(
               help="How long to draw scenarios.")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
               help="How many processes share the scenarios. What is played does not depend on it.")  # fmt: skip
+@click.option("-x", "--exitfirst", "first", is_flag=True, help="Stop at the first failure.")
 @click.option("--only", metavar="NAME", help="Only this property (its ID) or command (as in scenario files).")
 @output_options
 @click.option("--format", "form", type=click.Choice(["pretty", "json"]), default="pretty", show_default=True,
@@ -182,7 +184,7 @@ MISTAKE = click.option(
 def check(
     adapter: str, profile: str, seed: int | None, examples: int | None, seconds: float | None, jobs: int,
     only: str | None, outputs: Outputs, form: str, reports: Path, daemon: str | None, mistake: str | None,
-    most_seconds: float | None, program: Program,
+    most_seconds: float | None, program: Program, first: bool,
 ) -> int:  # fmt: skip
     """Checks an implementation against the specification.
 
@@ -195,7 +197,7 @@ def check(
     name = _known_name(only)
     if seed is None:
         seed = secrets.randbelow(1 << 32) if profile == "deep" else PINNED_SEED
-    options = course.Options(profile, seed, examples, seconds, name, reports, most_seconds)
+    options = course.Options(profile, seed, examples, seconds, name, reports, most_seconds, first)
     more = _more_options(daemon, mistake, program)
     for option, path in outputs.files():
         _check_writable(path, option)
@@ -245,6 +247,8 @@ def replay(file: Path, adapter: str, daemon: str | None, mistake: str | None, pr
     out.print(picture(frames, scenario.block))
     for each in findings:
         out.print(str(each), style=COLOUR[each.verdict], markup=False, highlight=False, soft_wrap=True)
+    for said in dict.fromkeys(map(rule, findings)):
+        out.print(f"Rule: {said}", markup=False, highlight=False, soft_wrap=True)
     if came is None:
         out.print("agrees at every step", style="green")
         return EXIT_CODES["conformant"]

@@ -24,6 +24,7 @@ from cbtmodel.node import State, initial
 from cbtcheck.adapter import POISON, Adapter, AdapterBroken, Hint, Observation, Performed, Reply
 from cbtcheck.bitsets import Bits, BitSets
 from cbtcheck.judge import judge
+from cbtcheck.printed_output import telling_lines
 from cbtcheck.restore import Contents, Restorer
 from cbtcheck.scenario import Restore, Scenario
 from cbtcheck.scenario import Step as ScenarioStep
@@ -268,9 +269,8 @@ def _broke(where: str, expected: str, broken: AdapterBroken) -> Finding:
 
 
 def last_words(broken: AdapterBroken) -> str:
-    """How it broke, and the end of what it has printed, in one line."""
-    tail = list(dict.fromkeys(broken.output.strip().splitlines()))[-3:]
-    return " | ".join([str(broken), *tail])
+    """How it broke, and what it has printed that says why, in one line."""
+    return " | ".join([str(broken), *telling_lines(broken.output)])
 
 
 def verdict_of(findings: Iterable[Finding]) -> Verdict:

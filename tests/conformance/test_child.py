@@ -82,7 +82,7 @@ def test_it_does_not_matter_which_pipe_is_full(program: Program) -> None:
     for number in range(100):
         for _ in range(3):
             assert child.line(soon()) == b"%d" % number + b"x" * 20000
-    assert len(child.log) == SHORT.log
+    assert SHORT.log <= len(child.log) <= 2 * SHORT.log
 
 
 def test_what_a_program_says_before_it_goes_is_heard(program: Program) -> None:

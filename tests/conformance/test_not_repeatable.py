@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from cbtcheck.reports.junit import write_junit
 from cbtcheck.reports.outcome import outcome
 from cbtcheck.reports.printed import print_report
 from cbtcheck.reports.report import Report
+from cbtcheck.reports.results import how_often
 from cbtcheck.running import course
 from cbtcheck.running.course import Options
 from cbtcheck.running.repeat import REPLAYS, repeated
@@ -62,15 +63,17 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Report
     monkeypatch.setattr(course, "traps", lambda _: {})
     monkeypatch.setattr(course, "workflows", dict)
 
-    def of(adapter: Adapter, times: int = 1) -> Report:
+    def of(adapter: Adapter, times: int = 1, scenarios: Sequence[Scenario] = (), first: bool = False) -> Report:
         class Deal:
             def __enter__(self) -> Iterator[tuple[int, Scenario]]:
-                return iter(enumerate([Scenario({"disk0": 32768}, (ADD, WRITE))] * times))
+                return iter(enumerate(scenarios or [Scenario({"disk0": 32768}, (ADD, WRITE))] * times))
 
             def __exit__(self, *_: Any) -> None: ...
 
         monkeypatch.setattr(course, "dealer", lambda *_: Deal())
-        return course.run(lambda: adapter, Options("quick", 1, times, None, None, tmp_path / "r"), lambda *_: None)
+        many = len(scenarios) or times
+        options = Options("quick", 1, many, None, None, tmp_path / "r", first=first)
+        return course.run(lambda: adapter, options, lambda *_: None)
 
     return of
 
@@ -149,7 +152,11 @@ def test_a_crash_stays_what_it_is(run: Callable[..., Report]) -> None:
     assert failure.verdict is report.safety is Verdict.BROKEN
     assert (failure.failed, failure.plays) == (1, 1 + REPLAYS)
     assert code_of(report) == 3
-    assert f"seen once; not in {REPLAYS} replays" in summary(report)
+    assert f"seen once; not in {REPLAYS} replays" in summary(report).replace("\\", "")
+    assert failure.output is not None
+    assert failure.output.read_text() == "the first line\nthe last line"
+    assert failure.saved is not None
+    assert failure.output.name == f"{failure.saved.stem}.output-1.txt"
 
 
 def test_what_fails_in_another_way_each_time_is_still_a_failure() -> None:
@@ -190,3 +197,27 @@ def test_a_mistake_is_repeatable_everywhere(run: Callable[..., Report]) -> None:
     (failure,) = report.failures
     assert report.not_repeatable == []
     assert failure.also == 2
+
+
+FLYING = (ADD, c.BeginWrite("disk0", "w", 0, 1), c.EndWrite("disk0", "w"))
+
+
+def test_failures_of_one_cause_are_one_and_the_others_are_kept_with_it(run: Callable[..., Report]) -> None:
+    """What is lost is seen at a write, and at the end of a write."""
+    scenarios = [Scenario({"disk0": 32768}, each) for each in ((ADD, WRITE), FLYING, (ADD, WRITE), FLYING)]
+    report = run(ReferenceAdapter(host_with("hook-never-called"), "hook-never-called"), scenarios=scenarios)
+    (failure,) = report.failures
+    (other,) = failure.others
+    assert failure.also == 3
+    assert other.saved is not None
+    assert f"also seen in 3 other scenarios, among them {other.saved}" in how_often(failure)
+    assert outcome(report).closing == "NOT CONFORMANT: 1 failure, the worst unsafe."
+
+
+def test_the_first_failure_ends_a_run_that_asks_for_that_and_what_is_not_repeatable_does_not(
+    run: Callable[..., Report]
+) -> None:
+    report = run(Flaky(lambda played: played == 1 or played > 3 + REPLAYS), times=50, first=True)
+    assert len(report.not_repeatable) == len(report.failures) == 1
+    assert report.phases["drawn"] == 4
+    assert "stopped after the first failure; the rest was not played" in outcome(report).closing

@@ -31,7 +31,7 @@ from cbtcheck.child import CannotStart, Child, Limits
 from cbtcheck.pace import Patience
 from cbtcheck.protocol import lines, observation
 from cbtcheck.protocol import messages as m
-from cbtcheck.protocol.conversation import Conversation, Late, Start, last_lines
+from cbtcheck.protocol.conversation import Conversation, Late, Start, whole_log
 from cbtcheck.protocol.mistakes import ProtocolError, plain, printable
 from cbtcheck.protocol.observation import reply_of
 
@@ -76,7 +76,7 @@ class ExecAdapter(Adapter):
             self.capabilities = capabilities_of(self.hello)
         except LookupError as problem:
             self._talk.kill()
-            raise AdapterBroken(plain(f"hello: {problem.args[0]}"), last_lines(self._talk.child.log)) from None
+            raise AdapterBroken(plain(f"hello: {problem.args[0]}"), whole_log(self._talk.child.log)) from None
         self.batches = self.hello.batch
         self._suite = SuiteCopies(self) if self.hello.copies == "suite" else None
 
@@ -286,6 +286,7 @@ def capabilities_of(hello: m.Hello) -> Capabilities:
         any_cluster=suite,
         max_disks=hello.max_disks,
         tails=hello.tails,
+        suite_copies=suite,
     )
 
 

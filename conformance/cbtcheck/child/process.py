@@ -21,6 +21,7 @@ from pathlib import Path
 from cbtcheck.child.limits import Limits
 from cbtcheck.lacking import lacking
 from cbtcheck.pace import Patience
+from cbtcheck.printed_output import Kept
 
 CHUNK = 1 << 16
 GUARD = Path(__file__).with_name("guard.py")
@@ -59,7 +60,7 @@ class Child:
         self._too_much = 0
         self._news = b""
         self._lines: deque[bytes] = deque()
-        self._half, self._log, self._unsent = bytearray(), bytearray(), bytearray()
+        self._half, self._log, self._unsent = bytearray(), Kept(limits.log // 2), bytearray()
         self._silent, self._deaf, self._gone, self._closed = False, False, False, False
         self._spawn(command)
         pipes = [self._process.stdin, self._process.stdout, self._process.stderr]
@@ -124,8 +125,8 @@ class Child:
 
     @property
     def log(self) -> str:
-        """The end of what it has written to standard error."""
-        return self._log[-self.limits.log :].decode("utf-8", "replace")
+        """What it has written to standard error; of much the beginning and the end."""
+        return self._log.text
 
     @property
     def half(self) -> bytes:
@@ -215,9 +216,7 @@ class Child:
             with contextlib.suppress(KeyError):
                 self._poll.unregister(self._stderr)
             return False
-        self._log += chunk
-        if len(self._log) > 2 * self.limits.log:
-            del self._log[: -self.limits.log]
+        self._log.add(chunk)
         return True
 
     def _send_more(self, event: int) -> None:

@@ -29,9 +29,6 @@ AHEAD = 512
 """How many requests of a batch are under way at most."""
 
 
-LAST = 5
-"""How many lines of a log are told when an adapter has broken."""
-
 
 class Late(AdapterBroken):
     """The adapter has not answered in time."""
@@ -168,16 +165,16 @@ class Conversation:
         kind = Late if late else AdapterBroken
         asked = re.search(rb'"do":"([a-z-]*)"', self.last)
         doing = asked[1].decode() if asked else "nothing"
-        raise kind(f"{what}; it was asked to {doing}", last_lines(self.child.log))
+        raise kind(f"{what}; it was asked to {doing}", whole_log(self.child.log))
 
     def broken(self, wrong: ProtocolError) -> NoReturn:
         """What it said cannot be, as somebody found who looked closer."""
         self._break(str(wrong))
 
 
-def last_lines(log: str) -> str:
-    """The last few lines of a log, printable."""
-    return "\n".join(printable(each.encode()) for each in log.strip().splitlines()[-LAST:])
+def whole_log(log: str) -> str:
+    """A log, printable."""
+    return "\n".join(printable(each.encode()) for each in log.strip().splitlines())
 
 
 def shortened(said: m.Record) -> str:

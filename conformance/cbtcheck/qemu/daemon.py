@@ -28,6 +28,7 @@ from qemu.qmp import Message, QMPClient, QMPError, Runstate
 
 from cbtcheck.lacking import lacking
 from cbtcheck.pace import Patience
+from cbtcheck.printed_output import Kept
 
 EventHook = Callable[[dict[str, Any]], None]
 Command = tuple[str, Mapping[str, object] | None]
@@ -149,7 +150,7 @@ class _Process(asyncio.SubprocessProtocol):
 
     def __init__(self) -> None:
         self.died: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self.output = bytearray()
+        self.output = Kept(_OUTPUT_LIMIT)
         self.pid = 0
         self._transport: asyncio.SubprocessTransport | None = None
 
@@ -159,8 +160,7 @@ class _Process(asyncio.SubprocessProtocol):
         self.pid = transport.get_pid()
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
-        self.output += data
-        del self.output[:-_OUTPUT_LIMIT]
+        self.output.add(data)
 
     def connection_lost(self, error: BaseException | None) -> None:
         assert self._transport is not None
@@ -242,8 +242,8 @@ class Daemon:
 
     @property
     def last_output(self) -> str:
-        """The last 64 KiB of the daemon's standard output and standard error."""
-        return self._process.output.decode(errors="replace")
+        """The first and the last 64 KiB of the daemon's standard output and standard error."""
+        return self._process.output.text
 
     async def stop(self, grace: float = _GRACE) -> int:
         """End the daemon by ``quit``, SIGTERM, SIGKILL, each after ``grace``; returns its exit status.

@@ -29,6 +29,7 @@ from cbtcheck.reports.results import (
     reproduce,
     statement,
 )
+from cbtcheck.rules import rule
 from cbtcheck.saving import write_whole
 from cbtcheck.scenario import spelled, to_data
 from cbtcheck.verdict import Finding, Verdict
@@ -163,6 +164,8 @@ def _failure(failure: Failure, adapter: str, more_options: str) -> form.FailedSc
         plays=failure.plays,
         failed=failure.failed,
         also=failure.also,
+        others=[str(each.saved) for each in failure.others if each.saved is not None],
+        output=None if failure.output is None else str(failure.output),
         reproduce=reproduce(failure, adapter, more_options) or None,
         findings=[_finding(each) for each in failure.findings],
         scenario=to_data(failure.scenario),
@@ -177,6 +180,7 @@ def _finding(finding: Finding) -> form.Finding:
         where=finding.where,
         expected=finding.expected,
         seen=finding.seen,
+        rule=rule(finding),
         missing=None if finding.missing is None else hex(finding.missing),
         extra=None if finding.extra is None else hex(finding.extra),
     )

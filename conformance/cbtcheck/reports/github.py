@@ -28,6 +28,7 @@ from cbtcheck.reports.results import (
     property_names,
     property_verdict,
     reproduce,
+    rules_of,
     safety_in_words,
 )
 from cbtcheck.scenario import as_text
@@ -49,7 +50,7 @@ def workflow_commands(report: Report, more_options: str = "") -> Iterator[str]:
     for failure in report.failures:
         level = "warning" if failure.verdict is Verdict.WASTEFUL else "error"
         stake = next((each.property for each in failure.findings if each.property), "")
-        said = "\n".join(map(str, failure.findings))
+        said = "\n".join([*map(str, failure.findings), *(f"Rule: {each}" for each in rules_of(failure))])
         shown = f"\n\n{picture_text(failure.frames)}" if failure.frames else ""
         again = reproduce(failure, report.adapter, more_options)
         said += f"\n{often}" if (often := how_often(failure)) else ""
@@ -170,6 +171,7 @@ def _failure(report: Report, failure: Failure, heading: str, more_options: str) 
     if often := how_often(failure):
         yield f"{marked(often)}\n"
     yield "".join(f"- {marked(str(each))}\n" for each in failure.findings)
+    yield "".join(f"> {marked(each)}\n" for each in rules_of(failure))
     if failure.frames:
         yield _fence(picture_text(failure.frames)[:LONGEST_PICTURE])
     again = reproduce(failure, report.adapter, more_options)

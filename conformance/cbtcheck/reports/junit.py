@@ -23,6 +23,7 @@ from cbtcheck.reports.results import (
     property_names,
     property_verdict,
     reproduce,
+    rules_of,
     tour,
 )
 from cbtcheck.saving import write_whole
@@ -183,6 +184,7 @@ def _scenario_cases(report: Report) -> list[TestCase]:
 
 def _in_full(report: Report, failure: Failure) -> str:
     parts = [str(finding) for finding in failure.findings]
+    parts += [f"Rule: {each}" for each in rules_of(failure)]
     parts += [often] if (often := how_often(failure)) else []
     if failure.frames:
         parts += ["", picture_text(failure.frames)]

@@ -84,7 +84,7 @@ def _commands(report: Report) -> Iterator[NotVerified]:
     skipped = {spelled(name): reason for name, reason in report.skipped.items()}
     for name in command_names(report):
         count = count_of(report, name)
-        if count.accepted:
+        if count.accepted and name not in report.by_suite:
             continue
         if name in skipped:
             yield NotVerified("command", name, skipped[name])

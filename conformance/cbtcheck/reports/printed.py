@@ -28,6 +28,7 @@ from cbtcheck.reports.results import (
     property_names,
     property_verdict,
     reproduce,
+    rules_of,
     safety_in_words,
     statement,
     tour,
@@ -116,13 +117,14 @@ def course(report: Report) -> Text:
     played = ", ".join(f"{phase} {count:,}" for phase, count in report.phases.items()) or "none"
     rate = f", {report.scenarios / report.seconds:,.0f} scenarios/s" if report.seconds > 0 else ""
     covered = "not counted"
+    copied = ", from copies that the suite has made" if report.by_suite else ""
     if report.edges_reachable:
         share = 100 * report.edges_covered / report.edges_reachable
         covered = f"{report.edges_covered:,} of {report.edges_reachable:,} reachable ({share:.0f} %)"
     return Text(
         f"scenarios  {report.scenarios:,} ({played})\n"
         f"steps      {report.steps:,} in {report.seconds:.1f} s{rate}\n"
-        f"data       {report.compared:,} restored disks compared\n"
+        f"data       {report.compared:,} restored disks compared{copied}\n"
         f"tour       {tour(report.tour)}\n"
         f"edges      {covered}"
     )
@@ -161,6 +163,7 @@ def failed(failure: Failure, heading: str, adapter: str, more_options: str = "")
     yield Text()
     yield Text(f"{heading} {failure.verdict.value} ({failure.origin})", COLOUR[failure.verdict])
     yield from (Text(f"  {each}") for each in failure.findings)
+    yield from (Text(f"  Rule: {each}") for each in rules_of(failure))
     if often := how_often(failure):
         yield Text(f"  {often}")
     yield Text()

@@ -19,7 +19,8 @@ class Failure:
     as they were played. `saved` is the file that has it; `not_saved` why there is none, if it could not be written.
 
     When it was found it `failed` in so many of so many `plays`. `also` are the scenarios in which the same was seen
-    besides.
+    besides, `others` those of them that failed in another place and so were kept; `output` is the file with what
+    the implementation had printed.
     """
 
     origin: str
@@ -31,6 +32,8 @@ class Failure:
     plays: int = 1
     failed: int = 1
     also: int = 0
+    others: list[Failure] = field(default_factory=list)
+    output: Path | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -119,7 +122,7 @@ class Report:
 
     `not_repeatable` failed once, and not when it was played again. `only` is what was asked for, if that was not
     everything; `stopped` says why a run ended early by itself; `to_draw` is how many scenarios the profile draws.
-    `claimed` and `not_claimed` are capabilities.
+    `claimed` and `not_claimed` are capabilities; `by_suite` are commands that the suite does itself.
     """
 
     suite: str
@@ -150,6 +153,7 @@ class Report:
     to_draw: int = 0
     claimed: frozenset[str] = frozenset()
     not_claimed: frozenset[str] = frozenset()
+    by_suite: frozenset[str] = frozenset()
 
     @property
     def scenarios(self) -> int:

@@ -120,6 +120,7 @@ class Finding(Struct):
     where: str
     expected: str
     seen: str
+    rule: Annotated[str, Meta(description="The rule that is broken, in a sentence.")]
     missing: Granules | None
     extra: Granules | None
 
@@ -133,6 +134,8 @@ class FailedScenario(Struct):
     plays: Annotated[Count, Meta(description="How often it was played until it was judged whether it comes again.")]
     failed: Annotated[Count, Meta(description="In how many of these it failed.")]
     also: Annotated[Count, Meta(description="Other scenarios in which the same was seen.")]
+    others: Annotated[list[str], Meta(description="Files with scenarios that failed of the same cause elsewhere.")]
+    output: Annotated[str | None, Meta(description="The file with all that the implementation had printed.")]
     reproduce: Annotated[str | None, Meta(description="The shell line that plays it again.")]
     findings: list[Finding]
     scenario: Annotated[dict[str, Any], Meta(description="A cbtspec-scenario, as `cbtspec replay` reads it.")]

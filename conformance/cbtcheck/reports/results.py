@@ -11,6 +11,7 @@ from collections import Counter
 from cbtmodel import commands, properties
 
 from cbtcheck.reports.report import CommandCount, Failure, PropertyCount, Report, TourCount
+from cbtcheck.rules import rule
 from cbtcheck.scenario import spelled
 from cbtcheck.verdict import Verdict
 
@@ -47,6 +48,8 @@ def count_of(report: Report, command: str) -> CommandCount:
 def command_verdict(report: Report, command: str) -> Verdict | None:
     """The verdict of a command: None if it was not run, skipped if it was not claimed either."""
     count = count_of(report, command)
+    if command in report.by_suite and count.worst is Verdict.EXACT:
+        return Verdict.SKIPPED
     if count.accepted or count.refused or count.worst is not Verdict.EXACT:
         return count.worst
     return Verdict.SKIPPED if command in {spelled(each) for each in report.skipped} else None
@@ -106,6 +109,11 @@ def reproduce(failure: Failure, adapter: str, more_options: str = "") -> str:
     )
 
 
+def rules_of(failure: Failure) -> list[str]:
+    """The rules that its findings break, each once, in a sentence."""
+    return [*dict.fromkeys(map(rule, failure.findings))]
+
+
 def how_often(failure: Failure) -> str:
     """How often a scenario failed when it was played again, if not each time, and where else the same was seen."""
     parts = []
@@ -115,6 +123,11 @@ def how_often(failure: Failure) -> str:
         parts.append(f"failed in {failure.failed} of {failure.plays} plays")
     if failure.also:
         parts.append(f"also seen in {failure.also:,} other scenario{'s' if failure.also > 1 else ''}")
+        kept = [str(each.saved) for each in failure.others if each.saved is not None]
+        if kept:
+            parts[-1] += f", among them {', '.join(kept)}"
+    if failure.output is not None:
+        parts.append(f"all that it printed: {failure.output}")
     return "; ".join(parts)
 
 

@@ -81,6 +81,8 @@ class Options:
     reports: Path
     most_seconds: float | None = None
     """For the whole run: what is over then counts as interrupted."""
+    first: bool = False
+    """Whether it ends with the first failure."""
 
 
 def workflows() -> dict[str, Scenario]:
@@ -118,7 +120,7 @@ def gathering_for(name: str, version: str, options: Options) -> Gathering:
     """An empty report of a run on the adapter of that name, on this implementation and version."""
     report = Report(VERSION, name, version, options.profile, options.seed, only=options.only)
     report.to_draw = PROFILES[options.profile].examples.get(name, 1000)
-    return Gathering(report, options.reports)
+    return Gathering(report, options.reports, first=options.first)
 
 
 def not_begun(name: str, command: Sequence[str], options: Options, why: str) -> Report:
@@ -254,6 +256,8 @@ class Course:
     def _workflows(self) -> None:
         named = {name: each for name, each in workflows().items() if self.wanted(each)}
         for number, (name, scenario) in enumerate(named.items()):
+            if self.options.first and self.enough():
+                break
             if self.shard.owns(number) and not self.adapter.exhausted:
                 with self.item(WORKFLOWS, number, len(named)) as part:
                     unclaimed = missing_for(scenario, self.adapter.capabilities)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cbtcheck.play import Frame, verdict_of
+from cbtcheck.printed_output import WHY
 from cbtcheck.reports.report import Failure
 from cbtcheck.running.part import DRAWN, TOUR, Signature
 from cbtcheck.running.repeat import REPLAYS, Outcome, Repeated, repeated
@@ -37,8 +38,15 @@ def signature(findings: list[Finding], frames: list[Frame]) -> Signature:
         return Verdict.WASTEFUL, first.property  # whoever is coarse in one place is coarse in all of them
     last = frames[-1].asked if frames else None
     crash = first.seen.split(" | ")[-1] if first.verdict is Verdict.BROKEN else ""
-    crash = re.sub('(seq"?[: ]+|request )[0-9]+', "", crash)[-80:]
+    if first.verdict is Verdict.BROKEN and WHY.search(first.seen.partition(" | ")[2]):
+        crash = first.seen.split(" | ")[1]  # the line that says why
+    crash = re.sub("(seq\"?[: ]+|request |0x|==)[0-9a-f]+", "", crash)[-80:]
     return verdict_of(findings), first.property, first.where.split()[-1].split("/")[0], type(last).__name__, crash
+
+
+def cause(mark: Signature) -> Signature:
+    """What failures of one cause have in common: the rule that is broken, and in which way, wherever that is seen."""
+    return mark if mark[0] in ("once", Verdict.BROKEN) else mark[:3]
 
 
 class Failing:

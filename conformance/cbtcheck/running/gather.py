@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cbtcheck.adapter import FEATURES, Capabilities
-from cbtcheck.claims import COMMANDS
+from cbtcheck.claims import COMMANDS, JOB_CONTROL
 from cbtcheck.reports.report import CommandCount, Failure, MissedEdge, PropertyCount, Report, TourCount
+from cbtcheck.running.failing import cause
 from cbtcheck.running.part import LEFT_OUT_AFTER_ENOUGH, Part, Signature
 from cbtcheck.saving import write_new
 from cbtcheck.scenario import KINDS, as_bytes
@@ -18,6 +19,8 @@ from cbtcheck.tour.phases import NOT_PLAYED, OTHERWISE
 from cbtcheck.verdict import Verdict, worst
 
 NOT_CLAIMED = "the implementation does not claim it"
+
+BY_SUITE = "done by the suite, which makes the copies"
 
 ENOUGH_FAILURES = 6
 """Different failures worse than waste, after which the tour ends, and no more scenarios are drawn."""
@@ -42,9 +45,11 @@ class Gathering:
     report: Report
     reports: Path
     came_between: dict[Edge, str] = field(default_factory=dict)
-    signatures: set[Signature] = field(default_factory=set)
+    first: bool = False
     coverage: Coverage = field(default_factory=Coverage)
     exhausted: bool = False
+    _different: int = 0
+    _causes: dict[Signature, Failure] = field(default_factory=dict)
     _kept: dict[Signature, Failure] = field(default_factory=dict)
     _doubted: dict[Signature, Failure] = field(default_factory=dict)
 
@@ -56,12 +61,14 @@ class Gathering:
     @property
     def enough(self) -> bool:
         """Whether so much has failed that the rest may be left out."""
-        return sum(each.verdict is not Verdict.WASTEFUL for each in self.report.failures) >= ENOUGH_FAILURES
+        if self.first:
+            return bool(self.report.failures)
+        return self._different >= ENOUGH_FAILURES
 
     def add(self, part: Part) -> None:
         """The next part of the run."""
         report = self.report
-        if self.enough and part.phase in LEFT_OUT_AFTER_ENOUGH:
+        if self.enough and (self.first or part.phase in LEFT_OUT_AFTER_ENOUGH):
             return
         if part.scenarios:
             report.phases[part.phase] += part.scenarios
@@ -76,13 +83,7 @@ class Gathering:
         add_tour(report.tour, part.tour)
         self._add_ledger(part)
         for mark, failure in part.failures:
-            if mark not in self.signatures:
-                self.signatures.add(mark)
-                self._save(failure, failure.verdict, len(report.failures))
-                report.failures.append(failure)
-                self._kept[mark] = failure
-            else:
-                self._kept[mark].also += 1
+            self._add_failure(mark, failure)
         for mark, failure in part.not_repeatable:
             first = self._doubted.setdefault(mark, failure)
             if first is failure:
@@ -93,6 +94,21 @@ class Gathering:
         for mark, times in part.alike.items():
             if mark in self._kept:
                 self._kept[mark].also += times
+
+    def _add_failure(self, mark: Signature, failure: Failure) -> None:
+        """A failure of a new kind; if one of the same cause was seen before, it belongs to that."""
+        if mark in self._kept:
+            self._kept[mark].also += 1
+            return
+        self._different += failure.verdict is not Verdict.WASTEFUL
+        first = self._causes.setdefault(cause(mark), failure)
+        self._kept[mark] = first
+        self._save(failure, failure.verdict, len(self.report.failures) + sum(map(_others, self.report.failures)))
+        if first is failure:
+            self.report.failures.append(failure)
+        else:
+            first.also += 1
+            first.others.append(failure)
 
     def _add_ledger(self, part: Part) -> None:
         if part.confirmed is not None:
@@ -107,6 +123,10 @@ class Gathering:
         stem, first = f"{self.report.adapter}-{verdict.value.replace(' ', '-')}", before + 1
         try:
             failure.saved = write_new(self.reports, stem, ".json", as_bytes(failure.scenario), first)
+            printed = next((each.output for each in failure.findings if each.output), "")
+            if printed:
+                content = printed.encode(errors="replace")
+                failure.output = write_new(self.reports, f"{failure.saved.stem}.output", ".txt", content)
         except OSError as problem:
             failure.not_saved = f"{self.reports} cannot be written: {problem.strerror}"
 
@@ -122,9 +142,13 @@ class Gathering:
         report.claimed = (capabilities.commands & COMMANDS) | (capabilities.features & FEATURES)
         report.not_claimed = (COMMANDS | FEATURES) - report.claimed
         if self.enough:
-            report.stopped = f"stopped after {len(report.failures)} different failures; the rest was not played"
+            many = "the first failure" if self.first else f"{self._different} different failures"
+            report.stopped = f"stopped after {many}; the rest was not played"
         elif self.exhausted:
             report.stopped = "ended early: it was late, or broke, so often that it was not worth waiting for"
+        if capabilities.suite_copies:
+            report.by_suite = JOB_CONTROL & capabilities.commands
+            report.skipped |= dict.fromkeys(sorted(report.by_suite), BY_SUITE)
         report.skipped["BATCH"] = "relates two histories of the specification; tests and proofs check it there"
         return report
 
@@ -133,6 +157,10 @@ class Gathering:
         rest = sorted(scope.aims - self.coverage.edges)
         why = {each: self.came_between.get(each, NOT_PLAYED) or OTHERWISE for each in rest}
         return [MissedEdge(each.command.partition(":")[0], str(each), reason) for each, reason in why.items()]
+
+
+def _others(failure: Failure) -> int:
+    return len(failure.others)
 
 
 def add_commands(to: dict[str, CommandCount], more: dict[str, CommandCount]) -> None:
