@@ -110,6 +110,10 @@ def test_that_it_ended_is_heard_together_with_its_start(program: Program, monkey
         assert "exited with code 3" in why(program(text))
 
 
+def is_stopped(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
 def waiting_in(pipe: int) -> int:
     """The bytes that can be read from a pipe."""
     return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
@@ -134,7 +138,12 @@ def test_time_is_up_when_it_is_up(program: Program) -> None:
         ("import os, time\nwhile True: os.write(1, b'x'); time.sleep(0.01)", "half a line in time"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGSTOP)", "SIGSTOP"),
     ):
-        assert words in why(program(text), 0.4), text
+        child = program(text)
+        if "half" in words:
+            eventually(lambda child=child: waiting_in(child._stdout))
+        elif words == "SIGSTOP":
+            eventually(lambda child=child: is_stopped(child.pid))
+        assert words in why(child, 0.4), text
     child = program("import time; time.sleep(60)")
     child.send(b"x" * (1 << 20) + b"\n")
     assert "does not read its standard input" in why(child, 0.2)
