@@ -19,6 +19,7 @@ from rich.console import Console
 
 from cbtcheck import adapters
 from cbtcheck.adapter import Adapter, AdapterBroken, AdapterUnusable
+from cbtcheck.commands.problem import DefectFound, Problem, check_writable, directory
 from cbtcheck.commands.program import SECONDS, Program, check_program, program_options
 from cbtcheck.play import Frame, last_words, verdict_of
 from cbtcheck.printable import plain
@@ -56,22 +57,6 @@ Exit codes:
   {EXIT_CODES["output"]:>3}  all went well, but a report, a scenario or standard output could not be written
   {EXIT_CODES["interrupted"]:>3}  interrupted by Ctrl-C or --time-limit; what was found until then is printed
 """
-
-
-class Problem(click.ClickException):
-    """Something that the caller can put right, in one line."""
-
-    exit_code = EXIT_CODES["usage"]
-
-    def show(self, file: Any = None) -> None:
-        """One line on stderr."""
-        click.echo(f"cbtspec: {plain(' '.join(self.format_message().split()))}", err=True)
-
-
-class DefectFound(Problem):
-    """Something that only we can put right; a traceback was shown."""
-
-    exit_code = EXIT_CODES["internal"]
 
 
 class _NobodyReads(Exception):
@@ -200,9 +185,9 @@ def check(
     options = course.Options(profile, seed, examples, seconds, name, reports, most_seconds, first)
     more = _more_options(daemon, mistake, program)
     for option, path in outputs.files():
-        _check_writable(path, option)
+        check_writable(path, option)
     opening = adapters.Opening(adapter, daemon, mistake, program.command, program.limits)
-    with _directory(reports), _opener(opening) as opener:
+    with directory(reports), _opener(opening) as opener:
         try:
             with ProgressLine(Console(stderr=True)) as progress:
                 report = _run(opener, opening, options, jobs, progress)
@@ -351,36 +336,6 @@ def _loaded(file: Path) -> Scenario:
         return load(file)
     except ScenarioError as problem:
         raise Problem(str(problem)) from None
-
-
-def _check_writable(path: Path, option: str) -> None:
-    """Whether a file could be written there, without leaving one."""
-    try:
-        if path.exists() and not path.is_file() and not path.is_dir():
-            return  # a pipe or a device: opening it may wait for ever
-        existed = path.exists()
-        path.open("ab").close()
-        if not existed:
-            path.unlink()
-    except OSError as problem:
-        raise Problem(f"{option}: {path} cannot be written: {problem.strerror}; name another file") from None
-
-
-@contextmanager
-def _directory(path: Path) -> Iterator[None]:
-    """A directory that can be written to; if nothing is, and it was made for this, it is gone afterwards."""
-    try:
-        made = [each for each in (path, *path.parents) if not each.exists()]
-        path.mkdir(parents=True, exist_ok=True)
-        _check_writable(path / f".cbtspec-{os.getpid()}", "--reports")
-    except OSError as problem:
-        raise Problem(f"--reports: {path} cannot be written: {problem.strerror}; name another directory") from None
-    try:
-        yield
-    finally:
-        with suppress(OSError):
-            for each in made:
-                each.rmdir()
 
 
 @contextmanager
