@@ -10,6 +10,7 @@ import pytest
 from cbtcheck.adapter import Adapter, AdapterBroken, Hint, Performed
 from cbtcheck.adapters.reference import ReferenceAdapter
 from cbtcheck.command import code_of
+from cbtcheck.conformance_tests import ConformanceTests
 from cbtcheck.mistakes import host_with
 from cbtcheck.reports.exported import to_json
 from cbtcheck.reports.github import summary, workflow_commands
@@ -221,3 +222,18 @@ def test_the_first_failure_ends_a_run_that_asks_for_that_and_what_is_not_repeata
     assert len(report.not_repeatable) == len(report.failures) == 1
     assert report.phases["drawn"] == 4
     assert "stopped after the first failure; the rest was not played" in outcome(report).closing
+
+
+def test_somebodys_own_tests_neither_pass_nor_fail_with_it() -> None:
+    class TestMine(ConformanceTests):
+        pass
+
+    scenario = Scenario({"disk0": 32768}, (ADD, WRITE))
+    once = TestMine()
+    once.play(Flaky(lambda played: played == 1), scenario)
+    with pytest.raises(pytest.skip.Exception, match=f"not repeatable, seen once; not in {REPLAYS} replays"):
+        once._judge_doubts()
+    with pytest.raises(pytest.fail.Exception, match="hang: no answer"):
+        TestMine().play(Flaky(lambda _: True), scenario)
+    with pytest.raises(pytest.fail.Exception, match="signal 6"):
+        TestMine().play(Flaky(lambda played: played == 1, "crash: signal 6"), scenario)
