@@ -129,7 +129,7 @@ class QemuAdapter(Adapter):
             raise
 
     async def _reset(self, disks: dict[str, int]) -> None:
-        if self._session is not None and not await self._swept():
+        if self._session is not None and (not await self._swept() or self._session.crowded(disks.values())):
             await self._session.stop(kill=True)
             self._session = None
         session = self._session or await self._start()

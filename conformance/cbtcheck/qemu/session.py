@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from cbtcheck import temporary
@@ -19,8 +19,11 @@ from cbtcheck.nbd.server import Disk, DiskServer
 from cbtcheck.qemu.at_rest import Process
 from cbtcheck.qemu.daemon import Daemon
 
-SPARE_TARGETS = 4
-"""Targets that are made with a disk. More are made when they are needed, which waits for all I/O in flight."""
+SPARE_TARGETS = 3
+"""Targets that are made with a disk since QEMU 8: one that is made later waits for all I/O in flight."""
+
+MOST_NODES = 12
+"""Disks from which on a daemon is crowded: it lists all of them whenever it is looked at."""
 
 OPEN_FILES = 256
 """How many files the suite may have open with a daemon: two or three for each disk, and disks of many sizes."""
@@ -114,6 +117,11 @@ class Session:
             await self.server.close()
         temporary.remove(self.directory)
 
+    def crowded(self, sizes: Iterable[int]) -> bool:
+        """Whether it has so many disks, and others than of these sizes, that a new daemon is better."""
+        known = {size for size, _ in self.sources}
+        return len(self.sources) + sum(map(len, self.targets.values())) >= MOST_NODES and bool(set(sizes) - known)
+
     async def source(self, size: int, number: int) -> Source:
         """The `number`th source of `size` bytes."""
         found = self.sources.get((size, number))
@@ -125,7 +133,7 @@ class Session:
             await self.daemon.execute("block-export-add", export)
             guest = await DiskClient.connect(self.export_socket, name)
             found = self.sources[size, number] = Source(name, disk, guest)
-            for each in range(SPARE_TARGETS):
+            for each in range(SPARE_TARGETS if self.daemon.version >= (8, 0, 0) else 1):
                 await self.target(size, each)
         return found
 
