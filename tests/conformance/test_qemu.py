@@ -603,7 +603,7 @@ def daemons_below(parent: int) -> list[int]:
 @pytest.mark.parametrize(
     ("body", "complaint"),
     [
-        (None, "not an executable file: give the path of a qemu-storage-daemon"),
+        (None, "is not an executable file: give the path of a qemu-storage-daemon"),
         ("exit 3", "cannot be used: the daemon died with exit status 3"),
         ("echo QEMU 0.9", "cannot be used: the daemon died with exit status 0"),
     ],
@@ -620,7 +620,7 @@ def test_a_daemon_that_cannot_be_used_is_one_clear_line(
     code, out, err = ended(cbtspec(*made, "--qemu-storage-daemon", daemon))
     assert (code, out) == (EXIT_CODES["usage"], "")
     (line,) = err.splitlines()
-    assert line.startswith(f"cbtspec: {daemon} ")
+    assert line.startswith((f"cbtspec: {daemon} ", f"cbtspec: '{daemon}' "))
     assert complaint in line
     assert list((tmp_path / "t").iterdir()) == []
     assert not (tmp_path / "reports").exists()
