@@ -55,7 +55,8 @@ class Capabilities:
     it names; otherwise the implementation chooses and the trace tells. `disks` are layouts (sizes in bytes by name).
     `features` is what it claims besides commands (see `claims`). Granularities outside of the two bounds are never
     asked for, clusters other than `clusters` only if `any_cluster`. `tails`: a disk may end within a granule or a
-    cluster. `suite_copies`: the suite itself runs the jobs and makes the copies.
+    cluster. `suite_copies`: the suite itself runs the jobs and makes the copies. `max_writes`: how many guest writes
+    of a disk may be in flight at once.
     """
 
     commands: frozenset[str]
@@ -71,6 +72,7 @@ class Capabilities:
     max_disks: int = 64
     tails: bool = True
     suite_copies: bool = False
+    max_writes: int = 300
 
 
 @dataclass(frozen=True, slots=True)

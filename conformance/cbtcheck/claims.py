@@ -131,6 +131,10 @@ def missing(state: State[Any], command: object, capabilities: Capabilities) -> s
     starts = sum(isinstance(each, c.StartBackup) for each in (command, *actions))
     if starts and len(state.jobs) + starts > capabilities.max_jobs:
         return f"{len(state.jobs) + starts} jobs"
+    if isinstance(command, c.BeginWrite) and command.node in state.nodes:
+        flying = len(state.nodes[command.node].writes) + 1
+        if flying > capabilities.max_writes:
+            return f"{flying} writes in flight"
     if not capabilities.tails and any(_leaves_a_tail(state, each) for each in (command, *actions)):
         return "tails"
     if "refusals" in capabilities.features:

@@ -22,6 +22,8 @@ import pytest
 
 from cbtcheck.adapter import Adapter, AdapterBroken, AdapterUnusable, Capabilities
 from cbtcheck.claims import missing, missing_for
+from cbtcheck.families import Family, families, members
+from cbtcheck.families.long import history
 from cbtcheck.play import Player, alike, in_the_environment, verdict_of
 from cbtcheck.reports.picture import picture_text
 from cbtcheck.running.course import PROFILES, workflows
@@ -72,6 +74,7 @@ class ConformanceTests:
             "walk": [(f"{number}-{_slug(each)}", (number, each)) for number, each in enumerate(walks)],
             "sequence": [(str(number), each) for number, each in enumerate(sequences)],
             "workflow": list(workflows().items()),
+            "family": [(each.name.replace(" ", "-"), each) for each in families()],
             "dealt": [(str(number), number) for number in range(batches)],
         }
         for name in listed.keys() & set(metafunc.fixturenames):
@@ -128,6 +131,18 @@ class ConformanceTests:
         for scenario in traps(adapter.capabilities).values():
             self.play(adapter, scenario)
         self._judge_doubts()
+
+    def test_family(self, adapter: Adapter, family: Family, request: pytest.FixtureRequest) -> None:
+        """How often, how many, where, how large: all scenarios of a family that can be played."""
+        for member in members((family,), adapter.capabilities, self.asked_for(request.config, "profile")):
+            if not missing_for(member.scenario, adapter.capabilities):
+                self.play(adapter, member.whole(), member.family.closely)
+
+    def test_long_histories(self, adapter: Adapter, request: pytest.FixtureRequest) -> None:
+        """Histories of 100 and of 1,000 commands."""
+        seed, profile = (self.asked_for(request.config, name) for name in ("seed", "profile"))
+        for number, length in enumerate(PROFILES[profile].lengths()):
+            self.play(adapter, history(adapter.capabilities, seed, number, length), closely=False)
 
     def test_drawn(self, adapter: Adapter, dealt: int, request: pytest.FixtureRequest) -> None:
         """A batch of scenarios that Hypothesis draws."""

@@ -9,7 +9,7 @@ scenarios; each is played as a whole when it is complete. The same machine tests
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import hypothesis
 from cbtmodel.commands import Command
@@ -48,8 +48,18 @@ def picks(deal: int) -> Pick:
     return pick
 
 
+MOST_JOBS = 3
+"""At once in a short scenario, however many are claimed: more would have little to do in it."""
+
+
+def few_jobs(capabilities: Capabilities) -> Capabilities:
+    """The same with so few jobs."""
+    return replace(capabilities, max_jobs=min(capabilities.max_jobs, MOST_JOBS))
+
+
 def machine(capabilities: Capabilities, done: Callable[[Scenario], None]) -> type[RuleBasedStateMachine]:
     """A state machine class that draws scenarios for these capabilities, and gives each to `done` when complete."""
+    capabilities = few_jobs(capabilities)
 
     class Conformance(RuleBasedStateMachine):
         @initialize(layout=st.integers(0, len(capabilities.disks) - 1))
@@ -100,6 +110,7 @@ def draw_scenarios(
     The same commands as the machine's, from the same deals; what is left out is the machinery of rules, which costs
     more than a scenario takes on a real QEMU.
     """
+    capabilities = few_jobs(capabilities)
     deals = st.lists(st.binary(min_size=DEAL_SIZE, max_size=DEAL_SIZE), min_size=steps // 2, max_size=steps)
 
     @hypothesis.seed(seed)

@@ -50,6 +50,8 @@ def run(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
     """A run on an adapter, by default the reference, with `examples` drawn scenarios; without tour and traps."""
     monkeypatch.setattr(tour_phases, "tour", lambda _: ())
     monkeypatch.setattr(course, "traps", lambda _: {})
+    monkeypatch.setattr(course, "families", lambda: ())
+    monkeypatch.setattr(course.Profile, "lengths", lambda _: [])
 
     def of(adapter: Adapter | None = None, progress: Any = None, **options: Any) -> Report:
         wanted: dict[str, Any] = {"examples": 40, "seconds": None, "only": None, "reports": tmp_path / "r"} | options

@@ -232,6 +232,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Report
         monkeypatch.setattr(tour_phases, "tour", lambda _: ())
         monkeypatch.setattr(course, "workflows", lambda: scenarios)
         monkeypatch.setattr(course, "traps", lambda _: {}, raising=False)
+        monkeypatch.setattr(course, "families", lambda: ())
+        monkeypatch.setattr(course.Profile, "lengths", lambda _: [])
         options = Options("quick", 5, examples=0, seconds=None, only=None, reports=tmp_path)
         return course.run(lambda: ExecAdapter(command), options, lambda *_: None)
 

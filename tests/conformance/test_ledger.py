@@ -57,6 +57,8 @@ def without_the_tour(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is tested in test_tour.py, and takes a while."""
     monkeypatch.setattr(tour_phases, "tour", lambda _: ())
     monkeypatch.setattr(course, "traps", lambda _: {})
+    monkeypatch.setattr(course, "families", lambda: ())
+    monkeypatch.setattr(course.Profile, "lengths", lambda _: [])
 
 
 @pytest.fixture

@@ -62,6 +62,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Report
     """A run that plays one scenario so many times, and nothing else."""
     monkeypatch.setattr(tour_phases, "tour", lambda _: ())
     monkeypatch.setattr(course, "traps", lambda _: {})
+    monkeypatch.setattr(course, "families", lambda: ())
+    monkeypatch.setattr(course.Profile, "lengths", lambda _: [])
     monkeypatch.setattr(course, "workflows", dict)
 
     def of(adapter: Adapter, times: int = 1, scenarios: Sequence[Scenario] = (), first: bool = False) -> Report:

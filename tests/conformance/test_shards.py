@@ -144,9 +144,11 @@ def one_after_the_other(adapter: Adapter, options: Options, shards: int) -> Play
         courses.append(made)
         counted = made.play
 
-        def play(phase: str, origin: str, scenario: Scenario, *more: Any, counted: Any = counted) -> bool:
+        def play(
+            phase: str, origin: str, scenario: Scenario, *more: Any, counted: Any = counted, **named: Any
+        ) -> bool:
             played.append((phase, sha256(repr(to_data(scenario)).encode()).hexdigest()))
-            return bool(counted(phase, origin, scenario, *more))
+            return bool(counted(phase, origin, scenario, *more, **named))
 
         made.play = play  # type: ignore[method-assign]
         made.run()
@@ -185,9 +187,11 @@ def test_however_many_share_it_the_same_is_played_and_reported(
     walks = (*tour("quick")[::SOME], *twins(adapter.capabilities))
     monkeypatch.setattr(tour_phases, "tour", lambda _: walks)
     monkeypatch.setattr(course, "dealer", dealt_here)
+    few = replace(course.PROFILES["quick"], one_in={adapter.name: 20})
+    monkeypatch.setitem(course.PROFILES, "quick", few)
     options = Options("quick", 3, 40, None, None, tmp_path / "r")
     alone = one_after_the_other(adapter, options, 1)
-    assert len({phase for phase, _ in alone.scenarios}) == 5
+    assert len({phase for phase, _ in alone.scenarios}) == 7
     assert sum(phase == "drawn" for phase, _ in alone.scenarios) == 40
     for shards in (2, 3):
         shared = one_after_the_other(adapter, options, shards)
@@ -202,6 +206,8 @@ def test_what_the_shared_tour_found_is_found_again_later(monkeypatch: pytest.Mon
     adapter = ReferenceAdapter(host_with("hook-never-called"))
     monkeypatch.setattr(tour_phases, "tour", lambda _: tour("quick")[::SOME])
     monkeypatch.setattr(course, "dealer", dealt_here)
+    monkeypatch.setattr(course, "families", lambda: ())
+    monkeypatch.setattr(course.Profile, "lengths", lambda _: [])
     for shard, again in ((Shard(0, 1), False), (Shard(0, 2), True)):
         parts: list[Part] = []
         options = Options("quick", 3, 1, None, None, tmp_path)
@@ -221,6 +227,8 @@ def test_in_how_many_sizes_a_walk_is_played_does_not_depend_on_others(
     aims = edges_of(world, first)
     monkeypatch.setattr(tour_phases, "tour", lambda _: (Walk(world, first, aims), Walk(world, second, aims)))
     monkeypatch.setattr(course, "dealer", dealt_here)
+    monkeypatch.setattr(course, "families", lambda: ())
+    monkeypatch.setattr(course.Profile, "lengths", lambda _: [])
     played = {}
     for shard in (Shard(0, 1), Shard(1, 2)):
         parts: list[Part] = []

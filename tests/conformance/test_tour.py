@@ -295,6 +295,8 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Report
         monkeypatch.setattr(tour_phases, "tour", lambda _: walks)
         monkeypatch.setattr(course, "workflows", dict)
         monkeypatch.setattr(course, "traps", lambda _: {})
+        monkeypatch.setattr(course, "families", lambda: ())
+        monkeypatch.setattr(course.Profile, "lengths", lambda _: [])
         monkeypatch.setattr(course.Course, "_drawn", lambda self: None)
         options = Options("quick", 1, None, None, only, tmp_path / "r")
         return course.run(lambda: adapter, options, lambda *_: None)

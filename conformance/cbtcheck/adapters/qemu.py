@@ -68,6 +68,8 @@ class QemuAdapter(Adapter):
         granularities=(CLUSTER, 4096, 2 * CLUSTER, 512, 4 * CLUSTER),
         picks_clusters=False,
         any_cluster=False,
+        max_jobs=4,
+        max_writes=9,  # its NBD server has sixteen requests of a client in flight
         disks=(
             {"disk0": BIG},
             {"disk0": BIG, "disk1": BIG},

@@ -48,6 +48,7 @@ class ReferenceAdapter(Adapter):
         commands=frozenset(KINDS),
         clusters=(4096, 512, 16 * KIB),
         granularities=(4096, 512, 8192, 64 * KIB),
+        max_jobs=33,
         disks=LAYOUTS,
     )
 

@@ -1,4 +1,4 @@
-"""The course of a run: the ledger, the tour, the workflows, traps, and drawn scenarios until there is enough."""
+"""The course of a run: the ledger, the tour, workflows, traps, families, long histories, and drawn scenarios."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from cbtcheck.adapter import Adapter
+from cbtcheck.adapter import Adapter, Capabilities
 from cbtcheck.claims import missing, missing_for
+from cbtcheck.families import Member, families, members
+from cbtcheck.families.long import history
 from cbtcheck.ledger import Entry, confirm, entries, holds
 from cbtcheck.play import Frame, Player, verdict_of
 from cbtcheck.reports.report import Failure, LedgerResult, Report
@@ -24,7 +27,7 @@ from cbtcheck.running.deal import NOTHING_YET, dealer
 from cbtcheck.running.failing import Failing, Smaller
 from cbtcheck.running.gather import Gathering, Scope
 from cbtcheck.running.interrupts import interrupts, or_over
-from cbtcheck.running.part import BEHIND, DRAWN, LEDGER, TOUR, TRAPS, WORKFLOWS, Part
+from cbtcheck.running.part import BEHIND, DRAWN, FAMILIES, LEDGER, LONG, TOUR, TRAPS, WORKFLOWS, Part
 from cbtcheck.running.shard import WHOLE, Shard
 from cbtcheck.running.turned_away import Behind, the_race
 from cbtcheck.running.wanted import exercises
@@ -49,24 +52,37 @@ CLOSELY = (TOUR, WORKFLOWS, TRAPS, BEHIND)
 class Profile:
     """How much is played: drawn scenarios by adapter, commands in each, and the scope of the tour and of its edges.
 
-    `writes` is how many guest writes a history of the universal disk may have, by adapter.
+    `writes` is how many guest writes a history of the universal disk may have, by adapter. `histories` are pairs: how
+    many commands a long history has, and how many of these there are. Of families and long histories each one in so
+    many (`one_in`, by adapter) is played.
     """
 
     examples: dict[str, int]
     steps: int
     scope: str
     writes: dict[str, int]
+    histories: tuple[tuple[int, int], ...]
+    one_in: dict[str, int] = field(default_factory=dict)
+
+    def lengths(self) -> list[int]:
+        """The number of commands of each long history."""
+        return [length for length, many in self.histories for _ in range(many)]
 
 
 PROFILES = {
     "quick": Profile(
-        {"reference": 500, "qemu": 300, "exec": 500}, 14, "quick", {"reference": 6, "qemu": 3, "exec": 6}
+        {"reference": 500, "qemu": 300, "exec": 500}, 14, "quick", {"reference": 6, "qemu": 3, "exec": 6},
+        ((100, 8), (1000, 2)), {"qemu": 8},
     ),
-    "ci": Profile({"reference": 4000, "qemu": 2000, "exec": 4000}, 14, "ci", {"reference": 8, "qemu": 4, "exec": 8}),
+    "ci": Profile(
+        {"reference": 4000, "qemu": 2000, "exec": 4000}, 14, "ci", {"reference": 8, "qemu": 4, "exec": 8},
+        ((100, 60), (1000, 12)),
+    ),
     "deep": Profile(
-        {"reference": 40000, "qemu": 40000, "exec": 40000}, 20, "deep", {"reference": 10, "qemu": 5, "exec": 10}
+        {"reference": 40000, "qemu": 40000, "exec": 40000}, 20, "deep", {"reference": 10, "qemu": 5, "exec": 10},
+        ((100, 1000), (1000, 200)),
     ),
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -189,6 +205,8 @@ class Course:
             self.failing.signatures.clear()  # what failed in the tour may have come after enough of others had
         self._workflows()
         self._traps()
+        self._families()
+        self._long()
         self._drawn()
         self._turned_away()
 
@@ -277,6 +295,35 @@ class Course:
                     self.play(TRAPS, name, scenario)
         self.player.turn_away = None
 
+    def _families(self) -> None:
+        """What families vary: how often, how many, where, how large."""
+        claims = self.adapter.capabilities
+        listed = [each for each in members(families(), claims, self.options.profile) if self.wanted(each.scenario)]
+        self._each_of(FAMILIES, [
+            (member.name, member.family.closely, partial(_whole, member, claims)) for member in listed
+        ])  # fmt: skip
+
+    def _long(self) -> None:
+        """Histories of 100 and of 1,000 commands."""
+        drawn = partial(history, self.adapter.capabilities, self.options.seed)
+        self._each_of(LONG, [
+            (LONG, False, partial(drawn, number, length)) for number, length in enumerate(self.profile.lengths())
+        ])  # fmt: skip
+
+    def _each_of(self, phase: str, listed: list[tuple[str, bool, Callable[[], Scenario | None]]]) -> None:
+        """Plays one in so many. Each has a name, whether it is observed closely, and what makes it, if claimed."""
+        listed = listed[:: self.profile.one_in.get(self.adapter.name, 1)]
+        self.player.turn_away = self.turn_away
+        for number, (name, closely, made) in enumerate(listed):
+            if self.enough():
+                break
+            self.end_if_interrupted()
+            scenario = made() if self.shard.owns(number) else None
+            if scenario is not None and self.wanted(scenario):
+                with self.item(phase, number, len(listed)):
+                    self.play(phase, name, scenario, closely=closely)
+        self.player.turn_away = None
+
     def _drawn(self) -> None:
         examples = self.options.examples
         if examples is None:
@@ -320,14 +367,16 @@ class Course:
 
     def play(
         self, phase: str, origin: str, scenario: Scenario, smaller: Smaller | None = None,
-        known: Callable[[list[Finding]], bool] = lambda findings: False,
+        known: Callable[[list[Finding]], bool] = lambda findings: False, closely: bool | None = None,
     ) -> bool:  # fmt: skip
         """Plays, counts and judges a scenario; whether it agrees.
 
-        `smaller` makes a failing one smaller before it is made shorter. What is `known` is no failure.
+        `smaller` makes a failing one smaller before it is made shorter. What is `known` is no failure. `closely`:
+        everything is observed after every step; None leaves that to the phase.
         """
         self.turned_away_now = []
-        self.player.closely = closely = phase in CLOSELY
+        closely = phase in CLOSELY if closely is None else closely
+        self.player.closely = closely
         findings = self.player.play_scenario(scenario)
         frames, waste = self.player.frames, self.player.waste
         self.player.closely = True
@@ -360,3 +409,8 @@ class Course:
             self.part.known_again[entry.id] = entry.what
             self.part.turned_away[entry.id] += 1
         return entry is not None
+
+
+def _whole(member: Member, claims: Capabilities) -> Scenario | None:
+    """A member of a family to its end, if all that it takes is claimed."""
+    return None if missing_for(member.scenario, claims) else member.whole()

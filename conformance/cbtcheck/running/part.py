@@ -13,14 +13,15 @@ from typing import Any
 from cbtcheck.reports.report import CommandCount, Failure, LedgerResult, PropertyCount, TourCount
 from cbtcheck.tour.coverage import Edge
 
-LEDGER, TOUR, HISTORIES, WORKFLOWS, TRAPS, DRAWN, BEHIND = (
-    "ledger", "tour", "every write history", "workflows", "traps", "drawn", "turned away"
+LEDGER, TOUR, HISTORIES, WORKFLOWS, TRAPS, FAMILIES, LONG, DRAWN, BEHIND = (
+    "ledger", "tour", "every write history", "workflows", "traps", "families", "long histories", "drawn",
+    "turned away",
 )  # fmt: skip
 
-PHASES = (LEDGER, TOUR, HISTORIES, WORKFLOWS, TRAPS, DRAWN, BEHIND)
+PHASES = (LEDGER, TOUR, HISTORIES, WORKFLOWS, TRAPS, FAMILIES, LONG, DRAWN, BEHIND)
 """In the order of a run."""
 
-LEFT_OUT_AFTER_ENOUGH = (TOUR, HISTORIES, TRAPS, DRAWN, BEHIND)
+LEFT_OUT_AFTER_ENOUGH = (TOUR, HISTORIES, TRAPS, FAMILIES, LONG, DRAWN, BEHIND)
 """The phases that end when enough has failed."""
 
 Signature = tuple[Any, ...]

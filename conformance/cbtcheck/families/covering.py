@@ -1,0 +1,25 @@
+"""Pairs: rows in which every two values of two different parameters occur together at least once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+
+from covertable import make
+
+
+def rows(*parameters: Sequence[object]) -> Iterator[tuple[int, ...]]:
+    """Rows of indices, one for each parameter; the same rows each time.
+
+    Raises `ValueError` for a parameter without values, and if the library should leave out a pair.
+    """
+    if not all(parameters):
+        raise ValueError("each parameter has at least one value")
+    if len(parameters) < 2:
+        yield from ((number,) for each in parameters for number in range(len(each)))
+        return
+    made = [tuple(each) for each in make([list(range(len(each))) for each in parameters])]
+    for one, other in combinations(range(len(parameters)), 2):
+        if len({(row[one], row[other]) for row in made}) < len(parameters[one]) * len(parameters[other]):
+            raise ValueError(f"not every pair of the parameters {one} and {other} is covered")
+    yield from made

@@ -1,0 +1,59 @@
+"""Counters that wrap at 2^8 and tables that never shrink: more than 256 jobs, bitmaps, writes and refusals in turn.
+
+One bitmap lives all the time, and others come and go. Ids and names are the same each time, or new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cbtmodel import commands as c
+from cbtmodel.commands import Command
+
+from cbtcheck.families.family import Family
+from cbtcheck.families.ground import DISK, Ground
+from cbtcheck.scenario import Scenario
+
+UNITS = 8
+ROUNDS = 260
+MANY_ROUNDS = 1100
+
+
+def _round(ground: Ground, number: int, new: bool) -> Iterator[Command]:
+    """Everything that may be counted, once: a job's end of each kind, a bitmap, a write, an undone transaction."""
+    name = f"n{number}" if new else "n"
+    job = f"j{number}-" if new else "j"
+    place = number % UNITS
+    yield ground.add(name)
+    yield ground.begin(f"w{number}" if new else "w", place)
+    yield c.EndWrite(DISK, f"w{number}" if new else "w")
+    yield ground.backup(job + "a", "kept", "incremental")
+    yield ground.write((place + 3) % UNITS)
+    yield (ground.copy_all(job + "a", UNITS), ground.copy_all(job + "a", UNITS, "read error"))[number % 2]
+    yield ground.backup(job + "b", "kept", "bitmap", "always")
+    yield ground.write((place + 4) % UNITS)
+    yield c.CancelJob(job + "b")
+    yield c.Transaction((c.ClearBitmap(DISK, "kept"), c.DisableBitmap(DISK, name), c.Abort()))
+    yield c.Transaction((ground.merge(name, "kept"), c.ClearBitmap(DISK, "kept")))
+    yield c.DisableBitmap(DISK, "kept")
+    yield c.EnableBitmap(DISK, "kept")
+    yield c.RemoveBitmap(DISK, name)
+
+
+def wrapping(ground: Ground) -> Iterator[Scenario]:
+    """Rounds of it: 260, and with new names also 1,100 of a few commands."""
+    for new in (False, True) if ground.thorough else (True,):
+        commands = [each for number in range(ROUNDS) for each in _round(ground, number, new)]
+        title = f"{ROUNDS} rounds with {'new names' if new else 'the same names'}"
+        yield Scenario(ground.disks(UNITS), (ground.add("kept"), *commands), title=title)
+    if ground.thorough:
+        for new in (False, True):
+            short: list[Command] = [ground.add("kept")]
+            for number in range(MANY_ROUNDS):
+                job = f"j{number}" if new else "j"
+                short += [ground.write(number % UNITS), ground.backup(job, "kept"), c.CancelJob(job)]
+            title = f"{MANY_ROUNDS} jobs, {'new ids' if new else 'one id'}"
+            yield Scenario(ground.disks(UNITS), tuple(short), title=title)
+
+
+WRAPPING = Family("how often, beyond 256", "260 jobs of each kind, bitmaps and writes in turn; in ci 1,100", wrapping)
