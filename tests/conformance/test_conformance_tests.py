@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from cbtcheck.adapters import open_adapter
+from cbtcheck.families import families
 from cbtcheck.running.course import replay
 from cbtcheck.scenario import load
 from cbtcheck.verdict import Verdict
@@ -43,7 +44,8 @@ def pytest_in(tmp_path: Path, *arguments: str) -> str:
 
 def test_the_whole_suite_passes_on_the_reference(tmp_path: Path) -> None:
     said = run(tmp_path, "--cbtspec-examples", "50")
-    tests = 781 + 734 + 430 + 8 + 1 + 2  # walks, those in context, control sequences, workflows, traps, batches
+    # Walks, those in context, control sequences, workflows, traps, families, long histories, batches.
+    tests = 781 + 734 + 430 + 8 + 1 + len(families()) + 1 + 2
     assert re.search(rf"^{tests} passed", said, re.MULTILINE), said[-2000:]
 
 
