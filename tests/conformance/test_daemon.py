@@ -107,7 +107,7 @@ def test_a_held_read_holds_the_backup_and_events_come_in_order(binary: str, tmp_
 
         statuses: list[str] = []
         held: list[Request] = []
-        server.disks["source"].handler = held.append
+        server.disks["source"].handler = lambda each: held.append(each) if each.kind == "read" else each.complete()
 
         def on_event(event: dict[str, Any]) -> None:
             if event["event"] == "JOB_STATUS_CHANGE":
