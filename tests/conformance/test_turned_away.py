@@ -61,6 +61,8 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Report
 
         monkeypatch.setattr(tour_phases, "tour", lambda _: ())
         monkeypatch.setattr(course, "traps", lambda _: {})
+        monkeypatch.setattr(course, "families", lambda: ())
+        monkeypatch.setattr(course.Course, "_long", lambda self: None)
         monkeypatch.setattr(course, "workflows", dict)
         monkeypatch.setattr(course, "entries", lambda: iter([entry]))
         monkeypatch.setattr(course, "dealer", lambda *_: Deal())
