@@ -11,7 +11,12 @@ from cbtcheck.claims import missing_for
 from cbtcheck.families import families, members
 from cbtcheck.families.covering import rows
 from cbtcheck.families.long import history
+from cbtcheck.families.wrapping import WRAPPING
+from cbtcheck.mistakes import NARROW
+from cbtcheck.mistakes.alone import found_by_others, found_in_context
+from cbtcheck.mistakes.hunting import player_of
 from cbtcheck.play import Player
+from cbtcheck.verdict import worst
 from cbtimpl import Host
 from cbtimpl.bitmap import Bitmap
 from cbtmodel import commands as c
@@ -87,3 +92,15 @@ def test_a_family_finds_what_it_is_for(host: type[Host], name: str) -> None:
     player = Player(ReferenceAdapter(host, "mine"))
     listed = (each for each in families() if each.name == name)
     assert any(player.play_scenario(each.whole()) for each in members(listed, REFERENCE, "quick"))
+
+
+OF_FAMILIES = [name for name, each in NARROW.items() if each.found_by == "families"]
+
+
+@pytest.mark.parametrize("name", OF_FAMILIES)
+def test_a_mistake_that_takes_more_than_256_is_found_by_families_alone(name: str) -> None:
+    player = player_of(NARROW[name])
+    found = (player.play_scenario(each.whole()) for each in members((WRAPPING,), REFERENCE, "quick"))
+    assert worst([each.verdict for findings in found for each in findings]) is NARROW[name].verdict
+    assert found_by_others(NARROW[name], histories=False) == []
+    assert found_in_context(NARROW[name]) == {}

@@ -13,10 +13,12 @@ from cbtcheck.mistakes import (
     successor,
     transactions,
     undoing,
+    wrapping,
 )
 from cbtcheck.mistakes.registry import MISTAKES, NARROW, Mistake, NarrowMistake, host_with
 
 __all__ = [
     "MISTAKES", "NARROW", "Mistake", "NarrowMistake", "afterwards", "company", "copying", "host_with", "merging",
     "recording", "repeating", "successor", "transactions", "undoing",
+    "wrapping",
 ]  # fmt: skip
