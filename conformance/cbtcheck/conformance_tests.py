@@ -26,8 +26,9 @@ from cbtcheck.families import Family, families, members
 from cbtcheck.families.long import history
 from cbtcheck.play import Player, alike, in_the_environment, verdict_of
 from cbtcheck.reports.picture import picture_text
-from cbtcheck.running.course import PROFILES, workflows
+from cbtcheck.running.course import workflows
 from cbtcheck.running.deal import BATCH, batch
+from cbtcheck.running.profiles import PROFILES
 from cbtcheck.running.repeat import Outcome, repeated
 from cbtcheck.scenario import Scenario, as_text
 from cbtcheck.shorten import shorten

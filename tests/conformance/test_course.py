@@ -22,6 +22,7 @@ from cbtcheck.running import course
 from cbtcheck.running.course import Options, replay
 from cbtcheck.running.deal import NOTHING_YET, Dealt, dealer
 from cbtcheck.running.gather import ENOUGH_FAILURES
+from cbtcheck.running.profiles import Profile
 from cbtcheck.running.wanted import names_for_only
 from cbtcheck.scenario import Scenario, load, spelled
 from cbtcheck.tour import phases as tour_phases
@@ -51,7 +52,7 @@ def run(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
     monkeypatch.setattr(tour_phases, "tour", lambda _: ())
     monkeypatch.setattr(course, "traps", lambda _: {})
     monkeypatch.setattr(course, "families", lambda: ())
-    monkeypatch.setattr(course.Profile, "lengths", lambda _: [])
+    monkeypatch.setattr(Profile, "lengths", lambda _: [])
 
     def of(adapter: Adapter | None = None, progress: Any = None, **options: Any) -> Report:
         wanted: dict[str, Any] = {"examples": 40, "seconds": None, "only": None, "reports": tmp_path / "r"} | options

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from cbtcheck.adapter import digest
 from cbtcheck.nbd.client import DiskClient
-from cbtcheck.nbd.server import DiskServer, Request
+from cbtcheck.nbd.disk import Request
+from cbtcheck.nbd.server import DiskServer
 from cbtcheck.qemu import daemon as daemon_module
 from cbtcheck.qemu.bitmaps import read_bits
 from cbtcheck.qemu.daemon import (

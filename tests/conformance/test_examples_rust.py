@@ -20,6 +20,7 @@ from cbtcheck.play import Player
 from cbtcheck.reports.report import Report
 from cbtcheck.running import course
 from cbtcheck.running.course import Options, workflows
+from cbtcheck.running.profiles import Profile
 from cbtcheck.scenario import Scenario, Step, load
 from cbtcheck.tour import phases as tour_phases
 from cbtcheck.verdict import EXIT_CODES, Verdict, worst
@@ -233,7 +234,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Report
         monkeypatch.setattr(course, "workflows", lambda: scenarios)
         monkeypatch.setattr(course, "traps", lambda _: {}, raising=False)
         monkeypatch.setattr(course, "families", lambda: ())
-        monkeypatch.setattr(course.Profile, "lengths", lambda _: [])
+        monkeypatch.setattr(Profile, "lengths", lambda _: [])
         options = Options("quick", 5, examples=0, seconds=None, only=None, reports=tmp_path)
         return course.run(lambda: ExecAdapter(command), options, lambda *_: None)
 

@@ -19,6 +19,7 @@ from cbtcheck.play import Player
 from cbtcheck.reports.report import Report
 from cbtcheck.running import course
 from cbtcheck.running.course import Options
+from cbtcheck.running.profiles import Profile
 from cbtcheck.scenario import Scenario
 from cbtcheck.tour import phases as tour_phases
 from cbtcheck.triggers import TRIGGERS
@@ -58,7 +59,7 @@ def without_the_tour(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tour_phases, "tour", lambda _: ())
     monkeypatch.setattr(course, "traps", lambda _: {})
     monkeypatch.setattr(course, "families", lambda: ())
-    monkeypatch.setattr(course.Profile, "lengths", lambda _: [])
+    monkeypatch.setattr(Profile, "lengths", lambda _: [])
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from cbtcheck.nbd import wire
 from cbtcheck.nbd.client import DiskClient, NbdDisconnected, NbdError, NbdRefused
-from cbtcheck.nbd.server import Disk, DiskServer, Request
+from cbtcheck.nbd.disk import Disk, Request
+from cbtcheck.nbd.server import DiskServer
 
 SIZE = 1 << 20
 Scenario = Callable[[DiskServer, Disk, DiskClient], Awaitable[None]]

@@ -22,6 +22,7 @@ from cbtcheck.reports.report import Report
 from cbtcheck.reports.results import how_often
 from cbtcheck.running import course
 from cbtcheck.running.course import Options
+from cbtcheck.running.profiles import Profile
 from cbtcheck.running.repeat import REPLAYS, repeated
 from cbtcheck.scenario import Scenario, load
 from cbtcheck.tour import phases as tour_phases
@@ -63,7 +64,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Report
     monkeypatch.setattr(tour_phases, "tour", lambda _: ())
     monkeypatch.setattr(course, "traps", lambda _: {})
     monkeypatch.setattr(course, "families", lambda: ())
-    monkeypatch.setattr(course.Profile, "lengths", lambda _: [])
+    monkeypatch.setattr(Profile, "lengths", lambda _: [])
     monkeypatch.setattr(course, "workflows", dict)
 
     def of(adapter: Adapter, times: int = 1, scenarios: Sequence[Scenario] = (), first: bool = False) -> Report:

@@ -28,6 +28,7 @@ from cbtcheck.running.deal import BATCH, Dealt, batch
 from cbtcheck.running.gather import ENOUGH_FAILURES
 from cbtcheck.running.messages import Ended
 from cbtcheck.running.part import Part
+from cbtcheck.running.profiles import PROFILES, Profile
 from cbtcheck.running.shard import Shard
 from cbtcheck.running.worker import Foreman
 from cbtcheck.scenario import Scenario, to_data
@@ -187,8 +188,8 @@ def test_however_many_share_it_the_same_is_played_and_reported(
     walks = (*tour("quick")[::SOME], *twins(adapter.capabilities))
     monkeypatch.setattr(tour_phases, "tour", lambda _: walks)
     monkeypatch.setattr(course, "dealer", dealt_here)
-    few = replace(course.PROFILES["quick"], one_in={adapter.name: 20})
-    monkeypatch.setitem(course.PROFILES, "quick", few)
+    few = replace(PROFILES["quick"], one_in={adapter.name: 20})
+    monkeypatch.setitem(PROFILES, "quick", few)
     options = Options("quick", 3, 40, None, None, tmp_path / "r")
     alone = one_after_the_other(adapter, options, 1)
     assert len({phase for phase, _ in alone.scenarios}) == 7
@@ -207,7 +208,7 @@ def test_what_the_shared_tour_found_is_found_again_later(monkeypatch: pytest.Mon
     monkeypatch.setattr(tour_phases, "tour", lambda _: tour("quick")[::SOME])
     monkeypatch.setattr(course, "dealer", dealt_here)
     monkeypatch.setattr(course, "families", lambda: ())
-    monkeypatch.setattr(course.Profile, "lengths", lambda _: [])
+    monkeypatch.setattr(Profile, "lengths", lambda _: [])
     for shard, again in ((Shard(0, 1), False), (Shard(0, 2), True)):
         parts: list[Part] = []
         options = Options("quick", 3, 1, None, None, tmp_path)
@@ -228,7 +229,7 @@ def test_in_how_many_sizes_a_walk_is_played_does_not_depend_on_others(
     monkeypatch.setattr(tour_phases, "tour", lambda _: (Walk(world, first, aims), Walk(world, second, aims)))
     monkeypatch.setattr(course, "dealer", dealt_here)
     monkeypatch.setattr(course, "families", lambda: ())
-    monkeypatch.setattr(course.Profile, "lengths", lambda _: [])
+    monkeypatch.setattr(Profile, "lengths", lambda _: [])
     played = {}
     for shard in (Shard(0, 1), Shard(1, 2)):
         parts: list[Part] = []

@@ -22,6 +22,7 @@ from cbtcheck.play import Player
 from cbtcheck.reports.report import Report
 from cbtcheck.running import course
 from cbtcheck.running.course import Options
+from cbtcheck.running.profiles import Profile
 from cbtcheck.scenario import Scenario, load
 from cbtcheck.tour import phases as tour_phases
 from cbtcheck.tour.coverage import Coverage
@@ -296,7 +297,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Report
         monkeypatch.setattr(course, "workflows", dict)
         monkeypatch.setattr(course, "traps", lambda _: {})
         monkeypatch.setattr(course, "families", lambda: ())
-        monkeypatch.setattr(course.Profile, "lengths", lambda _: [])
+        monkeypatch.setattr(Profile, "lengths", lambda _: [])
         monkeypatch.setattr(course.Course, "_drawn", lambda self: None)
         options = Options("quick", 1, None, None, only, tmp_path / "r")
         return course.run(lambda: adapter, options, lambda *_: None)

@@ -11,6 +11,7 @@ from cbtcheck.claims import missing_for
 from cbtcheck.mistakes import MISTAKES
 from cbtcheck.play import Player
 from cbtcheck.running import course
+from cbtcheck.running.profiles import Profile
 from cbtcheck.tour import phases as tour_phases
 from cbtcheck.traps import made_for, traps
 from cbtcheck.verdict import Verdict, worst
@@ -70,7 +71,7 @@ def test_a_merge_between_sizes_is_refused_both_ways() -> None:
 def test_a_run_sets_each_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tour_phases, "tour", lambda _: ())
     monkeypatch.setattr(course, "families", lambda: ())
-    monkeypatch.setattr(course.Profile, "lengths", lambda _: [])
+    monkeypatch.setattr(Profile, "lengths", lambda _: [])
     options = course.Options("quick", 5, 1, None, None, tmp_path)
     report = course.run(lambda: open_adapter("reference"), options, lambda *_: None)
     assert report.phases["traps"] == len(ALL) > 60

@@ -10,8 +10,9 @@ from cbtcheck.mistakes.hunting import player_of
 from cbtcheck.mistakes.registry import NarrowMistake
 from cbtcheck.mistakes.touring import histories_kill
 from cbtcheck.play import verdict_of
-from cbtcheck.running.course import PROFILES, workflows
+from cbtcheck.running.course import workflows
 from cbtcheck.running.deal import BATCH, batch
+from cbtcheck.running.profiles import PROFILES
 from cbtcheck.scenario import Scenario
 from cbtcheck.tour.contexts.plan import tour_in_context
 from cbtcheck.tour.sizes import sizes_for

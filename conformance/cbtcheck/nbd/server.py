@@ -14,19 +14,11 @@ import errno
 import os
 import socket
 from collections.abc import Callable
-from typing import Final, Literal, cast
+from typing import Final, cast
 
 from . import wire
+from .disk import KINDS, Disk, Request, RequestKind
 
-RequestKind = Literal["read", "write", "zeroes", "trim", "flush"]
-
-_KINDS: Final[dict[int, RequestKind]] = {
-    wire.COMMAND_READ: "read",
-    wire.COMMAND_WRITE: "write",
-    wire.COMMAND_WRITE_ZEROES: "zeroes",
-    wire.COMMAND_TRIM: "trim",
-    wire.COMMAND_FLUSH: "flush",
-}
 _EXPORT_FLAGS: Final = (
     wire.FLAG_HAS_FLAGS
     | wire.FLAG_SEND_FLUSH
@@ -34,123 +26,6 @@ _EXPORT_FLAGS: Final = (
     | wire.FLAG_SEND_TRIM
     | wire.FLAG_SEND_WRITE_ZEROES
 )
-_PENDING: Final = 0
-_SETTLED: Final = 1
-_DEAD: Final = 2
-
-
-class Request:
-    """One request of a peer: pending until `complete` or `fail` settles it, or its connection dies.
-
-    ``offset`` and ``length`` are bytes within the disk; ``data`` is a write's payload, else empty;
-    ``sequence`` counts the requests of the whole server in order of arrival, from 1. Settling twice
-    raises ``RuntimeError``; settling a dead request does nothing.
-    """
-
-    __slots__ = (
-        "_connection", "_cookie", "_state", "data", "disk", "kind", "landed", "length", "offset", "sequence",
-    )  # fmt: skip
-
-    def __init__(
-        self, connection: "_Connection", disk: "Disk", kind: RequestKind, cookie: int,
-        offset: int, length: int, data: bytes, sequence: int,
-    ) -> None:  # fmt: skip
-        self._connection = connection
-        self._cookie = cookie
-        self._state = _PENDING
-        self.disk = disk
-        self.kind = kind
-        self.offset = offset
-        self.length = length
-        self.data = data
-        self.sequence = sequence
-        self.landed = False
-
-    def __repr__(self) -> str:
-        state = ("pending", "settled", "dead")[self._state]
-        return (
-            f"<{self.kind} {self.disk.name} {self.offset}+{self.length} #{self.sequence} {state}"
-            f"{' landed' if self.landed else ''}>"
-        )
-
-    @property
-    def pending(self) -> bool:
-        """True until the request is settled or dead."""
-        return self._state == _PENDING
-
-    @property
-    def dead(self) -> bool:
-        """True if the peer went away before the request was settled."""
-        return self._state == _DEAD
-
-    def land(self) -> None:
-        """Let the effect reach ``disk.content`` now, without a reply; at most once, later calls do nothing.
-
-        No effect for reads and flushes, nor on a request that is settled or dead.
-        """
-        if self.landed or self._state != _PENDING:
-            return
-        self.landed = True
-        if self.kind == "write":
-            self.disk.content[self.offset : self.offset + self.length] = self.data
-        elif self.kind in ("zeroes", "trim"):
-            self.disk.content[self.offset : self.offset + self.length] = bytes(self.length)
-
-    def complete(self) -> None:
-        """Land, unless it has landed already, and reply success; a read gets the content as of now."""
-        self.land()
-        if self._settle():
-            self._connection.reply(self._cookie, 0, self._answer())
-
-    def fail(self, error_number: int, land: bool = False) -> None:
-        """Reply an error (an ``errno`` value > 0); with ``land`` the effect lands all the same."""
-        if error_number <= 0:
-            raise ValueError(f"error number {error_number} is not an error")
-        if land:
-            self.land()
-        if self._settle():
-            self._connection.reply(self._cookie, error_number, b"")
-
-    def _answer(self) -> bytes:
-        if self.kind != "read":
-            return b""
-        return bytes(self.disk.content[self.offset : self.offset + self.length])
-
-    def _settle(self) -> bool:
-        """Leave the pending state; False if the request is dead."""
-        if self._state == _PENDING:
-            self._state = _SETTLED
-            self._connection.pending.pop(self._cookie, None)
-            if self.kind != "flush":
-                self._connection.server.answered += 1
-            return True
-        if self._state == _SETTLED:
-            raise RuntimeError(f"request settled twice: {self!r}")
-        return False
-
-    def _die(self) -> None:
-        self._state = _DEAD
-
-
-class Disk:
-    """One exported disk: its content, who handles its requests, and how many there have been."""
-
-    __slots__ = ("content", "counts", "handler", "name", "on_dead")
-
-    def __init__(self, name: str, size: int) -> None:
-        self.name = name
-        self.content = bytearray(size)
-        self.handler: Callable[[Request], None] | None = None
-        """Called with each request as it arrives; None completes each at once."""
-        self.on_dead: Callable[[Request], None] | None = None
-        """Called with each request that was pending when its connection died."""
-        self.counts: dict[RequestKind, int] = dict.fromkeys(_KINDS.values(), 0)
-        """Requests that arrived so far, by kind; out-of-range ones are not counted."""
-
-    @property
-    def size(self) -> int:
-        """Size in bytes."""
-        return len(self.content)
 
 
 class DiskServer:
@@ -242,7 +117,7 @@ class _Connection(asyncio.BufferedProtocol):
         self.server.connections.discard(self)
         dead, self.pending = list(self.pending.values()), {}
         for request in dead:
-            request._die()
+            request.die()
         for request in dead:
             if request.disk.on_dead is not None:
                 request.disk.on_dead(request)
@@ -291,6 +166,12 @@ class _Connection(asyncio.BufferedProtocol):
             self._outgoing.append(data)
         elif self._transport is not None:
             self._transport.write(data)
+
+    def settled(self, cookie: int, kind: RequestKind) -> None:
+        """A request is pending no longer."""
+        self.pending.pop(cookie, None)
+        if kind != "flush":
+            self.server.answered += 1
 
     def reply(self, cookie: int, error_number: int, data: bytes) -> None:
         """Send one simple reply."""
@@ -390,7 +271,7 @@ class _Connection(asyncio.BufferedProtocol):
 
     def _receive(self, command: int, cookie: int, offset: int, length: int, data: bytes) -> None:
         disk = cast(Disk, self._disk)
-        kind = _KINDS.get(command)
+        kind = KINDS.get(command)
         if kind is None or offset + length > len(disk.content) or (length == 0 and kind != "flush"):
             self.reply(cookie, errno.EINVAL, b"")
             return

@@ -11,15 +11,12 @@ reply may have been delivered too, so "not seen yet" proves nothing, "seen" does
 
 import asyncio
 import contextlib
-import ctypes
-import functools
 import json
 import logging
 import os
 import shutil
 import signal
 import socket
-import sys
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final
@@ -28,19 +25,15 @@ from qemu.qmp import Message, QMPClient, QMPError, Runstate
 
 from cbtcheck.lacking import lacking
 from cbtcheck.pace import Patience
-from cbtcheck.printed_output import Kept
+from cbtcheck.qemu.daemon_process import DaemonProcess, spawn
 
 EventHook = Callable[[dict[str, Any]], None]
 Command = tuple[str, Mapping[str, object] | None]
 
 BINARY_NAME: Final = "qemu-storage-daemon"
 OLDEST_VERSION: Final = (6, 0, 0)
-_OUTPUT_LIMIT: Final = 64 << 10
 _GRACE: Final = 2.0
 _GREETING: Final = 10.0
-_PR_SET_PDEATHSIG: Final = 1
-# Loaded before any fork: between fork and exec the child should do as little as possible.
-_LIBC: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 class DaemonMissing(RuntimeError):
@@ -145,45 +138,10 @@ class _Client(QMPClient):
             await super()._on_message(msg)
 
 
-class _Process(asyncio.SubprocessProtocol):
-    """Keeps the tail of the child's output; ``died`` gets the exit status when all of it has arrived."""
-
-    def __init__(self) -> None:
-        self.died: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self.output = Kept(_OUTPUT_LIMIT)
-        self.pid = 0
-        self._transport: asyncio.SubprocessTransport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.SubprocessTransport)
-        self._transport = transport
-        self.pid = transport.get_pid()
-
-    def pipe_data_received(self, fd: int, data: bytes) -> None:
-        self.output.add(data)
-
-    def connection_lost(self, error: BaseException | None) -> None:
-        assert self._transport is not None
-        status = self._transport.get_returncode()
-        if not self.died.done():
-            self.died.set_result(-signal.SIGKILL if status is None else status)
-
-    def close(self) -> None:
-        """Free what the event loop keeps for a child that is gone."""
-        if self._transport is not None:
-            self._transport.close()
-
-    def send_signal(self, number: int) -> None:
-        """Signal the child; no effect once it is gone."""
-        if self._transport is not None and self._transport.get_returncode() is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._transport.send_signal(number)
-
-
 class Daemon:
     """A running daemon; make it with `start`."""
 
-    def __init__(self, process: _Process, connection: socket.socket) -> None:
+    def __init__(self, process: DaemonProcess, connection: socket.socket) -> None:
         """Not for callers: use `start`."""
         self.connection = connection
         """Our end of the monitor, to ask the kernel about."""
@@ -209,7 +167,7 @@ class Daemon:
         """
         ours, theirs = socket.socketpair()
         try:
-            process = await _spawn(binary, directory, theirs)
+            process = await spawn(binary, directory, theirs)
         except BaseException as error:
             ours.close()
             if isinstance(error, OSError):
@@ -386,26 +344,3 @@ async def _in_time(work: Coroutine[Any, Any, None], seconds: float) -> None:
             await asyncio.wait({task})
             raise TimeoutError
     task.result()
-
-
-async def _spawn(binary: str, directory: str, connection: socket.socket) -> _Process:
-    number = connection.fileno()
-    arguments = ["--chardev", f"socket,id=m,fd={number}", "--monitor", "chardev=m"]
-    _, process = await asyncio.get_running_loop().subprocess_exec(
-        _Process, binary, *arguments,
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-        cwd=directory, pass_fds=(number,),
-        # Ctrl-C in the terminal is for us: we stop the daemon in our own order.
-        process_group=0,
-        preexec_fn=functools.partial(_die_with_parent, os.getpid()),
-    )  # fmt: skip
-    return process
-
-
-def _die_with_parent(parent: int) -> None:
-    """In the child, before exec: ask the kernel to kill it when its parent dies."""
-    if _LIBC is None:
-        return
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)  # the parent died before we asked

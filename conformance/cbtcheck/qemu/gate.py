@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from cbtmodel.backup import Side
 
-from cbtcheck.nbd.server import Disk, Request
+from cbtcheck.nbd.disk import Disk, Request
 from cbtcheck.restore import poisoned
 
 Range = tuple[int, int]

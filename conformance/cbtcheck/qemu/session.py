@@ -15,7 +15,8 @@ from cbtcheck import temporary
 from cbtcheck.adapter import AdapterUnusable
 from cbtcheck.lacking import too_few_files
 from cbtcheck.nbd.client import DiskClient
-from cbtcheck.nbd.server import Disk, DiskServer
+from cbtcheck.nbd.disk import Disk
+from cbtcheck.nbd.server import DiskServer
 from cbtcheck.qemu.at_rest import Process
 from cbtcheck.qemu.daemon import Daemon
 

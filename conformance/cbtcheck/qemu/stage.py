@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from cbtcheck.adapter import AdapterBroken
-from cbtcheck.nbd.server import Disk
+from cbtcheck.nbd.disk import Disk
 from cbtcheck.pace import Patience
 from cbtcheck.qemu.at_rest import Process
 from cbtcheck.qemu.daemon import DaemonDied

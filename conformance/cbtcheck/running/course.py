@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -28,6 +28,7 @@ from cbtcheck.running.failing import Failing, Smaller
 from cbtcheck.running.gather import Gathering, Scope
 from cbtcheck.running.interrupts import interrupts, or_over
 from cbtcheck.running.part import BEHIND, DRAWN, FAMILIES, LEDGER, LONG, TOUR, TRAPS, WORKFLOWS, Part
+from cbtcheck.running.profiles import PROFILES
 from cbtcheck.running.shard import WHOLE, Shard
 from cbtcheck.running.turned_away import Behind, the_race
 from cbtcheck.running.wanted import exercises
@@ -46,43 +47,6 @@ Once = Callable[[Callable[[], list[LedgerResult]]], list[LedgerResult]]
 
 CLOSELY = (TOUR, WORKFLOWS, TRAPS, BEHIND)
 """The phases in which everything is observed after every step."""
-
-
-@dataclass(frozen=True)
-class Profile:
-    """How much is played: drawn scenarios by adapter, commands in each, and the scope of the tour and of its edges.
-
-    `writes` is how many guest writes a history of the universal disk may have, by adapter. `histories` are pairs: how
-    many commands a long history has, and how many of these there are. Of families and long histories each one in so
-    many (`one_in`, by adapter) is played.
-    """
-
-    examples: dict[str, int]
-    steps: int
-    scope: str
-    writes: dict[str, int]
-    histories: tuple[tuple[int, int], ...]
-    one_in: dict[str, int] = field(default_factory=dict)
-
-    def lengths(self) -> list[int]:
-        """The number of commands of each long history."""
-        return [length for length, many in self.histories for _ in range(many)]
-
-
-PROFILES = {
-    "quick": Profile(
-        {"reference": 500, "qemu": 300, "exec": 500}, 14, "quick", {"reference": 6, "qemu": 3, "exec": 6},
-        ((100, 8), (1000, 2)), {"qemu": 8},
-    ),
-    "ci": Profile(
-        {"reference": 4000, "qemu": 2000, "exec": 4000}, 14, "ci", {"reference": 8, "qemu": 4, "exec": 8},
-        ((100, 60), (1000, 12)),
-    ),
-    "deep": Profile(
-        {"reference": 40000, "qemu": 40000, "exec": 40000}, 20, "deep", {"reference": 10, "qemu": 5, "exec": 10},
-        ((100, 1000), (1000, 200)),
-    ),
-}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,42 @@
+"""How much a run plays: the profiles quick, ci and deep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How much is played: drawn scenarios by adapter, commands in each, and the scope of the tour and of its edges.
+
+    `writes` is how many guest writes a history of the universal disk may have, by adapter. `histories` are pairs: how
+    many commands a long history has, and how many of these there are. Of families and long histories each one in so
+    many (`one_in`, by adapter) is played.
+    """
+
+    examples: dict[str, int]
+    steps: int
+    scope: str
+    writes: dict[str, int]
+    histories: tuple[tuple[int, int], ...]
+    one_in: dict[str, int] = field(default_factory=dict)
+
+    def lengths(self) -> list[int]:
+        """The number of commands of each long history."""
+        return [length for length, many in self.histories for _ in range(many)]
+
+
+PROFILES = {
+    "quick": Profile(
+        {"reference": 500, "qemu": 300, "exec": 500}, 14, "quick", {"reference": 6, "qemu": 3, "exec": 6},
+        ((100, 8), (1000, 2)), {"qemu": 8},
+    ),
+    "ci": Profile(
+        {"reference": 4000, "qemu": 2000, "exec": 4000}, 14, "ci", {"reference": 8, "qemu": 4, "exec": 8},
+        ((100, 60), (1000, 12)),
+    ),
+    "deep": Profile(
+        {"reference": 40000, "qemu": 40000, "exec": 40000}, 20, "deep", {"reference": 10, "qemu": 5, "exec": 10},
+        ((100, 1000), (1000, 200)),
+    ),
+}  # fmt: skip
