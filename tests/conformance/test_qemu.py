@@ -24,6 +24,7 @@ from cbtcheck.verdict import EXIT_CODES, Finding, Verdict
 from cbtcheck.workflows import workflows
 from cbtmodel import commands as c
 from cbtmodel.commands import Command
+from waiting import finished
 
 pytestmark = pytest.mark.qemu
 
@@ -546,21 +547,19 @@ def cbtspec(tmp_path: Path) -> Callable[..., "subprocess.Popen[str]"]:
 
 
 def ended(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
-    try:
-        out, err = process.communicate(timeout=60)
-    finally:
-        process.kill()
+    out, err = finished(process, seconds=600)
     return process.returncode, out, err
 
 
-def test_a_short_drawn_run_is_conformant_and_says_what_is_known(
+def test_a_short_drawn_run_agrees_and_says_what_is_known(
     binary: str, cbtspec: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
 ) -> None:
     short = ("--examples", "60", "--only", "cancel-job")
     code, out, err = ended(cbtspec("check", "qemu", *short, "--seed", "7", "--format", "json"))
     report = json.loads(out)
     assert [each["findings"] for each in report["failures"]] == []
-    assert code == EXIT_CODES["conformant"], err
+    assert code == EXIT_CODES["incomplete"], err
+    assert report["conformant"] is False, "only a part of the profile was played"
     assert report["verdict"] == ("known" if any(e["outcome"] == "known" for e in report["ledger"]) else "exact")
     outcomes = {each["id"]: each["outcome"] for each in report["ledger"]}
     assert outcomes.keys() == {entry.id for entry in LISTED}
