@@ -54,7 +54,7 @@ Exit codes:
   {EXIT_CODES["incomplete"]:>3}  agrees, incomplete: nothing failed, but not all of the profile was played (--only)
   {EXIT_CODES["usage"]:>3}  usage: cbtspec was not called as it can be, or nothing could be run
   {EXIT_CODES["internal"]:>3}  a defect of cbtspec itself, with a traceback to report
-  {EXIT_CODES["output"]:>3}  all went well, but a report, a scenario or standard output could not be written
+  {EXIT_CODES["output"]:>3}  nothing failed, but a report, a scenario or standard output could not be written
   {EXIT_CODES["interrupted"]:>3}  interrupted by Ctrl-C or --time-limit; what was found until then is printed
 """
 
@@ -201,7 +201,9 @@ def check(
     finally:  # whatever becomes of standard output: what was found is not lost
         written = _write(outputs, report, more)
     outputs.annotate(report, more, form == "pretty")
-    return code_of(report) or (EXIT_CODES["conformant"] if written else EXIT_CODES["output"])
+    code = code_of(report)
+    nothing_failed = code in (EXIT_CODES["conformant"], EXIT_CODES["incomplete"])
+    return EXIT_CODES["output"] if nothing_failed and not written else code
 
 
 @main.command(epilog=EPILOG)
