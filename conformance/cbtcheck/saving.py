@@ -22,11 +22,21 @@ CANNOT_LINK = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EAC
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file, in the place of one that is there. Raises `OSError`; then what was there is there as before.
+    """Writes a file, in the place of one that is there.
+
+    Raises `OSError`, which names the file as it was named here; then what was there is there as before.
 
     Symbolic links are followed. What is no regular file (a terminal, a pipe, /dev/stdout) is written to, and so is a
     file in a directory that takes no new ones.
     """
+    try:
+        _write_in_place(path, content)
+    except OSError as problem:
+        problem.filename, problem.filename2 = os.fspath(path), None  # not that of the file in the making
+        raise
+
+
+def _write_in_place(path: Path, content: bytes) -> None:
     place = Path(os.path.realpath(path))
     try:
         mode = os.stat(path).st_mode

@@ -17,6 +17,7 @@ from cbtcheck.adapter import FEATURES, AdapterUnusable
 from cbtcheck.claims import COMMANDS
 from cbtcheck.progress import ProgressLine
 from cbtcheck.reports.report import CommandCount, Failure, LedgerResult, PropertyCount, Report
+from cbtcheck.rules import PROPERTIES as RULES
 from cbtcheck.scenario import Scenario, save
 from cbtcheck.tally import PROPERTIES
 from cbtcheck.verdict import EXIT_CODES, Finding, Verdict
@@ -279,7 +280,9 @@ def test_replay_shows_what_differs(fake: Fake) -> None:
     result = cbtspec("replay", "good.json")
     assert result.exit_code == 2
     assert "·✗··" in result.stdout
-    assert result.stdout.splitlines()[-1].startswith("unsafe [NO-LOST-WRITE] disk0/b0 bits")
+    differs, broken_rule = result.stdout.splitlines()[-2:]
+    assert differs.startswith("unsafe [NO-LOST-WRITE] disk0/b0 bits")
+    assert broken_rule == f"Rule: {RULES['NO-LOST-WRITE']}"
 
 
 def test_a_log_in_ascii_is_no_crash(fake: Fake) -> None:

@@ -152,6 +152,16 @@ def test_a_scenario_is_saved_whole_or_not_at_all(tmp_path: Path, monkeypatch) ->
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_cannot_be_written_is_named_as_it_was_asked_for(tmp_path: Path, monkeypatch) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        write_whole(tmp_path / "no" / "it.json", b"x")
+    assert caught.value.filename == str(tmp_path / "no" / "it.json")
+    monkeypatch.setattr("cbtcheck.saving.os.write", full)
+    with pytest.raises(OSError, match="No space") as caught:
+        write_whole(tmp_path / "it.json", b"x")
+    assert caught.value.filename == str(tmp_path / "it.json")
+
+
 def test_characters_that_hide_are_escaped_in_the_file(tmp_path: Path) -> None:
     evil = "\x9b31m\u202e\u2028\U000e0041 x"
     save(Scenario({"disk0": 65536}, (), title=evil), tmp_path / "it.json")
