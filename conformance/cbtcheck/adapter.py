@@ -22,6 +22,10 @@ DIED = re.compile(r"^crash\b|\bdied\b|\bsignal \d+|\bwas killed by\b|\bexited wi
 """How the message begins, or what is in it, if an implementation has crashed."""
 
 
+LARGEST_COMPARED = 64 << 20
+"""Bytes: the content of disks beyond that is neither kept nor compared. Their bits are, and where copies went."""
+
+
 class AdapterBroken(Exception):
     """The implementation crashed, hangs, or answers garbage: a verdict, not an error of the suite.
 
@@ -56,7 +60,7 @@ class Capabilities:
     `features` is what it claims besides commands (see `claims`). Granularities outside of the two bounds are never
     asked for, clusters other than `clusters` only if `any_cluster`. `tails`: a disk may end within a granule or a
     cluster. `suite_copies`: the suite itself runs the jobs and makes the copies. `max_writes`: how many guest writes
-    of a disk may be in flight at once.
+    of a disk may be in flight at once. `largest_disk`: bytes of the largest disk that is ever asked for.
     """
 
     commands: frozenset[str]
@@ -73,6 +77,7 @@ class Capabilities:
     tails: bool = True
     suite_copies: bool = False
     max_writes: int = 300
+    largest_disk: int = LARGEST_COMPARED
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,16 +58,22 @@ def filled(count: int) -> int:
 
 def ranges(word: int) -> str:
     """Granule numbers as ranges: "0-3,7"."""
-    parts: list[str] = []
-    bit = 0
-    while word >> bit:
-        if word >> bit & 1:
-            first = bit
-            while word >> (bit + 1) & 1:
-                bit += 1
-            parts.append(str(first) if first == bit else f"{first}-{bit}")
-        bit += 1
+    parts = (str(first) if count == 1 else f"{first}-{first + count - 1}" for first, count in extents(word))
     return ",".join(parts) or "none"
+
+
+def extents(word: int) -> list[tuple[int, int]]:
+    """The runs of set bits of a word: (first, how many)."""
+    runs = []
+    start = 0
+    while word:
+        zeros = (word & -word).bit_length() - 1
+        word >>= zeros
+        ones = (~word & (word + 1)).bit_length() - 1
+        runs.append((start + zeros, ones))
+        word >>= ones
+        start += zeros + ones
+    return runs
 
 
 @dataclass(frozen=True)
@@ -105,26 +111,21 @@ class BitSets:
 
     def granules(self, blocks: Bits, granule: int, size: int) -> int:
         """A word with one bit for each granule of the disk: set if the granule has a block of `blocks`."""
-        total = -(-size // self.block)
         per = max(1, granule // self.block)
         if per == 1:
             return blocks.word
-        touched = self._touched(blocks.word, per, total)
         word = 0
-        while touched:
-            lowest = (touched & -touched).bit_length() - 1
-            word |= 1 << (lowest // per)
-            touched &= touched - 1
+        for start, count in extents(blocks.word):
+            first, last = start // per, (start + count - 1) // per
+            word |= filled(last - first + 1) << first
         return word
 
     def from_granules(self, word: int, granule: int, size: int) -> Bits:
         """The blocks of the granules whose bits are set in `word`."""
         per = granule // self.block
         blocks = 0
-        while word:
-            lowest = (word & -word).bit_length() - 1
-            blocks |= filled(per) << (lowest * per)
-            word &= word - 1
+        for first, count in extents(word):
+            blocks |= filled(count * per) << (first * per)
         return Bits(blocks & filled(-(-size // self.block)))
 
     def counted(self, blocks: Bits, granule: int, size: int) -> int:
@@ -152,6 +153,10 @@ class BitSets:
         """The first bits of all granules."""
         comb = self._combs.get((per, total))
         if comb is None:
-            comb = sum(1 << bit for bit in range(0, total, per))
+            comb, width = 1, per
+            while width < total:
+                comb |= comb << width
+                width *= 2
+            comb &= filled(total)
             self._combs[(per, total)] = comb
         return comb

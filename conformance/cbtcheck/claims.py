@@ -147,6 +147,8 @@ def missing_for(scenario: Scenario, capabilities: Capabilities) -> str:
     """The first thing that a whole scenario takes and an implementation does not claim; or ""."""
     if len(scenario.disks) > capabilities.max_disks:
         return f"{len(scenario.disks)} disks"
+    if (largest := max(scenario.disks.values())) > capabilities.largest_disk:
+        return f"a disk of {largest} bytes"
     state = initial(BitSets(scenario.block), scenario.disks)
     for command in scenario.commands:
         if isinstance(command, Restore):

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from cbtmodel import commands as c
 
+from cbtcheck.adapter import LARGEST_COMPARED
+
 MOST_MEMORY = 2 << 30
 """Bytes that the suite takes for playing one scenario."""
 
@@ -22,15 +24,13 @@ COPIES_OF_A_BITMAP = 1
 SETS_IN_A_STEP = 4
 """Sets of blocks that one step makes for each bitmap and each job of its disk, and that the picture keeps."""
 
+COPIES_OF_A_WRITE = 3
+"""What a guest writes to a disk whose content is not kept: as it is made, given, and taken."""
 
 
 def content_bytes(size: int) -> int:
-    """What the content of a disk of `size` bytes takes in memory.
-
-    For whoever makes contents sparse: this, and `set_bytes`, are the places to say so. Both are upper bounds. Then
-    the estimate can follow what a scenario writes, and no disk is refused because it is large.
-    """
-    return size
+    """What the content of a disk of `size` bytes takes in memory: nothing where it is not kept."""
+    return size if size <= LARGEST_COMPARED else 0
 
 
 def set_bytes(size: int, block: int) -> int:
@@ -52,6 +52,8 @@ def estimated(disks: Mapping[str, int], block: int, commands: Iterable[object]) 
             continue
         size = disks[on]
         steps[on] += 1
+        if isinstance(command, c.Write | c.BeginWrite) and command.kind == "write" and size > LARGEST_COMPARED:
+            total += COPIES_OF_A_WRITE * min(max(command.length, 0), size)
         if isinstance(command, c.StartBackup):
             total += COPIES_OF_A_BACKUP * content_bytes(size)
             sets[on] += 1

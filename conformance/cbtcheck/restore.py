@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from cbtmodel.backup import Ended
@@ -18,25 +18,11 @@ from cbtmodel.commands import AddBitmap, ClearBitmap, RemoveBitmap, Transaction,
 from cbtmodel.node import State, drain
 from cbtmodel.step import Step
 
-from cbtcheck.adapter import POISON, Adapter
-from cbtcheck.bitsets import NOTHING, Bits, BitSets, ranges
+from cbtcheck.adapter import LARGEST_COMPARED, POISON, Adapter
+from cbtcheck.bitsets import NOTHING, Bits, BitSets, extents, ranges
 from cbtcheck.verdict import Finding, Verdict
 
 Place = tuple[str, str]
-
-
-def extents(word: int) -> list[tuple[int, int]]:
-    """The runs of set bits of a word: (first, how many)."""
-    runs = []
-    start = 0
-    while word:
-        zeros = (word & -word).bit_length() - 1
-        word >>= zeros
-        ones = (~word & (word + 1)).bit_length() - 1
-        runs.append((start + zeros, ones))
-        word >>= ones
-        start += zeros + ones
-    return runs
 
 
 @functools.cache
@@ -46,10 +32,14 @@ def poisoned(size: int) -> bytes:
 
 
 class Contents:
-    """What an adapter shows of disks and targets in one step, asked for once; None where it cannot be read."""
+    """What an adapter shows of disks and targets in one step, asked for once; None where it cannot be read.
 
-    def __init__(self, adapter: Adapter) -> None:
+    Disks of more than `LARGEST_COMPARED` bytes are never read. `sizes` are those of the disks.
+    """
+
+    def __init__(self, adapter: Adapter, sizes: Mapping[str, int]) -> None:
         self._adapter = adapter
+        self._sizes = sizes
         self.forget(())
 
     def forget(self, ended: Iterable[str]) -> None:
@@ -60,6 +50,8 @@ class Contents:
 
     def disk(self, on: str) -> bytes | None:
         """The content of a disk."""
+        if self._sizes.get(on, 0) > LARGEST_COMPARED:
+            return None
         if on not in self._disks:
             self._disks[on] = self._adapter.disk(on)
         return self._disks[on]
@@ -176,7 +168,8 @@ class Restorer:
 
     def _ended(self, before: State[Bits], step: Step[Bits], end: Ended[Bits]) -> list[Finding]:
         job = end.job
-        then, target = self.starts.pop(end.id), self.contents.target(end.id, self.ends[end.id])
+        then = self.starts.pop(end.id)
+        target = self.contents.target(end.id, self.ends[end.id]) if then is not None else None
         self.ends[end.id] += 1
         copied = job.scope - job.todo
         self.backups[end.id] = Backup(job.node, then, target, copied)

@@ -27,8 +27,8 @@ from cbtcheck.strict_json import shown as shown
 FORMAT = "cbtspec-scenario"
 VERSION = 1
 MAX_BYTES = 4 << 20
-LARGEST_DISK = 64 << 20
-LARGEST_BLOCK = 1 << 20
+LARGEST_DISK = 32 << 40
+LARGEST_BLOCK = 1 << 31
 MOST_DISKS = 64
 LONGEST_NAME = 1023
 """Bytes of a disk's name in UTF-8."""

@@ -51,6 +51,18 @@ class Store(Protocol):
     def __len__(self) -> int: ...
 
 
+class Roaring(BitMap64):
+    """A `BitMap64` that looks at each container of a range.
+
+    That of pyroaring 1.2.0 says that a range is in although a whole container (2^16 numbers) amid it is not there, if
+    one that lies behind it is.
+    """
+
+    def contains_range(self, range_start: int, range_end: int) -> bool:
+        """Whether every number of the range is in."""
+        return self.range_cardinality(range_start, range_end) == range_end - range_start
+
+
 class GranuleSet:
     """A mutable set of granules of `granularity` bytes of a disk of `size` bytes.
 
@@ -66,7 +78,7 @@ class GranuleSet:
 
     def new_store(self) -> Store:
         """Where to keep the numbers; empty."""
-        return BitMap64()
+        return Roaring()
 
     @classmethod
     def full(cls, granularity: int, size: int) -> Self:

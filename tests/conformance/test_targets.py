@@ -41,7 +41,7 @@ def test_two_jobs_of_an_id_that_end_in_one_step_are_each_compared_with_their_own
 def test_a_target_is_asked_for_once_and_only_if_a_job_has_ended() -> None:
     adapter = InOneGo()
     adapter.targets = [b"one", b"two", b"three"]
-    contents = Contents(adapter)
+    contents = Contents(adapter, {})
     assert contents.target("j") is None
     contents.forget(["j", "j"])
     assert [contents.target("j", number) for number in (1, 0, 1, 2)] == [b"two", b"one", b"two", None]

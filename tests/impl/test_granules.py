@@ -81,3 +81,14 @@ def test_a_copy_shares_nothing() -> None:
     assert other.is_empty()
     assert bits.touches(511, 1)
     assert not bits.touches(512, 100)
+
+
+@pytest.mark.parametrize("first", [0, 1, 65_535, 65_536])
+@pytest.mark.parametrize("past", [65_536, 131_072, 131_073, 196_608])
+def test_a_run_that_ends_with_a_container_of_the_compressed_set_ends_there(first: int, past: int) -> None:
+    if first >= past:
+        return
+    bits = GranuleSet(512, 512 << 20)
+    bits.add(first, past)
+    bits.add(500_000, 500_001)
+    assert list(bits.runs()) == [(first, past), (500_000, 500_001)]

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from cbtimpl import Host
 from cbtimpl.bits import GranuleSet
 from cbtmodel.commands import Command, Write
-from cbtproofs.refinement.disks import FlatDisk
+from cbtproofs.refinement.disks import FlatDisk, HollowDisk
 from cbtproofs.refinement.driving import Driver
 
 from cbtcheck.adapter import (
+    LARGEST_COMPARED,
     POISON,
     Adapter,
     AdapterBroken,
@@ -28,7 +29,7 @@ from cbtcheck.adapter import (
     SeenJob,
     digest,
 )
-from cbtcheck.scenario import KINDS
+from cbtcheck.scenario import KINDS, LARGEST_DISK
 from cbtcheck.version import VERSION
 
 KIB = 1024
@@ -50,6 +51,7 @@ class ReferenceAdapter(Adapter):
         granularities=(4096, 512, 8192, 64 * KIB),
         max_jobs=33,
         disks=LAYOUTS,
+        largest_disk=LARGEST_DISK,
     )
 
     def __init__(self, host: Callable[[], Host] = Host, mistake: str = "") -> None:
@@ -64,9 +66,9 @@ class ReferenceAdapter(Adapter):
 
     def reset(self, disks: dict[str, int]) -> None:
         """A new host."""
-        made = {name: FlatDisk(size, 0) for name, size in disks.items()}
+        made = {name: _disk(size, 0) for name, size in disks.items()}
         self._most = max(disks.values(), default=0) + 1  # what is longer than any disk is refused for that already
-        self._driver = Driver(self._new_host(), made, lambda size: FlatDisk(size, POISON))
+        self._driver = Driver(self._new_host(), made, lambda size: _disk(size, POISON))
         self._host = self._driver.host
         self._host.swallows_discards = lambda node: self._swallows_discards  # type: ignore[method-assign]
 
@@ -120,6 +122,10 @@ class ReferenceAdapter(Adapter):
     def target(self, job: str) -> bytes:
         """The content of a job's target."""
         return bytes(self._driver.targets[job].content)
+
+
+def _disk(size: int, filler: int) -> FlatDisk:
+    return FlatDisk(size, filler) if size <= LARGEST_COMPARED else HollowDisk(size)
 
 
 def word(bits: GranuleSet) -> int:

@@ -21,11 +21,10 @@ from msgspec import UNSET
 
 from cbtcheck import claims
 from cbtcheck.adapter import ACCEPTED, POISON, Observation, Performed, Reply, SeenJob
-from cbtcheck.bitsets import Bits, BitSets
+from cbtcheck.bitsets import Bits, BitSets, extents
 from cbtcheck.judge import judge, phase_of
 from cbtcheck.protocol import messages as m
 from cbtcheck.protocol.observation import reply_of
-from cbtcheck.restore import extents
 from cbtcheck.scenario import spelled
 
 if TYPE_CHECKING:

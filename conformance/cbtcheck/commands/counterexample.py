@@ -17,10 +17,9 @@ from cbtproofs.explorer.few_blocks import BLOCK
 from cbtproofs.explorer.scopes import Scope
 
 from cbtcheck.adapter import Reply
-from cbtcheck.bitsets import Bits, BitSets
+from cbtcheck.bitsets import Bits, BitSets, extents
 from cbtcheck.play import Frame
 from cbtcheck.reports.describe import size_text
-from cbtcheck.restore import extents
 from cbtcheck.verdict import Finding, Verdict
 
 LOSSES = ("NO-LOST-WRITE", "POINT-IN-TIME", "DELIVERED", "FAILURE-KEEPS")

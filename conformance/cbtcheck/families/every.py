@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from cbtcheck.families.again import AGAIN
 from cbtcheck.families.family import Family
+from cbtcheck.families.large import LARGE
 from cbtcheck.families.many import MANY
+from cbtcheck.families.naming import NAMES
+from cbtcheck.families.where import WHERE
 from cbtcheck.families.wrapping import WRAPPING
 
 
 def families() -> tuple[Family, ...]:
     """All of them."""
-    return (AGAIN, *MANY, WRAPPING)
+    return (AGAIN, *MANY, WRAPPING, WHERE, *LARGE, NAMES)

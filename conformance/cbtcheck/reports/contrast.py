@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from cbtcheck.bitsets import Bits, BitSets
+from cbtcheck.bitsets import Bits, BitSets, extents
 from cbtcheck.play import Frame
 from cbtcheck.reports.describe import name_text, size_text
 from cbtcheck.reports.strips import ALLOWED, COPIED, DIRTY, EXTRA, MISSING, Scale, space_of
-from cbtcheck.restore import extents
 from cbtcheck.verdict import Finding
 
 PLACES = re.compile(r"(?:granules|clusters|blocks) ((?:\d+(?:-\d+)?,?)+|none)")

@@ -25,8 +25,7 @@ from cbtmodel import commands as c
 from cbtmodel.node import initial
 from cbtmodel.step import step
 
-from cbtcheck.bitsets import BitSets
-from cbtcheck.restore import extents
+from cbtcheck.bitsets import BitSets, extents
 from cbtcheck.scenario import Scenario
 from cbtcheck.tour.reachable import BLOCK
 from cbtcheck.tour.sizes import Sizes, disks_in, scaled

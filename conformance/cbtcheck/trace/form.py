@@ -14,12 +14,12 @@ from cbtmodel.refusal import Kind
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from cbtcheck.command_types import CommandTypes
-from cbtcheck.scenario import LARGEST_BLOCK
 
 FORMAT = "cbtspec-trace"
 VERSION = 1
 MOST_DISKS = 1024
 LARGEST_DISK = 1 << 60
+LARGEST_BLOCK = 1 << 20
 MOST_BLOCKS = 1 << 36
 """Blocks of a disk: 32 TiB in blocks of 512 bytes. A set of all of them is no longer small then."""
 MOST_BITMAPS = 4096

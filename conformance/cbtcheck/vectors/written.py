@@ -19,11 +19,10 @@ from cbtmodel.step import Step, step
 
 from cbtcheck import claims
 from cbtcheck.adapter import POISON, Observation
-from cbtcheck.bitsets import Bits, BitSets
+from cbtcheck.bitsets import Bits, BitSets, extents
 from cbtcheck.judge import phase_of
 from cbtcheck.play import Frame
 from cbtcheck.replies import may_name_another_reason
-from cbtcheck.restore import extents
 from cbtcheck.scenario import Restore, Scenario, spelled
 from cbtcheck.tally import Tally
 from cbtcheck.vectors import format as f

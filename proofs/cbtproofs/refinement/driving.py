@@ -153,7 +153,8 @@ class Driver:
             for id in self.host.jobs:
                 self.targets[id].failing = "write"
         try:
-            happened = self._write_now(command, content(command.offset, max(0, command.length)))
+            length = max(0, command.length) if command.kind == "write" else 1  # of zeroes there may be terabytes
+            happened = self._write_now(command, content(command.offset, length))
         except cbtimpl.Refused as refusal:
             return self._done((*trace, Answer(command, refusal.kind, str(refusal))))
         if happened == command:
