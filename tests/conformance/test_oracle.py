@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
+from dataclasses import fields
 from random import Random
 from typing import Any
 
@@ -426,7 +427,7 @@ def test_bits_are_judged_as_the_suite_judges_them(numbers: set[int], form: str) 
 
 def as_finding(finding: Finding) -> Finding:
     """Without what only the oracle knows."""
-    return Finding(*(getattr(finding, name) for name in Finding.__slots__))
+    return Finding(**{each.name: getattr(finding, each.name) for each in fields(Finding)})
 
 
 class LookedAt:
