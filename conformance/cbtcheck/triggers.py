@@ -7,6 +7,7 @@ looks behind the defect; the ledger's own scenario still confirms it in every ru
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from itertools import takewhile
 
 from cbtmodel.backup import Job
@@ -26,7 +27,7 @@ from cbtmodel.commands import (
 from cbtmodel.node import State
 from cbtmodel.step import step
 
-from cbtcheck.bitsets import Bits
+from cbtcheck.bitsets import Bits, BitSets
 
 Trigger = Callable[[State[Bits], Command], bool]
 
@@ -169,7 +170,7 @@ def backups_of_a_disk_end_together(state: State[Bits], command: Command) -> bool
     starting = len(command.actions) if isinstance(command, Transaction) else isinstance(command, StartBackup)
     if len(state.jobs) + starting < 2:
         return False
-    result = step(state, command)
+    result = step(state, as_picked(state, command))
     ended = {end.id: end.job for end in result.ended}
     drains = isinstance(command, StartBackup | Transaction)
     if not drains and not ended:
@@ -185,6 +186,21 @@ def backups_of_a_disk_end_together(state: State[Bits], command: Command) -> bool
         if independent(hurried_on, hurried_on):
             return True
     return independent(ending.values(), {**started, **ending}.values())
+
+
+def as_picked(state: State[Bits], command: Command) -> Command:
+    """A copy of what the job picks itself, the first that is left, if what is asked for is copied already."""
+    if not isinstance(command, Copy) or command.job not in state.jobs:
+        return command
+    job = state.jobs[command.job]
+    named = state.space.round_out(
+        state.space.blocks(command.offset, command.length), job.cluster, state.nodes[job.node].size
+    )
+    left = BitSets().granules(job.todo, job.cluster, state.nodes[job.node].size)
+    if named & job.todo or not left:
+        return command
+    first = (left & -left).bit_length() - 1
+    return replace(command, offset=first * job.cluster, length=job.cluster)
 
 
 def saves_for_many(before: State[Bits], after: State[Bits]) -> bool:

@@ -376,3 +376,16 @@ def test_nothing_triggers_on_what_is_no_command_of_its_kind() -> None:
     harmless = [c.Write("d", 0, 512), c.AddBitmap("d", "x", 512), c.Copy("j", 0, 1), c.CancelJob("j"), ENABLE]
     for name, trigger in TRIGGERS.items():
         assert not any(triggered(trigger, IDLE, each) for each in harmless), name
+
+
+def test_a_copy_may_be_of_the_last_cluster_whatever_it_names() -> None:
+    """QEMU picks the cluster: asked for one that is copied, it copies the one that is left."""
+    full = [c.StartBackup(job, "d", "full") for job in ("j", "k")]
+    copied = [c.Copy(job, number * 65536, 65536) for job in ("j", "k") for number in range(7)]
+    state = initial(BitSets(), {"d": 8 * 65536})
+    for each in (*full, *copied):
+        state = step(state, each).state
+    trigger = TRIGGERS["backups-of-a-disk-end-together"]
+    assert triggered(trigger, state, c.Copy("j", 7 * 65536, 65536))
+    assert triggered(trigger, state, c.Copy("j", 0, 65536))
+    assert not triggered(trigger, state, c.Copy("nobody", 0, 65536))

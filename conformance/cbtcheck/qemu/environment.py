@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from dataclasses import replace
 
 from cbtmodel import commands as c
@@ -321,10 +322,11 @@ class Environment:
         if write is None:
             return []
         if write.guest.held is not None and write.reply is not None:
+            request, write.guest.held = write.guest.held, None
             if command.result == "failed":
-                write.guest.held.fail(5, land=hint.fill % 2 == 1)
+                request.fail(errno.EIO, land=hint.fill % 2 == 1)
             else:
-                write.guest.held.complete()
+                request.complete()
             await self.stage.landed(command.node, write.reply)
         del self.stage.writes[command.node, command.write]
         await self.stage.settled()

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 MAY_HAVE_BEEN_TOO_SMALL = ("pause-job", "cancel-job", "start-backup", "transaction", "end-copy: happened")
 """What comes between only because there is too little left to copy; then the blocks are made wider."""
 
+MOST_CLUSTERS = 128
+"""On the disks of a walk in wider blocks: of more, it would copy for minutes, one cluster at a time."""
+
 OTHERWISE = "all as asked, but in another state"
 
 AFTER_A_FAILURE = "after a failure"
@@ -75,18 +78,19 @@ class TourPhases:
         part = self.course.part
         part.tour.walks += 1
         came_between = self._play(walk, sizes)
-        for other in self._other_sizes(sizes, came_between):
+        for other in self._other_sizes(walk, sizes, came_between):
             if not walk.aims <= part.edges:
                 came_between = self._play(walk, other) or came_between
         return came_between
 
-    def _other_sizes(self, sizes: Sizes, came_between: str) -> Iterator[Sizes]:
+    def _other_sizes(self, walk: Walk, sizes: Sizes, came_between: str) -> Iterator[Sizes]:
         """In which a walk may reach what it missed, where the implementation picks the clusters that it copies."""
         plainest = sizes_for(self.capabilities)[0]
         if not self.capabilities.picks_clusters:
             if sizes.block > sizes.cluster:  # so that one copy was not all of a block
                 yield plainest
-            if came_between.startswith(MAY_HAVE_BEEN_TOO_SMALL):
+            clusters = sum(dict(walk.world.disks).values()) * wide(sizes).block // sizes.cluster
+            if came_between.startswith(MAY_HAVE_BEEN_TOO_SMALL) and clusters <= MOST_CLUSTERS:
                 yield wide(sizes)
 
     def _play(self, walk: Walk, sizes: Sizes) -> str:
