@@ -113,13 +113,18 @@ def with_waste(
 ) -> State[Bits]:
     """The state in which what was reported beyond what is dirty is dirty, so that what comes of it is no surprise.
 
-    Nothing is owed for it. What cannot be read is left as it is.
+    Nothing is owed for it. Bits that cannot be read now are left as they are, unless their count says that all are
+    set.
     """
     space = state.space
     assert isinstance(space, BitSets)
     for on, node in state.nodes.items():
         for name, bitmap in node.bitmaps.items():
-            found = read_bits(on, name) if (on, name) in seen.bitmaps else None
+            shown = seen.bitmaps.get((on, name))
+            if shown is None:
+                continue
+            granules = -(-node.size // bitmap.granularity)
+            found = (1 << granules) - 1 if shown.count == granules else read_bits(on, name)
             if found is None:
                 continue
             extra = space.from_granules(found, bitmap.granularity, node.size) - bitmap.marks.dirty

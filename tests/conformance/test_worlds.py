@@ -6,12 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from cbtcheck.adapter import Adapter, Hint, Performed, Reply
+from cbtcheck.adapter import Adapter, Hint, Observation, Performed, Reply, SeenBitmap
+from cbtcheck.bitsets import BitSets
 from cbtcheck.play import Player
 from cbtcheck.verdict import Verdict
-from cbtcheck.world import MOST_WORLDS
+from cbtcheck.world import MOST_WORLDS, with_waste
 from cbtmodel import commands as c
 from cbtmodel.commands import Command
+from cbtmodel.node import initial
+from cbtmodel.step import step
 
 D, GRANULE = "disk0", 65536
 PERHAPS = Reply("internal", "the connection was lost", definite=False)
@@ -144,3 +147,12 @@ def test_writes_in_a_row_are_performed_in_one_go(mirror: Any) -> None:
     assert adapter.asked == [4]
     assert [each.verdict for each in findings] == [Verdict.UNSAFE]
     assert [type(each.asked) for each in player.frames] == [type(each) for each in steps]
+
+
+def test_a_count_of_all_granules_is_waste_that_need_not_be_read() -> None:
+    """A bitmap cannot be read while I/O is held; that it is dirty all over is known from its count."""
+    state = step(initial(BitSets(), {"d": 100 * 512}), c.AddBitmap("d", "b", 1024)).state
+    for count, dirty in ((50, 100), (49, 0)):
+        seen = Observation({("d", "b"): SeenBitmap(1024, True, False, count, None)}, {})
+        after = with_waste(state, seen, lambda node, name: None)
+        assert len(after.nodes["d"].bitmaps["b"].marks.dirty) == dirty
