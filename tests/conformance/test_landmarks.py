@@ -15,8 +15,11 @@ from cbtcheck.families.large import LARGE, RATIOS
 from cbtcheck.families.naming import NAMES, PAIRS
 from cbtcheck.families.where import WHERE
 from cbtcheck.memory import MOST_MEMORY, estimated
+from cbtcheck.mistakes import NARROW
+from cbtcheck.mistakes.hunting import player_of
 from cbtcheck.play import Player
 from cbtcheck.scenario import Scenario, ScenarioError, as_bytes, from_bytes
+from cbtcheck.verdict import worst
 from cbtmodel import commands as c
 
 REFERENCE = capabilities_of("reference")
@@ -112,3 +115,17 @@ def test_granules_of_large_sets_are_right() -> None:
         assert space.granules(rounded, granule, size) == word
         per = granule // 512
         assert word == sum(1 << each for each in {block // per for block in (*range(7, 90_007), 100_002)})
+
+
+MISTAKES = [name for name, each in NARROW.items() if each.found_by == "landmarks"]
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_at_a_landmark_is_found(name: str) -> None:
+    player = player_of(NARROW[name])
+    families = (NAMES,) if NARROW[name].line == "names" else (WHERE, *LARGE)
+    for each in members(families, REFERENCE, "quick"):
+        findings = player.play_scenario(each.whole())
+        if findings and worst([found.verdict for found in findings]) is NARROW[name].verdict:
+            return
+    pytest.fail("not found")

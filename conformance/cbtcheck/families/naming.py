@@ -121,6 +121,8 @@ def naming(ground: Ground) -> Iterator[Scenario]:
         commands: list[Command] = []
         for number in (older, 1 - older):
             commands += [ground.add(names[number]), ground.write(number + 1)]
+        for number in (1 - older, older):  # the newer one first: whoever finds the other instead shows here
+            commands += [c.ClearBitmap(DISK, names[number]), ground.write(number + 1)]
         commands += [*HAPPENS[happens[what]](ground, one, other), ground.write(6)]
         commands += [ground.backup("last", other, "incremental")]
         title = f"{pairs[pair]}: the {'second' if side else 'first'} {happens[what]}"

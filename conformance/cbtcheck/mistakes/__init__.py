@@ -8,6 +8,8 @@ from cbtcheck.mistakes import (
     company,
     copying,
     merging,
+    naming,
+    places,
     recording,
     repeating,
     successor,
@@ -19,6 +21,6 @@ from cbtcheck.mistakes.registry import MISTAKES, NARROW, Mistake, NarrowMistake,
 
 __all__ = [
     "MISTAKES", "NARROW", "Mistake", "NarrowMistake", "afterwards", "company", "copying", "host_with", "merging",
-    "recording", "repeating", "successor", "transactions", "undoing",
+    "naming", "places", "recording", "repeating", "successor", "transactions", "undoing",
     "wrapping",
 ]  # fmt: skip
