@@ -407,8 +407,8 @@ def test_some_are_found_by_write_histories_only() -> None:
 
 def test_the_command_lists_and_writes_the_tour(tmp_path: Path) -> None:
     listed = CliRunner().invoke(main, ["tour"], standalone_mode=False)
-    assert "1,515 walks" in listed.output
-    assert len(listed.output.splitlines()) == 781 + 734 + 2
+    assert "1,518 walks" in listed.output
+    assert len(listed.output.splitlines()) == 781 + 737 + 2
     written = CliRunner().invoke(main, ["tour", "--write", str(tmp_path / "t"), "--adapter", "qemu"])
     assert "1,515 scenarios" in written.output
     files = sorted((tmp_path / "t").iterdir())
