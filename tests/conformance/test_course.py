@@ -342,8 +342,11 @@ def test_the_dealer_is_gone_when_the_consumer_stops_early_or_raises(home: Path) 
     with dealer(CAPABILITIES, 1, STEPS) as scenarios:
         next(scenarios)
         (child,) = multiprocessing.active_children()
+        pid = child.pid
+        assert pid
     with pytest.raises(ProcessLookupError):
-        os.kill(child.pid or 0, 0)
+        os.kill(pid, 0)
+
     def raising() -> None:
         with dealer(CAPABILITIES, 1, STEPS) as scenarios:
             next(scenarios)

@@ -16,7 +16,7 @@ import waiting
 from cbtcheck.adapters.exec import ExecAdapter
 from cbtcheck.claims import missing
 from cbtcheck.mistakes.hunting import SHORTEST
-from cbtcheck.play import Player
+from cbtcheck.play import Player, verdict_of
 from cbtcheck.reports.report import Report
 from cbtcheck.running import course
 from cbtcheck.running.course import Options, workflows
@@ -242,12 +242,15 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Report
 
 
 @pytest.mark.parametrize(("mistake", "verdict"), [("wasteful-once", WASTEFUL), ("lost-once", UNSAFE)])
-def test_what_was_seen_once_is_reported(
+def test_what_was_seen_once_is_not_repeatable_and_shown_as_it_was(
     mistake: str, verdict: Verdict, program: str, run: Callable[..., Report]
 ) -> None:
+    """The program makes the mistake at its first chance only, so that no replay finds it again."""
     writes = [c.Write("d", offset, 1) for offset in range(0, 12 * 8192, 8192)]
     report = run((program, "--mistake", mistake), once=on({"d": 131072}, c.AddBitmap("d", "b", 4096), *writes))
-    assert (report.verdict, report.conformant) == (verdict, False)
+    assert (report.verdict, report.conformant) == (Verdict.NOT_REPEATABLE, False)
+    assert [verdict_of(each.findings) for each in report.not_repeatable] == [verdict]
+    assert report.failures == []
 
 
 def test_a_backup_that_ends_late_behind_waste_is_no_other_fault(program: str, run: Callable[..., Report]) -> None:

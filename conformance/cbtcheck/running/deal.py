@@ -147,4 +147,5 @@ def dealer(
         if process.is_alive():
             process.kill()
             process.join()
+        process.close()  # its file descriptors are not to wait for the garbage collector
         temporary.remove(home)
