@@ -195,8 +195,8 @@ def copied_before() -> Iterator[Way]:
             after = (fails, write(D, 0), c.BeginWrite(D, "w", BLOCK, BLOCK), c.EndWrite(D, "w"))
             yield ended({D: 3}, *there([Has((D, "a"))]), *starts, *done, *after)
             if True in copies:  # for the last time: the jobs complete before the write
-                after = (c.BeginWrite(D, "w", 0, 3 * BLOCK), c.EndWrite(D, "w"))
-                yield ended({D: 3}, *there([Has((D, "a"))]), *starts, *done, *after)
+                whole_disk = (c.BeginWrite(D, "w", 0, 3 * BLOCK), c.EndWrite(D, "w"))
+                yield ended({D: 3}, *there([Has((D, "a"))]), *starts, *done, *whole_disk)
 
 
 # Transactions
