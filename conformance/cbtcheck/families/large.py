@@ -14,7 +14,7 @@ from cbtcheck.families.covering import rows
 from cbtcheck.families.family import Family
 from cbtcheck.families.ground import DISK, Ground
 from cbtcheck.families.landmarks import Place
-from cbtcheck.families.where import FLOWS, HOW, add, backup, guest, merge, scenario
+from cbtcheck.families.where import FLOWS, HOW, add, backup, both_ends, guest, merge, scenario
 from cbtcheck.scenario import Scenario
 
 AROUND = (-512, 0, 1, 512)
@@ -54,6 +54,9 @@ LENGTHS = Family("how long", "writes of 2^16 to 2^41 bytes, a little less, and a
 # Runs
 
 SPACING = (2, 3, 9)
+CONTAINER = 1 << 16
+"""Numbers in a container of a compressed set. Beyond a run that fills one comes an empty one, and then a bit."""
+
 WHAT = ("recorded", "backed up", "taken back", "left over", "merged", "merged into nothing", "put back", "cleared")
 
 
@@ -64,7 +67,7 @@ def _outcome(place: Place, what: str, dirty: list[Command]) -> list[Command]:
         case "backed up":
             return [*start, backup(place), c.Write(DISK, 0, 1), c.Copy("j", 0, place.size), backup(place, None)]
         case "taken back":
-            return [add(place), c.Write(DISK, 0, 1), backup(place), *dirty, c.CancelJob("j")]
+            return [add(place), *both_ends(place), backup(place), *dirty, c.CancelJob("j")]
         case "left over":
             return [*start, backup(place, "always"), c.Write(DISK, 0, 1), c.CancelJob("j")]
         case "merged":
@@ -86,9 +89,12 @@ def runs(ground: Ground) -> Iterator[Scenario]:
     long = (*landmarks.RUNS, *landmarks.LONG_RUNS)
     for count, first, what in rows(long, (0, 1, 63, 64), WHAT):
         granules, begin = long[count], (0, 1, 63, 64)[first]
-        place = landmarks.place(ground, "", (begin + granules) * granularity, granularity)
+        beyond = 2 * CONTAINER + 5 if granules >= CONTAINER - 1 else begin + granules
+        place = landmarks.place(ground, "", beyond * granularity, granularity)
         if place is not None:
             dirty = guest(begin * granularity, granules * granularity)
+            if beyond > begin + granules:
+                dirty.append(c.Write(DISK, beyond * granularity, 1))
             title = f"a run of {granules} from granule {begin}: {WHAT[what]}"
             yield scenario(place, _outcome(place, WHAT[what], dirty), title)
     for count, gap, what in rows(many, SPACING, WHAT):

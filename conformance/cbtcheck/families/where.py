@@ -61,6 +61,11 @@ def merge(*sources: str) -> c.MergeBitmaps:
     return c.MergeBitmaps(DISK, "b", tuple(c.Source(DISK, each) for each in sources))
 
 
+def both_ends(place: Place) -> tuple[Command, ...]:
+    """Two clusters to copy, far apart, so that the write that comes next does not end a job by copying all of it."""
+    return c.Write(DISK, 0, 1), c.Write(DISK, place.size - 1, 1)
+
+
 Guest = Callable[[], list[Command]]
 """The write that it is about: each time it is asked for, once more."""
 Flow = Callable[[Place, Range, Guest], Iterable[Command]]
@@ -84,10 +89,10 @@ def _copying(place: Place, at: Range, guest: Guest) -> Iterator[Command]:
 FLOWS: dict[str, Flow] = {
     "is recorded": lambda place, at, guest: (add(place), *guest(), backup(place, None)),
     "is recorded during a backup": lambda place, at, guest: (
-        add(place), c.Write(DISK, 0, 1), backup(place), *guest(), c.Copy("j", 0, place.size), *guest(),
+        add(place), *both_ends(place), backup(place), *guest(), c.Copy("j", 0, place.size), *guest(),
     ),
     "is taken back": lambda place, at, guest: (
-        add(place), c.Write(DISK, 0, 1), backup(place), *guest(), c.CancelJob("j"), backup(place, None, job="k"),
+        add(place), *both_ends(place), backup(place), *guest(), c.CancelJob("j"), backup(place, None, job="k"),
     ),
     "is left over": lambda place, at, guest: (
         add(place), *guest(), backup(place, "always"), c.CancelJob("j"), backup(place, None, job="k"),
