@@ -33,6 +33,7 @@ from cbtcheck.reports.printed import COLOUR, print_report
 from cbtcheck.reports.report import Report
 from cbtcheck.rules import rule
 from cbtcheck.running import course, parallel
+from cbtcheck.running.failed_before import failed_before
 from cbtcheck.running.repeat import Outcome, Repeated, repeated
 from cbtcheck.running.start import ProcessDied
 from cbtcheck.running.wanted import names_for_only
@@ -154,7 +155,9 @@ MISTAKE = click.option(
               help="How long to draw scenarios.")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
               help="How many processes share the scenarios. What is played does not depend on it.")  # fmt: skip
-@click.option("-x", "--exitfirst", "first", is_flag=True, help="Stop at the first failure.")
+@click.option("-x", "--exitfirst", "first", is_flag=True, help="Stop at the first failure that comes again.")
+@click.option("--failed-first", is_flag=True,
+              help="Begin with what failed in the last run on this adapter, as --reports has it.")  # fmt: skip
 @click.option("--only", metavar="NAME", help="Only this property (its ID) or command (as in scenario files).")
 @output_options
 @click.option("--format", "form", type=click.Choice(["pretty", "json"]), default="pretty", show_default=True,
@@ -169,7 +172,7 @@ MISTAKE = click.option(
 def check(
     adapter: str, profile: str, seed: int | None, examples: int | None, seconds: float | None, jobs: int,
     only: str | None, outputs: Outputs, form: str, reports: Path, daemon: str | None, mistake: str | None,
-    most_seconds: float | None, program: Program, first: bool,
+    most_seconds: float | None, program: Program, first: bool, failed_first: bool,
 ) -> int:  # fmt: skip
     """Checks an implementation against the specification.
 
@@ -182,7 +185,8 @@ def check(
     name = _known_name(only)
     if seed is None:
         seed = secrets.randbelow(1 << 32) if profile == "deep" else PINNED_SEED
-    options = course.Options(profile, seed, examples, seconds, name, reports, most_seconds, first)
+    before = failed_before(reports, adapter) if failed_first else None
+    options = course.Options(profile, seed, examples, seconds, name, reports, most_seconds, first, before)
     more = _more_options(daemon, mistake, program)
     for option, path in outputs.files():
         check_writable(path, option)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from cbtcheck import saving
 from cbtcheck.reports.report import Failure, Report
+from cbtcheck.running.failed_before import LIST
 from cbtcheck.running.gather import Gathering
 from cbtcheck.running.part import DRAWN, Part
 from cbtcheck.saving import write_new, write_whole
@@ -136,7 +137,7 @@ def test_a_file_system_without_links_will_do(tmp_path: Path, monkeypatch) -> Non
 def test_two_runs_into_one_directory_keep_what_both_have_found(tmp_path: Path) -> None:
     other = Scenario({"disk0": 512}, (), title="another")
     one = gathered(tmp_path, failure(), failure(Verdict.BROKEN), failure(Verdict.UNSAFE, other))
-    before = {each.name: each.read_bytes() for each in tmp_path.iterdir()}
+    before = {each.name: each.read_bytes() for each in tmp_path.iterdir() if not each.name.startswith(LIST)}
     second = gathered(tmp_path, failure(Verdict.UNSAFE, other), failure(Verdict.BROKEN))
     names = [each.saved for each in (*one.failures, *second.failures)]
     assert len(set(names)) == 4

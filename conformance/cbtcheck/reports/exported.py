@@ -104,6 +104,19 @@ def to_document(report: Report, more_options: str = "") -> form.Document:
         exit_code=came.code,
         incomplete=[*cut_short(report)],
         claimed=sorted(report.claimed),
+        failed_first=_failed_first(report),
+    )
+
+
+def _failed_first(report: Report) -> form.FailedFirst | None:
+    before = report.before
+    if before is None:
+        return None
+    return form.FailedFirst(
+        agree=[name for name in before.listed if before.agree.get(name) is True],
+        disagree=[name for name in before.listed if before.agree.get(name) is False],
+        not_played=[name for name in before.listed if name not in before.agree],
+        unreadable=[*before.unreadable],
     )
 
 

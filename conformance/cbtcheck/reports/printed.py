@@ -117,12 +117,17 @@ def course(report: Report) -> Text:
     played = ", ".join(f"{phase} {count:,}" for phase, count in report.phases.items()) or "none"
     rate = f", {report.scenarios / report.seconds:,.0f} scenarios/s" if report.seconds > 0 else ""
     covered = "not counted"
+    before = ""
+    if report.before is not None:
+        told = [report.before.in_words(), *(f"not played: {each}" for each in report.before.unreadable)]
+        before = "".join(f"failed before  {plain(each)}\n" for each in told)
     copied = ", from copies that the suite has made" if report.by_suite else ""
     if report.edges_reachable:
         share = 100 * report.edges_covered / report.edges_reachable
         covered = f"{report.edges_covered:,} of {report.edges_reachable:,} reachable ({share:.0f} %)"
     return Text(
         f"scenarios  {report.scenarios:,} ({played})\n"
+        f"{before}"
         f"steps      {report.steps:,} in {report.seconds:.1f} s{rate}\n"
         f"data       {report.compared:,} restored disks compared{copied}\n"
         f"tour       {tour(report.tour)}\n"

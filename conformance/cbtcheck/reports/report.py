@@ -42,6 +42,29 @@ class Failure:
 
 
 @dataclass
+class FailedFirst:
+    """With what a run began: the scenarios that had failed in the last run, as files in the `directory`.
+
+    `agree` says of those that were played whether they agree now; `unreadable` has a line for each file that cannot
+    be read.
+    """
+
+    directory: str
+    listed: tuple[str, ...]
+    unreadable: tuple[str, ...] = ()
+    agree: dict[str, bool] = field(default_factory=dict)
+
+    def in_words(self) -> str:
+        """One line: how many were played, and how many of them agree now."""
+        if not self.listed:
+            return f"nothing to play: no failure of the last run is saved in {self.directory}"
+        agree, rest = sum(self.agree.values()), len(self.listed) - len(self.agree)
+        said = f"{len(self.agree)} of {len(self.listed)} in {self.directory} were played: {agree} "
+        said += f"{'agrees' if agree == 1 else 'agree'} now, {len(self.agree) - agree} not"
+        return said + (f"; {rest} not played" if rest else "")
+
+
+@dataclass
 class LedgerResult:
     """What came of an entry of the ledger: *known* (it still fails as listed), *gone* (it does not, which fails the
     run), *changed* (it fails in another way) or *skipped* (not for this implementation or version, with the reason).
@@ -123,6 +146,7 @@ class Report:
     `not_repeatable` failed once, and not when it was played again. `only` is what was asked for, if that was not
     everything; `stopped` says why a run ended early by itself; `to_draw` is how many scenarios the profile draws.
     `claimed` and `not_claimed` are capabilities; `by_suite` are commands that the suite does itself.
+    `before`: what the run began with, if it was to begin with what had failed in the last one.
     """
 
     suite: str
@@ -154,6 +178,7 @@ class Report:
     claimed: frozenset[str] = frozenset()
     not_claimed: frozenset[str] = frozenset()
     by_suite: frozenset[str] = frozenset()
+    before: FailedFirst | None = None
 
     @property
     def scenarios(self) -> int:

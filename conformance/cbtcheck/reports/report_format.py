@@ -141,6 +141,15 @@ class FailedScenario(Struct):
     scenario: Annotated[dict[str, Any], Meta(description="A cbtspec-scenario, as `cbtspec replay` reads it.")]
 
 
+class FailedFirst(Struct):
+    """What came of the scenarios that had failed in the last run."""
+
+    agree: Annotated[list[str], Meta(description="Files whose scenarios agree now.")]
+    disagree: Annotated[list[str], Meta(description="Files whose scenarios do not agree, or not each time.")]
+    not_played: list[str]
+    unreadable: Annotated[list[str], Meta(description="A line for each file that cannot be read.")]
+
+
 class Document(Struct):
     """The report of a run of the conformance suite."""
 
@@ -183,6 +192,7 @@ class Document(Struct):
     exit_code: Annotated[Count, Meta(description="What the run exits with.")]
     incomplete: Annotated[list[str], Meta(description="Why not all of the profile was played; empty if all was.")]
     claimed: Annotated[list[str], Meta(description="The capabilities for which the run speaks.")]
+    failed_first: Annotated[FailedFirst | None, Meta(description="With `--failed-first`; null without.")]
 
 
 def schema() -> dict[str, Any]:

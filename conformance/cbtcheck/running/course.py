@@ -22,12 +22,24 @@ from cbtcheck.families import Member, families, members
 from cbtcheck.families.long import history
 from cbtcheck.ledger import Entry, confirm, entries, holds
 from cbtcheck.play import Frame, Player, verdict_of
-from cbtcheck.reports.report import Failure, LedgerResult, Report
+from cbtcheck.reports.report import FailedFirst, Failure, LedgerResult, Report
 from cbtcheck.running.deal import NOTHING_YET, dealer
+from cbtcheck.running.failed_before import FailedBefore
 from cbtcheck.running.failing import Failing, Smaller
 from cbtcheck.running.gather import Gathering, Scope
 from cbtcheck.running.interrupts import interrupts, or_over
-from cbtcheck.running.part import BEHIND, DRAWN, FAMILIES, LEDGER, LONG, TOUR, TRAPS, WORKFLOWS, Part
+from cbtcheck.running.part import (
+    BEHIND,
+    DRAWN,
+    FAILED_BEFORE,
+    FAMILIES,
+    LEDGER,
+    LONG,
+    TOUR,
+    TRAPS,
+    WORKFLOWS,
+    Part,
+)
 from cbtcheck.running.profiles import PROFILES
 from cbtcheck.running.shard import WHOLE, Shard
 from cbtcheck.running.turned_away import Behind, the_race
@@ -45,7 +57,7 @@ from cbtcheck.version import VERSION
 Progress = Callable[[str, int, int], None]
 Once = Callable[[Callable[[], list[LedgerResult]]], list[LedgerResult]]
 
-CLOSELY = (TOUR, WORKFLOWS, TRAPS, BEHIND)
+CLOSELY = (FAILED_BEFORE, TOUR, WORKFLOWS, TRAPS, BEHIND)
 """The phases in which everything is observed after every step."""
 
 
@@ -63,6 +75,8 @@ class Options:
     """For the whole run: what is over then counts as interrupted."""
     first: bool = False
     """Whether it ends with the first failure."""
+    before: FailedBefore | None = None
+    """What failed in the last run, if the run is to begin with that."""
 
 
 def workflows() -> dict[str, Scenario]:
@@ -100,6 +114,9 @@ def gathering_for(name: str, version: str, options: Options) -> Gathering:
     """An empty report of a run on the adapter of that name, on this implementation and version."""
     report = Report(VERSION, name, version, options.profile, options.seed, only=options.only)
     report.to_draw = PROFILES[options.profile].examples.get(name, 1000)
+    if options.before is not None:
+        listed = tuple(each for each, _ in options.before.scenarios)
+        report.before = FailedFirst(str(options.reports), listed, options.before.unreadable)
     return Gathering(report, options.reports, first=options.first)
 
 
@@ -164,6 +181,7 @@ class Course:
     def run(self) -> None:
         """All phases."""
         self._ledger()
+        self._failed_before()
         self.tour.run()
         if self.shard.of > 1:
             self.failing.signatures.clear()  # what failed in the tour may have come after enough of others had
@@ -218,6 +236,20 @@ class Course:
                 part.scenarios = int(part.confirmed.outcome != "skipped")
                 results.append(replace(part.confirmed))
         return results
+
+    def _failed_before(self) -> None:
+        """What failed in the last run, as it was saved, whatever `--only` names."""
+        listed = self.options.before.scenarios if self.options.before is not None else ()
+        for number, (name, scenario) in enumerate(listed):
+            if self.options.first and self.enough():
+                break
+            if self.shard.owns(number) and not self.adapter.exhausted:
+                with self.item(FAILED_BEFORE, number, len(listed)) as part:
+                    unclaimed = missing_for(scenario, self.adapter.capabilities)
+                    if unclaimed:
+                        part.not_claimed[name] = f"the implementation does not claim {unclaimed}"
+                    else:
+                        part.agree_now[name] = self.play(FAILED_BEFORE, name, scenario) and not self.player.waste
 
     def turn_away(self, state: Any, command: Any) -> bool:
         """Whether a command is not claimed, or would run into a known defect; then it is not played."""

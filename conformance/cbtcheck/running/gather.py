@@ -8,7 +8,9 @@ from pathlib import Path
 
 from cbtcheck.adapter import FEATURES, Capabilities
 from cbtcheck.claims import COMMANDS, JOB_CONTROL
+from cbtcheck.reports.outcome import cut_short
 from cbtcheck.reports.report import CommandCount, Failure, MissedEdge, PropertyCount, Report, TourCount
+from cbtcheck.running.failed_before import Keeper
 from cbtcheck.running.failing import cause
 from cbtcheck.running.part import LEFT_OUT_AFTER_ENOUGH, Part, Signature
 from cbtcheck.saving import write_new
@@ -54,6 +56,7 @@ class Gathering:
     _doubted: dict[Signature, Failure] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._keeper = Keeper(self.reports, self.report.adapter)
         names = [name for name in KINDS if name not in ("abort", "restore")]
         self.report.commands = {name: CommandCount() for name in names}
         self.report.properties = {id: PropertyCount() for id in (*PROPERTIES, "BATCH")}
@@ -82,6 +85,8 @@ class Gathering:
         add_properties(report.properties, part.properties)
         add_tour(report.tour, part.tour)
         self._add_ledger(part)
+        if report.before is not None:
+            report.before.agree |= part.agree_now
         for mark, failure in part.failures:
             self._add_failure(mark, failure)
         for mark, failure in part.not_repeatable:
@@ -123,6 +128,7 @@ class Gathering:
         stem, first = f"{self.report.adapter}-{verdict.value.replace(' ', '-')}", before + 1
         try:
             failure.saved = write_new(self.reports, stem, ".json", as_bytes(failure.scenario), first)
+            self._keeper.saved(failure.saved.name)
             printed = next((each.output for each in failure.findings if each.output), "")
             if printed:
                 content = printed.encode(errors="replace")
@@ -149,8 +155,16 @@ class Gathering:
         if capabilities.suite_copies:
             report.by_suite = JOB_CONTROL & capabilities.commands
             report.skipped |= dict.fromkeys(sorted(report.by_suite), BY_SUITE)
+        self._remember()
         report.skipped["BATCH"] = "relates two histories of the specification; tests and proofs check it there"
         return report
+
+    def _remember(self) -> None:
+        """What the next run can begin with."""
+        played = {} if self.report.before is None else self.report.before.agree
+        again = [name for name, agrees in played.items() if not agrees]
+        whole = not self.report.interrupted and not any(cut_short(self.report))
+        self._keeper.ended([name for name, agrees in played.items() if agrees], again, whole)
 
     def _missed(self, scope: Scope) -> list[MissedEdge]:
         """The edges that the tour is after and the whole run did not cover, with what came between."""

@@ -13,12 +13,12 @@ from typing import Any
 from cbtcheck.reports.report import CommandCount, Failure, LedgerResult, PropertyCount, TourCount
 from cbtcheck.tour.coverage import Edge
 
-LEDGER, TOUR, HISTORIES, WORKFLOWS, TRAPS, FAMILIES, LONG, DRAWN, BEHIND = (
-    "ledger", "tour", "every write history", "workflows", "traps", "families", "long histories", "drawn",
-    "turned away",
+LEDGER, FAILED_BEFORE, TOUR, HISTORIES, WORKFLOWS, TRAPS, FAMILIES, LONG, DRAWN, BEHIND = (
+    "ledger", "failed before", "tour", "every write history", "workflows", "traps", "families", "long histories",
+    "drawn", "turned away",
 )  # fmt: skip
 
-PHASES = (LEDGER, TOUR, HISTORIES, WORKFLOWS, TRAPS, FAMILIES, LONG, DRAWN, BEHIND)
+PHASES = (LEDGER, FAILED_BEFORE, TOUR, HISTORIES, WORKFLOWS, TRAPS, FAMILIES, LONG, DRAWN, BEHIND)
 """In the order of a run."""
 
 LEFT_OUT_AFTER_ENOUGH = (TOUR, HISTORIES, TRAPS, FAMILIES, LONG, DRAWN, BEHIND)
@@ -35,7 +35,8 @@ class Part:
     `scenarios` were played for it. `known_again` are races of the ledger (id and what happens) that occurred in it,
     `came_between` says why edges may not have been reached that it was there for, `not_claimed` what was not played
     at all, and what of it the implementation does not claim. `failures` are those of new kinds, `alike` counts the
-    others by their kind, and `not_repeatable` is what failed once, and not again.
+    others by their kind, and `not_repeatable` is what failed once, and not again. `agree_now` says of scenarios that
+    failed in the last run, by their file, whether they agree.
     """
 
     phase: str
@@ -57,6 +58,7 @@ class Part:
     failures: list[tuple[Signature, Failure]] = field(default_factory=list)
     not_repeatable: list[tuple[Signature, Failure]] = field(default_factory=list)
     alike: Counter[Signature] = field(default_factory=Counter)
+    agree_now: dict[str, bool] = field(default_factory=dict)
 
     @property
     def place(self) -> tuple[int, int]:
