@@ -34,6 +34,7 @@ from cbtcheck.reports.report import Report
 from cbtcheck.rules import rule
 from cbtcheck.running import course, parallel
 from cbtcheck.running.failed_before import failed_before
+from cbtcheck.running.not_begun import not_begun
 from cbtcheck.running.repeat import Outcome, Repeated, repeated
 from cbtcheck.running.start import ProcessDied
 from cbtcheck.running.wanted import names_for_only
@@ -197,7 +198,7 @@ def check(
                 report = _run(opener, opening, options, jobs, progress)
             said = ""
         except AdapterBroken as broken:
-            report = course.not_begun(adapter, program.command, options, last_words(broken))
+            report = not_begun(adapter, program.command, options, last_words(broken))
             said = f"broken: {last_words(broken)}"
     written = True
     try:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from cbtcheck.adapter import Capabilities
+from cbtcheck.claims import missing_for
 from cbtcheck.families.ground import Ground
 from cbtcheck.scenario import Scenario
 from cbtcheck.traps import ended
@@ -41,6 +42,10 @@ class Member:
     def whole(self) -> Scenario:
         """The scenario until every write and every job has ended, so that what was copied is compared."""
         return replace(ended(self.scenario), title=self.name)
+
+    def whole_if_claimed(self, capabilities: Capabilities) -> Scenario | None:
+        """The whole scenario, if all that it takes is claimed."""
+        return None if missing_for(self.scenario, capabilities) else self.whole()
 
 
 def members(listed: Iterable[Family], capabilities: Capabilities, profile: str) -> Iterator[Member]:

@@ -60,9 +60,15 @@ def property_names(report: Report) -> list[str]:
     return [*properties.IDS, *sorted(report.properties.keys() - set(properties.IDS))]
 
 
+OF_COPIES = ("POINT-IN-TIME", "RELEASE")
+"""Properties of how copies are made: where the suite makes them, they say nothing of the implementation."""
+
+
 def property_verdict(report: Report, id: str) -> Verdict | None:
     """The verdict of a property; None if it was not checked."""
     count = report.properties.get(id, PropertyCount())
+    if report.by_suite and id in OF_COPIES and count.worst is Verdict.EXACT:
+        return Verdict.SKIPPED
     if count.checked or count.worst is not Verdict.EXACT:
         return count.worst
     return Verdict.SKIPPED if id in report.skipped else None

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,13 +15,13 @@ from typing import Any
 
 import msgspec
 
-from cbtcheck.adapter import Adapter, Capabilities
+from cbtcheck.adapter import Adapter
 from cbtcheck.claims import missing, missing_for
-from cbtcheck.families import Member, families, members
+from cbtcheck.families import families, members
 from cbtcheck.families.long import history
 from cbtcheck.ledger import Entry, confirm, entries, holds
 from cbtcheck.play import Frame, Player, verdict_of
-from cbtcheck.reports.report import FailedFirst, Failure, LedgerResult, Report
+from cbtcheck.reports.report import FailedFirst, LedgerResult, Report
 from cbtcheck.running.deal import NOTHING_YET, dealer
 from cbtcheck.running.failed_before import FailedBefore
 from cbtcheck.running.failing import Failing, Smaller
@@ -118,15 +117,6 @@ def gathering_for(name: str, version: str, options: Options) -> Gathering:
         listed = tuple(each for each, _ in options.before.scenarios)
         report.before = FailedFirst(str(options.reports), listed, options.before.unreadable)
     return Gathering(report, options.reports, first=options.first)
-
-
-def not_begun(name: str, command: Sequence[str], options: Options, why: str) -> Report:
-    """The report of a run on an adapter that broke before it was known what it is: it, too, is to be read."""
-    report = Report(VERSION, name, shlex.join(command) or name, options.profile, options.seed)
-    finding = Finding(Verdict.BROKEN, "", "hello", "what it is, and what it can do", why)
-    nothing = Scenario({}, (), title="it was not known what to ask for")
-    report.failures.append(Failure("hello", nothing, [], [finding]))
-    return report
 
 
 def replay(adapter: Adapter, scenario: Scenario) -> tuple[list[Frame], list[Finding]]:
@@ -296,7 +286,7 @@ class Course:
         claims = self.adapter.capabilities
         listed = [each for each in members(families(), claims, self.options.profile) if self.wanted(each.scenario)]
         self._each_of(FAMILIES, [
-            (member.name, member.family.closely, partial(_whole, member, claims)) for member in listed
+            (member.name, member.family.closely, partial(member.whole_if_claimed, claims)) for member in listed
         ])  # fmt: skip
 
     def _long(self) -> None:
@@ -406,7 +396,3 @@ class Course:
             self.part.turned_away[entry.id] += 1
         return entry is not None
 
-
-def _whole(member: Member, claims: Capabilities) -> Scenario | None:
-    """A member of a family to its end, if all that it takes is claimed."""
-    return None if missing_for(member.scenario, claims) else member.whole()

@@ -10,6 +10,7 @@ from cbtcheck.adapter import FEATURES, Capabilities
 from cbtcheck.claims import COMMANDS, JOB_CONTROL
 from cbtcheck.reports.outcome import cut_short
 from cbtcheck.reports.report import CommandCount, Failure, MissedEdge, PropertyCount, Report, TourCount
+from cbtcheck.reports.results import OF_COPIES
 from cbtcheck.running.failed_before import Keeper
 from cbtcheck.running.failing import cause
 from cbtcheck.running.part import LEFT_OUT_AFTER_ENOUGH, Part, Signature
@@ -154,7 +155,7 @@ class Gathering:
             report.stopped = "ended early: it was late, or broke, so often that it was not worth waiting for"
         if capabilities.suite_copies:
             report.by_suite = JOB_CONTROL & capabilities.commands
-            report.skipped |= dict.fromkeys(sorted(report.by_suite), BY_SUITE)
+            report.skipped |= dict.fromkeys([*sorted(report.by_suite), *OF_COPIES], BY_SUITE)
         self._remember()
         report.skipped["BATCH"] = "relates two histories of the specification; tests and proofs check it there"
         return report
