@@ -43,8 +43,9 @@ class Bitmap:
         return max(PIECE, self.granularity)
 
     def pieces(self, offset: int, length: int) -> range:
-        """The pieces that a range of bytes touches."""
-        return range(offset // self.piece, -(-(offset + length) // self.piece) if length else offset // self.piece)
+        """The pieces that a range of bytes touches. The last granule of another bitmap may end behind the disk."""
+        end = min(offset + length, self.size)
+        return range(offset // self.piece, -(-end // self.piece) if length else offset // self.piece)
 
     def extents(self, pieces: set[int]) -> list[list[int]]:
         """Pieces as [offset, length], cut off where the last granule ends."""
