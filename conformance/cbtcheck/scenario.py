@@ -107,6 +107,24 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def command_in_full(command: object, fill: int) -> dict[str, Any]:
+    """A command with all its members, also those that have their default; a guest write has its `fill`."""
+    data: dict[str, Any] = {"do": spelled(type(command).__name__)}
+    for each in dataclasses.fields(command):  # type: ignore[arg-type]
+        data[each.name] = _in_full(getattr(command, each.name))
+    if isinstance(command, commands.Write | commands.BeginWrite):
+        data["fill"] = fill
+    return data
+
+
+def _in_full(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_in_full(each) for each in value]
+    if isinstance(value, commands.Source):
+        return {"node": value.node, "name": value.name}
+    return command_in_full(value, 0) if dataclasses.is_dataclass(value) else value
+
+
 def command_from_data(data: Any, where: str) -> Step:
     """The command, or `ScenarioError` naming the place."""
     command: Any = _read(data, where)

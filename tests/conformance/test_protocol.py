@@ -13,7 +13,7 @@ import pytest
 from cbtcheck.protocol import lines, observation, schema
 from cbtcheck.protocol import messages as m
 from cbtcheck.protocol.mistakes import ProtocolError
-from cbtcheck.scenario import KINDS, command_from_data
+from cbtcheck.scenario import KINDS, command_from_data, command_in_full
 from cbtmodel import commands as c
 from cbtmodel.refusal import Kind
 from hypothesis import given
@@ -65,7 +65,7 @@ def test_the_members_of_every_command_are_on_the_page() -> None:
 
 def test_the_quick_line_of_a_write_is_the_line_of_a_write() -> None:
     command = c.Write('d"\\é\n', 512, 1 << 62, "discard", "ignored")
-    assert json.loads(lines.write_line(9, command, 3)) == {"seq": 9, **lines.as_data(command, 3)}
+    assert json.loads(lines.write_line(9, command, 3)) == {"seq": 9, **command_in_full(command, 3)}
 
 
 def test_a_number_that_no_machine_has_is_sent_all_the_same() -> None:

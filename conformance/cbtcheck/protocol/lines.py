@@ -15,8 +15,7 @@ from msgspec import UNSET, Struct
 
 from cbtcheck.protocol import messages as m
 from cbtcheck.protocol.mistakes import ProtocolError, mistake_in, said_twice
-from cbtcheck.scenario import ScenarioError, command_from_data
-from cbtcheck.vectors.written import as_data
+from cbtcheck.scenario import ScenarioError, command_from_data, command_in_full
 
 R = TypeVar("R", bound=m.Record)
 
@@ -52,7 +51,7 @@ def command_line(seq: int, command: Command, fill: int) -> bytes:
     """
     if type(command) is Write:
         return write_line(seq, command, fill)
-    data: dict[str, Any] = {"seq": seq, **as_data(command, fill)}
+    data: dict[str, Any] = {"seq": seq, **command_in_full(command, fill)}
     return _line(data)
 
 

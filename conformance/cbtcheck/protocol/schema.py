@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 from cbtmodel import commands as c
 
+from cbtcheck.command_schema import DIALECT, REFERENCES, of_command, of_fields
 from cbtcheck.protocol import VERSION
 from cbtcheck.protocol import messages as m
 from cbtcheck.scenario import KINDS
-from cbtcheck.vectors.schema import DIALECT, REFERENCES, of_command, of_fields
 
 FOLDER = Path(__file__).parent.parent / "schemas"
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator
-from typing import Any, get_args
+from typing import get_args
 
 from cbtmodel import commands as c
 from cbtmodel.backup import Ended
@@ -23,7 +23,7 @@ from cbtcheck.bitsets import Bits, BitSets, extents
 from cbtcheck.judge import phase_of
 from cbtcheck.play import Frame
 from cbtcheck.replies import may_name_another_reason
-from cbtcheck.scenario import Restore, Scenario, spelled
+from cbtcheck.scenario import Restore, Scenario, command_in_full, spelled
 from cbtcheck.tally import Tally
 from cbtcheck.vectors import format as f
 from cbtcheck.vectors.content import Contents, Runs, copied_over
@@ -88,7 +88,7 @@ class Writer:
         if refused and may_name_another_reason(command):
             refused = KINDS
         ended = [self._ended(each) for each in result.ended]
-        return f.Step(as_data(command, fill), refused, ended, self._after())
+        return f.Step(command_in_full(command, fill), refused, ended, self._after())
 
     def restore(self, jobs: tuple[str, ...]) -> f.Restore:
         """What the targets of these jobs give, laid over each other: the disk at the last one's start."""
@@ -192,21 +192,3 @@ def with_actions(command: c.Command) -> tuple[c.Command | c.Action, ...]:
 def names(command: object) -> Iterable[str]:
     """The name of a command; none if the specification has no such command."""
     return [spelled(type(command).__name__)] if isinstance(command, c.Command) else []
-
-
-def as_data(command: object, fill: int) -> dict[str, Any]:
-    """A command with all its members, also those that have their default; a guest write has its `fill`."""
-    data: dict[str, Any] = {"do": spelled(type(command).__name__)}
-    for each in dataclasses.fields(command):  # type: ignore[arg-type]
-        data[each.name] = _plain(getattr(command, each.name))
-    if isinstance(command, c.Write | c.BeginWrite):
-        data["fill"] = fill
-    return data
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_plain(each) for each in value]
-    if isinstance(value, c.Source):
-        return {"node": value.node, "name": value.name}
-    return as_data(value, 0) if dataclasses.is_dataclass(value) else value
