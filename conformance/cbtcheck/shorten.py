@@ -1,7 +1,8 @@
 """Makes a failing scenario shorter and plainer, by rules that know what a scenario is.
 
-Hypothesis shrinks picks, not commands: a command that no longer makes sense drags others with it. Here whole commands
-are dropped, then actions of transactions, then every field is replaced by plainer values, until nothing more can go.
+Hypothesis shrinks picks, not commands: a command that no longer makes sense drags others with it. Here, of a long
+scenario, everything about an object is dropped at once; then whole commands are dropped, halves of them first, then
+actions of transactions, then every field is replaced by plainer values, until nothing more can go.
 A change is kept if the scenario still ends with the same verdict. No randomness: the same scenario gives the same
 result.
 """
@@ -16,6 +17,7 @@ from typing import Any
 from cbtmodel import commands as c
 
 from cbtcheck.adapter import Capabilities
+from cbtcheck.fewer import LONG, fewer
 from cbtcheck.play import Player, verdict_of
 from cbtcheck.scenario import Restore, Scenario, Step
 from cbtcheck.verdict import Verdict
@@ -24,6 +26,11 @@ Fails = Callable[[Scenario], Verdict | None]
 
 REPLAYS = 3000
 """How many scenarios are played at most for one result."""
+
+COMMANDS = 40_000
+WHOLE_PLAYS = 30
+"""How many commands are played at most for one result; of a very long scenario, as many as it takes to play it so
+often. A real QEMU plays some hundreds in a second."""
 
 
 def fails_on(player: Player) -> Fails:
@@ -43,7 +50,8 @@ def shorten(
 
     `capabilities` say which sizes and layouts are plainest. A scenario that does not fail comes back as it is.
     """
-    return _Search(fails, capabilities, replays).run(scenario)
+    commands = max(COMMANDS, WHOLE_PLAYS * len(scenario.commands))
+    return _Search(fails, capabilities, replays, commands).run(scenario)
 
 
 @dataclass
@@ -51,6 +59,7 @@ class _Search:
     fails: Fails
     capabilities: Capabilities | None
     replays: int
+    commands: int
     verdict: Verdict | None = None
 
     def run(self, scenario: Scenario) -> Scenario:
@@ -60,6 +69,8 @@ class _Search:
         before = None
         while before != scenario:
             before = scenario
+            if len(scenario.commands) >= LONG:
+                scenario = fewer(scenario, self.same)
             scenario = self.without_commands(scenario)
             scenario = self.without_actions(scenario)
             scenario = self.in_plainer_words(scenario)
@@ -67,9 +78,10 @@ class _Search:
 
     def same(self, candidate: Scenario) -> bool:
         """Whether the candidate still fails in the same way, if there are replays left."""
-        if self.replays <= 0:
+        if self.replays <= 0 or self.commands <= 0:
             return False
         self.replays -= 1
+        self.commands -= len(candidate.commands)
         return self.fails(candidate) is self.verdict
 
     # Fewer commands
@@ -91,7 +103,12 @@ class _Search:
             size = max(1, size // 2)
 
     def without_pairs(self, scenario: Scenario) -> Scenario:
-        """Drops two commands that only make sense together, such as the begin and the end of something."""
+        """Drops two commands that only make sense together, such as the begin and the end of something.
+
+        There are too many pairs in a long scenario.
+        """
+        if len(scenario.commands) > LONG:
+            return scenario
         for late in range(len(scenario.commands) - 1, 0, -1):
             for early in range(late):
                 kept = tuple(each for i, each in enumerate(scenario.commands) if i not in (early, late))

@@ -1,10 +1,14 @@
 """Making a failing scenario shorter and plainer."""
 
+from dataclasses import replace
+
 from cbtcheck.adapters.reference import ReferenceAdapter
-from cbtcheck.mistakes import MISTAKES
+from cbtcheck.families.long import history
+from cbtcheck.fewer import named, without
+from cbtcheck.mistakes import MISTAKES, NARROW
 from cbtcheck.mistakes.hunting import player_of
 from cbtcheck.scenario import Restore, Scenario
-from cbtcheck.shorten import fails_on, shorten
+from cbtcheck.shorten import COMMANDS, WHOLE_PLAYS, fails_on, shorten
 from cbtcheck.verdict import Verdict
 from cbtmodel import commands as c
 
@@ -125,3 +129,77 @@ def test_the_number_of_replays_is_bounded() -> None:
 
     shorten(LONG, fails, CAPABILITIES, replays=10)
     assert played <= 11
+
+
+class Counting:
+    """Fails as it is told to, and counts what was played."""
+
+    def __init__(self, fails: object) -> None:
+        self._fails, self.plays, self.commands = fails, 0, 0
+
+    def __call__(self, scenario: Scenario) -> Verdict | None:
+        self.plays += 1
+        self.commands += len(scenario.commands)
+        return self._fails(scenario)  # type: ignore[operator,no-any-return]
+
+
+def in_this_order(needed: list[object]) -> object:
+    """Fails if these commands are there, in this order, whatever is between them."""
+
+    def fails(scenario: Scenario) -> bool:
+        rest = iter(scenario.commands)
+        return all(any(each == one for each in rest) for one in needed)
+
+    return fails_if(fails)
+
+
+def test_six_commands_are_found_in_a_history_of_a_thousand() -> None:
+    long = history(CAPABILITIES, 20160121, 1, 1000)
+    needed = [c.AddBitmap("disk0", "b7", 512), c.Write("disk0", 0, 7), c.DisableBitmap("disk0", "b7"),
+              c.EnableBitmap("disk0", "b7"), c.PauseJob("j7"), c.ClearBitmap("disk0", "b7")]  # fmt: skip
+    commands: list[object] = list(long.commands)
+    for number, each in enumerate(needed):
+        commands.insert(150 * (number + 1), each)
+    fails = Counting(in_this_order(needed))
+    short = shorten(replace(long, commands=tuple(commands)), fails, replays=400)  # type: ignore[arg-type]
+    assert len(short.commands) == 6
+    assert fails.commands < COMMANDS
+
+
+def test_a_mistake_that_shows_in_a_long_history_is_shown_by_a_few_commands() -> None:
+    player = player_of(NARROW["third-reclaim-loses"])
+    fails = Counting(fails_on(player))
+    long = history(CAPABILITIES, 7, 0, 1000)
+    assert fails(long) is Verdict.UNSAFE
+    played = replace(long, commands=long.commands[: len(player.frames)])
+    assert len(played.commands) > 400
+    short = shorten(played, fails, replays=400)
+    assert len(short.commands) <= 8, "three jobs that end badly, with what it takes to start them, and a write"
+    assert fails(short) is Verdict.UNSAFE
+
+
+def test_what_takes_256_of_a_kind_is_left_with_little_else() -> None:
+    rounds = [(c.AddBitmap("d", f"n{each}", 512), c.Write("d", 0, 512), c.PauseJob("j"),
+               c.RemoveBitmap("d", f"n{each}")) for each in range(300)]  # fmt: skip
+    long = Scenario({"d": 4096, "e": 4096}, tuple(each for some in rounds for each in some))
+
+    def many(scenario: Scenario) -> bool:
+        return sum(isinstance(each, c.RemoveBitmap) for each in scenario.commands) >= 256
+
+    fails = Counting(fails_if(many))
+    short = shorten(long, fails, replays=400)
+    assert len(short.commands) <= 270
+    assert fails.commands <= WHOLE_PLAYS * len(long.commands) + COMMANDS
+
+
+def test_all_of_an_object_goes_at_once() -> None:
+    source = c.Source("disk0", "a")
+    some = (
+        c.AddBitmap("disk0", "a", 512), c.Transaction((c.ClearBitmap("disk0", "a"), c.ClearBitmap("disk1", "a"))),
+        c.MergeBitmaps("disk1", "a", (source, c.Source("disk1", "b"))), c.MergeBitmaps("disk1", "a", (source,)),
+        c.Transaction((c.EnableBitmap("disk0", "a"),)), c.Transaction(()), c.CancelJob("a"),
+    )  # fmt: skip
+    assert without(some, named, ("bitmap", "disk0", "a")) == (
+        c.Transaction((c.ClearBitmap("disk1", "a"),)), c.MergeBitmaps("disk1", "a", (c.Source("disk1", "b"),)),
+        c.Transaction(()), c.CancelJob("a"),
+    )  # fmt: skip
