@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
+from collections.abc import Callable
 from dataclasses import replace
 
 from cbtmodel import commands as c
+from cbtmodel.backup import Side
 from cbtmodel.commands import Command
 
 from cbtcheck.adapter import ACCEPTED, Hint, Reply
@@ -92,36 +94,47 @@ class Environment:
 
     async def _fail(self, job: GatedJob, command: c.Copy | c.EndCopy) -> Trace:
         """The I/O that waits at the gate fails; the job's error policy says what comes of it."""
-        side = "write error" if self.gate.held_at_write(job) else "read error"
-        policy = job.on_error[side]
+        side: Side = "write error" if self.gate.held_at_write(job) else "read error"
+        self._no_errors_yet()
         self.gate.fail(job)
-        if policy == "report":
-            copies = await self.operator.end_of_group(job.id)
-            return [*copies, (command, ACCEPTED)]
+        return await self._failed(side, lambda _: command)
+
+    def _no_errors_yet(self) -> None:
+        for job in self.gate.jobs.values():
+            job.failed, job.errors = [], 0
+
+    async def _failed(self, side: Side, command: Callable[[GatedJob], Command]) -> Trace:
+        """What came of I/O that has failed at the gate: a failed copy of whichever job QEMU has said it is of.
+
+        It says so of none where it was about to pause the job, for a drain: then it makes that copy again
+        (block/backup.c starts over after a cancelled `block_copy`, whatever its result).
+        """
+        await self.stage.at_rest()
+        trace: Trace = []
+        hit = next((job for job in self.gate.jobs.values() if job.errors), None)
+        if hit is not None and hit.on_error[side] == "report":
+            trace = [*self.operator.copies(hit), *await self.operator.end_of_group(hit.id)]
         await self.stage.settled()
-        return [(command, ACCEPTED)]
+        for job in self.gate.jobs.values():
+            trace += self.operator.copies(job)
+        return trace if hit is None else [*trace, (command(hit), ACCEPTED)]
 
     async def _fail_next_read(self, job: GatedJob) -> Trace:
-        """With several jobs on a disk, the read at hand has passed already: the job's next one fails, if any."""
-        job.fail_next_read = True
+        """With several jobs on a disk, the read at hand has passed already: the next one fails, if there is any."""
+        over = ("waiting", "pending")
+        self._no_errors_yet()
+        self.gate.next_read_fails, self.gate.failed_read = job.on, None
         self.gate.release(job, in_background=True)
-        trace: Trace = []
-        if job.on_error["read error"] == "report":
-            over = ("waiting", "pending")
-            await self.stage.come_about(
-                lambda: bool(job.failed_read or job.status in over or job.outcome),
-                lambda: f"a read of {job.id} does not go on",
-            )
-            trace = self.operator.copies(job)
-            if job.failed_read is not None:
-                trace += await self.operator.end_of_group(job.id)
-        await self.stage.settled()
-        trace += self.operator.copies(job)
-        job.fail_next_read = False
-        if job.failed_read is not None:
-            (start, end), job.failed_read = job.failed_read, None
-            trace.append((c.Copy(job.id, start, end - start, "read error"), ACCEPTED))
-        return trace
+        await self.stage.come_about(
+            lambda: bool(self.gate.failed_read or job.status in over or job.outcome),
+            lambda: f"a read of {job.id} does not go on",
+        )
+        self.gate.next_read_fails = ""
+        read = self.gate.failed_read
+        if read is None:
+            await self.stage.settled()
+            return [each for other in self.gate.jobs.values() for each in self.operator.copies(other)]
+        return await self._failed("read error", lambda hit: c.Copy(hit.id, read[0], read[1] - read[0], "read error"))
 
     async def _begin_copy(self, id: str) -> Trace:
         job = self._waiting(id)
@@ -157,8 +170,7 @@ class Environment:
         guest = self._guest(command, hint)
         if guest.copy_fails:
             await self.stage.at_rest()  # QEMU has said all that it has to say of errors before this one
-            for job in self.gate.jobs.values():
-                job.failed, job.errors = [], 0
+            self._no_errors_yet()
         self.gate.guest = guest
         if command.kind == "write":
             reply = source.guest.write(command.offset, bytes([hint.fill]) * command.length)

@@ -52,8 +52,6 @@ class GatedJob:
     held: Request | None = None
     begun: bool = False
     open: bool = False
-    fail_next_read: bool = False
-    failed_read: Range | None = None
     through: Range | None = None  # this one copy passes, in the background
     copied: list[Range] = field(default_factory=list)
     in_background: list[Passed] = field(default_factory=list)
@@ -97,6 +95,8 @@ class Gate:
         self.successors: dict[str, GatedJob] = {}
         self.retired: list[GatedJob] = []
         self.guest: GuestRequest | None = None
+        self.next_read_fails = ""  # the disk of which the next read of whatever job is to fail
+        self.failed_read: Range | None = None  # that one; whose it was is for QEMU to say (BLOCK_JOB_ERROR)
         self.changes = 0  # so often something has happened
         self._waiter: asyncio.Future[bool] | None = None
 
@@ -185,11 +185,10 @@ class Gate:
             return
         running = [job for job in self.jobs.values() if job.on == on and not job.outcome]
         running += [job for job in self.successors.values() if job.on == on]
-        for job in running:
-            if job.fail_next_read:
-                job.fail_next_read, job.failed_read = False, (start, end)
-                request.fail(errno.EIO)
-                return
+        if self.next_read_fails == on:
+            self.next_read_fails, self.failed_read = "", (start, end)
+            request.fail(errno.EIO)
+            return
         if len(running) == 1 and not running[0].open and running[0].held is None:
             running[0].held = request
         else:

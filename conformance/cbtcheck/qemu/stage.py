@@ -237,9 +237,9 @@ class Stage:
             await self.patiently(self.session.daemon.execute("query-version"), "query-version")
 
     async def at_rest(self) -> None:
-        """Waits until QEMU is at rest, and all that it has sent until then has been taken in."""
+        """Waits until QEMU is at rest, has taken in every reply of ours, and we have taken in all that it has sent."""
         changes = -1
-        while changes != self.gate.changes:
+        while changes != self.gate.changes or self._nudge():
             changes = self.gate.changes
             await self._at_rest_or_changed(changes)
 
