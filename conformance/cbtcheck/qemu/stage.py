@@ -237,7 +237,7 @@ class Stage:
             await self.patiently(self.session.daemon.execute("query-version"), "query-version")
 
     async def at_rest(self) -> None:
-        """Waits until QEMU is at rest, has taken in every reply of ours, and we have taken in all that it has sent."""
+        """Waits until QEMU is at rest, with every reply of ours taken in, and all that it has sent, too."""
         changes = -1
         while changes != self.gate.changes or self._nudge():
             changes = self.gate.changes
