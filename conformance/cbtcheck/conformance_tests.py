@@ -26,6 +26,7 @@ from cbtcheck.families import Family, families, members
 from cbtcheck.families.long import history
 from cbtcheck.play import Player, alike, in_the_environment, verdict_of
 from cbtcheck.reports.picture import picture_text
+from cbtcheck.rules import rule
 from cbtcheck.running.course import workflows
 from cbtcheck.running.deal import BATCH, batch
 from cbtcheck.running.profiles import PROFILES
@@ -176,7 +177,8 @@ class ConformanceTests:
 
             came = repeated((findings, list(player.frames)), once_more, lambda: adapter.exhausted)
             if not came.counts:
-                self.doubted = (*self.doubted, f"not repeatable, {came.in_words}: {came.findings[0]}")
+                first = came.findings[0]
+                self.doubted = (*self.doubted, f"not repeatable, {came.in_words}: {first}. Rule: {rule(first)}")
                 return
             findings, player.frames, player.closely = came.findings, came.frames, True
             pytest.fail(_failure(player, scenario, findings), pytrace=False)
@@ -203,6 +205,7 @@ def _failure(player: Player, scenario: Scenario, findings: list[Finding]) -> str
     else:
         shortest = scenario
     parts = [str(each) for each in findings]
+    parts += [f"Rule: {each}" for each in dict.fromkeys(map(rule, findings))]
     if frames:
         parts += ["", picture_text(frames)]
     return "\n".join([*parts, "", "To play it again, save this and run cbtspec replay:", as_text(shortest)])

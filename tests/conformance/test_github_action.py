@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import waiting
 import yaml
+from cbtcheck.verdict import EXIT_CODES
 
 ROOT = Path(__file__).parents[2]
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
@@ -150,6 +151,14 @@ def test_the_step_exits_as_the_suite_does_or_more_strictly(step, conformant, cod
     assert ran.code == exits
     assert ran.outputs["exit-code"] == str(code)
     assert ran.outputs["conformant"] == str(conformant).lower()
+    assert ("failed once" in ran.said) is (code == 5)
+
+
+def test_the_page_says_what_happens_at_each_exit_code() -> None:
+    table = PAGE.split("## When the step fails")[1].split("\n## ")[0]
+    said = {int(code) for row in re.findall(r"^\| ([\d, ]+) \|", table, re.MULTILINE) for code in row.split(", ")}
+    assert said == set(EXIT_CODES.values())
+    assert {"`-x`", "`--failed-first`"} <= set(re.findall(r"`[^`]+`", table))
 
 
 def test_an_older_report_does_not_speak_for_a_run_that_wrote_none(step) -> None:

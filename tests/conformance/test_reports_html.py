@@ -87,6 +87,15 @@ def test_a_page_is_balanced_and_has_its_parts(failing: Report) -> None:
     assert "copy: not made to happen" in page.text("td")
 
 
+def test_a_scenario_that_was_not_saved_is_said_so_and_is_there(failing: Report) -> None:
+    assert "Not saved" not in Page(to_html(failing)).text("strong")
+    failing.failures[0].saved, failing.failures[0].not_saved = None, "reports cannot be written: <disk full>"
+    page = Page(to_html(failing))
+    assert "Not saved" in page.text("strong")
+    assert "reports cannot be written: <disk full>. The scenario" in page.text("p")
+    assert "open" in next(attributes for tag, attributes in page.elements if tag == "details")
+
+
 def test_a_page_loads_nothing_and_runs_only_what_its_policy_names(evil: Report) -> None:
     html = to_html(evil)
     page = Page(html)

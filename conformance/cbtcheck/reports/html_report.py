@@ -100,7 +100,8 @@ def to_html(report: Report, more_options: str = "") -> str:
 
 
 def _drawn(shown: list[form.FailedScenario], failures: list[Failure]) -> list[tuple[Any, ...]]:
-    return [(one, _pictures(each), how_often(each)) for one, each in zip(shown, failures, strict=True)]
+    pairs = zip(shown, failures, strict=True)
+    return [(one, _pictures(each), how_often(each), each.not_saved) for one, each in pairs]
 
 
 def _result(verdict: str | None, words: str) -> dict[str, str]:

@@ -20,6 +20,7 @@ from cbtcheck.printable import plain
 from cbtcheck.reports.contrast import Contrast, contrast
 from cbtcheck.reports.describe import describe, name_text, size_text
 from cbtcheck.reports.strips import MEANING, STYLE, Scale, Strip, guest_write, strips, unit_of
+from cbtcheck.rules import rule
 from cbtcheck.scenario import Restore
 from cbtcheck.verdict import Finding, Verdict
 
@@ -141,11 +142,15 @@ def _what_happened(frame: Frame) -> Iterator[Row]:
 
 
 def _end(last: Frame, scales: dict[str, Scale]) -> Iterator[Row]:
+    said: set[str] = set()
     for finding in last.findings:
         at_stake = f" ({finding.property})" if finding.property else ""
         yield Row("✗", f"{finding.verdict.value}: {_plainly(finding)}{at_stake}: {finding.where}", style="bold red")
         found = contrast(last, finding, scales)
         yield from _in_words(finding) if found is None else _in_strips(found, scales)
+        if rule(finding) not in said:
+            said.add(rule(finding))
+            yield Row("", f"rule:     {rule(finding)}")
 
 
 def _plainly(finding: Finding) -> str:
