@@ -20,6 +20,9 @@ from cbtcheck.qemu.order import Trace, copies
 from cbtcheck.qemu.stage import InFlight, Stage
 from cbtcheck.qemu.translate import CLUSTER
 
+LONGEST_REQUEST = 32 << 20
+"""Bytes: no NBD server of QEMU takes a longer request."""
+
 
 class Environment:
     """Makes guests write, and jobs' copies happen, at the gate."""
@@ -164,6 +167,8 @@ class Environment:
             return []
         if command.result == "ignored" and command.kind != "discard":
             return []
+        if command.length > LONGEST_REQUEST and command.offset + command.length > source.disk.size:
+            return []  # it would be refused, if it could be sent at all
         if isinstance(command, c.BeginWrite) and (command.node, command.write) in self.stage.writes:
             return []  # QEMU has no ids of writes that could be taken
         trace = await self._make_way(command, hint)
