@@ -109,13 +109,18 @@ class Performed:
 
 @dataclass(frozen=True, slots=True)
 class SeenBitmap:
-    """A named bitmap: granularity in bytes, `count` in granules, the `digest` of its bits; None if not asked for."""
+    """A named bitmap as it was seen, by whomever; what is None was not looked at.
 
-    granularity: int
-    recording: bool
-    busy: bool
-    count: int
-    digest: str | None
+    Its granularity in bytes and its flags; of its bits a set, a count, a digest, or nothing: `bits` are the granules
+    (`follow.sets.granules.Granules`), `count` is how many there are, `digest` is as below.
+    """
+
+    granularity: int | None = None
+    recording: bool | None = None
+    busy: bool | None = None
+    count: int | None = None
+    digest: str | None = None
+    bits: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +134,13 @@ class SeenAnonymous:
 
 @dataclass(frozen=True, slots=True)
 class SeenJob:
-    """A job: `phase` is running, paused, waiting or pending.
+    """A job: `phase` is running, paused, waiting or pending; None if that was not looked at.
 
     `copied` are the (offset, length) ranges in bytes that have reached its target; None if that cannot be seen.
     """
 
-    phase: str
-    copied: tuple[tuple[int, int], ...] | None
+    phase: str | None
+    copied: tuple[tuple[int, int], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

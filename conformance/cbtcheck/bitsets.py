@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from cbtcheck.adapter import digest as digest_of_word
+from cbtcheck.follow.sets.granules import Granules
+
 
 class Bits:
     """An immutable set of block numbers."""
@@ -128,13 +131,26 @@ class BitSets:
             blocks |= filled(count * per) << (first * per)
         return Bits(blocks & filled(-(-size // self.block)))
 
+    # What observations are compared in
+
+    def at_least(self, blocks: Bits, granule: int, size: int) -> Granules:
+        """The granules that have a block of `blocks`."""
+        return Granules.from_word(self.granules(blocks, granule, size), max(granule, self.block), size)
+
+    at_most = at_least
+
+    def number(self, blocks: Bits, granule: int) -> int:
+        """Nothing but the set itself says how many granules it has."""
+        return 0
+
     def counted(self, blocks: Bits, granule: int, size: int) -> int:
         """How many granules of the disk have a block of `blocks`."""
         return self.granules(blocks, granule, size).bit_count()
 
-    def named(self, blocks: Bits, granule: int, size: int) -> str:
-        """The numbers of the granules that have a block of `blocks`, as ranges."""
-        return ranges(self.granules(blocks, granule, size))
+    def is_shown(self, blocks: Bits, granule: int, size: int, count: int, digest: str | None) -> bool:
+        """Whether a count and a digest (if there is one) are those of the granules that have a block of `blocks`."""
+        word = self.granules(blocks, granule, size)
+        return count == word.bit_count() and (digest is None or digest == digest_of_word(word, -(-size // granule)))
 
     def _touched(self, word: int, per: int, total: int) -> int:
         """The first bit of every granule (of `per` blocks, a power of two) that has a bit set."""

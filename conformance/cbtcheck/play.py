@@ -23,13 +23,21 @@ from cbtmodel.node import State, initial
 
 from cbtcheck.adapter import POISON, Adapter, AdapterBroken, Hint, Observation, Performed, Reply
 from cbtcheck.bitsets import Bits, BitSets
-from cbtcheck.judge import judge
+from cbtcheck.follow.judge import judge
+from cbtcheck.follow.worlds import (
+    MOST_WORLDS,
+    Listener,
+    World,
+    different,
+    follow,
+    possible,
+    with_waste,
+)
 from cbtcheck.printed_output import telling_lines
 from cbtcheck.restore import Contents, Restorer
 from cbtcheck.scenario import Restore, Scenario
 from cbtcheck.scenario import Step as ScenarioStep
 from cbtcheck.verdict import Finding, Verdict, worst
-from cbtcheck.world import Listener, World, follow, possible, with_waste
 
 ENVIRONMENT = (Write, BeginWrite, EndWrite, Copy, BeginCopy, EndCopy)
 """What guests do, and what their environment does to jobs; all else are operators' commands."""
@@ -84,14 +92,14 @@ class Player:
 
     adapter: Adapter
     block: int = 512
-    listen: Listener | None = None
+    listen: Listener[Bits] | None = None
     turn_away: TurnAway | None = None
     closely: bool = True
     together: Together = in_the_environment
     self_check: bool = False
     tolerant: bool = False
     excuse: Excuse | None = None
-    worlds: list[World] = field(init=False)
+    worlds: list[World[Bits]] = field(init=False)
     disks: dict[str, int] = field(default_factory=dict)
     waste: list[Finding] = field(default_factory=list)
     excused: int = 0
@@ -101,7 +109,13 @@ class Player:
     @property
     def compared(self) -> int:
         """How many restored chains this scenario has compared with a disk."""
-        return self.worlds[0].restorer.compared
+        return self._restorer.compared
+
+    @property
+    def _restorer(self) -> Restorer:
+        restorer = self.worlds[0].restorer
+        assert isinstance(restorer, Restorer)
+        return restorer
 
     @property
     def state(self) -> State[Bits]:
@@ -131,7 +145,7 @@ class Player:
         """What differs when backups are restored. Behind waste some may not have ended: they had more to copy."""
         if (self.waste or self.excused) and any(job in self.state.jobs for job in asked.jobs):
             return []
-        return self.worlds[0].restorer.restore(asked.jobs)
+        return self._restorer.restore(asked.jobs)
 
     def play_writes(self, asked: Sequence[Command]) -> list[Finding]:
         """Whole guest writes that follow each other, with nothing looked at in between."""
@@ -161,16 +175,34 @@ class Player:
         if not performed.trace:
             self.not_realised[type(asked).__name__] += 1
         self.contents.forget(id for id, _ in performed.ended)
-        for world in self.worlds:
-            world.begin()
-        self.worlds = follow(self.worlds, performed, self.listen, self.self_check)
+        self._follow(performed)
         look = observed or self.worlds[0].findings or len(self.state.jobs) != len(before.jobs)
         seen = self.adapter.observe(self._exactly(before, asked)) if look and observed is not None else None
         if seen is not None:
-            for world in self.worlds:
-                world.findings += judge(self.space, world.state, seen, self.adapter.bits)
-            self.worlds = possible(self.worlds)
+            self._look(seen)
         return self._framed(asked, performed.trace, before, seen, self.worlds[0].findings)
+
+    def _follow(self, performed: Performed) -> None:
+        """The worlds after what was performed; those that its replies rule out are gone, unless that would be all."""
+        for world in self.worlds:
+            world.begin()
+        for command, reply in performed.trace:
+            self.worlds = follow(self.worlds, command, reply, self.listen, self.self_check)
+            if not reply.definite:
+                self.worlds = different(possible(self.worlds))
+                if len(self.worlds) > MOST_WORLDS:
+                    raise AdapterBroken(
+                        "so many errors in a row were indefinite that nothing can be judged any more"
+                    )
+        for world in self.worlds:
+            world.has_ended(performed.ended)
+        self.worlds = different(possible(self.worlds))
+
+    def _look(self, seen: Observation) -> None:
+        """What was seen, judged in every world; those that it rules out are gone, unless that would be all."""
+        for world in self.worlds:
+            world.findings += judge(self.space, world.state, seen, self.adapter.bits, world.shown)
+        self.worlds = possible(self.worlds)
 
     def _framed(
         self, asked: ScenarioStep, trace: tuple[tuple[Command, Reply], ...], before: State[Bits],
@@ -222,8 +254,7 @@ class Player:
                 seen = self.adapter.observe()
                 for world in self.worlds:
                     world.begin()
-                    world.findings = judge(self.space, world.state, seen, self.adapter.bits)
-                self.worlds = possible(self.worlds)
+                self._look(seen)
                 findings = self.worlds[0].findings
                 if findings and not (self.tolerant and verdict_of(findings) is Verdict.WASTEFUL):
                     return findings

@@ -13,11 +13,11 @@ from cbtmodel.step import Step
 from cbtcheck.adapter import FEATURES
 from cbtcheck.bitsets import Bits
 from cbtcheck.claims import needs
+from cbtcheck.follow.worlds import Listener
 from cbtcheck.play import Frame
 from cbtcheck.reports.report import CommandCount, PropertyCount
 from cbtcheck.scenario import KINDS, Restore, spelled
 from cbtcheck.verdict import Finding, Verdict, worst
-from cbtcheck.world import Listener
 
 WRITING = frozenset({"write", "begin-write", "end-write"})
 BACKING_UP = frozenset({"start-backup", "transaction"})
@@ -39,7 +39,7 @@ PROPERTIES: dict[str, frozenset[str]] = {
 class Tally:
     """The counts of a part of a run. `listen` is told the specification's steps, and passes them on."""
 
-    def __init__(self, also: Listener) -> None:
+    def __init__(self, also: Listener[Bits]) -> None:
         self._also = also
         self.begin()
 

@@ -27,7 +27,7 @@ from cbtcheck.adapter import (
     digest,
 )
 from cbtcheck.bitsets import Bits, BitSets
-from cbtcheck.judge import phase_of
+from cbtcheck.follow.judge import phase_of
 from cbtcheck.play import Player
 from cbtcheck.qemu.daemon import BINARY_NAME, find_daemon
 from cbtcheck.reports.report import CommandCount, Failure, LedgerResult, PropertyCount, Report, TourCount

@@ -10,8 +10,8 @@ import pytest
 from cbtcheck.adapters.reference import ReferenceAdapter
 from cbtcheck.bitsets import Bits, BitSets
 from cbtcheck.draw import GUEST, JOB, OPERATOR, Hand, drawn
-from cbtcheck.oracle import runs
-from cbtcheck.oracle.compressed import Compressed, CompressedSets
+from cbtcheck.follow.sets import runs
+from cbtcheck.follow.sets.compressed import Compressed, CompressedSets
 from cbtcheck.refused import nonsense
 from cbtmodel import Frozensets
 from cbtmodel.claims import sets_of

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from cbtcheck.adapter import digest
 from cbtcheck.command import main
+from cbtcheck.follow.sets.between import Between, at_most, exactly, outcomes
 from cbtcheck.trace import schema
-from cbtcheck.trace.between import Between, at_most, exactly, outcomes
 from cbtcheck.trace.events import TraceProblem
 from cbtcheck.trace.report import Options, TraceReport, verify
 from click.testing import CliRunner
@@ -83,9 +83,9 @@ def test_what_was_written_is_dirty_and_nothing_else() -> None:
 
 def test_a_finding_names_the_property_the_bounds_and_what_was_seen() -> None:
     ((line, finding),) = judged(add(), write(1), write(3), see(1)).findings
-    assert (line, finding.property, finding.where) == (5, "NO-LOST-WRITE", "d/b dirty")
+    assert (line, finding.property, finding.where) == (5, "NO-LOST-WRITE", "d/b bits")
     assert finding.expected == "at least granules of 65536: 1,3"
-    assert finding.seen == "1; missing 3"
+    assert finding.seen == "granules 1"
 
 
 def test_counts_are_in_bytes_and_digests_are_qemus() -> None:
@@ -453,7 +453,7 @@ def test_the_command_prints_what_differs_with_its_line_and_exits_accordingly(tmp
     assert "everything that was judged is allowed" in run(*begun, see(1)).stdout
     lost = run(*begun, see())
     assert lost.exit_code == 2
-    assert "t.jsonl:4: unsafe [NO-LOST-WRITE] d/b dirty" in lost.stdout
+    assert "t.jsonl:4: unsafe [NO-LOST-WRITE] d/b bits" in lost.stdout
     assert run(*begun, see(1, 2)).exit_code == 1
     assert run().exit_code == 64
     assert "nothing was judged" in run().stdout
@@ -503,7 +503,7 @@ def test_examples_in_the_documentation_are_read(tmp_path: Path) -> None:
 
 def test_operations_on_bounds_are_right_for_every_pair_of_sets() -> None:
     """Each result contains the true one, for all sets between all bounds on three blocks."""
-    from cbtcheck.oracle.compressed import CompressedSets
+    from cbtcheck.follow.sets.compressed import CompressedSets
 
     space = CompressedSets(512)
     from pyroaring import BitMap64
@@ -522,7 +522,7 @@ def test_operations_on_bounds_are_right_for_every_pair_of_sets() -> None:
 
 
 def test_both_answers_are_gone_through_where_emptiness_is_undecided() -> None:
-    from cbtcheck.oracle.compressed import CompressedSets
+    from cbtcheck.follow.sets.compressed import CompressedSets
 
     one = CompressedSets(512).blocks(0, 1)
     assert sorted(outcomes(lambda: (bool(at_most(one)), bool(exactly(one)), bool(at_most(one))))) == [

@@ -435,3 +435,25 @@ def test_a_bad_log_is_refused_with_its_line(text: str, line: int, reason: str) -
         verify(io.BytesIO(text.encode()), Options(format="qmp"))
     assert problem.value.line == line
     assert reason in problem.value.reason
+
+
+def test_a_count_that_was_seen_is_remembered_until_something_cleans_the_bitmap() -> None:
+    """Also where guest writes are not in the log: a bitmap that had 128 granules has lost them if it has none."""
+    image = {"virtual-size": 64 << 20}
+
+    def counted(count: int) -> list[dict[str, Any]]:
+        bitmap = {"name": "b", "granularity": 65536, "recording": True, "busy": False, "count": count}
+        node = {"node-name": "d", "image": image, "dirty-bitmaps": [bitmap]}
+        return [{"execute": "query-named-block-nodes"}, {"return": [node]}]
+
+    def verdict(*messages: dict[str, Any]) -> Verdict:
+        text = "".join(json.dumps(each) + "\n" for each in messages)
+        return verify(io.BytesIO(text.encode()), Options(format="qmp")).worst
+
+    add = {"execute": "block-dirty-bitmap-add", "arguments": {"node": "d", "name": "b", "granularity": 65536}}
+    clear = {"execute": "block-dirty-bitmap-clear", "arguments": {"node": "d", "name": "b"}}
+    begun = [add, {"return": {}}, *counted(128 * 65536)]
+    assert verdict(*begun, *counted(200 * 65536), *counted(200 * 65536)) is Verdict.EXACT
+    assert verdict(*begun, *counted(0)) is Verdict.UNSAFE
+    assert verdict(*begun, *counted(127 * 65536)) is Verdict.UNSAFE
+    assert verdict(*begun, clear, {"return": {}}, *counted(0)) is Verdict.EXACT

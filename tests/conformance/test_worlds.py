@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from cbtcheck.adapter import Adapter, Hint, Observation, Performed, Reply, SeenBitmap
 from cbtcheck.bitsets import BitSets
+from cbtcheck.follow.worlds import MOST_WORLDS, with_waste
 from cbtcheck.play import Player
 from cbtcheck.verdict import Verdict
-from cbtcheck.world import MOST_WORLDS, with_waste
 from cbtmodel import commands as c
 from cbtmodel.commands import Command
 from cbtmodel.node import initial

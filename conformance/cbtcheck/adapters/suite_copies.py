@@ -22,7 +22,7 @@ from msgspec import UNSET
 from cbtcheck import claims
 from cbtcheck.adapter import ACCEPTED, POISON, Observation, Performed, Reply, SeenJob
 from cbtcheck.bitsets import Bits, BitSets, extents
-from cbtcheck.judge import judge, phase_of
+from cbtcheck.follow.judge import judge, phase_of
 from cbtcheck.protocol import messages as m
 from cbtcheck.protocol.observation import reply_of
 from cbtcheck.scenario import spelled
@@ -147,6 +147,7 @@ class SuiteCopies:
         found: dict[tuple[str, str | None], list[tuple[int, int]]] = {}
         for (on, name), each in seen.bitmaps.items():
             unit, size = each.granularity, self._sizes[on]
+            assert unit is not None
             runs = extents(self._adapter.bits(on, name) or 0)
             found[on, name] = [(first * unit, min(count * unit, size - first * unit)) for first, count in runs]
         return found
@@ -227,7 +228,7 @@ class SuiteCopies:
     def _is_busy(self, place: tuple[str, str]) -> bool:
         """Whether there is such a bitmap, and it is busy."""
         seen = self._adapter.observe(frozenset()).bitmaps
-        return place in seen and seen[place].busy
+        return place in seen and seen[place].busy is True
 
     def _copied(self, job: str, backup: Backup, ranges: list[tuple[int, int]]) -> bytes | None:
         """The target: what it was made of, and over it these (offset, length) of the disk at the start."""

@@ -7,10 +7,11 @@
     findings = oracle.observe_bitmap("disk0", "b0", extents)
 """
 
+from cbtcheck.follow.bits import BitsFinding
+from cbtcheck.follow.sets.compressed import Compressed, CompressedSets
+from cbtcheck.follow.sets.granules import Granules
 from cbtcheck.oracle.answer import Answer, Bounds, OracleError
-from cbtcheck.oracle.compressed import Compressed, CompressedSets
-from cbtcheck.oracle.granules import Granules
-from cbtcheck.oracle.observed import BitsFinding, Seen, Sight
+from cbtcheck.oracle.observed import Seen, Sight
 from cbtcheck.oracle.oracle import INDEFINITE, Oracle
 
 __all__ = [

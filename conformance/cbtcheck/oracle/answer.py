@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cbtmodel.commands import Command
 from cbtmodel.step import Step
 
 from cbtcheck.adapter import ACCEPTED, Reply
-from cbtcheck.oracle.compressed import Compressed
-from cbtcheck.oracle.granules import Granules
-from cbtcheck.replies import judge_ends, judge_reply
+from cbtcheck.follow.sets.compressed import Compressed
+from cbtcheck.follow.sets.granules import Granules
 from cbtcheck.verdict import Finding
 
 Ends = tuple[tuple[str, str], ...]
@@ -55,18 +53,9 @@ class Bounds:
     busy: bool
 
 
-def answer_of(step: Step[Compressed]) -> tuple[Reply, Ends]:
-    """What the specification says."""
+def answer_of(step: Step[Compressed] | None) -> tuple[Reply, Ends]:
+    """What the specification says; None: the command has not happened."""
+    if step is None:
+        return ACCEPTED, ()
     reply = Reply(step.refusal.kind, step.refusal.reason) if step.refusal else ACCEPTED
     return reply, tuple((end.id, end.outcome) for end in step.ended)
-
-
-def contradictions(
-    command: Command, step: Step[Compressed], reply: Reply | None, ended: Ends | None
-) -> list[Finding]:  # fmt: skip
-    """What differs from how a command was answered; of what is None nothing was seen."""
-    findings = [] if reply is None else judge_reply(command, reply, step)
-    expected = answer_of(step)[1]
-    if ended is not None and sorted(expected) != sorted(ended):
-        findings.append(judge_ends(expected, ended))
-    return findings

@@ -1,27 +1,22 @@
-"""What somebody has seen of an implementation, held against one state of the specification.
+"""What somebody has seen of an implementation, in whatever form they have it.
 
-Anything may be left out: what is None was not looked at. What can be judged as the suite judges it is judged by the
-very same functions (`cbtcheck.judge`); only bits are compared here, as compressed sets.
+Anything may be left out: what is None was not looked at. It is judged as the suite judges (`cbtcheck.follow.judge`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from cbtmodel.bitmap import Bitmap, busy, recording
 from cbtmodel.node import State
-from cbtmodel.table import Table
 from pyroaring import BitMap, BitMap64, FrozenBitMap, FrozenBitMap64
 
-from cbtcheck.adapter import Observation, SeenAnonymous, SeenBitmap, SeenJob
-from cbtcheck.judge import judge_with
-from cbtcheck.oracle.compressed import Compressed, CompressedSets
-from cbtcheck.oracle.granules import Granules, Roaring
-from cbtcheck.verdict import Finding, Verdict
-
-WIDEST_WORD = 1 << 16
-"""Of disks with more granules than this a finding has no bit vectors, but only text and granules."""
+from cbtcheck.adapter import SeenAnonymous, SeenBitmap, SeenJob
+from cbtcheck.follow.judge import judge_bitmap, judge_in_flight, judge_job, judge_successors
+from cbtcheck.follow.seen import Shown
+from cbtcheck.follow.sets.compressed import Compressed, CompressedSets
+from cbtcheck.follow.sets.granules import Granules, Roaring
+from cbtcheck.verdict import Finding
 
 Bits = Granules | Roaring | bytes | bytearray | memoryview | Iterable[tuple[int, int]]
 """Bits of a bitmap: ready granules, a pyroaring bitmap of their numbers, raw bits, or extents (see `granules`)."""
@@ -57,94 +52,50 @@ class Sight:
     complete: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class BitsFinding(Finding):
-    """A disagreement about bits: the granules that are missing, or those that are too many."""
-
-    granules: Granules | None = None
-
-
-def judged(space: CompressedSets, state: State[Compressed], sight: Sight) -> list[Finding]:
+def judged(space: CompressedSets, state: State[Compressed], sight: Sight, shown: Shown) -> list[Finding]:
     """Every disagreement between a state and what was seen; none if the specification allows what was seen.
 
-    `ValueError` if bits were given that cannot be bits of a bitmap of that granularity on that disk, or successors
-    without all bitmaps.
+    `shown` is what was seen before; what this shows is added. `ValueError` if bits were given that cannot be bits of
+    a bitmap of that granularity on that disk, or successors without all bitmaps.
     """
     if sight.successors is not None and not sight.complete:
         raise ValueError("successors can be judged only together with all bitmaps")
-
-    def judge_bits(place: tuple[str, str], size: int, bitmap: Bitmap[Compressed], _: SeenBitmap) -> list[Finding]:
-        seen = sight.bitmaps[place]
-        return [] if seen is None else bits_judged(space, "/".join(place), size, bitmap, seen)
-
-    return judge_with(space, _looked_at(state, sight), _as_observed(state, sight), judge_bits)
-
-
-def _looked_at(state: State[Compressed], sight: Sight) -> State[Compressed]:
-    """The state without what nobody looked at."""
-    if not sight.complete:
-        for on, node in state.nodes.items():
-            named = {name: each for name, each in node.bitmaps.items() if (on, name) in sight.bitmaps}
-            state = replace(state, nodes=state.nodes.put(on, replace(node, bitmaps=Table(named))))
-    if sight.jobs is None or not sight.complete:
-        jobs = {id: job for id, job in state.jobs.items() if sight.jobs is not None and id in sight.jobs}
-        state = replace(state, jobs=Table(jobs))
-    return state
-
-
-def _as_observed(state: State[Compressed], sight: Sight) -> Observation:
-    """The observation as the suite has it; flags that nobody looked at are as specified."""
-    bitmaps = {}
-    for (on, name), seen in sight.bitmaps.items():
-        if seen is None:
-            continue
-        bitmap = state.nodes[on].bitmaps.get(name) if on in state.nodes else None
-        expected = (0, False, False) if bitmap is None else (bitmap.granularity, recording(bitmap), busy(bitmap))
-        found = (seen.granularity, seen.recording, seen.busy)
-        granularity, records, used = (e if f is None else f for e, f in zip(expected, found, strict=True))
-        bitmaps[on, name] = SeenBitmap(granularity, bool(records), bool(used), 0, None)
-    jobs = {id: job for id, job in (sight.jobs or {}).items() if job is not None}
-    return Observation(bitmaps, jobs, sight.successors, sight.in_flight)
-
-
-def bits_judged(
-    space: CompressedSets, where: str, size: int, bitmap: Bitmap[Compressed], seen: Seen
-) -> list[Finding]:  # fmt: skip
-    """Whether the bits of a bitmap are within its bounds: all that it must have, and no more than it may."""
-    if seen.bits is None:
-        must, may = bounds_of(space, bitmap, size)
-        return [] if seen.count is None else _by_count(where, must, may, seen.count)
-    declared = bitmap.granularity if seen.granularity is None else seen.granularity
-    if declared < space.block or declared.bit_count() != 1:
-        raise ValueError(f"{where}: granules of {declared} bytes cannot be told apart in blocks of {space.block}")
-    found = as_granules(seen.bits, declared, size)
-    if seen.count not in (None, len(found)):
-        return [Finding(Verdict.DIVERGES, "", f"{where} bits", f"{seen.count} granules as counted",
-                        f"{len(found)} granules as read")]  # fmt: skip
-    if declared > bitmap.granularity:
-        found = found.finer(bitmap.granularity)
-    must, may = bounds_of(space, bitmap, size, found.granularity)
-    if found == may:
-        return []
-    missing, extra = must - found, found - may
     findings: list[Finding] = []
-    if missing:
-        texts = f"at least granules {must.named()}", f"granules {found.named()}"
-        findings.append(_finding(Verdict.UNSAFE, "NO-LOST-WRITE", where, texts, missing, "missing"))
-    if extra:
-        texts = f"at most granules {may.named()}", f"granules {found.named()}"
-        findings.append(_finding(Verdict.WASTEFUL, "EXACT", where, texts, extra, "extra"))
-    return findings
+    for on, node in state.nodes.items():
+        for name in node.bitmaps:
+            if sight.complete or (on, name) in sight.bitmaps:
+                seen = in_granules(space, state, (on, name), sight.bitmaps.get((on, name)))
+                findings += judge_bitmap(space, state, (on, name), seen, None, shown)
+        if sight.successors is not None:
+            findings += judge_successors(space, state, on, sight.successors.get(on, ()))
+    for on, name in sorted(sight.bitmaps):
+        if on not in state.nodes or name not in state.nodes[on].bitmaps:
+            seen = None if sight.bitmaps[on, name] is None else SeenBitmap()
+            findings += judge_bitmap(space, state, (on, name), seen)
+    if sight.jobs is not None:
+        others = sorted(sight.jobs.keys() - set(state.jobs))
+        for id in (*(id for id in state.jobs if sight.complete or id in sight.jobs), *others):
+            findings += judge_job(space, state, id, sight.jobs.get(id))
+    return findings + ([] if sight.in_flight is None else judge_in_flight(state, sight.in_flight))
 
 
-def bounds_of(
-    space: CompressedSets, bitmap: Bitmap[Compressed], size: int, granularity: int | None = None
-) -> tuple[Granules, Granules]:  # fmt: skip
-    """What a bitmap must have and what it may have, in granules of its own granularity, or of a smaller one."""
-    granule = bitmap.granularity if granularity is None else granularity
-    owed, dirty = bitmap.marks.owed, bitmap.marks.dirty
-    must = Granules(space.granules(owed, granule, size), granule, size)
-    return must, Granules(space.granules(dirty, granule, size), granule, size)
+def in_granules(
+    space: CompressedSets, state: State[Compressed], place: tuple[str, str], seen: Seen | None
+) -> SeenBitmap | None:
+    """A bitmap of the specification as it was seen, with its bits as granules."""
+    if seen is None:
+        return None
+    on, name = place
+    size, granularity = state.nodes[on].size, state.nodes[on].bitmaps[name].granularity
+    declared = granularity if seen.granularity is None else seen.granularity
+    bits = None
+    if seen.bits is not None:
+        if declared < space.block or declared.bit_count() != 1:
+            raise ValueError(
+                f"{on}/{name}: granules of {declared} bytes cannot be told apart in blocks of {space.block}"
+            )
+        bits = as_granules(seen.bits, declared, size)
+    return SeenBitmap(seen.granularity, seen.recording, seen.busy, seen.count, None, bits)
 
 
 def as_granules(bits: Bits, granularity: int, size: int) -> Granules:
@@ -161,24 +112,10 @@ def as_granules(bits: Bits, granularity: int, size: int) -> Granules:
     return Granules.from_extents(bits, granularity, size)
 
 
-def _finding(
-    verdict: Verdict, property: str, where: str, texts: tuple[str, str], granules: Granules, what: str
-) -> BitsFinding:  # fmt: skip
-    expected, seen = texts
-    if "…" in expected + seen:
-        seen += f"; {what}: {granules.named()}"
-    small = -(-granules.size // granules.granularity) <= WIDEST_WORD
-    word = granules.word() if small else None
-    missing, extra = (word, None) if what == "missing" else (None, word)
-    return BitsFinding(verdict, property, f"{where} bits", expected, seen, missing, extra, granules)
+def to_look_at_twice(sight: Sight) -> Sight:
+    """Bits that come one by one can be looked at in one world only, so they are kept."""
+    return replace(sight, bitmaps={place: _kept(seen) for place, seen in sight.bitmaps.items()})
 
 
-def _by_count(where: str, must: Granules, may: Granules, count: int) -> list[Finding]:
-    """What can be said of bits of which only the number was seen."""
-    if len(must) <= count <= len(may):
-        return []
-    verdict, property = (
-        (Verdict.UNSAFE, "NO-LOST-WRITE") if count < len(must) else (Verdict.WASTEFUL, "EXACT")
-    )  # fmt: skip
-    bound = f"at least {len(must)}" if count < len(must) else f"at most {len(may)}"
-    return [Finding(verdict, property, f"{where} bits", f"{bound} granules", f"{count} granules")]
+def _kept(seen: Seen | None) -> Seen | None:
+    return replace(seen, bits=list(seen.bits)) if seen is not None and isinstance(seen.bits, Iterator) else seen

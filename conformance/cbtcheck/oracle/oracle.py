@@ -6,35 +6,31 @@ It is the specification itself (`cbtmodel.step`), on compressed sets; guest writ
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import and_, or_
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from cbtmodel.bitmap import busy, recording
 from cbtmodel.commands import AddBitmap, Command, StartBackup, Transaction, Write, WriteKind, malformed
 from cbtmodel.node import State, initial
-from cbtmodel.step import Step, step, whole_write
+from cbtmodel.step import whole_write
 
 from cbtcheck.adapter import Reply
-from cbtcheck.oracle.answer import Answer, Bounds, Ends, OracleError, answer_of, contradictions
+from cbtcheck.follow.bits import limits
+from cbtcheck.follow.sets.compressed import Compressed, CompressedSets
+from cbtcheck.follow.worlds import MOST_WORLDS, World, different, follow, possible
+from cbtcheck.oracle.answer import Answer, Bounds, Ends, OracleError, answer_of
 from cbtcheck.oracle.buffer import MOST_WRITES, SHORT, Buffer
-from cbtcheck.oracle.compressed import Compressed, CompressedSets
-from cbtcheck.oracle.observed import Bits, Seen, Sight, bounds_of, judged
+from cbtcheck.oracle.observed import Bits, Seen, Sight, judged, to_look_at_twice
 from cbtcheck.scenario import Restore, ScenarioError, command_from_data
-from cbtcheck.verdict import Finding, worst
-
-MOST_WORLDS = 64
-"""How many possible histories are followed at the same time."""
+from cbtcheck.verdict import Finding
 
 MOST_BLOCKS = 1 << 36
 """How many blocks a disk may have: 256 TiB in blocks of 4 KiB."""
 
 INDEFINITE = Reply(definite=False)
 """The reply to a command that was not answered: it may have happened or not."""
-
-T = TypeVar("T")
 
 
 class Oracle:
@@ -55,7 +51,7 @@ class Oracle:
                     f"{MOST_BLOCKS:,} blocks of {block} bytes (larger blocks allow a larger disk)"
                 )
         self.space = CompressedSets(block)
-        self._worlds: list[State[Compressed]] = [initial(self.space, dict(disks))]
+        self._worlds = [World(initial(self.space, dict(disks)))]
         self._buffers = {name: Buffer(self.space, size) for name, size in disks.items()}
         self._gathered = Answer()
 
@@ -152,24 +148,26 @@ class Oracle:
 
     def _happens(self, command: Command, reply: Reply | None, ended: Ends | None) -> Answer:
         self._flush_all()
-        definite = reply if reply is not None and reply.definite else None
-        possible: list[Possible] = []
-        for before in self._worlds:
-            after = step(before, command)
-            if after.refusal is None and (fine := _too_fine(command, self.space.block)) is not None:
-                raise OracleError(f"{fine} bytes cannot be told apart in blocks of {self.space.block} bytes")
-            possible.append((after.state, answer_of(after), contradictions(command, after, definite, ended)))
-            if reply is not definite:
-                nothing = Step(before)
-                possible.append((before, answer_of(nothing), contradictions(command, nothing, None, ended)))
-        kept = _least_contradicted(possible, lambda each: each[2])
-        worlds = _different(state for state, _, _ in kept)
+        before = [world.fork() for world in self._worlds]
+        for world in before:
+            world.begin()
+        after = follow(before, command, reply)
+        accepted = any(world.last is not None and world.last.refusal is None for world in after)
+        if accepted and (fine := _too_fine(command, self.space.block)) is not None:
+            raise OracleError(f"{fine} bytes cannot be told apart in blocks of {self.space.block} bytes")
+        if ended is not None:
+            for world in after:
+                world.has_ended(ended)
+        kept = possible(after)
+        said, *others = dict.fromkeys(answer_of(world.last) for world in kept)
+        findings = tuple(kept[0].findings)
+        for world in kept:
+            world.begin()
+        worlds = different(kept)
         if len(worlds) > MOST_WORLDS:
             raise OracleError(f"more than {MOST_WORLDS} histories are possible: observe something that decides")
         self._go_on(worlds)
-        answers = list(dict.fromkeys(answer for _, answer, _ in kept))
-        said, ends = answers[0]
-        return Answer(said, ends, tuple(kept[0][2]), tuple(answers[1:]), len(worlds))
+        return Answer(*said, findings, tuple(others), len(worlds))
 
     # What is seen, and what is asked
 
@@ -180,14 +178,19 @@ class Oracle:
         are given. `OracleError` if what was seen cannot be so.
         """
         self._flush_all()
-        sight = replace(sight, bitmaps={place: _to_look_at_twice(seen) for place, seen in sight.bitmaps.items()})
+        sight = to_look_at_twice(sight)
+        worlds = [world.fork() for world in self._worlds]
         try:
-            possible = [(state, judged(self.space, state, sight)) for state in self._worlds]
+            for world in worlds:
+                world.findings = judged(self.space, world.state, sight, world.shown)
         except ValueError as problem:
             raise OracleError(str(problem)) from None
-        kept = _least_contradicted(possible, lambda each: each[1])
-        self._go_on([state for state, _ in kept])
-        return kept[0][1]
+        kept = possible(worlds)
+        findings = kept[0].findings
+        for world in kept:
+            world.begin()
+        self._go_on(kept)
+        return findings
 
     def observe_bitmap(
         self, node: str, name: str, bits: Bits | None = None, *, granularity: int | None = None,
@@ -202,8 +205,7 @@ class Oracle:
 
     def bounds(self, node: str, name: str) -> Bounds:
         """What a bitmap must have, and what it may. `OracleError` if there is none, or its kind is not known."""
-        self._flush_all()
-        found = [state.nodes[node].bitmaps.get(name) for state in self._worlds if node in state.nodes]
+        found = [state.nodes[node].bitmaps.get(name) for state in self.states if node in state.nodes]
         there = [each for each in found if each is not None]
         if not there:
             raise OracleError(f"there is no bitmap '{node}/{name}'")
@@ -211,8 +213,8 @@ class Oracle:
         if any(each.granularity != granularity for each in there):
             raise OracleError(f"the granularity of '{node}/{name}' is not known: observe it first")
         size = self._buffers[node].size
-        pairs = [bounds_of(self.space, each, size) for each in there]
-        must, may = reduce(and_, (must for must, _ in pairs)), reduce(or_, (may for _, may in pairs))
+        listed = [limits(self.space, each, size) for each in there]
+        must, may = reduce(and_, (each.must for each in listed)), reduce(or_, (each.may for each in listed))
         if len(there) < len(found):
             must = must - must
         return Bounds(must, may, granularity, all(map(recording, there)), any(map(busy, there)))
@@ -226,17 +228,21 @@ class Oracle:
     def states(self) -> tuple[State[Compressed], ...]:
         """The state of the specification; more than one if it is not known what has happened."""
         self._flush_all()
-        return tuple(self._worlds)
+        return tuple(self._states())
 
     # Inside
 
-    def _go_on(self, worlds: list[State[Compressed]]) -> None:
-        if len(worlds) == 1 and worlds[0] is self._worlds[0] and len(self._worlds) == 1:
-            return
+    def _go_on(self, worlds: list[World[Compressed]]) -> None:
+        same = len(worlds) == len(self._worlds) == 1 and worlds[0].state is self._worlds[0].state
         self._worlds = worlds
+        if same:
+            return
         self._gathered = Answer(worlds=len(worlds))
         for node, buffer in self._buffers.items():
-            buffer.watch(worlds, node)
+            buffer.watch(self._states(), node)
+
+    def _states(self) -> list[State[Compressed]]:
+        return [world.state for world in self._worlds]
 
     def _flush_all(self) -> None:
         for node, buffer in self._buffers.items():
@@ -246,17 +252,11 @@ class Oracle:
     def _flush(self, node: str, buffer: Buffer) -> None:
         """What waits is written; that ends no job, or it would not have waited."""
         blocks = buffer.taken()
-        worlds = []
-        for state in self._worlds:
-            after, ended = whole_write(state, node, blocks)
+        for world in self._worlds:
+            world.state, ended = whole_write(world.state, node, blocks)
             if ended:
                 raise AssertionError(f"a gathered write ended {ended[0].id}")
-            worlds.append(after)
-        self._worlds = worlds
-        buffer.watch(worlds, node)
-
-
-Possible = tuple[State[Compressed], tuple[Reply, Ends], list[Finding]]
+        buffer.watch(self._states(), node)
 
 
 def _read(data: Mapping[str, Any]) -> Command:
@@ -269,34 +269,9 @@ def _read(data: Mapping[str, Any]) -> Command:
     return command
 
 
-def _to_look_at_twice(seen: Seen | None) -> Seen | None:
-    """Bits that come one by one can be looked at in one history only, so they are kept."""
-    return replace(seen, bits=list(seen.bits)) if seen is not None and isinstance(seen.bits, Iterator) else seen
-
-
 def _too_fine(command: Command, block: int) -> int | None:
     """A granularity or cluster in a well formed command that is smaller than a block."""
     actions = command.actions if isinstance(command, Transaction) else (command,)
     sizes = [each.granularity for each in actions if isinstance(each, AddBitmap)]
     sizes += [each.cluster for each in actions if isinstance(each, StartBackup)]
     return next((size for size in sizes if size < block), None)
-
-
-def _least_contradicted(possible: list[T], findings: Callable[[T], list[Finding]]) -> list[T]:
-    """Those without a finding; or else those with the least."""
-
-    def contradicted(each: T) -> tuple[int, int]:
-        found = findings(each)
-        return (worst([one.verdict for one in found]).severity, len(found)) if found else (-1, 0)
-
-    least = min(map(contradicted, possible))
-    return [each for each in possible if contradicted(each) == least]
-
-
-def _different(states: Iterable[State[Compressed]]) -> list[State[Compressed]]:
-    """Each state once."""
-    found: list[State[Compressed]] = []
-    for state in states:
-        if state not in found:
-            found.append(state)
-    return found

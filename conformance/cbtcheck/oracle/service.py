@@ -14,10 +14,11 @@ from msgspec import UNSET
 
 from cbtcheck import adapter
 from cbtcheck.adapter import Reply, SeenAnonymous
+from cbtcheck.follow.bits import BitsFinding
+from cbtcheck.follow.sets.granules import Granules
 from cbtcheck.oracle import messages as m
 from cbtcheck.oracle.answer import Ends, OracleError
-from cbtcheck.oracle.granules import Granules
-from cbtcheck.oracle.observed import BitsFinding, Seen, Sight
+from cbtcheck.oracle.observed import Seen, Sight
 from cbtcheck.oracle.oracle import INDEFINITE, Oracle
 from cbtcheck.verdict import EXIT_CODES, Finding, Verdict, exit_code, worst
 

@@ -15,7 +15,7 @@ from cbtmodel.commands import Command, Write, malformed
 from cbtmodel.node import State
 
 from cbtcheck.bitsets import Bits, BitSets
-from cbtcheck.judge import phase_of
+from cbtcheck.follow.judge import phase_of
 from cbtcheck.play import Frame
 from cbtcheck.reports.describe import name_text
 

@@ -13,7 +13,7 @@ from cbtcheck.adapter import AdapterBroken
 from cbtcheck.adapters.exec import ExecAdapter
 from cbtcheck.child import Limits
 from cbtcheck.claims import missing
-from cbtcheck.judge import judge
+from cbtcheck.follow.judge import judge
 from cbtcheck.play import Player
 from cbtcheck.reports.describe import describe
 from cbtcheck.smoke.reproduce import fewest

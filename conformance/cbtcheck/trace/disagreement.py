@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from cbtmodel.backup import Outcome
 from cbtmodel.bitmap import Marks
 
+from cbtcheck.follow.refusals import outcomes
+from cbtcheck.follow.sets.between import Between
 from cbtcheck.scenario import spelled
-from cbtcheck.trace.between import Between
-from cbtcheck.trace.events import Change, Ended, Given, Look, SeenBitmap
-from cbtcheck.trace.world import World, accepted
+from cbtcheck.trace.events import Change, EndOfJobs, Given, Look, ToldBitmap
+from cbtcheck.trace.world import Traced, accepted
 from cbtcheck.verdict import Finding, Verdict
 
 
@@ -21,8 +21,9 @@ def disagreement(change: Change, answer: str) -> Finding:
             seen = accepted(change.ended)
         succeeded = any(end[1] == "completed" for end in change.ended)
         return _finding(succeeded and answer.startswith("accepted"), name, answer, seen)
-    if isinstance(change, Ended):
-        return _finding(any(end[1] == "completed" for end in change.jobs), "jobs ended", answer, _told(change.jobs))
+    if isinstance(change, EndOfJobs):
+        succeeded = any(end[1] == "completed" for end in change.jobs)
+        return _finding(succeeded, "jobs ended", answer, outcomes(change.jobs))
     return Finding(Verdict.DIVERGES, "", type(change).__name__, answer, "something else")
 
 
@@ -32,13 +33,9 @@ def _finding(false_success: bool, where: str, expected: str, seen: str) -> Findi
     return Finding(verdict, property, where, expected, seen)
 
 
-def unheard(told: Ended) -> Finding:
+def unheard(told: EndOfJobs) -> Finding:
     """Guest writes made jobs copy the last that they had to, and so end; the trace does not say so."""
-    return Finding(Verdict.DIVERGES, "", "jobs ended", f"{_told(told.jobs)}, by a guest write up to here", "none")
-
-
-def _told(ends: tuple[tuple[str, Outcome], ...]) -> str:
-    return ", ".join(f"{id} {outcome}" for id, outcome in sorted(ends)) or "none"
+    return Finding(Verdict.DIVERGES, "", "jobs ended", f"{outcomes(told.jobs)}, by a guest write up to here", "none")
 
 
 class Memory:
@@ -48,9 +45,9 @@ class Memory:
     """
 
     def __init__(self) -> None:
-        self._seen: dict[tuple[str, str], tuple[Marks[Between], SeenBitmap]] = {}
+        self._seen: dict[tuple[str, str], tuple[Marks[Between], ToldBitmap]] = {}
 
-    def keep(self, world: World, look: Look) -> None:
+    def keep(self, world: Traced, look: Look) -> None:
         """Remembers what was seen."""
         bitmaps = world.state.nodes[look.node].bitmaps if look.node in world.state.nodes else {}
         for name, seen in look.bitmaps.items():
@@ -60,7 +57,7 @@ class Memory:
             for place in [place for place in self._seen if place[0] == look.node and place[1] not in bitmaps]:
                 del self._seen[place]
 
-    def compare(self, world: World, look: Look) -> list[Finding]:
+    def compare(self, world: Traced, look: Look) -> list[Finding]:
         """What has changed, and cannot."""
         bitmaps = world.state.nodes[look.node].bitmaps if look.node in world.state.nodes else {}
         findings = []

@@ -64,7 +64,7 @@ class Landed:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class EndOfJobs:
     """Jobs were seen to have ended, by themselves or by a command before."""
 
     jobs: tuple[tuple[str, Outcome], ...]
@@ -96,8 +96,8 @@ class Forgotten:
 
 
 @dataclass(frozen=True, slots=True)
-class SeenBitmap:
-    """What was seen of a bitmap; None is what was not looked at.
+class ToldBitmap:
+    """What is told of a bitmap; None is what was not looked at.
 
     `dirty` are (offset, length) in bytes, `count` is in bytes, too (so many whole granules); `digest` is as
     `cbtcheck.adapter.digest` has it.
@@ -119,7 +119,7 @@ class Look:
     """
 
     node: str
-    bitmaps: dict[str, SeenBitmap]
+    bitmaps: dict[str, ToldBitmap]
     all: bool = False
     adopt: bool = False
 
@@ -136,7 +136,7 @@ class LookAtJobs:
     outsiders: bool = False
 
 
-Change = Given | Landed | Ended | AllCopied | StoppedByError | Forgotten
+Change = Given | Landed | EndOfJobs | AllCopied | StoppedByError | Forgotten
 """What can change the state."""
 
 Sight = Look | LookAtJobs

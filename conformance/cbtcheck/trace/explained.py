@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from cbtcheck.oracle.compressed import CompressedSets
+from cbtcheck.follow.sets.between import BetweenSets
 from cbtcheck.trace.events import Look, LookAtJobs, TraceProblem
 from cbtcheck.trace.guesses import gather
 from cbtcheck.trace.judgement import Judged, judge
 from cbtcheck.trace.window import MOST_ORDERS, TOO_MUCH, Item, Window
-from cbtcheck.trace.world import World
+from cbtcheck.trace.world import Traced
 from cbtcheck.verdict import Finding
 
 
@@ -17,12 +17,12 @@ from cbtcheck.verdict import Finding
 class Explained:
     """The worlds after a window, and what came of its looks; `findings` are with their lines."""
 
-    worlds: list[World] = field(default_factory=list)
+    worlds: list[Traced] = field(default_factory=list)
     judged: list[Judged] = field(default_factory=list)
     findings: list[tuple[int, Finding]] = field(default_factory=list)
 
 
-def explain(space: CompressedSets, window: Window, worlds: list[World]) -> Explained | None:
+def explain(space: BetweenSets, window: Window, worlds: list[Traced]) -> Explained | None:
     """The worlds that explain all replies, and as many of the looks as any of them does; None if there is none."""
     found: list[Explained] = []
     tried = 0
@@ -45,7 +45,7 @@ def explain(space: CompressedSets, window: Window, worlds: list[World]) -> Expla
     return best
 
 
-def _look(space: CompressedSets, window: Window, world: World, order: tuple[Item, ...]) -> Explained | None:
+def _look(space: BetweenSets, window: Window, world: Traced, order: tuple[Item, ...]) -> Explained | None:
     """Each look at the first place among the commands where it is allowed; None if there is no place for it."""
     explained = Explained()
     places: dict[int, int] = {}
@@ -68,7 +68,7 @@ def _look(space: CompressedSets, window: Window, world: World, order: tuple[Item
 
 
 def _judged(
-    space: CompressedSets, window: Window, world: World, order: tuple[Item, ...], look: Item, at: int
+    space: BetweenSets, window: Window, world: Traced, order: tuple[Item, ...], look: Item, at: int
 ) -> Judged | None:
     """The look after the first `at` commands; None if it cannot be there."""
     done = sum(1 << item.number for item in order[:at])

@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import reduce
 
 from cbtcheck.trace.shape import Sets, equal, join, meet
-from cbtcheck.trace.world import World
+from cbtcheck.trace.world import Traced
 
 MOST_GUESSES = 12
 """Guesses of a world, beyond which they are no longer told apart."""
@@ -22,7 +22,7 @@ MOST_APART = 8
 """Worlds of the same shape, beyond which they are taken as one."""
 
 
-def advance(world: World, change: Callable[[World], Iterable[World]]) -> list[World]:
+def advance(world: Traced, change: Callable[[Traced], Iterable[Traced]]) -> list[Traced]:
     """The worlds after a change, which is applied to every guess, too."""
     if not world.guesses:
         return list(change(world))
@@ -38,7 +38,7 @@ def advance(world: World, change: Callable[[World], Iterable[World]]) -> list[Wo
     return found
 
 
-def refined(world: World, groups: Iterable[list[Sets]]) -> World:
+def refined(world: Traced, groups: Iterable[list[Sets]]) -> Traced:
     """The world with bounds that every group allows. Guesses are kept while there is a job."""
     state, kept = world.state, list(world.guesses)
     for group in groups:
@@ -58,9 +58,9 @@ def distinct(states: Iterable[Sets]) -> list[Sets]:
     return found
 
 
-def unite(worlds: Iterable[World]) -> list[World]:
+def unite(worlds: Iterable[Traced]) -> list[Traced]:
     """Worlds of the same shape as one, whose guesses are forgotten where they differ."""
-    found: dict[World, World] = {}
+    found: dict[Traced, Traced] = {}
     for each in worlds:
         key = each.shape()
         if key in found and found[key] is not each:
@@ -70,9 +70,9 @@ def unite(worlds: Iterable[World]) -> list[World]:
     return list(found.values())
 
 
-def gather(worlds: Iterable[World]) -> list[World]:
+def gather(worlds: Iterable[Traced]) -> list[Traced]:
     """The worlds, each once; those of the same shape as one if they are many."""
-    found: list[World] = []
+    found: list[Traced] = []
     for each in worlds:
         if not any(each.shape() == other.shape() and equal(each.state, other.state) for other in found):
             found.append(each)

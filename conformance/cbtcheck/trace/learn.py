@@ -12,15 +12,16 @@ from cbtmodel.bitmap import Bitmap, Marks
 from cbtmodel.node import Node, with_bitmap
 from pyroaring import BitMap64
 
-from cbtcheck.oracle import runs
-from cbtcheck.oracle.compressed import NOTHING, CompressedSets
-from cbtcheck.trace.between import Between, exactly
-from cbtcheck.trace.events import Look, SeenBitmap
-from cbtcheck.trace.judgement import LARGEST_DIGEST, digest_of, granules_of
-from cbtcheck.trace.world import World
+from cbtcheck.follow.sets import runs
+from cbtcheck.follow.sets.between import Between, exactly
+from cbtcheck.follow.sets.compressed import NOTHING, CompressedSets
+from cbtcheck.follow.sets.granules import LARGEST_DIGEST
+from cbtcheck.trace.events import Look, ToldBitmap
+from cbtcheck.trace.judgement import granules_of, in_granules
+from cbtcheck.trace.world import Traced
 
 
-def learn(space: CompressedSets, world: World, look: Look, guest_seen: bool) -> World:
+def learn(space: CompressedSets, world: Traced, look: Look, guest_seen: bool) -> Traced:
     """The world with what an allowed look has shown of bitmaps."""
     state = world.state
     for name, seen in look.bitmaps.items():
@@ -53,15 +54,13 @@ def _unknown(space: CompressedSets, node: Node[Between], granularity: int, recor
 
 
 def _taught(
-    space: CompressedSets, size: int, bitmap: Bitmap[Between], seen: SeenBitmap, guest_seen: bool
+    space: CompressedSets, size: int, bitmap: Bitmap[Between], seen: ToldBitmap, guest_seen: bool
 ) -> Bitmap[Between]:
     """The bitmap with its dirty granules as they were seen, if that says more than was known."""
     marks = bitmap.marks
-    if marks.dirty.exact:
-        return bitmap
-    found = _found(space, size, bitmap, seen)
+    found = None if marks.dirty.exact else _found(space, size, bitmap, seen)
     if found is None:
-        return bitmap
+        return _counted(space, size, bitmap, seen, guest_seen)
     numbers = runs.finer(found, space.shift(bitmap.granularity))
     blocks = space.round_out(space.gathered(runs.below(numbers, space.total(size))), bitmap.granularity, size)
     least = marks.owed.least if guest_seen else blocks
@@ -69,15 +68,31 @@ def _taught(
     return replace(bitmap, marks=Marks(exactly(blocks), owed, marks.causes))
 
 
-def _found(space: CompressedSets, size: int, bitmap: Bitmap[Between], seen: SeenBitmap) -> BitMap64 | None:
+def _counted(
+    space: CompressedSets, size: int, bitmap: Bitmap[Between], seen: ToldBitmap, guest_seen: bool
+) -> Bitmap[Between]:
+    """The bitmap with as many granules as were counted: the last of them may be a part of one."""
+    told = in_granules(seen, bitmap.granularity, size)
+    count = told.count if told.bits is None else len(told.bits)
+    if not count:
+        return bitmap
+    per, total, marks = 1 << space.shift(bitmap.granularity), space.total(size), bitmap.marks
+    number = count * per - -total % per
+    dirty = marks.dirty.numbering(number)
+    owed = marks.owed if guest_seen or marks.owed.exact else marks.owed.numbering(number)
+    if dirty is marks.dirty and owed is marks.owed:
+        return bitmap
+    return replace(bitmap, marks=replace(marks, dirty=dirty, owed=owed))
+
+
+def _found(space: CompressedSets, size: int, bitmap: Bitmap[Between], seen: ToldBitmap) -> BitMap64 | None:
     """The granules that were dirty, if they are known now."""
     if seen.dirty is not None:
-        return granules_of(seen.dirty, bitmap.granularity)
-    granules = -(-size // bitmap.granularity)
+        return granules_of(seen.dirty, bitmap.granularity, size)
+    told = in_granules(seen, bitmap.granularity, size)
     for bound in (bitmap.marks.dirty.least, bitmap.marks.dirty.most):
-        found = space.granules(bound, bitmap.granularity, size)
-        if seen.count == len(found) * bitmap.granularity:
-            return found
-        if seen.digest is not None and granules <= LARGEST_DIGEST and digest_of(found, granules) == seen.digest:
-            return found
+        found = space.at_most(bound, bitmap.granularity, size)
+        digested = told.digest is not None and found.total <= LARGEST_DIGEST
+        if told.count == len(found) or (digested and told.digest == found.digest()):
+            return BitMap64(found.numbers())
     return None

@@ -14,9 +14,9 @@ from cbtmodel import commands as c
 from cbtmodel.backup import Outcome
 from msgspec import UNSET, UnsetType
 
-from cbtcheck.oracle.compressed import CompressedSets
+from cbtcheck.follow.sets.compressed import CompressedSets
 from cbtcheck.trace import form
-from cbtcheck.trace.events import Ended, Given, Landed, Look, LookAtJobs, SeenBitmap, Span, TraceProblem
+from cbtcheck.trace.events import EndOfJobs, Given, Landed, Look, LookAtJobs, Span, ToldBitmap, TraceProblem
 from cbtcheck.trace.form import DoWrite, Head, JobsEnded, SeeBitmaps, SeeJobs
 from cbtcheck.trace.lines import refuse_duplicates
 from cbtcheck.trace.verifier import Tell, Verifier
@@ -208,7 +208,7 @@ class OwnReader:
             raise TraceProblem(
                 number, "jobs end by themselves only where copies are not in the trace (\"copies\":\"unknown\")"
             )
-        self.verifier.happen(Ended(tuple(each.ended.items())), self._span(number, each))
+        self.verifier.happen(EndOfJobs(tuple(each.ended.items())), self._span(number, each))
 
     def _seen(self, number: int, each: SeeBitmaps | SeeJobs) -> None:
         span = self._span(number, each)
@@ -222,7 +222,7 @@ class OwnReader:
         self.verifier.happen(Look(each.node, bitmaps, each.all, self.head.earlier), span)
 
     @staticmethod
-    def _bitmap(number: int, seen: form.Bitmap, size: int) -> SeenBitmap:
+    def _bitmap(number: int, seen: form.Bitmap, size: int) -> ToldBitmap:
         dirty = None
         if seen.dirty is not UNSET:
             dirty = tuple(seen.dirty)
@@ -230,7 +230,7 @@ class OwnReader:
                 raise TraceProblem(number, "'dirty' has an extent that begins beyond the end of the disk")
             if any(length > size + (1 << 31) for _, length in dirty):
                 raise TraceProblem(number, "'dirty' has an extent that ends far beyond the end of the disk")
-        return SeenBitmap(
+        return ToldBitmap(
             _or_none(seen.granularity), _or_none(seen.recording), _or_none(seen.busy), dirty,
             _or_none(seen.count), _or_none(seen.sha256),
         )  # fmt: skip

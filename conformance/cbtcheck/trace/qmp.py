@@ -19,11 +19,11 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from cbtcheck.oracle.compressed import CompressedSets
+from cbtcheck.follow.sets.compressed import CompressedSets
 from cbtcheck.trace import form
 from cbtcheck.trace.events import (
     AllCopied,
-    Ended,
+    EndOfJobs,
     Event,
     Forgotten,
     Given,
@@ -311,9 +311,9 @@ class QmpReader:
             return
         match name:
             case "BLOCK_JOB_COMPLETED":
-                self._at(message, Ended(((id, "failed" if "error" in data else "completed"),)))
+                self._at(message, EndOfJobs(((id, "failed" if "error" in data else "completed"),)))
             case "BLOCK_JOB_CANCELLED":
-                self._at(message, Ended(((id, "cancelled"),)))
+                self._at(message, EndOfJobs(((id, "cancelled"),)))
             case "BLOCK_JOB_PENDING":
                 self._at(message, AllCopied(id))
             case "JOB_STATUS_CHANGE" if data.get("status") in ("waiting", "pending"):

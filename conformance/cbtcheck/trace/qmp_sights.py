@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from cbtcheck.trace.events import Look, LookAtJobs, SeenBitmap, Sight
+from cbtcheck.trace.events import Look, LookAtJobs, Sight, ToldBitmap
 from cbtcheck.trace.qmp_commands import Places
 
 NODES = ("query-named-block-nodes", "query-block")
@@ -61,20 +61,20 @@ def sights(query: str, arguments: Any, reply: Any, places: Places) -> Iterator[S
     elif isinstance(arguments, dict) and isinstance(reply, dict):
         on, bitmap, digest = arguments.get("node"), arguments.get("name"), reply.get("sha256")
         if isinstance(on, str) and isinstance(bitmap, str) and isinstance(digest, str):
-            yield Look(places.node(on), {bitmap: SeenBitmap(digest=digest)}, False, True)
+            yield Look(places.node(on), {bitmap: ToldBitmap(digest=digest)}, False, True)
 
 
-def _bitmaps(listed: list[Any]) -> Iterator[tuple[str, SeenBitmap]]:
+def _bitmaps(listed: list[Any]) -> Iterator[tuple[str, ToldBitmap]]:
     """The named ones. Those without a name are of jobs; of those that are inconsistent nothing is judged."""
     for each in listed:
         if not isinstance(each, dict) or not isinstance(each.get("name"), str):
             continue
         if each.get("inconsistent"):
-            yield each["name"], SeenBitmap()
+            yield each["name"], ToldBitmap()
             continue
         granularity, count = each.get("granularity"), each.get("count")
         recording, busy = each.get("recording"), each.get("busy")
-        yield each["name"], SeenBitmap(
+        yield each["name"], ToldBitmap(
             granularity if type(granularity) is int and granularity >= 512 else None,
             recording if isinstance(recording, bool) else None,
             busy if isinstance(busy, bool) else None,

@@ -13,16 +13,16 @@ from cbtmodel.bitmap import Bitmap, Marks
 from cbtmodel.claims import all_marks
 from cbtmodel.node import with_bitmap
 
-from cbtcheck.oracle import runs
-from cbtcheck.oracle.compressed import NOTHING, Compressed, CompressedSets
-from cbtcheck.trace.between import Between
+from cbtcheck.follow.sets import runs
+from cbtcheck.follow.sets.between import Between
+from cbtcheck.follow.sets.compressed import NOTHING, Compressed, CompressedSets
 from cbtcheck.trace.events import Look
 from cbtcheck.trace.judgement import granules_of
 from cbtcheck.trace.shape import Sets
-from cbtcheck.trace.world import World
+from cbtcheck.trace.world import Traced
 
 
-def refute(space: CompressedSets, world: World, look: Look) -> World:
+def refute(space: CompressedSets, world: Traced, look: Look) -> Traced:
     """The world with what is owed for certain, now that this was seen."""
     state = world.state
     for group in world.guesses if look.node in state.nodes else ():
@@ -34,16 +34,17 @@ def refute(space: CompressedSets, world: World, look: Look) -> World:
 
 def _refuted(space: CompressedSets, guess: Sets, look: Look) -> Compressed:
     """The blocks whose granules were seen clean, and would be dirty."""
-    found = NOTHING
+    wrong = NOTHING
     node = guess.nodes[look.node]
     for name, seen in look.bitmaps.items():
         bitmap = node.bitmaps.get(name)
         if seen.dirty is None or bitmap is None:
             continue
         granules = space.granules(bitmap.marks.dirty.least, bitmap.granularity, node.size)
-        clean = runs.finer(granules - granules_of(seen.dirty, bitmap.granularity), space.shift(bitmap.granularity))
-        found = found | space.gathered(runs.below(clean, space.total(node.size)))
-    return found
+        found = granules_of(seen.dirty, bitmap.granularity, node.size)
+        clean = runs.finer(granules - found, space.shift(bitmap.granularity))
+        wrong = wrong | space.gathered(runs.below(clean, space.total(node.size)))
+    return wrong
 
 
 def _owed(group: tuple[Sets, ...], refuted: list[Compressed]) -> dict[str, Compressed]:
@@ -72,4 +73,4 @@ def _more(marks: Marks[Between], owed: Compressed) -> Marks[Between]:
     if owed <= marks.owed.least:
         return marks
     least = (marks.owed.least | owed) & marks.owed.most
-    return replace(marks, owed=Between(least, marks.owed.most))
+    return replace(marks, owed=Between(least, marks.owed.most, number=marks.owed.number))

@@ -17,10 +17,11 @@ from cbtmodel.node import initial
 from cbtmodel.step import whole_write
 from pyroaring import BitMap64
 
-from cbtcheck.oracle.compressed import NOTHING, Compressed, CompressedSets
-from cbtcheck.trace.between import Between, BetweenSets, exactly, outcomes
+from cbtcheck.follow.sets.between import Between, BetweenSets, exactly, outcomes
+from cbtcheck.follow.sets.compressed import NOTHING, Compressed, CompressedSets
+from cbtcheck.follow.worlds import least_at_odds
 from cbtcheck.trace.disagreement import Memory, disagreement, unheard
-from cbtcheck.trace.events import Change, Ended, Event, Given, Landed, Look, LookAtJobs, Span, TraceProblem
+from cbtcheck.trace.events import Change, EndOfJobs, Event, Given, Landed, Look, LookAtJobs, Span, TraceProblem
 from cbtcheck.trace.explained import explain
 from cbtcheck.trace.guesses import advance, gather
 from cbtcheck.trace.judgement import Judged, judge
@@ -28,7 +29,7 @@ from cbtcheck.trace.learn import learn
 from cbtcheck.trace.outsiders import mentions_outsiders
 from cbtcheck.trace.refute import refute
 from cbtcheck.trace.window import MOST_ORDERS, Item, Window, WriteClass, may_start, written
-from cbtcheck.trace.world import Rules, World, possible, specified
+from cbtcheck.trace.world import Rules, Traced, possible, specified
 from cbtcheck.verdict import Finding
 
 MOST_ITEMS = 32
@@ -101,8 +102,8 @@ class Verifier:
     counts: Counts = field(default_factory=Counts)
 
     def __post_init__(self) -> None:
-        between = BetweenSets(self.space)
-        self._worlds = [World(initial(between, self.disks), strange=self.strange)]
+        self._between = BetweenSets(self.space)
+        self._worlds = [Traced(initial(self._between, self.disks), strange=self.strange)]
         self._sure = {on: BitMap64() for on in self.disks}
         self._perhaps = {on: BitMap64() for on in self.disks}
         self._last_line = 0
@@ -262,12 +263,12 @@ class Verifier:
             blocks = exactly(least) if most is least else Between(least, most)
             self._worlds = [after for each in self._worlds for after in self._written(each, on, blocks)]
 
-    def _written(self, world: World, on: str, blocks: Between) -> list[World]:
+    def _written(self, world: Traced, on: str, blocks: Between) -> list[Traced]:
         silent = advance(world, lambda each: written(each, on, blocks))
         if silent:
             return silent
         state, ended = next(outcomes(lambda: whole_write(world.state, on, blocks)))
-        told = Ended(tuple((end.id, end.outcome) for end in ended))
+        told = EndOfJobs(tuple((end.id, end.outcome) for end in ended))
         self.tell(self._last_line, unheard(told))
         return [replace(world, state=state, guesses=())]
 
@@ -281,7 +282,7 @@ class Verifier:
         else:
             self._worlds = self._change(event, span, self._worlds)
 
-    def _change(self, event: Change, span: Span, worlds: list[World]) -> list[World]:
+    def _change(self, event: Change, span: Span, worlds: list[Traced]) -> list[Traced]:
         change = partial(possible, change=event, rules=self.rules)
         after = gather(done for each in worlds for done in advance(each, change))
         if len(after) > MOST_ORDERS:
@@ -293,18 +294,14 @@ class Verifier:
         return [world]
 
     def _look(self, look: Look | LookAtJobs, span: Span) -> None:
-        judged = [(world, judge(self.space, world, look)) for world in self._worlds]
-        allowed = [(world, each) for world, each in judged if not each.findings]
-        if allowed:
-            self._worlds = [world for world, _ in allowed]
-            self._looked(allowed[0][1])
-        else:
-            best = min(judged, key=lambda pair: len(pair[1].findings))[1]
-            self._looked(best)
-            for finding in best.findings:
-                self.tell(span.line, finding)
+        judged = [(world, judge(self._between, world, look)) for world in self._worlds]
+        kept = least_at_odds(judged, lambda pair: pair[1].findings)
+        self._worlds, best = [world for world, _ in kept], kept[0][1]
+        self._looked(best)
+        for finding in best.findings:
+            self.tell(span.line, finding)
         if isinstance(look, Look) and len(self._worlds) == 1:
-            if allowed:
+            if not best.findings:
                 for finding in self._memory.compare(self._worlds[0], look):
                     self.tell(span.line, finding)
                 world = refute(self.space, self._worlds[0], look)
@@ -346,7 +343,7 @@ class Verifier:
         window = Window(tuple(self._items), classes, lingering, self.rules)
         self._open, self._items, self._classes, self._blocked_until = after, [], {}, -inf
         self.counts.windows += 1
-        explained = explain(self.space, window, self._worlds)
+        explained = explain(self._between, window, self._worlds)
         if explained is None:
             self._unexplained(window)
             return

@@ -27,12 +27,12 @@ from cbtmodel import jobs, node
 from cbtmodel.commands import StartBackup, Transaction
 from cbtmodel.step import whole_write
 
-from cbtcheck.oracle.compressed import NOTHING, Compressed
-from cbtcheck.trace.between import Between, exactly, outcomes
+from cbtcheck.follow.sets.between import Between, exactly, outcomes
+from cbtcheck.follow.sets.compressed import NOTHING, Compressed
 from cbtcheck.trace.events import Change, Event, Given, Look, LookAtJobs, Span, TraceProblem
 from cbtcheck.trace.guesses import advance, refined, unite
 from cbtcheck.trace.shape import Sets
-from cbtcheck.trace.world import Rules, World, possible
+from cbtcheck.trace.world import Rules, Traced, possible
 
 MOST_ORDERS = 64
 """Orders of commands, and worlds, that are gone through at most."""
@@ -122,7 +122,7 @@ class Window:
 
     # Orders of commands
 
-    def orders(self, world: World) -> list[tuple[Item, ...]]:
+    def orders(self, world: Traced) -> list[tuple[Item, ...]]:
         """Every order of the commands that agrees with the intervals and with all replies."""
         controls = tuple(item for item in self.items if not item.is_look)
         if len(controls) <= 1:
@@ -132,7 +132,7 @@ class Window:
         return found
 
     def _extend(
-        self, order: tuple[Item, ...], left: tuple[Item, ...], worlds: list[World], found: list[tuple[Item, ...]]
+        self, order: tuple[Item, ...], left: tuple[Item, ...], worlds: list[Traced], found: list[tuple[Item, ...]]
     ) -> None:
         if not left:
             found.append(order)
@@ -152,16 +152,16 @@ class Window:
 
     # Bounds
 
-    def bounds(self, world: World, order: tuple[Item, ...]) -> list[World]:
+    def bounds(self, world: Traced, order: tuple[Item, ...]) -> list[Traced]:
         """The worlds after an order of commands, or at a look that ends it; none if that cannot be."""
         return advance(world, lambda each: self._bounds(each, order))
 
-    def _bounds(self, world: World, order: tuple[Item, ...]) -> list[World]:
+    def _bounds(self, world: Traced, order: tuple[Item, ...]) -> list[Traced]:
         uncertain = [each for each in self.classes if each.sure and self._has_a_choice(each, order)]
         found = {each.shape(): each for each in self._run(world, self._play(order, ()), None)}
-        groups: dict[World, list[list[Sets]]] = {key: [] for key in found}
+        groups: dict[Traced, list[list[Sets]]] = {key: [] for key in found}
         for each in uncertain:
-            chosen: dict[World, list[Sets]] = {}
+            chosen: dict[Traced, list[Sets]] = {}
             for one in self._chosen(world, order, each):
                 chosen.setdefault(one.shape(), []).append(one.state)
             found = {key: one for key, one in found.items() if key in chosen}
@@ -174,7 +174,7 @@ class Window:
         first, last = each.gaps(order)
         return first < last and not (last == len(order) and order and order[-1].is_look)
 
-    def _chosen(self, world: World, order: tuple[Item, ...], one: WriteClass) -> Iterator[World]:
+    def _chosen(self, world: Traced, order: tuple[Item, ...], one: WriteClass) -> Iterator[Traced]:
         """The worlds for every choice of gaps of one class. Where no job can be, only the end of a write matters."""
         first, last = one.gaps(order)
         whole = not world.state.jobs and not any(may_start(item) for item in order)
@@ -196,7 +196,7 @@ class Window:
                     play.write(gap, each.node, each.blocks, each.sure and first == last)
         return play
 
-    def _run(self, world: World, play: Play, chosen: Chosen | None) -> list[World]:
+    def _run(self, world: Traced, play: Play, chosen: Chosen | None) -> list[Traced]:
         worlds = [world]
         for gap, item in enumerate(play.order):
             worlds = self._gap(play, gap, worlds, chosen)
@@ -207,7 +207,7 @@ class Window:
                 raise TraceProblem(item.span.line, "too much is uncertain here to be judged: too many worlds")
         return unite(self._gap(play, len(play.order), worlds, chosen))
 
-    def _gap(self, play: Play, gap: int, worlds: list[World], chosen: Chosen | None) -> list[World]:
+    def _gap(self, play: Play, gap: int, worlds: list[Traced], chosen: Chosen | None) -> list[Traced]:
         """All that is written between two items."""
         if chosen is not None and chosen.begins == gap != chosen.ends:
             worlds = [after for each in worlds for after in _begun(each, chosen)]
@@ -235,7 +235,7 @@ def may_start(item: Item) -> bool:
     return isinstance(item.event, Given) and isinstance(item.event.command, StartBackup | Transaction)
 
 
-def written(world: World, on: str, blocks: Between) -> list[World]:
+def written(world: Traced, on: str, blocks: Between) -> list[Traced]:
     """The worlds after a guest write which ends no job; normally one."""
     if on not in world.state.nodes:
         return [world]
@@ -246,7 +246,7 @@ def written(world: World, on: str, blocks: Between) -> list[World]:
     return found
 
 
-def _begun(world: World, chosen: Chosen) -> list[World]:
+def _begun(world: Traced, chosen: Chosen) -> list[Traced]:
     """A class of writes has begun: what must be copied first is copied."""
     on, blocks = chosen.node, exactly(chosen.blocks)
 
@@ -257,7 +257,7 @@ def _begun(world: World, chosen: Chosen) -> list[World]:
     return [replace(world, state=state) for state, ended in outcomes(begin) if not ended]
 
 
-def _landed(world: World, chosen: Chosen) -> list[World]:
+def _landed(world: Traced, chosen: Chosen) -> list[Traced]:
     """It has ended, unless something that waits for it has ended it already."""
     if IN_FLIGHT not in world.state.nodes[chosen.node].writes:
         return [world]

@@ -15,8 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from cbtmodel import jobs
-from cbtmodel.backup import Ended as End
-from cbtmodel.backup import Outcome, copied
+from cbtmodel.backup import Ended, Outcome, copied
 from cbtmodel.commands import (
     CancelJob,
     Command,
@@ -30,9 +29,11 @@ from cbtmodel.node import landed
 from cbtmodel.refusal import Refused
 from cbtmodel.step import Step, step
 
-from cbtcheck.oracle.compressed import CompressedSets
-from cbtcheck.trace.between import Between, BetweenSets, Unnoticed, at_most, outcomes, without_more
-from cbtcheck.trace.events import AllCopied, Change, Ended, Forgotten, Given, Landed, StoppedByError
+from cbtcheck.follow.refusals import is_answered_by
+from cbtcheck.follow.refusals import outcomes as ends_in_words
+from cbtcheck.follow.sets.between import Between, BetweenSets, Unnoticed, at_most, outcomes, without_more
+from cbtcheck.follow.sets.compressed import CompressedSets
+from cbtcheck.trace.events import AllCopied, Change, EndOfJobs, Forgotten, Given, Landed, StoppedByError
 from cbtcheck.trace.outsiders import forget, mentions_outsiders
 from cbtcheck.trace.shape import Sets, noticed, shape
 
@@ -51,7 +52,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Traced:
     """A state that explains everything so far. `due` are ends of jobs that are yet to be told.
 
     `strange` are the nodes that may have bitmaps of which nothing is known. `guesses`: see the module of that name.
@@ -62,12 +63,12 @@ class World:
     strange: frozenset[str] = frozenset()
     guesses: tuple[tuple[Sets, ...], ...] = ()
 
-    def shape(self) -> World:
+    def shape(self) -> Traced:
         """All but the sets."""
         return replace(self, state=shape(self.state), guesses=())
 
 
-def possible(world: World, change: Change, rules: Rules) -> list[World]:
+def possible(world: Traced, change: Change, rules: Rules) -> list[Traced]:
     """Every world after the change that agrees with how it was answered; none if the specification forbids it."""
     match change:
         case Given():
@@ -76,7 +77,7 @@ def possible(world: World, change: Change, rules: Rules) -> list[World]:
             if id not in world.state.nodes[on].writes:
                 return [world]
             return [replace(world, state=landed(world.state, on, id))]
-        case Ended(ends):
+        case EndOfJobs(ends):
             return _ended(world, ends, rules)
         case AllCopied(id):
             return [_all_copied(world, id)]
@@ -86,14 +87,14 @@ def possible(world: World, change: Change, rules: Rules) -> list[World]:
             return [_without(world, on, names)]
 
 
-def specified(world: World, change: Change, rules: Rules) -> tuple[World, str]:
+def specified(world: Traced, change: Change, rules: Rules) -> tuple[Traced, str]:
     """What the specification says of a change that is not possible: the world after it, and the answer in words."""
     match change:
         case Given(command):
             done = next(_steps(world.state, command, rules))
             answer = f"refused: {done.refusal}" if done.refusal else accepted(_ends(done.ended))
             return replace(world, state=done.state), answer
-        case Ended(ends):
+        case EndOfJobs(ends):
             left = world.due - {end for end in world.due if end[0] in dict(ends)}
             known = {id: outcome for id, outcome in world.due if id in dict(ends)}
             words = ", ".join(f"{id} {known.get(id, 'not ended')}" for id, _ in ends)
@@ -103,18 +104,18 @@ def specified(world: World, change: Change, rules: Rules) -> tuple[World, str]:
 
 def accepted(ends: Iterable[tuple[str, Outcome]]) -> str:
     """An acceptance in words, with the jobs that ended by it."""
-    told = ", ".join(f"{id} {outcome}" for id, outcome in sorted(ends))
-    return f"accepted; ended: {told}" if told else "accepted"
+    told = [*ends]
+    return f"accepted; ended: {ends_in_words(told)}" if told else "accepted"
 
 
-def _ends(ended: Iterable[End[Between]]) -> Due:
+def _ends(ended: Iterable[Ended[Between]]) -> Due:
     return frozenset((end.id, end.outcome) for end in ended)
 
 
 # Commands
 
 
-def _given(world: World, act: Given, rules: Rules) -> list[World]:
+def _given(world: Traced, act: Given, rules: Rules) -> list[Traced]:
     if act.refusal == "?":
         return [world]  # QEMU says why it did not, in words that we do not know; at least it did not
     if rules.outsiders and mentions_outsiders(world.state, world.strange, act):
@@ -127,7 +128,7 @@ def _given(world: World, act: Given, rules: Rules) -> list[World]:
     return found if act.definite else [world, *found]
 
 
-def _without(world: World, on: str | None, names: tuple[str, ...] | None) -> World:
+def _without(world: Traced, on: str | None, names: tuple[str, ...] | None) -> Traced:
     state, strange = forget(world.state, on, names)
     return replace(world, state=state, strange=world.strange | strange)
 
@@ -139,12 +140,11 @@ def _named(command: Command) -> tuple[str, ...]:
     return tuple(sorted(name for name in names if isinstance(name, str)))
 
 
-def _answered(world: World, act: Given, rules: Rules) -> list[World]:
+def _answered(world: Traced, act: Given, rules: Rules) -> list[Traced]:
     found = []
     for done in _steps(world.state, act.command, rules):
         after = replace(world, state=done.state)
-        refusal = "" if done.refusal is None else done.refusal.kind
-        alike = refusal == act.refusal or (refusal and act.refusal and _two_reasons(act.command))
+        alike = is_answered_by(done, act.command, act.refusal)
         if not act.definite:
             found.append(after)
         elif alike and not rules.copies_seen:
@@ -152,13 +152,6 @@ def _answered(world: World, act: Given, rules: Rules) -> list[World]:
         elif alike and _ends(done.ended) == frozenset(act.ended):
             found.append(after)
     return found
-
-
-def _two_reasons(command: Command) -> bool:
-    """Of a grouped transaction with other actions than backups QEMU may name that, or what the first action lacks."""
-    if not isinstance(command, Transaction) or not command.grouped:
-        return False
-    return any(not isinstance(action, StartBackup) for action in command.actions)
 
 
 def _steps(state: Sets, command: Command, rules: Rules) -> Iterator[Step[Between]]:
@@ -182,7 +175,7 @@ def _inner(state: Sets) -> CompressedSets:
     return state.space.inner
 
 
-def _after_silent_copies(world: World, act: Given, rules: Rules) -> list[World]:
+def _after_silent_copies(world: Traced, act: Given, rules: Rules) -> list[Traced]:
     """A job may have copied the last that it had to, and nobody has said so yet."""
     if not isinstance(act.command, PauseJob | ResumeJob | FinalizeJob) or act.command.job not in world.state.jobs:
         return []
@@ -213,27 +206,27 @@ def _copy_some(state: Sets, ids: tuple[str, ...]) -> Sets:
     return state
 
 
-def _all_copied(world: World, id: str) -> World:
+def _all_copied(world: Traced, id: str) -> Traced:
     """That by which the job would end at once is left for its end to tell."""
     after, ended = _copy_all(world.state, (id,))
     return world if ended else replace(world, state=after)
 
 
-def _stopped(world: World, id: str) -> World:
+def _stopped(world: Traced, id: str) -> Traced:
     try:
         return replace(world, state=jobs.pause(world.state, id))
     except Refused:
         return world
 
 
-def _ended(world: World, ends: tuple[tuple[str, Outcome], ...], rules: Rules) -> list[World]:
+def _ended(world: Traced, ends: tuple[tuple[str, Outcome], ...], rules: Rules) -> list[Traced]:
     found = [world]
     for id, outcome in ends:
         found = [after for each in found for after in _one_ended(each, id, outcome, rules)]
     return found
 
 
-def _one_ended(world: World, id: str, outcome: Outcome, rules: Rules) -> list[World]:
+def _one_ended(world: Traced, id: str, outcome: Outcome, rules: Rules) -> list[Traced]:
     if (id, outcome) in world.due:
         return [replace(world, due=world.due - {(id, outcome)})]
     if id not in world.state.jobs:

@@ -20,9 +20,9 @@ from cbtmodel.step import Step, step
 from cbtcheck import claims
 from cbtcheck.adapter import POISON, Observation
 from cbtcheck.bitsets import Bits, BitSets, extents
-from cbtcheck.judge import phase_of
+from cbtcheck.follow.judge import phase_of
+from cbtcheck.follow.refusals import may_name_another_reason
 from cbtcheck.play import Frame
-from cbtcheck.replies import may_name_another_reason
 from cbtcheck.scenario import Restore, Scenario, command_in_full, spelled
 from cbtcheck.tally import Tally
 from cbtcheck.vectors import format as f

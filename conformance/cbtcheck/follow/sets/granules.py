@@ -13,10 +13,14 @@ from struct import pack
 
 from pyroaring import BitMap, BitMap64, FrozenBitMap, FrozenBitMap64
 
-from cbtcheck.oracle.runs import below, finer, first_runs, runs
+from cbtcheck.adapter import digest
+from cbtcheck.follow.sets.runs import below, finer, first_runs, runs
 
 RANGES_NAMED = 16
 """How many ranges are named in a text; of the rest only how many granules they have."""
+
+LARGEST_DIGEST = 1 << 26
+"""Of bitmaps of more granules than this no digest is computed."""
 
 Roaring = BitMap | FrozenBitMap | BitMap64 | FrozenBitMap64
 
@@ -69,6 +73,11 @@ class Granules:
         """From raw bits; there may be clear bits beyond the end, and bytes missing there that would be zero."""
         return cls(_from_raw(raw), granularity, size)
 
+    @classmethod
+    def from_word(cls, word: int, granularity: int, size: int) -> Granules:
+        """From a bit vector: bit i is granule i. `ValueError` if a bit lies beyond the end."""
+        return cls.from_raw_bits(word.to_bytes(-(-word.bit_length() // 8), "little"), granularity, size)
+
     # Written as others read it
 
     def numbers(self) -> FrozenBitMap64:
@@ -83,7 +92,7 @@ class Granules:
 
     def raw_bits(self) -> bytes:
         """As raw bits, in whole words of 64 bits, at least one."""
-        bits = bytearray(8 * max(1, -(-self._all() // 64)))
+        bits = bytearray(8 * max(1, -(-self.total // 64)))
         for first, past in runs(self._members):
             begin, end = -(-first // 8), past // 8
             if begin < end:
@@ -98,6 +107,10 @@ class Granules:
     def word(self) -> int:
         """As a bit vector: bit i is granule i."""
         return int.from_bytes(self.raw_bits(), "little")
+
+    def digest(self) -> str:
+        """As `cbtcheck.adapter.digest` has it."""
+        return digest(self.word(), self.total)
 
     def named(self, most: int = RANGES_NAMED) -> str:
         """The numbers for people: "0-3,7"; "none"; or the first ranges, and how many granules there are."""
@@ -143,7 +156,9 @@ class Granules:
     def __repr__(self) -> str:
         return f"<granules of {self.granularity}: {self.named()}>"
 
-    def _all(self) -> int:
+    @property
+    def total(self) -> int:
+        """How many granules the disk has."""
         return -(-self.size // self.granularity)
 
     def _alike(self, other: Granules) -> BitMap64:

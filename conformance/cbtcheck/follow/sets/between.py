@@ -7,6 +7,9 @@ monotone in a and antitone in b.
 
 The truth of such a set may be undecided. `outcomes` then runs the specification once for each answer.
 
+Of a set of which a count was seen, a `number` is known: how many blocks it has at least. What is added leaves it that
+number; what is taken away may be any of them.
+
 A set can have *more*: one block beyond every disk, which no write touches and nobody sees. In the work list of a job
 it stands for what cannot be seen from outside: that the job has not noticed yet that nothing is left to copy.
 """
@@ -18,7 +21,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TypeVar
 
-from cbtcheck.oracle.compressed import NOTHING, Compressed, CompressedSets
+from cbtcheck.follow.sets.compressed import NOTHING, Compressed, CompressedSets
+from cbtcheck.follow.sets.granules import Granules
 
 T = TypeVar("T")
 
@@ -26,10 +30,10 @@ T = TypeVar("T")
 class Between:
     """An immutable set of blocks, known to lie between two others. It is known exactly if the two are one object."""
 
-    __slots__ = ("least", "more", "most")
+    __slots__ = ("least", "more", "most", "number")
 
-    def __init__(self, least: Compressed, most: Compressed, more: bool = False) -> None:
-        self.least, self.most, self.more = least, most, more
+    def __init__(self, least: Compressed, most: Compressed, more: bool = False, number: int = 0) -> None:
+        self.least, self.most, self.more, self.number = least, most, more, number
 
     @property
     def exact(self) -> bool:
@@ -39,7 +43,7 @@ class Between:
     def __or__(self, other: Between, /) -> Between:
         least = self.least | other.least
         most = least if self.exact and other.exact else self.most | other.most
-        return Between(least, most, self.more or other.more)
+        return Between(least, most, self.more or other.more, max(self.number, other.number))
 
     def __and__(self, other: Between, /) -> Between:
         least = self.least & other.least
@@ -49,14 +53,15 @@ class Between:
     def __sub__(self, other: Between, /) -> Between:
         least = self.least - other.most
         most = least if self.exact and other.exact else self.most - other.least
-        return Between(least, most, self.more and not other.more)
+        number = max(0, self.number - len(other.most)) if self.number else 0
+        return Between(least, most, self.more and not other.more, number)
 
     def __le__(self, other: Between, /) -> bool:
         """Whether it is certain that every block of this set is in the other."""
         return self.most <= other.least and self.more <= other.more
 
     def __bool__(self) -> bool:
-        if self.more or self.least:
+        if self.more or self.number or self.least:
             return True
         if not self.most:
             return False
@@ -69,18 +74,19 @@ class Between:
         """Whether the same is known of both."""
         if self is other:
             return True
-        return self.more == other.more and self.least == other.least and self.most == other.most
+        alike = self.more == other.more and self.number == other.number
+        return alike and self.least == other.least and self.most == other.most
 
     def join(self, other: Between) -> Between:
         """Between the bounds of either: what is known if it is one of the two."""
         if self is other:
             return self
-        more = self.more or other.more
+        more, number = self.more or other.more, min(self.number, other.number)
         if self.least is other.least and self.most is other.most:
-            return Between(self.least, self.most, more)
+            return Between(self.least, self.most, more, number)
         least = self.least if self.least is other.least else self.least & other.least
         most = self.most if self.most is other.most else self.most | other.most
-        return Between(least, least if self.exact and most <= least else most, more)
+        return Between(least, least if self.exact and most <= least else most, more, number)
 
     def meet(self, other: Between) -> Between:
         """Between the bounds of both: what is known if both are right."""
@@ -88,11 +94,16 @@ class Between:
             return self
         if other.exact:
             return other
-        if self.least is other.least and self.most is other.most:
+        number = max(self.number, other.number)
+        if self.least is other.least and self.most is other.most and self.number == number:
             return self
         least = self.least if self.least is other.least else self.least | other.least
         most = self.most if self.most is other.most else self.most & other.most
-        return Between(least, least if most <= least else most, self.more and other.more)
+        return Between(least, least if most <= least else most, self.more and other.more, number)
+
+    def numbering(self, number: int) -> Between:
+        """The same, now that so many blocks of it were seen, at least."""
+        return self if number <= self.number else Between(self.least, self.most, self.more, number)
 
 
 def exactly(blocks: Compressed) -> Between:
@@ -130,7 +141,30 @@ class BetweenSets:
     def round_out(self, blocks: Between, granule: int, size: int) -> Between:
         """Every block of a disk of `size` bytes that shares a granule with a block of `blocks`."""
         least = self.inner.round_out(blocks.least, granule, size)
-        return Between(least, least if blocks.exact else self.inner.round_out(blocks.most, granule, size))
+        most = least if blocks.exact else self.inner.round_out(blocks.most, granule, size)
+        return Between(least, most, number=blocks.number)
+
+    # What observations are compared in
+
+    def at_least(self, blocks: Between, granule: int, size: int) -> Granules:
+        """The granules that certainly have a block of `blocks`."""
+        return self.inner.at_least(blocks.least, granule, size)
+
+    def at_most(self, blocks: Between, granule: int, size: int) -> Granules:
+        """The granules that can have a block of `blocks`."""
+        return self.inner.at_most(blocks.most, granule, size)
+
+    def counted(self, blocks: Between, granule: int, size: int) -> int:
+        """How many granules can have a block of `blocks`."""
+        return self.inner.counted(blocks.most, granule, size)
+
+    def is_shown(self, blocks: Between, granule: int, size: int, count: int, digest: str | None) -> bool:
+        """Whether a count and a digest (if there is one) are those of all granules that can have a block."""
+        return self.inner.is_shown(blocks.most, granule, size, count, digest)
+
+    def number(self, blocks: Between, granule: int) -> int:
+        """How many granules have a block of `blocks`, at least, as far as counts have shown."""
+        return -(-blocks.number >> self.inner.shift(granule)) if blocks.number else 0
 
 
 @dataclass(frozen=True)
@@ -148,12 +182,12 @@ class Unnoticed(BetweenSets):
 
 def with_more(blocks: Between) -> Between:
     """The same blocks, and more."""
-    return Between(blocks.least, blocks.most, True)
+    return Between(blocks.least, blocks.most, True, blocks.number)
 
 
 def without_more(blocks: Between) -> Between:
     """The same blocks, and no more."""
-    return Between(blocks.least, blocks.most) if blocks.more else blocks
+    return Between(blocks.least, blocks.most, number=blocks.number) if blocks.more else blocks
 
 
 # Undecided truth

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cbtcheck.oracle.units import Units
+from cbtcheck.follow.sets.units import Units
 
 Layers = tuple[Units, ...]
 """Sets of units of different sizes, the largest first, none of them empty: all together they are one set."""

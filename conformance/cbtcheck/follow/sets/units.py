@@ -10,7 +10,7 @@ from weakref import ref
 
 from pyroaring import BitMap64
 
-from cbtcheck.oracle import runs
+from cbtcheck.follow.sets import runs
 
 
 class Units:

@@ -1,0 +1,181 @@
+"""Holds what was seen against what the specification says, bitmap by bitmap, job by job.
+
+This is the verdict rule of the suite, the oracle and traces; that of bits is in `bits`. What was not looked at is not
+judged. States may be on any sets that the space can compare (`bits.Comparing`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from cbtmodel.backup import Job
+from cbtmodel.bitmap import Bitmap, busy, recording
+from cbtmodel.blocks import S
+from cbtmodel.node import State
+
+from cbtcheck.adapter import Observation, SeenAnonymous, SeenBitmap, SeenJob
+from cbtcheck.follow.bits import Comparing, judge_bits
+from cbtcheck.follow.seen import Place, Shown
+from cbtcheck.follow.sets.granules import Granules
+from cbtcheck.verdict import Finding, Verdict
+
+ReadBits = Callable[[str, str], int | None]
+
+
+def judge(
+    space: Comparing[S], state: State[S], seen: Observation, read_bits: ReadBits | None = None,
+    shown: Shown | None = None,
+) -> list[Finding]:  # fmt: skip
+    """Every disagreement between a state and a complete observation; normally none.
+
+    `read_bits` gives the exact granules of a bitmap (node, name) if it can; it is asked only after a difference.
+    `shown` is what earlier observations have shown; what this one shows is added.
+    """
+    findings: list[Finding] = []
+    for on, node in state.nodes.items():
+        for name in node.bitmaps:
+            findings += judge_bitmap(space, state, (on, name), seen.bitmaps.get((on, name)), read_bits, shown)
+        if seen.successors is not None:
+            findings += judge_successors(space, state, on, seen.successors.get(on, ()))
+    known = {(on, name) for on, node in state.nodes.items() for name in node.bitmaps}
+    for place in sorted(seen.bitmaps.keys() - known):
+        findings += judge_bitmap(space, state, place, seen.bitmaps[place])
+    for id in (*state.jobs, *sorted(seen.jobs.keys() - set(state.jobs))):
+        findings += judge_job(space, state, id, seen.jobs.get(id))
+    return findings + ([] if seen.in_flight is None else judge_in_flight(state, seen.in_flight))
+
+
+# Bitmaps
+
+
+def judge_bitmap(
+    space: Comparing[S], state: State[S], place: Place, seen: SeenBitmap | None, read_bits: ReadBits | None = None,
+    shown: Shown | None = None, unjudged: list[str] | None = None, with_size: bool = False,
+) -> list[Finding]:  # fmt: skip
+    """The bitmap of this (node, name) as it was seen; None: it was looked for, and is not there.
+
+    What nothing can be said of is added to `unjudged`, with the reason. `with_size`: texts name the granularity.
+    """
+    on, name = place
+    where, node = f"{on}/{name}", state.nodes.get(on)
+    bitmap = None if node is None else node.bitmaps.get(name)
+    if node is None or bitmap is None:
+        return [] if seen is None else [Finding(Verdict.DIVERGES, "ONE-HEIR", where, "no such bitmap", "a bitmap")]
+    if seen is None:
+        verdict = Verdict.UNSAFE if _owes(space, bitmap, node.size) else Verdict.DIVERGES
+        return [Finding(verdict, "ONE-HEIR", where, "a bitmap", "no such bitmap")]
+    findings = _judge_flags(where, bitmap, seen)
+    size, granularity = node.size, bitmap.granularity
+
+    def read() -> Granules | None:
+        word = None if read_bits is None else read_bits(on, name)
+        return None if word is None else Granules.from_word(word, granularity, size)
+
+    number = 0 if shown is None else shown.number(place)
+    unit = f"granules of {granularity}" if with_size else "granules"
+    wrong = judge_bits(space, where, size, bitmap, seen, read, number, unjudged, unit)
+    if shown is not None and not wrong:
+        shown.keep(place, seen)
+    return findings + wrong
+
+
+def _owes(space: Comparing[S], bitmap: Bitmap[S], size: int) -> bool:
+    """Whether anything is owed for certain."""
+    listed = [bitmap.marks, *([bitmap.successor.marks] if bitmap.successor else [])]
+    granule = bitmap.granularity
+    return any(space.number(each.owed, granule) or space.at_least(each.owed, granule, size) for each in listed)
+
+
+def _judge_flags(where: str, bitmap: Bitmap[Any], seen: SeenBitmap) -> list[Finding]:
+    findings = []
+    for what, expected, found in (
+        ("granularity", bitmap.granularity, seen.granularity),
+        ("recording", recording(bitmap), seen.recording),
+        ("busy", busy(bitmap), seen.busy),
+    ):
+        if found is None or expected == found:
+            continue
+        # A bitmap that does not record, and should, loses every write from now on, whoever looks at it when.
+        deaf = what == "recording" and expected
+        verdict, property = (Verdict.UNSAFE, "NO-LOST-WRITE") if deaf else (Verdict.DIVERGES, "")
+        findings.append(Finding(verdict, property, f"{where} {what}", str(expected), str(found)))
+    return findings
+
+
+def judge_successors(
+    space: Comparing[S], state: State[S], on: str, seen: tuple[SeenAnonymous, ...]
+) -> list[Finding]:  # fmt: skip
+    """All anonymous bitmaps of a disk; which belongs to which bitmap cannot be seen."""
+    size = state.nodes[on].size
+    expected = sorted(
+        (each.granularity, each.successor.enabled, space.counted(each.successor.marks.dirty, each.granularity, size))
+        for each in state.nodes[on].bitmaps.values()
+        if each.successor is not None
+    )
+    found = sorted((each.granularity, each.recording, each.count) for each in seen)
+    if expected == found:
+        return []
+    if [each[:2] for each in expected] != [each[:2] for each in found]:
+        return [Finding(Verdict.DIVERGES, "ONE-HEIR", f"{on} successors", _anonymous(expected), _anonymous(found))]
+    lost = any(have[2] < want[2] for want, have in zip(expected, found, strict=True))
+    verdict, property = (Verdict.UNSAFE, "NO-LOST-WRITE") if lost else (Verdict.WASTEFUL, "EXACT")
+    return [Finding(verdict, property, f"{on} successors", _anonymous(expected), _anonymous(found))]
+
+
+def _anonymous(listed: list[tuple[int, bool, int]]) -> str:
+    each = [f"{count} granules of {size}{'' if on else ', not recording'}" for size, on, count in listed]
+    return "; ".join(each) or "none"
+
+
+# Jobs, and writes in flight
+
+
+def judge_job(space: Comparing[S], state: State[S], id: str, seen: SeenJob | None) -> list[Finding]:
+    """The job with this id as it was seen; None: it was looked for, and is not there."""
+    job = state.jobs.get(id)
+    if job is None:
+        there = "a job" if seen is None or seen.phase is None else seen.phase
+        return [] if seen is None else [Finding(Verdict.DIVERGES, "", f"job {id}", "no such job", there)]
+    if seen is None:
+        return [Finding(Verdict.DIVERGES, "", f"job {id}", phase_of(job), "no such job")]
+    findings = []
+    if seen.phase not in (None, phase_of(job)):
+        findings.append(Finding(Verdict.DIVERGES, "", f"job {id}", phase_of(job), f"{seen.phase}"))
+    return findings if seen.copied is None else findings + _judge_copied(space, state, id, job, seen.copied)
+
+
+def phase_of(job: Job[Any]) -> str:
+    """The phase in the words of an observation."""
+    return "paused" if job.paused else job.phase
+
+
+def _judge_copied(
+    space: Comparing[S], state: State[S], id: str, job: Job[S], copied: Iterable[tuple[int, int]]
+) -> list[Finding]:
+    """The target's own record of what was written to it is the job's progress; copies in flight may be either way."""
+    found = space.empty
+    for offset, length in copied:
+        found = found | space.blocks(offset, length)
+    least, most = job.scope - job.todo, (job.scope - job.todo) | job.copying
+    if least <= found and found <= most:
+        return []
+    size = state.nodes[job.node].size
+    lost, beyond = least - found, found - most
+    verdict = Verdict.UNSAFE if lost else Verdict.WASTEFUL if not beyond & job.scope else Verdict.DIVERGES
+    clusters = [space.at_most(each, job.cluster, size).named() for each in (least, found)]
+    return [
+        Finding(verdict, "POINT-IN-TIME", f"job {id} copied", f"clusters {clusters[0]}", f"clusters {clusters[1]}")
+    ]
+
+
+def judge_in_flight(state: State[S], seen: frozenset[tuple[str, str]]) -> list[Finding]:
+    """All guest writes in flight, as (node, id)."""
+    expected = {(on, write) for on, node in state.nodes.items() for write in node.writes}
+    if expected == seen:
+        return []
+    return [Finding(Verdict.DIVERGES, "", "writes in flight", _listed(expected), _listed(seen))]
+
+
+def _listed(pairs: Iterable[tuple[str, str]]) -> str:
+    return ", ".join(f"{on}/{name}" for on, name in sorted(pairs)) or "none"

@@ -1,0 +1,181 @@
+"""One way in which things may have happened: a state of the specification, and what restoring gives in it.
+
+There is one world, as a rule. An implementation that cannot tell whether a command has happened makes two of it: one
+in which it has, one in which it has not. Whatever is seen later rules worlds out; if none is left, what the best of
+them is at odds with is what is wrong. The suite and the oracle follow a `World`; a trace, in which much is not seen,
+follows `cbtcheck.trace.world.Traced`. Which of them are possible still is decided here, by one rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Generic, Protocol, TypeVar
+
+from cbtmodel.blocks import S
+from cbtmodel.commands import Command
+from cbtmodel.node import State, with_bitmap
+from cbtmodel.properties import violations
+from cbtmodel.step import Step, step
+
+from cbtcheck.adapter import Observation, Reply
+from cbtcheck.bitsets import Bits, BitSets
+from cbtcheck.follow.judge import ReadBits
+from cbtcheck.follow.refusals import judge_ends, judge_reply
+from cbtcheck.follow.seen import Shown
+from cbtcheck.verdict import Finding, worst
+
+MOST_WORLDS = 64
+"""How many worlds are followed at the same time."""
+
+W = TypeVar("W")
+
+
+class Restoring(Protocol[S]):
+    """Whoever follows what backups give: see `restore`."""
+
+    def begin(self) -> None:
+        """A new step, in which no job has ended yet."""
+        ...
+
+    def fork(self) -> Restoring[S]:
+        """Another one that has followed the same, and may follow something else from now on."""
+        ...
+
+    def follow(self, before: State[S], command: object, step: Step[S]) -> list[Finding]:
+        """A command was accepted, with this result. Returns what differs."""
+        ...
+
+
+@dataclass
+class World(Generic[S]):
+    """A state, what restoring gives in it, and in the present step: what is at odds with it, and the jobs ended.
+
+    `restorer` is None if no data are compared. `shown` is what was seen of bitmaps, `last` what the specification
+    says of the last command, None if that has not happened.
+    """
+
+    state: State[S]
+    restorer: Restoring[S] | None = None
+    findings: list[Finding] = field(default_factory=list)
+    ended: list[tuple[str, str]] = field(default_factory=list)
+    shown: Shown = field(default_factory=Shown)
+    last: Step[S] | None = None
+
+    def fork(self) -> World[S]:
+        """The same once more, to go its own way."""
+        restorer = None if self.restorer is None else self.restorer.fork()
+        return World(self.state, restorer, list(self.findings), list(self.ended), self.shown.fork())
+
+    def begin(self) -> None:
+        """A new step."""
+        self.findings, self.ended, self.last = [], [], None
+        if self.restorer is not None:
+            self.restorer.begin()
+
+    def takes(self, command: Command, reply: Reply | None, self_check: bool = False) -> Step[S]:
+        """Takes the command's step, and judges a definite reply to it; None: nobody has seen a reply."""
+        before = self.state
+        result = step(before, command)
+        self.state, self.last = result.state, result
+        if self_check:
+            wrong = violations(before, command, result)
+            assert not wrong, f"the specification itself is wrong: {wrong} after {command}"
+        definite = reply is not None and reply.definite
+        if reply is not None and definite:
+            self.findings += judge_reply(command, reply, result)
+        if result.refusal is None:
+            self.shown.follow(command, result)
+            if self.restorer is not None and not (reply is not None and definite and reply.refusal):
+                self.findings += self.restorer.follow(before, command, result)
+        self.ended += [(end.id, end.outcome) for end in result.ended]
+        return result
+
+    def has_ended(self, jobs: Iterable[tuple[str, str]]) -> None:
+        """These jobs were seen to have ended in this step, with their outcomes, and no others."""
+        self.findings += judge_ends(self.ended, jobs)
+
+
+Listener = Callable[[State[S], Command, Step[S]], None]
+
+
+def follow(
+    worlds: Sequence[World[S]], command: Command, reply: Reply | None, listen: Listener[S] | None = None,
+    self_check: bool = False,
+) -> list[World[S]]:  # fmt: skip
+    """The worlds after a command: each as it takes it, and if the reply is indefinite also as it was.
+
+    `listen` is told what the only world does, as long as there is only one.
+    """
+    if reply is not None and not reply.definite:
+        others = [world.fork() for world in worlds]
+        for world in others:
+            world.takes(command, reply, self_check)
+        return [*others, *worlds]
+    for world in worlds:
+        before = world.state
+        result = world.takes(command, reply, self_check)
+        if listen is not None and len(worlds) == 1:
+            listen(before, command, result)
+    return list(worlds)
+
+
+def possible(worlds: Sequence[World[S]]) -> list[World[S]]:
+    """The worlds that nothing is at odds with; if there are none, those that are least at odds."""
+    return least_at_odds(worlds, lambda world: world.findings)
+
+
+def least_at_odds(worlds: Sequence[W], findings: Callable[[W], Sequence[Finding]]) -> list[W]:
+    """Those without a finding; if there are none, those with the least: by the worst, then by number."""
+    if len(worlds) == 1:
+        return list(worlds)
+
+    def at_odds(world: W) -> tuple[int, int]:
+        found = findings(world)
+        return (worst([each.verdict for each in found]).severity, len(found)) if found else (-1, 0)
+
+    ranked = [(at_odds(world), world) for world in worlds]
+    least = min((rank for rank, _ in ranked), default=(-1, 0))
+    return [world for rank, world in ranked if rank == least]
+
+
+def different(worlds: Sequence[World[S]]) -> list[World[S]]:
+    """Of worlds in the same state the first: it is the one in which more may have been written."""
+    return distinct(worlds, lambda one, other: one.state == other.state and one.ended == other.ended)
+
+
+def distinct(worlds: Sequence[W], alike: Callable[[W, W], bool]) -> list[W]:
+    """The first of those that are alike."""
+    if len(worlds) == 1:
+        return list(worlds)
+    found: list[W] = []
+    for world in worlds:
+        if not any(alike(each, world) for each in found):
+            found.append(world)
+    return found
+
+
+def with_waste(state: State[Bits], seen: Observation, read_bits: ReadBits) -> State[Bits]:
+    """The state in which what was reported beyond what is dirty is dirty, so that what comes of it is no surprise.
+
+    Nothing is owed for it. Bits that cannot be read now are left as they are, unless their count says that all are
+    set.
+    """
+    space = state.space
+    assert isinstance(space, BitSets)
+    for on, node in state.nodes.items():
+        for name, bitmap in node.bitmaps.items():
+            shown = seen.bitmaps.get((on, name))
+            if shown is None:
+                continue
+            granules = -(-node.size // bitmap.granularity)
+            found = (1 << granules) - 1 if shown.count == granules else read_bits(on, name)
+            if found is None:
+                continue
+            extra = space.from_granules(found, bitmap.granularity, node.size) - bitmap.marks.dirty
+            if extra:
+                marks = replace(
+                    bitmap.marks, dirty=bitmap.marks.dirty | extra, causes=bitmap.marks.causes | extra
+                )
+                state = with_bitmap(state, on, name, replace(bitmap, marks=marks))
+    return state
