@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -328,7 +329,10 @@ def _known_name(only: str | None) -> str | None:
     for name in names:
         if name.lower() == only.lower():
             return name
-    raise click.UsageError(f"--only: there is no property or command '{only}' (known: {', '.join(names)}).")
+    near = get_close_matches(only.lower(), [name.lower() for name in names], n=3, cutoff=0.5)
+    meant = [name for each in near for name in names if name.lower() == each]
+    guess = f" Did you mean {' or '.join(meant)}?" if meant else ""
+    raise click.UsageError(f"--only: there is no property or command '{only}'.{guess} (known: {', '.join(names)})")
 
 
 def _more_options(daemon: str | None, mistake: str | None, program: Program) -> str:

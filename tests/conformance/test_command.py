@@ -226,6 +226,7 @@ def test_json_is_all_that_is_on_stdout(fake: Fake) -> None:
         (["check", "--examples", "1", "--time", "1"], "exclude each other"),
         (["check", "--examples", "0"], "--examples"),
         (["check", "--only", "nonsense"], "(known: NO-LOST-WRITE, add-bitmap)"),
+        (["check", "--only", "ad-bitmaps"], "command 'ad-bitmaps'. Did you mean add-bitmap?"),
         (["check", "--mistake", "nonsense"], "unknown mistake 'nonsense' (known: drop-successor)"),
         (["check", "qemu", "--mistake", "drop-successor"], "for the adapter 'reference' only"),
         (["check", "qemu", "--qemu-storage-daemon", "/nowhere"], "install qemu-storage-daemon"),

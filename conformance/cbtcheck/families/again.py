@@ -151,4 +151,9 @@ def again(ground: Ground) -> Iterator[Scenario]:
         yield Scenario(ground.disks(UNITS), tuple(commands), title=title)
 
 
-AGAIN = Family("how often", "the same happens to a bitmap 2, 3, 5 and 10 times, then something else", again)
+SUBJECT = frozenset({
+    "add-bitmap", "remove-bitmap", "clear-bitmap", "enable-bitmap", "disable-bitmap", "merge-bitmaps", "start-backup",
+    "cancel-job", "pause-job", "resume-job", "copy", "begin-write", "end-write", "transaction",
+})  # fmt: skip
+
+AGAIN = Family("how often", "the same happens to a bitmap 2, 3, 5 and 10 times, then something else", again, SUBJECT)

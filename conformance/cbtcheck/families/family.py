@@ -17,12 +17,14 @@ class Family:
     """`make` gives its scenarios on a ground, in the same order each time. `about` says in a sentence what they vary.
 
     `closely`: everything is to be observed after every step; otherwise writes that follow each other are observed
-    together, and exact bits when something else has changed them (see `Player`).
+    together, and exact bits when something else has changed them (see `Player`). `subject` are the commands whose
+    ways it varies, as spelled in scenarios: what else its scenarios hold is there for their sake.
     """
 
     name: str
     about: str
     make: Callable[[Ground], Iterator[Scenario]]
+    subject: frozenset[str]
     closely: bool = True
 
 

@@ -48,7 +48,9 @@ def lengths(ground: Ground) -> Iterator[Scenario]:
         yield scenario(place, FLOWS[flows[flow]](ends, (offset, length), write), title)
 
 
-LENGTHS = Family("how long", "writes of 2^16 to 2^41 bytes, a little less, and a little more", lengths)
+OF_LENGTHS = frozenset({"write", "begin-write"})
+
+LENGTHS = Family("how long", "writes of 2^16 to 2^41 bytes, a little less, and a little more", lengths, OF_LENGTHS)
 
 
 # Runs
@@ -108,7 +110,11 @@ def runs(ground: Ground) -> Iterator[Scenario]:
             yield scenario(place, _outcome(place, WHAT[what], scattered), title)
 
 
-RUNS = Family("how many granules", "runs of 1 to 1,024 granules; as many runs, in quick to 257", runs, closely=False)
+OF_RUNS = frozenset({"write", "merge-bitmaps", "clear-bitmap", "cancel-job", "transaction"})
+
+RUNS = Family(
+    "how many granules", "runs of 1 to 1,024 granules; as many runs, in quick to 257", runs, OF_RUNS, closely=False
+)
 
 
 # Ratios
@@ -169,6 +175,9 @@ def _among_its_ratio(pairs: list[tuple[int, int]], pair: tuple[int, int]) -> int
     return [each for each in pairs if _ratio(each) == _ratio(pair)].index(pair)
 
 
-RATIOS = Family("which granularities", "merges between granularities from 512 to 2^31, every ratio to 2^14", ratios)
+RATIOS = Family(
+    "which granularities", "merges between granularities from 512 to 2^31, every ratio to 2^14", ratios,
+    frozenset({"merge-bitmaps"}),
+)  # fmt: skip
 
 LARGE = (LENGTHS, RUNS, RATIOS)

@@ -219,10 +219,19 @@ def actions(ground: Ground) -> Iterator[Scenario]:
         yield Scenario(ground.disks(UNITS), tuple(commands), title=title)
 
 
+OF_BITMAPS = frozenset({
+    "add-bitmap", "remove-bitmap", "clear-bitmap", "disable-bitmap", "merge-bitmaps", "write", "start-backup",
+})  # fmt: skip
+OF_WRITES = frozenset({"begin-write", "end-write"})
+OF_JOBS = frozenset({"start-backup", "cancel-job", "finalize-job", "copy", "transaction"})
+OF_ACTIONS = frozenset({
+    "transaction", "clear-bitmap", "disable-bitmap", "remove-bitmap", "add-bitmap", "merge-bitmaps",
+})  # fmt: skip
+
 MANY = (
-    Family("how many bitmaps", "3 to 33 bitmaps on a disk, in ci to 257", bitmaps),
-    Family("how many sources", "3 to 33 sources of a merge, in ci to 257", sources),
-    Family("how many writes", "2 to 33 writes in flight, in ci to 65", writes),
-    Family("how many jobs", "2 jobs and more, as many as are claimed, in groups and alone", jobs),
-    Family("how many actions", "3 to 33 actions of a transaction, in ci to 65", actions),
+    Family("how many bitmaps", "3 to 33 bitmaps on a disk, in ci to 257", bitmaps, OF_BITMAPS),
+    Family("how many sources", "3 to 33 sources of a merge, in ci to 257", sources, frozenset({"merge-bitmaps"})),
+    Family("how many writes", "2 to 33 writes in flight, in ci to 65", writes, OF_WRITES),
+    Family("how many jobs", "2 jobs and more, as many as are claimed, in groups and alone", jobs, OF_JOBS),
+    Family("how many actions", "3 to 33 actions of a transaction, in ci to 65", actions, OF_ACTIONS),
 )

@@ -142,4 +142,10 @@ def _namesakes(ground: Ground) -> Iterator[Scenario]:
             yield Scenario(ground.disks(UNITS, 2), tuple(commands), title=f"{name[:8]} on two disks: one {what}")
 
 
-NAMES = Family("names", "long names, names that are not ASCII, look-alikes, and the same name on two disks", naming)
+SUBJECT = frozenset({
+    "add-bitmap", "remove-bitmap", "clear-bitmap", "disable-bitmap", "merge-bitmaps", "start-backup", "transaction",
+})  # fmt: skip
+
+NAMES = Family(
+    "names", "long names, names that are not ASCII, look-alikes, and the same name on two disks", naming, SUBJECT
+)

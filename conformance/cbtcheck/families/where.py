@@ -147,4 +147,11 @@ def where(ground: Ground) -> Iterator[Scenario]:
         yield scenario(place, commands, title)
 
 
-WHERE = Family("where", "writes at and across offsets from 2^16 to 2^44, and granules from 2^6 to 2^18", where)
+SUBJECT = frozenset({
+    "write", "begin-write", "end-write", "merge-bitmaps", "start-backup", "cancel-job", "begin-copy", "end-copy",
+    "copy", "transaction",
+})  # fmt: skip
+
+WHERE = Family(
+    "where", "writes at and across offsets from 2^16 to 2^44, and granules from 2^6 to 2^18", where, SUBJECT
+)

@@ -56,4 +56,10 @@ def wrapping(ground: Ground) -> Iterator[Scenario]:
             yield Scenario(ground.disks(UNITS), tuple(short), title=title)
 
 
-WRAPPING = Family("how often, beyond 256", "260 jobs of each kind, bitmaps and writes in turn; in ci 1,100", wrapping)
+SUBJECT = frozenset({
+    "add-bitmap", "remove-bitmap", "begin-write", "end-write", "start-backup", "cancel-job", "transaction",
+})  # fmt: skip
+
+WRAPPING = Family(
+    "how often, beyond 256", "260 jobs of each kind, bitmaps and writes in turn; in ci 1,100", wrapping, SUBJECT
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -42,11 +42,12 @@ from cbtcheck.running.part import (
 from cbtcheck.running.profiles import PROFILES
 from cbtcheck.running.shard import WHOLE, Shard
 from cbtcheck.running.turned_away import Behind, the_race
-from cbtcheck.running.wanted import exercises
+from cbtcheck.running.wanted import DRAWN_ONE_IN, concerns, exercises
 from cbtcheck.scenario import Restore, Scenario, from_data
 from cbtcheck.tally import Tally
 from cbtcheck.tour.contexts.measure import AllEdges
 from cbtcheck.tour.contexts.plan import edges_of_scope
+from cbtcheck.tour.coverage import Edge
 from cbtcheck.tour.phases import TourPhases
 from cbtcheck.traps import traps
 from cbtcheck.triggers import Trigger, triggered
@@ -284,13 +285,19 @@ class Course:
     def _families(self) -> None:
         """What families vary: how often, how many, where, how large."""
         claims = self.adapter.capabilities
-        listed = [each for each in members(families(), claims, self.options.profile) if self.wanted(each.scenario)]
+        only = self.options.only
+        listed = [
+            each for each in members(families(), claims, self.options.profile)
+            if exercises(each.scenario, only, each.family.subject)
+        ]  # fmt: skip
         self._each_of(FAMILIES, [
             (member.name, member.family.closely, partial(member.whole_if_claimed, claims)) for member in listed
         ])  # fmt: skip
 
     def _long(self) -> None:
-        """Histories of 100 and of 1,000 commands."""
+        """Histories of 100 and of 1,000 commands: of everything, so not if something is named."""
+        if self.options.only is not None:
+            return
         drawn = partial(history, self.adapter.capabilities, self.options.seed)
         self._each_of(LONG, [
             (LONG, False, partial(drawn, number, length)) for number, length in enumerate(self.profile.lengths())
@@ -305,7 +312,7 @@ class Course:
                 break
             self.end_if_interrupted()
             scenario = made() if self.shard.owns(number) else None
-            if scenario is not None and self.wanted(scenario):
+            if scenario is not None:
                 with self.item(phase, number, len(listed)):
                     self.play(phase, name, scenario, closely=closely)
         self.player.turn_away = None
@@ -314,6 +321,8 @@ class Course:
         examples = self.options.examples
         if examples is None:
             examples = self.profile.examples.get(self.adapter.name, 1000)
+            if self.options.only is not None:
+                examples = -(-examples // DRAWN_ONE_IN)
         seconds = self.options.seconds
         self.player.turn_away = self.turn_away
         ends: float | None = None
@@ -348,6 +357,10 @@ class Course:
     def wanted(self, scenario: Scenario) -> bool:
         """Whether a scenario exercises what `--only` names."""
         return exercises(scenario, self.options.only)
+
+    def concerns(self, aims: Iterable[Edge]) -> bool:
+        """Whether one of these edges is about what `--only` names."""
+        return concerns(aims, self.options.only)
 
     # One scenario
 

@@ -20,8 +20,15 @@ from cbtcheck.scenario import Scenario, spelled
 from cbtcheck.tour.contexts.plan import tour
 from cbtcheck.tour.narrow import narrow
 from cbtcheck.tour.one_cluster_at_a_time import one_cluster_at_a_time
-from cbtcheck.tour.sizes import AS_IN_THE_WORLD, Sizes, sizes_for, sizes_for_histories, wide
-from cbtcheck.tour.universal_play import Play, control_sequences, different_histories, plays, realised_alike
+from cbtcheck.tour.sizes import Sizes, sizes_for, sizes_for_histories, wide
+from cbtcheck.tour.universal_play import (
+    Play,
+    control_sequences,
+    different_histories,
+    played_with,
+    plays,
+    realised_alike,
+)
 from cbtcheck.tour.walks import Walk, not_claimed
 
 if TYPE_CHECKING:
@@ -108,7 +115,7 @@ class TourPhases:
         missing = not_claimed(walk.commands, self.capabilities) or self._too_many_disks(walk.world.disks)
         if missing:
             return f"the implementation does not claim {missing}"
-        return "" if self.course.wanted(walk.scenario(AS_IN_THE_WORLD)) else NOT_ASKED_FOR
+        return "" if self.course.concerns(walk.aims) else NOT_ASKED_FOR
 
     def _too_many_disks(self, disks: tuple[tuple[str, int], ...]) -> str:
         return f"{len(disks)} disks" if len(disks) > self.capabilities.max_disks else ""
@@ -116,9 +123,12 @@ class TourPhases:
     # The universal disk
 
     def _every_history(self) -> None:
+        walks = [walk for walk in self.walks if not walk.in_context]
+        found = control_sequences(walks)
+        asked_for = played_with(found, (walk for walk in walks if self.course.concerns(walk.aims)))
         sequences = [
             each
-            for each in control_sequences(walk for walk in self.walks if not walk.in_context)
+            for each in found
             if not (not_claimed(each.commands, self.capabilities) or self._too_many_disks(each.disks))
         ]
         mine = self.course.shard.groups(map(realised_alike, sequences))
@@ -129,6 +139,9 @@ class TourPhases:
             if realised_alike(sequence) not in mine:
                 continue
             with self.course.item(HISTORIES, number, len(sequences)) as part:
+                if sequence not in asked_for:
+                    part.tour.in_part[NOT_ASKED_FOR] += 1
+                    continue
                 started = time.monotonic()
                 listed = plays(sequence, self.course.most_writes)
                 came_between = [self._universal(play, sizes) for play in listed for sizes in self._sizes(play)]
@@ -154,8 +167,6 @@ class TourPhases:
             return realised(narrow(play, part_fails).scenario(sizes), self.capabilities)[0]
 
         scenario, left_out = realised(play.scenario(sizes), self.capabilities)
-        if not self.course.wanted(scenario):
-            return NOT_ASKED_FOR
         played = tuple(scenario.disks.items()), scenario.commands
         if played in self.played and left_out:
             return not_made_to_happen(left_out)

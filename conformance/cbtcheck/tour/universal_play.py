@@ -81,6 +81,15 @@ def control_sequences(walks: Iterable[Walk]) -> tuple[ControlSequence, ...]:
     return tuple(each for each in found if each not in beginnings and each.gaps)
 
 
+def played_with(sequences: Iterable[ControlSequence], walks: Iterable[Walk]) -> frozenset[ControlSequence]:
+    """Those of the sequences with which the control sequences of these walks are played: one for each."""
+    begins: dict[ControlSequence, ControlSequence] = {}
+    for each in sequences:
+        for length in range(len(each.commands) + 1):
+            begins.setdefault(replace(each, commands=each.commands[:length]), each)
+    return frozenset(begins[it] for it in map(sequence_of, walks) if it in begins and it.gaps)
+
+
 def sequence_of(walk: Walk) -> ControlSequence:
     """The control sequence of a walk."""
     sizes = {name: blocks * BLOCK for name, blocks in walk.world.disks}
