@@ -294,6 +294,8 @@ def _write(outputs: Outputs, report: Report, more: str) -> bool:
     """
     unsaved = dict.fromkeys(each.not_saved for each in report.failures if each.not_saved)
     problems = [f"--reports: {each}; the report has the scenarios" for each in unsaved]
+    if report.list_not_written:
+        problems.append(f"--reports: {report.list_not_written}")
     for option, path in outputs.files():
         try:
             outputs.write(option, path, report, more)

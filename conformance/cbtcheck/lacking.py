@@ -37,6 +37,8 @@ def lacking(problem: BaseException) -> str:
             return f"no thread can be started: {ADVICE[errno.EAGAIN]}"
         if isinstance(each, OSError) and each.errno in ADVICE and not isinstance(each, ConnectionError):
             return f"{each.strerror}: {ADVICE[each.errno]}"
+        if isinstance(each, ImportError) and "failed to map segment" in str(each):
+            return f"there is not enough memory: {ADVICE[errno.ENOMEM]}"
         if isinstance(each, ImportError) and "Too many open files" in str(each):
             return f"Too many open files: {ADVICE[errno.EMFILE]}"
     return ""

@@ -41,6 +41,12 @@ def number(parameter: str, value: object) -> int:
     return value
 
 
+def numbers(**values: object) -> None:
+    """Each of them is such a number: looked at before anything is looked up, as a schema does."""
+    for parameter, value in values.items():
+        number(parameter, value)
+
+
 def choice(parameter: str, value: object, choices: Sequence[str]) -> str:
     """One of the words of an enumeration."""
     word = text(parameter, value)

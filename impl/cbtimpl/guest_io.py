@@ -17,17 +17,20 @@ class GuestIO(JobControl):
 
     def write(self, node: str, offset: int, data: bytes) -> None:
         """Write. Refused: "copy failed". Raises `OSError` if the disk fails; the bits are set all the same."""
-        source = self.find_node(node)
+        arguments.numbers(offset=offset)
         content = arguments.content(data)
+        source = self.find_node(node)
         self.carry_out(source, self.request(source, offset, len(content), content))
 
     def zeroes(self, node: str, offset: int, length: int) -> None:
         """Make a range read as zeroes: a write like any other."""
+        arguments.numbers(offset=offset, length=length)
         source = self.find_node(node)
         self.carry_out(source, self.request(source, offset, length, None))
 
     def discard(self, node: str, offset: int, length: int) -> None:
         """Discard: a write of zeroes; swallowed while a job is on the node (QEMU-SEMANTICS.md 3.2)."""
+        arguments.numbers(offset=offset, length=length)
         source = self.find_node(node)
         request = self.request(source, offset, length, None)
         if not self.swallows_discards(source):
@@ -44,11 +47,12 @@ class GuestIO(JobControl):
 
         Refused: "exists" (the identifier is in flight on that node), "copy failed".
         """
-        source = self.find_node(node)
         arguments.text("identifier", identifier)
         if (data is None) == (length is None):
             raise Invalid("A write has either 'data' or, for zeroes, a 'length'")
         content = None if data is None else arguments.content(data)
+        arguments.numbers(offset=offset, length=length if content is None else len(content))
+        source = self.find_node(node)
         request = self.request(source, offset, length if content is None else len(content), content)
         if identifier in source.writes:
             raise Exists(f"Write '{identifier}' is already in flight")

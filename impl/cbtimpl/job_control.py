@@ -28,8 +28,9 @@ class JobControl(State):
         With `error`, an errno, all of them fail together on `side`.
         Refused: "wrong phase" (not running, paused, or a copy in flight), "invalid" (nothing there to copy).
         """
-        target = self.find_job(job)
+        arguments.numbers(offset=offset, length=length)
         failure = injected(error, side)
+        target = self.find_job(job)
         runs = self.runs_to_copy(target, offset, length)
         if failure is not None:
             begun = target.begin_copy(runs)
@@ -42,8 +43,8 @@ class JobControl(State):
 
     def copy_next(self, job: str, error: int | None = None, side: str = "source") -> None:
         """As `copy`, of the first cluster of the work list."""
-        target = self.find_job(job)
         injected(error, side)
+        target = self.find_job(job)
         self.check_may_copy(target, "copy")
         first = target.work.next(0)
         if first is None:
@@ -75,6 +76,7 @@ class JobControl(State):
 
         If the source fails, its policy decides, and nothing is in flight. Refused: as `copy`.
         """
+        arguments.numbers(offset=offset, length=length)
         target = self.find_job(job)
         failure = target.begin_copy(self.runs_to_copy(target, offset, length))
         self.after_copy(target, failure)
@@ -85,8 +87,8 @@ class JobControl(State):
 
         A failure puts all of it back on the work list. Refused: "invalid" (nothing in flight).
         """
-        target = self.find_job(job)
         failure = injected(error, side)
+        target = self.find_job(job)
         if target.in_flight is None:
             raise Invalid(f"Job '{job}' has no copy in flight")
         self.after_copy(target, target.end_copy(failure))

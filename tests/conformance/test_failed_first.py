@@ -8,7 +8,7 @@ from cbtcheck.adapters.reference import ReferenceAdapter
 from cbtcheck.command import main
 from cbtcheck.reports.report import FailedFirst, Failure, Report
 from cbtcheck.running.course import Course, Options, gathering_for
-from cbtcheck.running.failed_before import LIST, FailedBefore, failed_before
+from cbtcheck.running.failed_before import LIST, FailedBefore, Keeper, failed_before
 from cbtcheck.running.gather import Gathering
 from cbtcheck.running.part import DRAWN, FAILED_BEFORE, Part
 from cbtcheck.scenario import Scenario, save
@@ -99,3 +99,11 @@ def test_the_list_names_no_file_elsewhere(tmp_path: Path) -> None:
     (tmp_path / f"{LIST}reference").write_text("../reference-unsafe-1.json\n/etc/passwd\nreference-unsafe-1.json\n")
     assert failed_before(tmp_path, "reference").scenarios == ()
     assert len(failed_before(tmp_path, "reference").unreadable) == 1
+
+
+def test_a_list_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / f"{LIST}reference").mkdir()  # in its place
+    keeper = Keeper(tmp_path, "reference")
+    keeper.saved("reference-unsafe-1.json")
+    assert "the list for --failed-first, cannot be written: Is a directory" in keeper.not_written
+    assert gathered(tmp_path, "", None, LOST).list_not_written == keeper.not_written

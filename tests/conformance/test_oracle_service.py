@@ -410,3 +410,18 @@ def test_an_endless_line_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> Non
     endless = open("/dev/zero", "rb")  # noqa: SIM115
     with endless:
         assert next(command.portions(endless.fileno())) == [None]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"do":"disks","do":"disks","disks":{"d":1048576}}',
+        b'{"do":"disks","disks":{"d":1048576,"d":512}}',
+        b'{"do":"disks","disks":{"d":1048576},"comment":{"a":1,"a":2}}',
+    ],
+)
+def test_a_line_with_a_member_twice_is_not_used(line: bytes) -> None:
+    service = Service()
+    answer = json.loads(service.answer(line))
+    assert answer["is"] == "error"
+    assert service.oracle is None

@@ -418,4 +418,4 @@ def test_the_command_lists_and_writes_the_tour(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     refused = CliRunner().invoke(main, ["tour", "--write", str(tmp_path / "file" / "t")])
     assert "--write" in refused.output
-    assert refused.exit_code == 64
+    assert refused.exit_code == 74

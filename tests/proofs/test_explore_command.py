@@ -135,7 +135,6 @@ def test_a_property_that_was_not_checked_is_not_said_to_hold() -> None:
         (("--granularity", "3"), "a power of two, not 3"),
         (("--granularity", "2", "--symmetry"), "not interchangeable"),
         (("--jobs", "9"), "9"),
-        (("--mermaid", "/nowhere/at/all"), "cannot be written"),
     ],
 )
 def test_what_a_caller_gets_wrong_is_said_in_one_line(options: tuple[str, ...], says: str) -> None:
@@ -144,6 +143,14 @@ def test_what_a_caller_gets_wrong_is_said_in_one_line(options: tuple[str, ...], 
     assert says in result.stderr
     assert result.stderr.count("\n") == 1
     assert result.stdout == ""
+
+
+def test_a_diagram_that_cannot_be_written_is_said_in_one_line() -> None:
+    result = explore("--blocks", "1", "--mermaid", "/nowhere/at/all")
+    assert result.exit_code == 74
+    assert result.stderr == (
+        "cbtspec: /nowhere/at/all cannot be written: No such file or directory; name another file\n"
+    )
 
 
 def test_the_standard_scopes_have_all_that_is_ever_to_be_seen() -> None:

@@ -15,6 +15,7 @@ from cbtproofs.explorer.symmetry import explore_symmetric
 from rich.console import Console
 
 from cbtcheck.commands.explored import good, print_exploration, to_json
+from cbtcheck.commands.problem import NotWritten
 from cbtcheck.progress import ProgressLine
 from cbtcheck.saving import write_whole
 from cbtcheck.verdict import EXIT_CODES
@@ -29,6 +30,7 @@ Exit codes:
   {EXIT_CODES["conformant"]:>3}  every property holds in every state, and what is to be seen was seen
   {EXIT_CODES["unsafe or diverging"]:>3}  a property is violated, or something that is to be seen was not
   {EXIT_CODES["usage"]:>3}  usage: cbtspec was not called as it can be, or a scope is too large
+  {EXIT_CODES["output"]:>3}  output: a diagram or the report cannot be written
   {EXIT_CODES["interrupted"]:>3}  interrupted by Ctrl-C
 """
 
@@ -132,5 +134,5 @@ def _written(target: str, picture: Diagram, render: Callable[[Diagram], str]) ->
     try:
         write_whole(Path(target), render(picture).encode())
     except OSError as problem:
-        raise click.UsageError(f"{target} cannot be written: {problem.strerror}; name another file.") from None
+        raise NotWritten(f"{target} cannot be written: {problem.strerror}; name another file") from None
     return False

@@ -24,6 +24,12 @@ class Problem(click.ClickException):
         click.echo(f"cbtspec: {plain(' '.join(self.format_message().split()))}", err=True)
 
 
+class NotWritten(Problem):
+    """Something that was asked for cannot be written."""
+
+    exit_code = EXIT_CODES["output"]
+
+
 class DefectFound(Problem):
     """Something that only we can put right; a traceback was shown."""
 

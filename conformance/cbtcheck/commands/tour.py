@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cbtcheck import adapters
+from cbtcheck.commands.problem import NotWritten
 from cbtcheck.reports.describe import describe
 from cbtcheck.scenario import save
 from cbtcheck.tour.contexts.plan import edges_of_scope, tour
@@ -35,7 +36,7 @@ def tour_command(scope: str, directory: Path | None, adapter: str | None) -> int
         try:
             write(walks, directory, adapter)
         except OSError as problem:
-            raise click.UsageError(f"--write: {directory} cannot be written: {problem.strerror}.") from None
+            raise NotWritten(f"--write: {directory} cannot be written: {problem.strerror}") from None
         click.echo(f"{len(walks):,} scenarios in {directory}")
         return 0
     console = Console()

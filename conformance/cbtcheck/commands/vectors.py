@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from cbtcheck.commands.problem import NotWritten
 from cbtcheck.saving import write_whole
 from cbtcheck.vectors import folder
 from cbtcheck.verdict import EXIT_CODES
@@ -34,7 +35,7 @@ def vectors_command(out: Path | None, verify: bool, archive: Path | None) -> int
         else:
             click.echo(f"{len(folder.write(place))} files in {place}")
     except OSError as problem:
-        raise click.UsageError(f"{problem.filename or place}: {problem.strerror}.") from None
+        raise NotWritten(f"{problem.filename or place} cannot be written: {problem.strerror}") from None
     return 0
 
 

@@ -20,6 +20,7 @@ from cbtcheck.oracle import messages as m
 from cbtcheck.oracle.answer import Ends, OracleError
 from cbtcheck.oracle.observed import Seen, Sight
 from cbtcheck.oracle.oracle import INDEFINITE, Oracle
+from cbtcheck.strict_json import BadJSON, refuse_duplicates
 from cbtcheck.verdict import EXIT_CODES, Finding, Verdict, exit_code, worst
 
 EXTENTS_OF_A_FINDING = 1000
@@ -42,6 +43,7 @@ class Service:
         self.lines += 1
         try:
             line = m.READ.decode(raw)
+            refuse_duplicates(raw)
             plain = line.__class__ is m.WRITE and line.reply is UNSET and line.ended is UNSET
             if plain and self.oracle is not None:
                 given = self.oracle.write(line.node, line.offset, line.length, line.kind, line.result)
@@ -49,7 +51,7 @@ class Service:
                     return b'{"is":"answer","line":%d,"reply":"accepted"}' % self.lines
                 return ENCODE(self._answered(given))
             return ENCODE(self._answer(line))
-        except (msgspec.MsgspecError, OracleError, UnicodeError) as problem:
+        except (msgspec.MsgspecError, OracleError, UnicodeError, BadJSON) as problem:
             return self.complain(str(problem))
         except RecursionError:
             return self.complain("nested too deeply")

@@ -146,7 +146,8 @@ class Report:
     `not_repeatable` failed once, and not when it was played again. `only` is what was asked for, if that was not
     everything; `stopped` says why a run ended early by itself; `to_draw` is how many scenarios the profile draws.
     `claimed` and `not_claimed` are capabilities; `by_suite` are commands that the suite does itself.
-    `before`: what the run began with, if it was to begin with what had failed in the last one.
+    `before`: what the run began with, if it was to begin with what had failed in the last one. `list_not_written`:
+    why the next run cannot know that of this one; "" if it can.
     """
 
     suite: str
@@ -179,6 +180,7 @@ class Report:
     not_claimed: frozenset[str] = frozenset()
     by_suite: frozenset[str] = frozenset()
     before: FailedFirst | None = None
+    list_not_written: str = ""
 
     @property
     def scenarios(self) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,12 +58,13 @@ class Keeper:
     """Keeps the list while a run goes on, so that it is true however the run ends.
 
     A file of the last run stays in the list until this run has shown that it agrees, or has played all of its profile
-    without seeing it again.
+    without seeing it again. `not_written` says in one line why the list is not there; "" if it is, or is not needed.
     """
 
     def __init__(self, reports: Path, adapter: str) -> None:
         self._reports, self._adapter = reports, adapter
         self._saved: list[str] = []
+        self.not_written = ""
         self._before: list[str] | None = None
 
     def saved(self, name: str) -> None:
@@ -89,6 +89,9 @@ class Keeper:
         return self._before
 
     def _write(self, names: Iterable[str]) -> None:
-        with suppress(OSError):  # without it, all that are saved are taken
-            content = "".join(f"{name}\n" for name in dict.fromkeys(names))
-            write_whole(self._reports / f"{LIST}{self._adapter}", content.encode())
+        path = self._reports / f"{LIST}{self._adapter}"
+        try:
+            write_whole(path, "".join(f"{name}\n" for name in dict.fromkeys(names)).encode())
+            self.not_written = ""
+        except OSError as problem:
+            self.not_written = f"{path}, the list for --failed-first, cannot be written: {problem.strerror}"

@@ -166,6 +166,7 @@ class Gathering:
         again = [name for name, agrees in played.items() if not agrees]
         whole = not self.report.interrupted and not any(cut_short(self.report))
         self._keeper.ended([name for name, agrees in played.items() if agrees], again, whole)
+        self.report.list_not_written = self._keeper.not_written
 
     def _missed(self, scope: Scope) -> list[MissedEdge]:
         """The edges that the tour is after and the whole run did not cover, with what came between."""

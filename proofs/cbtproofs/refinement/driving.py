@@ -14,6 +14,7 @@ from typing import Any
 
 import cbtimpl
 from cbtimpl import Host
+from cbtimpl.arguments import LARGEST
 from cbtmodel import commands as c
 from cbtmodel.commands import Action, Command
 
@@ -145,6 +146,8 @@ class Driver:
 
     def _write(self, command: c.Write | c.BeginWrite, content: Content) -> Driven:
         """A guest write. For a failing copy-before-write, copies in flight that it would wait for end first."""
+        if command.kind == "write" and not 0 <= command.length <= LARGEST:
+            return self._done((Answer(command, "invalid", "No content has such a length"),))  # it cannot even be made
         trace: list[Answer] = []
         if command.result == "copy failed":
             for id in self._copies_in_the_way(command):
