@@ -24,6 +24,7 @@ from cbtmodel.node import State, initial
 from cbtcheck.adapter import POISON, Adapter, AdapterBroken, Hint, Observation, Performed, Reply
 from cbtcheck.bitsets import Bits, BitSets
 from cbtcheck.follow.judge import judge
+from cbtcheck.follow.restore import Contents, Restorer
 from cbtcheck.follow.worlds import (
     MOST_WORLDS,
     Listener,
@@ -34,7 +35,6 @@ from cbtcheck.follow.worlds import (
     with_waste,
 )
 from cbtcheck.printed_output import telling_lines
-from cbtcheck.restore import Contents, Restorer
 from cbtcheck.scenario import Restore, Scenario
 from cbtcheck.scenario import Step as ScenarioStep
 from cbtcheck.verdict import Finding, Verdict, worst

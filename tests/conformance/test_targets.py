@@ -2,8 +2,8 @@
 
 from cbtcheck.adapter import ACCEPTED, Hint, Performed
 from cbtcheck.adapters.reference import ReferenceAdapter
+from cbtcheck.follow.restore import Contents
 from cbtcheck.play import Player
-from cbtcheck.restore import Contents
 from cbtmodel import commands as c
 
 FULL = c.StartBackup("j", "disk0", "full")

@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 from cbtmodel.backup import Side
 
+from cbtcheck.follow.restore import poisoned
 from cbtcheck.nbd.disk import Disk, Request
-from cbtcheck.restore import poisoned
 
 Range = tuple[int, int]
 

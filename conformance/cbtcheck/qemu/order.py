@@ -17,6 +17,7 @@ from cbtmodel.node import State
 from cbtmodel.step import step
 
 from cbtcheck.adapter import ACCEPTED, Reply
+from cbtcheck.follow.refusals import is_answered_by
 from cbtcheck.qemu.gate import Passed
 
 Trace = list[tuple[Command, Reply]]
@@ -65,7 +66,7 @@ def explains(state: State[Any], trace: Trace) -> bool:
     """Whether the specification gives every one of these replies, in this order."""
     for command, reply in trace:
         result = step(state, command)
-        if (result.refusal.kind if result.refusal else "") != reply.refusal:
+        if not is_answered_by(result, command, reply.refusal):
             return False
         state = result.state
     return True

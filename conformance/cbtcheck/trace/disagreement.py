@@ -1,4 +1,4 @@
-"""What a trace and the specification disagree about: replies, ends of jobs, and what should stand still."""
+"""What only a trace can disagree with the specification about: ends of jobs, and what should stand still."""
 
 from __future__ import annotations
 
@@ -6,31 +6,9 @@ from cbtmodel.bitmap import Marks
 
 from cbtcheck.follow.refusals import outcomes
 from cbtcheck.follow.sets.between import Between
-from cbtcheck.scenario import spelled
-from cbtcheck.trace.events import Change, EndOfJobs, Given, Look, ToldBitmap
-from cbtcheck.trace.world import Traced, accepted
+from cbtcheck.trace.events import EndOfJobs, Look, ToldBitmap
+from cbtcheck.trace.world import Traced
 from cbtcheck.verdict import Finding, Verdict
-
-
-def disagreement(change: Change, answer: str) -> Finding:
-    """A reply or an end of a job that the specification forbids; `answer` is what it says."""
-    if isinstance(change, Given):
-        name = spelled(type(change.command).__name__)
-        seen = f"refused: {change.refusal}: {change.text}".removesuffix(": ") if change.refusal else ""
-        if not seen:
-            seen = accepted(change.ended)
-        succeeded = any(end[1] == "completed" for end in change.ended)
-        return _finding(succeeded and answer.startswith("accepted"), name, answer, seen)
-    if isinstance(change, EndOfJobs):
-        succeeded = any(end[1] == "completed" for end in change.jobs)
-        return _finding(succeeded, "jobs ended", answer, outcomes(change.jobs))
-    return Finding(Verdict.DIVERGES, "", type(change).__name__, answer, "something else")
-
-
-def _finding(false_success: bool, where: str, expected: str, seen: str) -> Finding:
-    """Success that is none is unsafe: that backup will be relied on."""
-    verdict, property = (Verdict.UNSAFE, "DELIVERED") if false_success else (Verdict.DIVERGES, "")
-    return Finding(verdict, property, where, expected, seen)
 
 
 def unheard(told: EndOfJobs) -> Finding:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import reduce
 
+from cbtcheck.follow.worlds import distinct as each_once
 from cbtcheck.trace.shape import Sets, equal, join, meet
 from cbtcheck.trace.world import Traced
 
@@ -51,11 +52,7 @@ def refined(world: Traced, groups: Iterable[list[Sets]]) -> Traced:
 
 def distinct(states: Iterable[Sets]) -> list[Sets]:
     """States of the same shape, each once."""
-    found: list[Sets] = []
-    for each in states:
-        if not any(equal(each, other) for other in found):
-            found.append(each)
-    return found
+    return each_once([*states], equal)
 
 
 def unite(worlds: Iterable[Traced]) -> list[Traced]:
@@ -72,8 +69,7 @@ def unite(worlds: Iterable[Traced]) -> list[Traced]:
 
 def gather(worlds: Iterable[Traced]) -> list[Traced]:
     """The worlds, each once; those of the same shape as one if they are many."""
-    found: list[Traced] = []
-    for each in worlds:
-        if not any(each.shape() == other.shape() and equal(each.state, other.state) for other in found):
-            found.append(each)
+    found = each_once(
+        [*worlds], lambda one, other: one.shape() == other.shape() and equal(one.state, other.state)
+    )
     return found if len(found) <= MOST_APART else unite(found)

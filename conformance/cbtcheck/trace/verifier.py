@@ -20,7 +20,7 @@ from pyroaring import BitMap64
 from cbtcheck.follow.sets.between import Between, BetweenSets, exactly, outcomes
 from cbtcheck.follow.sets.compressed import NOTHING, Compressed, CompressedSets
 from cbtcheck.follow.worlds import least_at_odds
-from cbtcheck.trace.disagreement import Memory, disagreement, unheard
+from cbtcheck.trace.disagreement import Memory, unheard
 from cbtcheck.trace.events import Change, EndOfJobs, Event, Given, Landed, Look, LookAtJobs, Span, TraceProblem
 from cbtcheck.trace.explained import explain
 from cbtcheck.trace.guesses import advance, gather
@@ -289,9 +289,11 @@ class Verifier:
             raise TraceProblem(span.line, "too much is uncertain here to be judged: too many worlds")
         if after:
             return after
-        world, answer = specified(replace(worlds[0], guesses=()), event, self.rules)
-        self.tell(span.line, disagreement(event, answer))
-        return [world]
+        forbidden = [specified(replace(each, guesses=()), event, self.rules) for each in worlds]
+        kept = least_at_odds(forbidden, lambda pair: pair[1])
+        for finding in kept[0][1]:
+            self.tell(span.line, finding)
+        return gather(world for world, _ in kept)
 
     def _look(self, look: Look | LookAtJobs, span: Span) -> None:
         judged = [(world, judge(self._between, world, look)) for world in self._worlds]

@@ -22,11 +22,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from cbtmodel import jobs, node
 from cbtmodel.commands import StartBackup, Transaction
 from cbtmodel.step import whole_write
 
+from cbtcheck.follow.orders import orders
 from cbtcheck.follow.sets.between import Between, exactly, outcomes
 from cbtcheck.follow.sets.compressed import NOTHING, Compressed
 from cbtcheck.trace.events import Change, Event, Given, Look, LookAtJobs, Span, TraceProblem
@@ -127,28 +129,16 @@ class Window:
         controls = tuple(item for item in self.items if not item.is_look)
         if len(controls) <= 1:
             return [controls]
-        found: list[tuple[Item, ...]] = []
-        self._extend((), controls, [world], found)
-        return found
 
-    def _extend(
-        self, order: tuple[Item, ...], left: tuple[Item, ...], worlds: list[Traced], found: list[tuple[Item, ...]]
-    ) -> None:
-        if not left:
-            found.append(order)
-            if len(found) > MOST_ORDERS:
-                raise TraceProblem(self.line, TOO_MUCH)
-            return
-        remaining = sum(1 << item.number for item in left)
-        for item in left:
-            if item.before & remaining:
-                continue
-            longer = (*order, item)
-            play = self._play(longer, ())
-            after = self._gap(play, len(order), worlds, None)
-            after = unite(done for each in after for done in possible(each, _change(item), self.rules))
-            if after:
-                self._extend(longer, tuple(each for each in left if each is not item), after, found)
+        def after(order: tuple[Item, ...], worlds: list[Traced]) -> list[Traced]:
+            written = self._gap(self._play(order, ()), len(order) - 1, worlds, None)
+            change = _change(order[-1])
+            return unite(done for each in written for done in possible(each, change, self.rules))
+
+        found = list(islice(orders(controls, [world], after), MOST_ORDERS + 1))
+        if len(found) > MOST_ORDERS:
+            raise TraceProblem(self.line, TOO_MUCH)
+        return found
 
     # Bounds
 

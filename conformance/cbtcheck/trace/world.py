@@ -29,13 +29,15 @@ from cbtmodel.node import landed
 from cbtmodel.refusal import Refused
 from cbtmodel.step import Step, step
 
-from cbtcheck.follow.refusals import is_answered_by
-from cbtcheck.follow.refusals import outcomes as ends_in_words
+from cbtcheck.adapter import Reply
+from cbtcheck.follow.refusals import is_answered_by, judge_ends, judge_reply
 from cbtcheck.follow.sets.between import Between, BetweenSets, Unnoticed, at_most, outcomes, without_more
 from cbtcheck.follow.sets.compressed import CompressedSets
+from cbtcheck.scenario import spelled
 from cbtcheck.trace.events import AllCopied, Change, EndOfJobs, Forgotten, Given, Landed, StoppedByError
 from cbtcheck.trace.outsiders import forget, mentions_outsiders
 from cbtcheck.trace.shape import Sets, noticed, shape
+from cbtcheck.verdict import Finding, Verdict
 
 Due = frozenset[tuple[str, Outcome]]
 
@@ -87,25 +89,26 @@ def possible(world: Traced, change: Change, rules: Rules) -> list[Traced]:
             return [_without(world, on, names)]
 
 
-def specified(world: Traced, change: Change, rules: Rules) -> tuple[Traced, str]:
-    """What the specification says of a change that is not possible: the world after it, and the answer in words."""
+def specified(world: Traced, change: Change, rules: Rules) -> tuple[Traced, list[Finding]]:
+    """What the specification makes of a change that is not possible: the world after it, and what is wrong."""
     match change:
         case Given(command):
             done = next(_steps(world.state, command, rules))
-            answer = f"refused: {done.refusal}" if done.refusal else accepted(_ends(done.ended))
-            return replace(world, state=done.state), answer
+            wrong = judge_reply(command, Reply(change.refusal, change.text), done)
+            wrong = [replace(each, where=spelled(each.where)) for each in wrong]
+            name = spelled(type(command).__name__)
+            wrong = wrong or judge_ends(_ends(done.ended), change.ended) or [_at_odds(name)]
+            return replace(world, state=done.state), wrong
         case EndOfJobs(ends):
-            left = world.due - {end for end in world.due if end[0] in dict(ends)}
-            known = {id: outcome for id, outcome in world.due if id in dict(ends)}
-            words = ", ".join(f"{id} {known.get(id, 'not ended')}" for id, _ in ends)
-            return replace(world, due=left), words
-    return world, ""
+            told = {id for id, _ in ends}
+            due = {end for end in world.due if end[0] in told}
+            return replace(world, due=world.due - due), judge_ends(due, ends) or [_at_odds("jobs ended")]
+    return world, [_at_odds(type(change).__name__)]
 
 
-def accepted(ends: Iterable[tuple[str, Outcome]]) -> str:
-    """An acceptance in words, with the jobs that ended by it."""
-    told = [*ends]
-    return f"accepted; ended: {ends_in_words(told)}" if told else "accepted"
+def _at_odds(where: str) -> Finding:
+    """What is as specified in itself, but not together with what was seen before."""
+    return Finding(Verdict.DIVERGES, "", where, "what agrees with all that was seen before", "what does not")
 
 
 def _ends(ended: Iterable[Ended[Between]]) -> Due:
