@@ -15,7 +15,7 @@ from cbtmodel.step import step
 from cbtcheck.adapter import Capabilities
 from cbtcheck.bitsets import BitSets
 from cbtcheck.claims import missing
-from cbtcheck.draw import Hand
+from cbtcheck.draw import Hand, of_a_crowd
 from cbtcheck.scenario import Scenario
 from cbtcheck.traps import ended
 
@@ -30,6 +30,8 @@ def history(capabilities: Capabilities, seed: int, number: int, length: int) -> 
     random = Random(f"{seed} {number} {length}")
     disks = capabilities.disks[number % len(capabilities.disks)]
     crowded = number % 2 == 1
+    if crowded:
+        disks = of_a_crowd(disks, capabilities)
     state = initial(BitSets(), disks)
     commands: list[Command] = []
     while len(commands) < length:

@@ -6,6 +6,7 @@ One bitmap lives all the time, and others come and go. Ids and names are the sam
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from cbtmodel import commands as c
 from cbtmodel.commands import Command
@@ -56,6 +57,56 @@ def wrapping(ground: Ground) -> Iterator[Scenario]:
             yield Scenario(ground.disks(UNITS), tuple(short), title=title)
 
 
+LONG_UNITS = 264
+"""A unit for each round, so that what is lost in one shows."""
+
+
+def _of_one_job(ground: Ground) -> Iterator[Command]:
+    """One job that lives on: copies before writes, pauses, copies that fail, refusals because of what it has."""
+    yield ground.add("kept")
+    yield ground.add("b")
+    yield replace(ground.backup("j", "b", "full", "always"), on_source_error="ignore")
+    for number in range(ROUNDS):
+        yield ground.write(number)
+        yield c.PauseJob("j")
+        yield c.ResumeJob("j")
+        yield c.Copy("j", (LONG_UNITS - 1) * ground.unit, ground.unit, "read error")
+        yield c.ClearBitmap(DISK, "b")
+    yield c.CancelJob("j")
+
+
+def _of_one_sum(ground: Ground) -> Iterator[Command]:
+    """One bitmap into which everything is merged, and one that is merged each time."""
+    yield ground.add("kept")
+    yield ground.add("sum", enabled=False)
+    for number in range(ROUNDS):
+        yield c.ClearBitmap(DISK, "kept")
+        yield ground.write(number)
+        yield c.Transaction((ground.merge("sum", "kept"), c.Abort()))
+        yield ground.merge("sum", "kept")
+
+
+def _of_groups(ground: Ground) -> Iterator[Command]:
+    """Two bitmaps that are backed up together, in a group that one of them ends; and a start that is refused."""
+    yield ground.add("a")
+    yield ground.add("b")
+    for number in range(ROUNDS):
+        yield c.Transaction((ground.backup("j", "a", "full"), ground.backup("k", "b", "full", "always")), True)
+        yield ground.write(number % UNITS)
+        yield ground.backup("l", ("a", "b")[number % 2], "full")
+        yield c.CancelJob(("j", "k")[number % 2])
+
+
+def wrapping_of_one(ground: Ground) -> Iterator[Scenario]:
+    """What one job, one bitmap, one pair may count."""
+    lists = (
+        ("of one job", LONG_UNITS, _of_one_job), ("merges into one bitmap", LONG_UNITS, _of_one_sum),
+        ("groups", UNITS, _of_groups),
+    )  # fmt: skip
+    for title, units, made in lists:
+        yield Scenario(ground.disks(units), tuple(made(ground)), title=f"{ROUNDS} rounds {title}")
+
+
 SUBJECT = frozenset({
     "add-bitmap", "remove-bitmap", "begin-write", "end-write", "start-backup", "cancel-job", "transaction",
 })  # fmt: skip
@@ -63,3 +114,12 @@ SUBJECT = frozenset({
 WRAPPING = Family(
     "how often, beyond 256", "260 jobs of each kind, bitmaps and writes in turn; in ci 1,100", wrapping, SUBJECT
 )
+
+OF_ONE = frozenset({
+    "start-backup", "cancel-job", "pause-job", "resume-job", "copy", "write", "merge-bitmaps", "transaction",
+})  # fmt: skip
+
+WRAPPING_OF_ONE = Family(
+    "how often, of one", "260 writes, pauses, failures and refusals of one job; 260 merges, 260 groups",
+    wrapping_of_one, OF_ONE, closely=False,
+)  # fmt: skip
