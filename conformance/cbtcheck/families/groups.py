@@ -139,10 +139,11 @@ RESULTS = ("accepted", "undone, then accepted", "refused at the last", "after a 
 
 def merges(ground: Ground) -> Iterator[Scenario]:
     """Merges of one to five sources that differ in all that bitmaps can differ in; accepted, refused, undone."""
-    sizes = sorted(ground.capabilities.granularities)
+    sizes = sorted(each for each in ground.capabilities.granularities if each <= 2 * ground.unit)
     counts = (1, 2, 3, 5)
     for row in rows(counts, FLAGS[:2], FLAGS, GRAINS, (1, 2, 3), RESULTS, (False, True)):
         target_flag, flag, grain, result = FLAGS[row[1]], FLAGS[row[2]], GRAINS[row[3]], row[5]
+        opposite = FLAGS[1 - row[1]]
         disks = list(ground.disks(UNITS * 2, (1, 2, 3)[row[4]]))
         count = max(counts[row[0]], len(disks))
         own, theirs = {"the sources finer": (-1, 0), "the sources coarser": (0, -1)}.get(grain, (0, 0))
@@ -172,6 +173,8 @@ def merges(ground: Ground) -> Iterator[Scenario]:
                              c.Transaction((merge, clear, c.Abort())), ground.write(14), merge),
         }  # fmt: skip
         commands += [*lists[RESULTS[result]], *(ground.write(11, on) for on in disks)]
+        turn = c.EnableBitmap if opposite == "enabled" else c.DisableBitmap
+        commands += [turn(disks[0], "sum"), clear, merge]
         commands += [ground.backup("j", "sum"), ground.write(12), c.CancelJob("j")]
         title = f"a merge of {count} sources of {len(disks)} disks, {flag}, {grain}: {RESULTS[result]}"
         yield Scenario(ground.disks(UNITS * 2, len(disks)), tuple(commands), title=title)

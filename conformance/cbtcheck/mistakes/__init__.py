@@ -7,8 +7,10 @@ from cbtcheck.mistakes import (
     afterwards,
     company,
     copying,
+    many,
     merging,
     naming,
+    often,
     places,
     recording,
     repeating,
@@ -20,7 +22,7 @@ from cbtcheck.mistakes import (
 from cbtcheck.mistakes.registry import MISTAKES, NARROW, Mistake, NarrowMistake, host_with
 
 __all__ = [
-    "MISTAKES", "NARROW", "Mistake", "NarrowMistake", "afterwards", "company", "copying", "host_with", "merging",
-    "naming", "places", "recording", "repeating", "successor", "transactions", "undoing",
+    "MISTAKES", "NARROW", "Mistake", "NarrowMistake", "afterwards", "company", "copying", "host_with", "many",
+    "merging", "naming", "often", "places", "recording", "repeating", "successor", "transactions", "undoing",
     "wrapping",
 ]  # fmt: skip
