@@ -13,7 +13,7 @@ from typing import Any
 from cbtmodel import commands as c
 from cbtmodel.commands import Command
 
-from cbtcheck.families.again import ROUNDS, Round
+from cbtcheck.families.again import ROUNDS, SUBJECT, Round
 from cbtcheck.families.covering import rows
 from cbtcheck.families.family import Family
 from cbtcheck.families.ground import DISK, Ground
@@ -70,11 +70,11 @@ def _backed_up_and_replaced(ground: Ground, job: str, number: int) -> Iterator[C
 
 
 def _in_flight_at_its_start(ground: Ground, job: str, number: int) -> Iterator[Command]:
-    yield ground.begin("w", number)
-    yield ground.begin("v", number + 4)
+    yield ground.begin("w", 4 * number)
+    yield ground.begin("v", 4 * number + 1)
     yield ground.backup(job, "b", "bitmap", ("on-success", "always", "never")[number % 3])
-    yield ground.begin("w", number + 1)
-    yield ground.begin("v", number + 5)
+    yield ground.begin("w", 4 * number + 2)
+    yield ground.begin("v", 4 * number + 3)
     yield c.EndWrite(DISK, "v")
     yield c.EndWrite(DISK, "w")
     yield c.CancelJob(job)
@@ -235,5 +235,5 @@ def company(ground: Ground) -> Iterator[Scenario]:
 
 
 COMPANY_FAMILY = Family(
-    "which one, again", "the same happens three times to one of several bitmaps, in company", company
+    "which one, again", "the same happens three times to one of several bitmaps, in company", company, SUBJECT
 )

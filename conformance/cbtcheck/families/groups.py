@@ -180,8 +180,16 @@ def merges(ground: Ground) -> Iterator[Scenario]:
         yield Scenario(ground.disks(UNITS * 2, len(disks)), tuple(commands), title=title)
 
 
+OF_GROUPS = frozenset({"start-backup", "cancel-job", "finalize-job", "pause-job", "copy", "transaction"})
+OF_DISKS = frozenset({"begin-write", "end-write", "begin-copy", "transaction", "start-backup"})
+OF_MERGES = frozenset({"merge-bitmaps", "transaction"})
+
 GROUPS = (
-    Family("groups, again", "three groups of three in a row, on one to three disks", groups),
-    Family("three disks", "writes and copies in flight on three disks, and what waits for them", three_disks),
-    Family("which sources", "merges of up to five sources that differ in flag, granularity and disk", merges),
+    Family("groups, again", "three groups of three in a row, on one to three disks", groups, OF_GROUPS),
+    Family(
+        "three disks", "writes and copies in flight on three disks, and what waits for them", three_disks, OF_DISKS
+    ),
+    Family(
+        "which sources", "merges of up to five sources that differ in flag, granularity and disk", merges, OF_MERGES
+    ),
 )
