@@ -235,5 +235,6 @@ def company(ground: Ground) -> Iterator[Scenario]:
 
 
 COMPANY_FAMILY = Family(
-    "which one, again", "the same happens three times to one of several bitmaps, in company", company, SUBJECT
+    "which one, again", "the same happens three times to one of several bitmaps, in company", company,
+    SUBJECT - {"resume-job"},
 )
