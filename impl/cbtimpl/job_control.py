@@ -7,7 +7,7 @@ here raise refusals only, and a job that ended is in `ended`.
 from cbtimpl import arguments
 from cbtimpl.backup import BackupJob, Failure, Group, Run
 from cbtimpl.errors import Invalid, WrongPhase
-from cbtimpl.state import Ended, State
+from cbtimpl.state import JobEnd, State
 
 
 def injected(error: int | None, side: str) -> Failure | None:
@@ -189,4 +189,4 @@ class JobControl(State):
         """Hand the bitmap back and dismiss the job, in one step."""
         job.finish(success)
         del self.jobs[job.id]
-        self.ended.append(Ended(job.id, outcome))
+        self.ended.append(JobEnd(job.id, outcome))

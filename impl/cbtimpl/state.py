@@ -15,7 +15,7 @@ from cbtimpl.node import Node
 from cbtimpl.storage import Disk, MemoryDisk
 
 
-class Ended(NamedTuple):
+class JobEnd(NamedTuple):
     """A job that is gone: "completed", "failed" or "cancelled"."""
 
     job: str
@@ -52,7 +52,7 @@ class State:
     def __init__(self) -> None:
         self.nodes: dict[str, Node] = {}
         self.jobs: dict[str, BackupJob] = {}
-        self.ended: list[Ended] = []
+        self.ended: list[JobEnd] = []
         self.drained: list[DrainedWrite] = []
 
     def add_node(self, name: str, size: int, disk: Disk | None = None) -> Node:
@@ -71,7 +71,7 @@ class State:
         self.nodes[name] = self.node_class(name, made)
         return self.nodes[name]
 
-    def take_ended(self) -> list[Ended]:
+    def take_ended(self) -> list[JobEnd]:
         """The jobs that ended since the last call, in the order of their end."""
         taken, self.ended = self.ended, []
         return taken

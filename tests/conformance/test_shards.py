@@ -26,7 +26,7 @@ from cbtcheck.running import course, parallel
 from cbtcheck.running.course import Course, Options, gathering_for
 from cbtcheck.running.deal import BATCH, Dealt, batch
 from cbtcheck.running.gather import ENOUGH_FAILURES
-from cbtcheck.running.messages import Ended
+from cbtcheck.running.messages import Stopped
 from cbtcheck.running.part import Part
 from cbtcheck.running.profiles import PROFILES, Profile
 from cbtcheck.running.shard import Shard
@@ -250,7 +250,7 @@ def test_an_edge_is_told_once_in_each_phase() -> None:
     one, other = (Edge("write", "", state, "accepted") for state in ("here", "there"))
     for phase, edges in (("tour", {one}), ("tour", {one, other}), ("workflows", {one})):
         foreman.take(Part(phase, 0, 0, edges=edges))
-    foreman.tell(Ended(False))
+    foreman.tell(Stopped(False))
     assert [each.edges for each in told[0].parts] == [{one}, {other}, {one}]
 
 

@@ -184,7 +184,7 @@ def judge_digest(
     if least and (count == least or (count is None and most == may.total)):  # other ones, and no more: some lack
         expected = f"at least {within.named(must)}"
         return [Finding(Verdict.UNSAFE, "NO-LOST-WRITE", where, expected, seen)]
-    return [Finding(Verdict.DIVERGES, "FROZEN-IS-STILL", where, expected, seen)]
+    return [Finding(Verdict.DIVERGES, "" if count is None else "FROZEN-IS-STILL", where, expected, seen)]
 
 
 def _finding(

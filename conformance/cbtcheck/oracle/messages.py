@@ -34,7 +34,7 @@ Size = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Extent = tuple[Size, Size]
 Outcome = Literal["completed", "failed", "cancelled"]
 Said = Literal["accepted", "indefinite"] | Kind
-Ended = Annotated[dict[str, Outcome], Meta(description="The jobs that ended, by their ids.")]
+Ends = Annotated[dict[str, Outcome], Meta(description="The jobs that ended, by their ids.")]
 
 
 # What is read
@@ -126,7 +126,7 @@ class Source(Struct, forbid_unknown_fields=True):
 
 
 _TYPES = CommandTypes(
-    __name__, [("reply", Said | UnsetType, UNSET), ("text", str, ""), ("ended", Ended | UnsetType, UNSET)],
+    __name__, [("reply", Said | UnsetType, UNSET), ("text", str, ""), ("ended", Ends | UnsetType, UNSET)],
     Source, MOST_ACTIONS,
 )  # fmt: skip
 ACTIONS, COMMANDS = _TYPES.actions, _TYPES.commands

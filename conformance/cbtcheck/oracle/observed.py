@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from cbtmodel.node import State
 from pyroaring import BitMap, BitMap64, FrozenBitMap, FrozenBitMap64
 
-from cbtcheck.adapter import SeenAnonymous, SeenBitmap, SeenJob
-from cbtcheck.follow.judge import judge_bitmap, judge_in_flight, judge_job, judge_successors
+from cbtcheck.adapter import Observation, SeenAnonymous, SeenBitmap, SeenJob
+from cbtcheck.follow.judge import judge
 from cbtcheck.follow.seen import Shown
 from cbtcheck.follow.sets.compressed import Compressed, CompressedSets
 from cbtcheck.follow.sets.granules import Granules, Roaring
@@ -60,41 +60,37 @@ def judged(space: CompressedSets, state: State[Compressed], sight: Sight, shown:
     """
     if sight.successors is not None and not sight.complete:
         raise ValueError("successors can be judged only together with all bitmaps")
-    findings: list[Finding] = []
-    for on, node in state.nodes.items():
-        for name in node.bitmaps:
-            if sight.complete or (on, name) in sight.bitmaps:
-                seen = in_granules(space, state, (on, name), sight.bitmaps.get((on, name)))
-                findings += judge_bitmap(space, state, (on, name), seen, None, shown)
-        if sight.successors is not None:
-            findings += judge_successors(space, state, on, sight.successors.get(on, ()))
-    for on, name in sorted(sight.bitmaps):
-        if on not in state.nodes or name not in state.nodes[on].bitmaps:
-            seen = None if sight.bitmaps[on, name] is None else SeenBitmap()
-            findings += judge_bitmap(space, state, (on, name), seen)
-    if sight.jobs is not None:
-        others = sorted(sight.jobs.keys() - set(state.jobs))
-        for id in (*(id for id in state.jobs if sight.complete or id in sight.jobs), *others):
-            findings += judge_job(space, state, id, sight.jobs.get(id))
-    return findings + ([] if sight.in_flight is None else judge_in_flight(state, sight.in_flight))
+    bitmaps: dict[tuple[str, str], SeenBitmap | None] = {}
+    jobs: dict[str, SeenJob | None] = {}
+    if not sight.complete:  # of the others nothing was seen
+        bitmaps = {(on, name): SeenBitmap() for on, node in state.nodes.items() for name in node.bitmaps}
+    if not sight.complete or sight.jobs is None:
+        jobs = {id: SeenJob(None) for id in state.jobs}
+    bitmaps |= {place: in_granules(space, state, place, seen) for place, seen in sight.bitmaps.items()}
+    jobs |= sight.jobs or {}
+    seen = Observation(
+        {place: each for place, each in bitmaps.items() if each is not None},
+        {id: each for id, each in jobs.items() if each is not None}, sight.successors, sight.in_flight,
+    )  # fmt: skip
+    return judge(space, state, seen, None, shown)
 
 
 def in_granules(
     space: CompressedSets, state: State[Compressed], place: tuple[str, str], seen: Seen | None
 ) -> SeenBitmap | None:
-    """A bitmap of the specification as it was seen, with its bits as granules."""
-    if seen is None:
-        return None
+    """A bitmap as it was seen, with its bits as granules, if the specification has such a bitmap."""
     on, name = place
-    size, granularity = state.nodes[on].size, state.nodes[on].bitmaps[name].granularity
-    declared = granularity if seen.granularity is None else seen.granularity
+    bitmap = state.nodes[on].bitmaps.get(name) if on in state.nodes else None
+    if seen is None or bitmap is None:
+        return None if seen is None else SeenBitmap()
+    declared = bitmap.granularity if seen.granularity is None else seen.granularity
     bits = None
     if seen.bits is not None:
         if declared < space.block or declared.bit_count() != 1:
             raise ValueError(
                 f"{on}/{name}: granules of {declared} bytes cannot be told apart in blocks of {space.block}"
             )
-        bits = as_granules(seen.bits, declared, size)
+        bits = as_granules(seen.bits, declared, state.nodes[on].size)
     return SeenBitmap(seen.granularity, seen.recording, seen.busy, seen.count, None, bits)
 
 

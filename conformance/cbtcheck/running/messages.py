@@ -45,7 +45,7 @@ class Played:
 
 
 @dataclass(frozen=True)
-class Ended:
+class Stopped:
     """From a worker, last: it has played all its own, it was `interrupted`, or its adapter is `exhausted`."""
 
     interrupted: bool
@@ -59,5 +59,5 @@ class Order(enum.Enum):
     STOP = "stop"
 
 
-FromWorker = Introduction | CannotBegin | Confirmed | Played | Ended
+FromWorker = Introduction | CannotBegin | Confirmed | Played | Stopped
 ToWorker = Confirmed | Order

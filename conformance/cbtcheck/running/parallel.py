@@ -24,7 +24,16 @@ from cbtcheck.reports.report import Report
 from cbtcheck.running.course import Options, Progress, gathering_for
 from cbtcheck.running.gather import Gathering
 from cbtcheck.running.interrupts import interrupts, or_over
-from cbtcheck.running.messages import CannotBegin, Confirmed, Ended, FromWorker, Introduction, Order, Played, ToWorker
+from cbtcheck.running.messages import (
+    CannotBegin,
+    Confirmed,
+    FromWorker,
+    Introduction,
+    Order,
+    Played,
+    Stopped,
+    ToWorker,
+)
 from cbtcheck.running.part import PHASES, Part
 from cbtcheck.running.shard import Shard
 from cbtcheck.running.start import ProcessDied, start
@@ -139,7 +148,7 @@ class Crew:
                 worker.parts.extend(parts)
                 worker.reached = parts[-1].place
                 self._show(parts)
-            case Ended(interrupted, exhausted):
+            case Stopped(interrupted, exhausted):
                 if exhausted and self.gathering is not None:
                     self.gathering.exhausted = True
                 if interrupted and not self.interrupted:

@@ -23,7 +23,16 @@ from cbtcheck.lacking import lacking, not_written
 from cbtcheck.play import last_words
 from cbtcheck.reports.report import LedgerResult
 from cbtcheck.running.course import Course, Options
-from cbtcheck.running.messages import CannotBegin, Confirmed, Ended, FromWorker, Introduction, Order, Played, ToWorker
+from cbtcheck.running.messages import (
+    CannotBegin,
+    Confirmed,
+    FromWorker,
+    Introduction,
+    Order,
+    Played,
+    Stopped,
+    ToWorker,
+)
 from cbtcheck.running.part import Part
 from cbtcheck.running.shard import Shard
 from cbtcheck.running.start import begin
@@ -156,7 +165,7 @@ def work(opening: Opening, options: Options, shard: Shard, home: str, connection
     finally:
         with contextlib.suppress(AdapterBroken):
             adapter.close()
-    foreman.tell(Ended(interrupted, exhausted))
+    foreman.tell(Stopped(interrupted, exhausted))
     if foreman.dead.is_set():
         temporary.leave(home, lock)
 

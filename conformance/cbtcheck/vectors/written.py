@@ -13,15 +13,15 @@ from cbtmodel import commands as c
 from cbtmodel.backup import Ended
 from cbtmodel.bitmap import Bitmap, busy, recording
 from cbtmodel.node import State, initial
-from cbtmodel.properties import violations
 from cbtmodel.refusal import Kind
-from cbtmodel.step import Step, step
+from cbtmodel.step import Step
 
 from cbtcheck import claims
 from cbtcheck.adapter import POISON, Observation
 from cbtcheck.bitsets import Bits, BitSets, extents
 from cbtcheck.follow.judge import phase_of
 from cbtcheck.follow.refusals import may_name_another_reason
+from cbtcheck.follow.worlds import World
 from cbtcheck.play import Frame
 from cbtcheck.scenario import Restore, Scenario, command_in_full, spelled
 from cbtcheck.tally import Tally
@@ -64,26 +64,28 @@ class Writer:
 
     def __init__(self, sizes: dict[str, int], block: int) -> None:
         self.space = BitSets(block)
-        self.state: State[Bits] = initial(self.space, sizes)
+        self.world = World(initial(self.space, sizes))
         self.contents = Contents.of(sizes)
         self.needs: set[str] = {f"disks:{len(sizes)}"}
         self.backups: dict[str, tuple[Runs, tuple[tuple[int, int], ...], Runs]] = {}
         self.steps = 0
         self.tally = Tally(lambda *_: None)
 
+    @property
+    def state(self) -> State[Bits]:
+        """The specification's state now."""
+        return self.world.state
+
     def step(self, command: c.Command) -> f.Step:
         """The step of a command."""
         before, fill = self.state, fill_of(self.steps)
         self.steps += 1
-        result = step(before, command)
-        wrong = violations(before, command, result)
-        assert not wrong, f"the specification itself is wrong: {wrong} after {command}"
-        self._needed(command, result)
+        result = self.world.takes(command, None, self_check=True)
+        self._needed(before, command, result)
         if c.malformed(command) is None:
             self.tally.listen(before, command, result)
             self.tally.frames([Frame(command, (), before, result.state, SEEN, ())])
         self.contents.follow(command, fill, result)
-        self.state = result.state
         refused: list[Kind] = [] if result.refusal is None else [result.refusal.kind]
         if refused and may_name_another_reason(command):
             refused = KINDS
@@ -106,14 +108,14 @@ class Writer:
 
     # Capabilities
 
-    def _needed(self, command: c.Command, result: Step[Bits]) -> None:
+    def _needed(self, before: State[Bits], command: c.Command, result: Step[Bits]) -> None:
         if c.malformed(command) is not None:
             self.needs |= {f.MALFORMED, "refusals", *names(command)}
             return
         self.needs |= {*claims.needs(command), *self._sizes(command)}
         starts = sum(isinstance(each, c.StartBackup) for each in with_actions(command))
         if starts:
-            self.needs.add(f"jobs:{len(self.state.jobs) + starts}")
+            self.needs.add(f"jobs:{len(before.jobs) + starts}")
         if result.refusal is not None and result.refusal.kind == "invalid":
             self.needs.add("refusals")
 
