@@ -9,11 +9,12 @@ Source: QEMU, block/backup.c, block/block-copy.c and block/copy-before-write.c.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Generic, Literal
 
 from cbtmodel.bitmap import Bitmap, abdicate, reclaim, spilled
 from cbtmodel.blocks import S, Space
+from cbtmodel.record import replace
 
 Sync = Literal["full", "incremental", "bitmap"]
 BitmapMode = Literal["on-success", "never", "always"]

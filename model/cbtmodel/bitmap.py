@@ -10,10 +10,11 @@ Source: QEMU, docs/interop/bitmaps.rst and block/dirty-bitmap.c.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Generic
 
 from cbtmodel.blocks import S, Space
+from cbtmodel.record import replace
 
 
 @dataclass(frozen=True, slots=True)

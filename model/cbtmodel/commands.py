@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import types
 import typing
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache, reduce
 from typing import Annotated, Any, Literal
 
 from cbtmodel.backup import BitmapMode, OnError, Side, Sync
 
 Bytes = Annotated[int, (0, (1 << 63) - 1)]
 Granularity = Annotated[int, (0, (1 << 32) - 1)]
+Fits = Callable[[object], bool]
 
 # Operators: bitmaps
 
@@ -229,41 +232,48 @@ Command = (
     | Write | BeginWrite | EndWrite | Copy | BeginCopy | EndCopy
 )  # fmt: skip
 
+COMMANDS: tuple[type, ...] = typing.get_args(Command)
+ACTIONS: tuple[type, ...] = typing.get_args(Action)
+
 
 def malformed(command: object) -> str | None:
     """What is wrong with the form of a command, or None."""
-    if not isinstance(command, Command):
+    if not isinstance(command, COMMANDS):
         return f"unknown command {type(command).__name__}"
     return _misfit(command)
 
 
 def _misfit(record: Any) -> str | None:
-    for field in fields(record):
-        if not _fits(getattr(record, field.name), _hints(type(record))[field.name]):
-            return f"{type(record).__name__}: bad {field.name}"
+    kind: type = type(record)
+    for name, fits in _form(kind):
+        if not fits(getattr(record, name)):
+            return f"{kind.__name__}: bad {name}"
     return None
 
 
-def _hints(record: type) -> dict[str, Any]:
-    if record not in _HINTS:
-        _HINTS[record] = typing.get_type_hints(record, include_extras=True)
-    return _HINTS[record]
+@cache
+def _form(kind: type) -> tuple[tuple[str, Fits], ...]:
+    """The fields of a record, each with what says whether a value may be in it."""
+    hints = typing.get_type_hints(kind, include_extras=True)
+    return tuple((field.name, _fits(hints[field.name])) for field in fields(kind))
 
 
-_HINTS: dict[type, dict[str, Any]] = {}
-
-
-def _fits(value: object, hint: Any) -> bool:
-    origin = typing.get_origin(hint)
+def _fits(hint: Any) -> Fits:
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal:
-        return type(value) is str and value in typing.get_args(hint)
+        return lambda value: type(value) is str and value in inner
     if origin is Annotated:
         low, high = hint.__metadata__[0]
-        return type(value) is int and low <= value <= high
+        return lambda value: type(value) is int and low <= value <= high
     if origin is tuple:
-        return isinstance(value, tuple) and all(_fits(each, typing.get_args(hint)[0]) for each in value)
+        each_fits = _fits(inner[0])
+        return lambda value: isinstance(value, tuple) and all(map(each_fits, value))
+    if all(map(is_dataclass, inner or (hint,))):
+        return lambda value: isinstance(value, inner or hint) and _misfit(value) is None
     if origin in (typing.Union, types.UnionType):
-        return any(_fits(value, each) for each in typing.get_args(hint))
-    if hint in (str, bool, type(None)):
-        return type(value) is hint
-    return isinstance(value, hint) and _misfit(value) is None
+        return reduce(_either, map(_fits, inner))
+    return lambda value: type(value) is hint
+
+
+def _either(one: Fits, other: Fits) -> Fits:
+    return lambda value: one(value) or other(value)

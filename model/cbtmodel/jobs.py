@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from cbtmodel import backup, bitmap
 from cbtmodel.backup import Ended, Job, Outcome, Side
 from cbtmodel.blocks import S
 from cbtmodel.commands import StartBackup
 from cbtmodel.node import State, find_bitmap, find_node, with_bitmap
+from cbtmodel.record import replace
 from cbtmodel.refusal import require
 
 Result = tuple[State[S], tuple[Ended[S], ...]]

@@ -8,13 +8,14 @@ Source: QEMU, block/io.c (bdrv_co_write_req_finish) and block/monitor/bitmap-qmp
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Generic
 
 from cbtmodel import backup, bitmap
 from cbtmodel.backup import Job
 from cbtmodel.bitmap import Bitmap
 from cbtmodel.blocks import S, Space
+from cbtmodel.record import replace
 from cbtmodel.refusal import require
 from cbtmodel.table import Table
 

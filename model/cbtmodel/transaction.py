@@ -9,8 +9,6 @@ Source: QEMU, blockdev.c (qmp_transaction), docs/interop/bitmaps.rst.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from cbtmodel import node
 from cbtmodel.blocks import S
 from cbtmodel.commands import (
@@ -27,6 +25,7 @@ from cbtmodel.commands import (
 )
 from cbtmodel.jobs import Result, settle, start
 from cbtmodel.node import State, drain, find_free_bitmap, with_bitmap
+from cbtmodel.record import replace
 from cbtmodel.refusal import Refused, require
 
 

@@ -10,7 +10,6 @@ and there, which is checked. Not here: bugs that are no change of this specifica
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from types import FunctionType
 from typing import Any
 
@@ -21,6 +20,7 @@ from cbtmodel.blocks import S, Space
 from cbtmodel.commands import Write
 from cbtmodel.jobs import Result, find_job, settle, with_job
 from cbtmodel.node import State, jobs_of
+from cbtmodel.record import replace
 from cbtmodel.refusal import require
 from cbtmodel.step import may_begin, whole_write, written
 from cbtmodel.step import write as guest_write

@@ -5,8 +5,6 @@ The same kind of functions as in `field_bugs`, which explains them.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from cbtmodel import backup, bitmap, jobs, node, step, transaction
 from cbtmodel.backup import Job, Outcome
 from cbtmodel.bitmap import Bitmap, Marks, Successor, abdicate, reclaim, spilled, unmarked
@@ -14,6 +12,7 @@ from cbtmodel.blocks import S, Space
 from cbtmodel.commands import Transaction, malformed
 from cbtmodel.jobs import Result, conclude, fail_group, find_job
 from cbtmodel.node import State, find_bitmap, find_free_bitmap, with_bitmap
+from cbtmodel.record import replace
 from cbtmodel.refusal import Refused, require
 from cbtmodel.step import Step, transition
 

@@ -7,7 +7,6 @@ so that they are not among `all_mutants`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from types import FunctionType
 from typing import Any
 
@@ -15,6 +14,7 @@ from cbtmodel import bitmap, node
 from cbtmodel.bitmap import Bitmap, marked, recording
 from cbtmodel.blocks import S, Space
 from cbtmodel.node import State, find_free_bitmap, with_bitmap
+from cbtmodel.record import replace
 
 from cbtproofs.mutants.mutant import Mutant, replacement
 
