@@ -7,11 +7,12 @@ name need. A *profile* is a word for several of them (docs/adapter-protocol.md h
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, assert_never
 
 from cbtmodel import commands as c
 from cbtmodel.node import State, initial, usable_granularity
 from cbtmodel.step import step
+from cbtmodel.traits import Reach, traits_of
 
 from cbtcheck.adapter import FEATURES, Capabilities
 from cbtcheck.bitsets import BitSets
@@ -19,21 +20,28 @@ from cbtcheck.scenario import KINDS, Restore, Scenario, spelled
 
 COMMANDS = frozenset(KINDS) - {"abort", "restore"}
 
-JOB_CONTROL = frozenset(
-    {"copy", "begin-copy", "end-copy", "pause-job", "resume-job", "finalize-job", "cancel-job"}
-)  # fmt: skip
+JOB_CONTROL = frozenset(name for name, kind in KINDS.items() if issubclass(kind, c.OfJob))
 """The suite's own affair if the suite makes the copies; then it is always there, and so are these features:"""
 
 WITH_JOB_CONTROL = frozenset({"manual-finalize", "failed-copy", "error-policies"})
 
+CORE = ("add-bitmap", "write", "start-backup", "copy", "cancel-job")
+"""What any implementation must have."""
+
+
+def _beyond_core(*reach: Reach) -> tuple[str, ...]:
+    """The other commands that reach so far."""
+    return tuple(name for name, kind in KINDS.items() if traits_of(kind).reach in reach and name not in CORE)
+
+
 PROFILES: dict[str, tuple[str, ...]] = {
-    "core": ("add-bitmap", "write", "start-backup", "copy", "cancel-job"),
-    "bitmaps": ("remove-bitmap", "clear-bitmap", "enable-bitmap", "disable-bitmap", "merge-bitmaps", "disabled",
-                "zeroes", "discard"),
-    "jobs": ("begin-copy", "end-copy", "pause-job", "resume-job", "finalize-job", "manual-finalize", "never",
-             "always", "failed-copy", "error-policies"),
-    "in-flight": ("begin-write", "end-write", "failed-write", "ignored-discard"),
-    "transactions": ("transaction", "grouped"),
+    "core": CORE,
+    "bitmaps": (*_beyond_core("a bitmap"), "disabled", "zeroes", "discard"),
+    "jobs": (
+        *_beyond_core("a job", "a group"), "manual-finalize", "never", "always", "failed-copy", "error-policies",
+    ),
+    "in-flight": (*_beyond_core("a disk"), "failed-write", "ignored-discard"),
+    "transactions": (*_beyond_core("everything"), "grouped"),
 }  # fmt: skip
 PROFILES["full"] = (*(word for words in PROFILES.values() for word in words), "refusals", "content")
 
@@ -51,19 +59,22 @@ def expanded(words: Iterable[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def needs(command: Any) -> Iterator[str]:
+def needs(command: c.Command | c.Action) -> Iterator[str]:
     """The capabilities that a command takes, and for a transaction those of its actions."""
     name = spelled(type(command).__name__)
     if name in COMMANDS:
         yield name
+    if isinstance(command, c.Plain):
+        return
     match command:
         case c.Transaction(actions, grouped):
             if grouped:
                 yield "grouped"
             for action in actions:
                 yield from needs(action)
-        case c.AddBitmap(enabled=False):
-            yield "disabled"
+        case c.AddBitmap():
+            if not command.enabled:
+                yield "disabled"
         case c.StartBackup():
             yield from _needs_of_backup(command)
         case c.Write() | c.BeginWrite():
@@ -71,10 +82,16 @@ def needs(command: Any) -> Iterator[str]:
                 yield command.kind
             if command.result != "ok":
                 yield {"failed": "failed-write", "copy failed": "failed-copy"}.get(command.result, "ignored-discard")
-        case c.EndWrite(result="failed"):
-            yield "failed-write"
-        case c.Copy(result=result) | c.EndCopy(result=result) if result != "ok":
-            yield "failed-copy"
+        case c.EndWrite():
+            if command.result == "failed":
+                yield "failed-write"
+        case c.Copy() | c.EndCopy():
+            if command.result != "ok":
+                yield "failed-copy"
+        case c.MergeBitmaps() | c.BeginCopy() | c.Abort():
+            return
+        case _:
+            assert_never(command)
 
 
 def _needs_of_backup(command: c.StartBackup) -> Iterator[str]:
@@ -86,7 +103,7 @@ def _needs_of_backup(command: c.StartBackup) -> Iterator[str]:
         yield "error-policies"
 
 
-def not_claimed(command: object, capabilities: Capabilities) -> str:
+def not_claimed(command: c.Command, capabilities: Capabilities) -> str:
     """The first capability that a command takes and an implementation does not claim, whatever the state; or ""."""
     claimed = capabilities.commands | capabilities.features
     return next((each for each in needs(command) if each not in claimed), "")
@@ -119,7 +136,7 @@ def _leaves_a_tail(state: State[Any], command: object) -> bool:
     return False
 
 
-def missing(state: State[Any], command: object, capabilities: Capabilities) -> str:
+def missing(state: State[Any], command: c.Command, capabilities: Capabilities) -> str:
     """What an implementation does not claim that a command takes in this state; or "".
 
     That may also be a size, a job too many, or that the command is one to be refused as invalid.

@@ -7,11 +7,12 @@ drawn next to the edges that matter: of granules, of clusters, of what is being 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 from cbtmodel import commands as c
+from cbtmodel.alphabet import ON_BITMAP, ON_JOB
 from cbtmodel.backup import BitmapMode, Job, Sync, may_copy
 from cbtmodel.bitmap import busy
 from cbtmodel.commands import Action, Command
@@ -316,6 +317,12 @@ class Drawer:
     weight: int = 1
 
 
+def unnamed(kinds: Iterable[type], drawers: Iterable[Drawer]) -> list[type]:
+    """The kinds that have no drawer of their own: they are drawn whenever there is what they are said of."""
+    named = {each.kind for each in drawers}
+    return [kind for kind in kinds if kind not in named]
+
+
 OPERATOR: tuple[Drawer, ...] = (
     Drawer(c.AddBitmap, add_bitmap, lambda hand: not has_bitmaps(hand), 6),
     Drawer(c.AddBitmap, add_bitmap),
@@ -328,6 +335,7 @@ OPERATOR: tuple[Drawer, ...] = (
     Drawer(c.MergeBitmaps, merge_bitmaps, several_bitmaps, 2),
     Drawer(c.RemoveBitmap, one_bitmap(c.RemoveBitmap), has_bitmaps),
 )
+OPERATOR += tuple(Drawer(kind, one_bitmap(kind), has_bitmaps) for kind in unnamed(ON_BITMAP, OPERATOR))
 
 CROWD: tuple[Drawer, ...] = (*OPERATOR, Drawer(c.AddBitmap, add_bitmap, _few_bitmaps, 6))
 """What operators do in a crowded scenario."""
@@ -350,6 +358,9 @@ JOB: tuple[Drawer, ...] = (
         some_job(lambda job: job.phase == "pending"),
     ),
     Drawer(c.CancelJob, job_command(c.CancelJob, lambda job: True), some_job(lambda job: True), 2),
+)
+JOB += tuple(
+    Drawer(kind, job_command(kind, lambda job: True), some_job(lambda job: True)) for kind in unnamed(ON_JOB, JOB)
 )
 
 

@@ -11,15 +11,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from cbtmodel.commands import (
-    BeginCopy,
     BeginWrite,
     Command,
     Copy,
-    EndCopy,
     EndWrite,
     Write,
 )
 from cbtmodel.node import State, initial
+from cbtmodel.traits import traits_of
 
 from cbtcheck.adapter import POISON, Adapter, AdapterBroken, Hint, Observation, Performed, Reply
 from cbtcheck.bitsets import Bits, BitSets
@@ -39,9 +38,6 @@ from cbtcheck.scenario import Restore, Scenario
 from cbtcheck.scenario import Step as ScenarioStep
 from cbtcheck.verdict import Finding, Verdict, worst
 
-ENVIRONMENT = (Write, BeginWrite, EndWrite, Copy, BeginCopy, EndCopy)
-"""What guests do, and what their environment does to jobs; all else are operators' commands."""
-
 TurnAway = Callable[[State[Bits], Command], bool]
 Excuse = Callable[[State[Bits], ScenarioStep, Finding], bool]
 Together = Callable[[ScenarioStep, ScenarioStep], bool]
@@ -49,7 +45,11 @@ Together = Callable[[ScenarioStep, ScenarioStep], bool]
 
 def in_the_environment(one: ScenarioStep, next: ScenarioStep) -> bool:
     """Both are what guests do, or what their environment does to jobs."""
-    return isinstance(one, ENVIRONMENT) and isinstance(next, ENVIRONMENT)
+    return not _is_an_operators(one) and not _is_an_operators(next)
+
+
+def _is_an_operators(step: ScenarioStep) -> bool:
+    return isinstance(step, Restore) or traits_of(step).whose == "operator"
 
 
 def alike(one: ScenarioStep, next: ScenarioStep) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from cbtmodel import alphabet
 from cbtmodel import commands as c
 from cbtmodel.commands import Action, Command
 
@@ -33,6 +34,7 @@ def bad_bitmap(hand: Hand) -> Command:
         c.DisableBitmap(on, name), c.EnableBitmap(on, name), c.MergeBitmaps(on, name, (source,)),
         c.MergeBitmaps(on, name, (c.Source(on, "nobody"),)), c.RemoveBitmap(on, name), c.ClearBitmap(on, name),
         c.MergeBitmaps(on, name, (c.Source(on, name), c.Source(hand.node(), name))),
+        *alphabet.on_bitmap(on, name, but=(c.RemoveBitmap, c.ClearBitmap, c.EnableBitmap, c.DisableBitmap)),
     )  # fmt: skip
     return hand.one(options)
 
@@ -43,6 +45,7 @@ def bad_job(hand: Hand) -> Command:
     options: tuple[Command, ...] = (
         c.PauseJob(id), c.ResumeJob(id), c.FinalizeJob(id), c.CancelJob("nojob"), c.Copy(id, 0, 1),
         c.BeginCopy(id, 0, 1), c.EndCopy(id),
+        *alphabet.on_job(id, but=(c.PauseJob, c.ResumeJob, c.FinalizeJob, c.CancelJob)),
     )  # fmt: skip
     return hand.one(options)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, assert_never
 
 from cbtmodel import commands as c
 
@@ -245,7 +245,9 @@ def _all_commands(commands: Iterable[Any]) -> Iterator[Any]:
             yield command
 
 
-def _names_made(command: Any) -> Iterator[tuple[str, str]]:
+def _names_made(command: c.Command | c.Action | Restore) -> Iterator[tuple[str, str]]:
+    if isinstance(command, c.Plain | c.OfJob):
+        return
     match command:
         case c.AddBitmap(_, name):
             yield "b", name
@@ -253,6 +255,10 @@ def _names_made(command: Any) -> Iterator[tuple[str, str]]:
             yield "j", id
         case c.BeginWrite(_, id):
             yield "w", id
+        case c.MergeBitmaps() | c.Transaction() | c.Abort() | c.Write() | c.EndWrite() | Restore():
+            return
+        case _:
+            assert_never(command)
 
 
 def _renamed(command: Any, names: dict[str, dict[str, str]]) -> Step:

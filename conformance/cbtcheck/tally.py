@@ -9,6 +9,7 @@ from cbtmodel.backup import Ended
 from cbtmodel.commands import Command
 from cbtmodel.node import State
 from cbtmodel.step import Step
+from cbtmodel.traits import traits_of
 
 from cbtcheck.adapter import FEATURES
 from cbtcheck.bitsets import Bits
@@ -19,8 +20,9 @@ from cbtcheck.reports.report import CommandCount, PropertyCount
 from cbtcheck.scenario import KINDS, Restore, spelled
 from cbtcheck.verdict import Finding, Verdict, worst
 
-WRITING = frozenset({"write", "begin-write", "end-write"})
-BACKING_UP = frozenset({"start-backup", "transaction"})
+WRITING = frozenset(name for name, kind in KINDS.items() if traits_of(kind).records)
+BACKING_UP = frozenset(name for name, kind in KINDS.items() if traits_of(kind).starts)
+NAMING = frozenset(name for name, kind in KINDS.items() if traits_of(kind).names)
 
 PROPERTIES: dict[str, frozenset[str]] = {
     "NO-LOST-WRITE": WRITING,
@@ -28,7 +30,7 @@ PROPERTIES: dict[str, frozenset[str]] = {
     "DELIVERED": BACKING_UP,
     "FAILURE-KEEPS": BACKING_UP,
     "FROZEN-IS-STILL": BACKING_UP,
-    "ONE-HEIR": BACKING_UP | {"add-bitmap", "remove-bitmap"},
+    "ONE-HEIR": BACKING_UP | NAMING,
     "ATOMIC": frozenset(KINDS),
     "EXACT": WRITING | {"merge-bitmaps"},
     "RELEASE": BACKING_UP,

@@ -7,6 +7,7 @@ what a drain does.
 """
 
 from collections.abc import Sequence
+from typing import assert_never
 
 from cbtimpl.actions import (
     Abort,
@@ -99,6 +100,8 @@ class Transactions(OperatorCommands, JobStart, Draining):
                 return self.prepare_backup(action, group)
             case Abort():
                 raise Aborted("Transaction aborted using Abort action")
+            case _:
+                assert_never(action)
 
     def start(self, action: Backup) -> None:
         """Start one job outside of a transaction: it drains its source alone."""

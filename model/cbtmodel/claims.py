@@ -13,19 +13,10 @@ from typing import Generic
 from cbtmodel.backup import Ended, Job
 from cbtmodel.bitmap import Bitmap, Marks, busy, recording
 from cbtmodel.blocks import S
-from cbtmodel.commands import (
-    AddBitmap,
-    BeginWrite,
-    ClearBitmap,
-    DisableBitmap,
-    EnableBitmap,
-    RemoveBitmap,
-    StartBackup,
-    Transaction,
-    Write,
-)
+from cbtmodel.commands import BeginWrite, StartBackup, Transaction, Write
 from cbtmodel.node import State
 from cbtmodel.step import Step
+from cbtmodel.traits import changed_bitmap, traits_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +123,14 @@ def waives(command: object, on: str, name: str) -> bool:
     """Whether an operator says with this command that a bitmap need not have what it has: clear, or remove."""
     if isinstance(command, Transaction):
         return any(waives(action, on, name) for action in command.actions)
-    return isinstance(command, ClearBitmap | RemoveBitmap) and (command.node, command.name) == (on, name)
+    return traits_of(command).waives and changed_bitmap(command) == (on, name)
 
 
 def switches(command: object, on: str, name: str) -> bool:
     """Whether an operator says with this command whether a bitmap records: enable, disable, or make it anew."""
     if isinstance(command, Transaction):
         return any(switches(action, on, name) for action in command.actions)
-    kinds = AddBitmap | RemoveBitmap | EnableBitmap | DisableBitmap
-    return isinstance(command, kinds) and (command.node, command.name) == (on, name)
+    return traits_of(command).switches and changed_bitmap(command) == (on, name)
 
 
 def is_full(command: object, job: str) -> bool:

@@ -2,7 +2,8 @@
 
 Operators give commands; the environment has its say too: a copy succeeds or fails, a write lands or is held in
 flight. Offsets, lengths, granularities and clusters are in bytes. Whatever is put into the fields, `step` answers;
-`malformed` says what is wrong with a command that is not even well formed.
+`malformed` says what is wrong with a command that is not even well formed. Whose a command is, how far it reaches,
+and what else others must know of it, is in `traits`.
 """
 
 from __future__ import annotations
@@ -82,6 +83,9 @@ class MergeBitmaps:
     sources: tuple[Source, ...]
 
 
+OnBitmap = RemoveBitmap | ClearBitmap | EnableBitmap | DisableBitmap
+"""What is said of one bitmap, and says nothing more."""
+
 # Operators: jobs
 
 
@@ -133,6 +137,9 @@ class FinalizeJob:
     job: str
 
 
+OnJob = PauseJob | ResumeJob | CancelJob | FinalizeJob
+"""What is said of one job, and says nothing more."""
+
 # Operators: transactions
 
 
@@ -141,7 +148,7 @@ class Abort:
     """Only in a transaction: makes it fail."""
 
 
-Action = AddBitmap | RemoveBitmap | ClearBitmap | EnableBitmap | DisableBitmap | MergeBitmaps | StartBackup | Abort
+Action = AddBitmap | OnBitmap | MergeBitmaps | StartBackup | Abort
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +203,8 @@ class EndWrite:
     result: Literal["ok", "failed"] = "ok"
 
 
+Guest = Write | BeginWrite | EndWrite
+
 # The environment of jobs
 
 
@@ -226,11 +235,15 @@ class EndCopy:
     result: Literal["ok"] | Side = "ok"
 
 
-Command = (
-    AddBitmap | RemoveBitmap | ClearBitmap | EnableBitmap | DisableBitmap | MergeBitmaps
-    | StartBackup | PauseJob | ResumeJob | CancelJob | FinalizeJob | Transaction
-    | Write | BeginWrite | EndWrite | Copy | BeginCopy | EndCopy
-)  # fmt: skip
+Copying = Copy | BeginCopy | EndCopy
+OfJob = OnJob | Copying
+"""What has to do with one job that there is."""
+
+Plain = OnBitmap | OnJob
+"""What says no more than which bitmap or which job."""
+
+Operators = AddBitmap | OnBitmap | MergeBitmaps | StartBackup | OnJob | Transaction
+Command = Operators | Guest | Copying
 
 COMMANDS: tuple[type, ...] = typing.get_args(Command)
 ACTIONS: tuple[type, ...] = typing.get_args(Action)

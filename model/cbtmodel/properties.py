@@ -32,6 +32,7 @@ from cbtmodel.claims import (
 from cbtmodel.commands import Copy, EndCopy, MergeBitmaps
 from cbtmodel.node import State
 from cbtmodel.step import Step, whole_write
+from cbtmodel.traits import traits_of
 
 __all__ = ["IDS", "OF_STATES", "OF_STEPS", "OF_WRITES", "Claims", "Fact", "Inclusion", "sets_of", "violations"]
 
@@ -188,10 +189,9 @@ def goes_on_recording(before: State[S], command: object, step: Step[S]) -> Claim
 
 def heirs_keep_names(before: State[S], command: object, step: Step[S]) -> Claims[S]:
     """A job's start, its life and its end leave the set of names alone."""
-    touches_names = type(command).__name__ in ("AddBitmap", "RemoveBitmap", "Transaction")
     for on, node in before.nodes.items():
         same = set(node.bitmaps) == set(step.state.nodes[on].bitmaps)
-        yield Fact(f"{on}: the same names", same or touches_names)
+        yield Fact(f"{on}: the same names", same or traits_of(command).names)
 
 
 def delivered(before: State[S], command: object, step: Step[S]) -> Claims[S]:

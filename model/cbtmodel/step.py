@@ -6,32 +6,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic
+from typing import Generic, assert_never
 
+from cbtmodel import commands as c
 from cbtmodel import jobs, node
 from cbtmodel.backup import Ended
 from cbtmodel.blocks import S
-from cbtmodel.commands import (
-    AddBitmap,
-    BeginCopy,
-    BeginWrite,
-    CancelJob,
-    ClearBitmap,
-    Copy,
-    DisableBitmap,
-    EnableBitmap,
-    EndCopy,
-    EndWrite,
-    FinalizeJob,
-    MergeBitmaps,
-    PauseJob,
-    RemoveBitmap,
-    ResumeJob,
-    StartBackup,
-    Transaction,
-    Write,
-    malformed,
-)
+from cbtmodel.commands import malformed
 from cbtmodel.jobs import Result, settle
 from cbtmodel.node import State
 from cbtmodel.refusal import Refused, require
@@ -52,49 +33,53 @@ def step(state: State[S], command: object) -> Step[S]:
     try:
         problem = malformed(command)
         require(problem is None, "invalid", str(problem))
-        after, ended = transition(state, command)
+        after, ended = transition(state, command)  # type: ignore[arg-type]
     except Refused as refusal:
         return Step(state, refusal)
     return Step(after, None, ended)
 
 
-def transition(state: State[S], command: object) -> Result[S]:
+def transition(state: State[S], command: c.Command) -> Result[S]:
     """The state after a well formed command, and the jobs that it ended; or `Refused`."""
     match command:
-        case AddBitmap() | RemoveBitmap() | ClearBitmap() | EnableBitmap() | DisableBitmap() | MergeBitmaps():
+        case (
+            c.AddBitmap() | c.RemoveBitmap() | c.ClearBitmap() | c.EnableBitmap() | c.DisableBitmap()
+            | c.MergeBitmaps()
+        ):  # fmt: skip
             return act(state, command, ()), ()
-        case StartBackup(job=id, node=on):
+        case c.StartBackup(job=id, node=on):
             node.find_node(state, on)
             touched = (*node.jobs_of(state, on), id)
             return settle(act(node.drain(state, on), command, (id,)), touched)
-        case Transaction():
+        case c.Transaction():
             return transact(state, command)
-        case PauseJob(id):
+        case c.PauseJob(id):
             return jobs.pause(state, id), ()
-        case ResumeJob(id):
+        case c.ResumeJob(id):
             return jobs.resume(state, id)
-        case CancelJob(id):
+        case c.CancelJob(id):
             return jobs.cancel(state, id)
-        case FinalizeJob(id):
+        case c.FinalizeJob(id):
             return jobs.finalize(state, id)
-        case Write():
+        case c.Write():
             return write(state, command)
-        case BeginWrite():
+        case c.BeginWrite():
             return begin_write(state, command)
-        case EndWrite(on, id):
+        case c.EndWrite(on, id):
             require(id in node.find_node(state, on).writes, "not found", f"no write '{id}' is in flight")
             return node.landed(state, on, id), ()
-        case Copy(id, offset, length, result):
+        case c.Copy(id, offset, length, result):
             begun = jobs.begin_copy(state, id, offset, length)
             return jobs.end_copy(begun, id, None if result == "ok" else result)
-        case BeginCopy(id, offset, length):
+        case c.BeginCopy(id, offset, length):
             return jobs.begin_copy(state, id, offset, length), ()
-        case EndCopy(id, result):
+        case c.EndCopy(id, result):
             return jobs.end_copy(state, id, None if result == "ok" else result)
-    raise Refused("invalid", "unknown command")
+        case _:
+            assert_never(command)
 
 
-def write(state: State[S], command: Write) -> Result[S]:
+def write(state: State[S], command: c.Write) -> Result[S]:
     """A whole guest write."""
     blocks = written(state, command)
     if command.result == "ignored":
@@ -110,7 +95,7 @@ def whole_write(state: State[S], on: str, blocks: S) -> Result[S]:
     return settle(node.write(state, on, blocks), touched)
 
 
-def begin_write(state: State[S], command: BeginWrite) -> Result[S]:
+def begin_write(state: State[S], command: c.BeginWrite) -> Result[S]:
     """The first half of a guest write."""
     blocks = written(state, command)
     taken = command.write in state.nodes[command.node].writes
@@ -121,14 +106,14 @@ def begin_write(state: State[S], command: BeginWrite) -> Result[S]:
     return settle(node.in_flight(state, command.node, command.write, blocks), touched)
 
 
-def written(state: State[S], command: Write | BeginWrite) -> S:
+def written(state: State[S], command: c.Write | c.BeginWrite) -> S:
     """The blocks that a guest write touches; it must lie on the disk."""
     size = node.find_node(state, command.node).size
     require(command.offset + command.length <= size, "invalid", "beyond the end of the disk")
     return state.space.blocks(command.offset, command.length)
 
 
-def may_begin(state: State[S], command: Write | BeginWrite, blocks: S) -> None:
+def may_begin(state: State[S], command: c.Write | c.BeginWrite, blocks: S) -> None:
     """Refuses a guest write whose copy-before-write fails, if it needs one."""
     if command.result == "copy failed":
         needed = node.must_be_copied_first(state, command.node, blocks)

@@ -9,6 +9,8 @@ Source: QEMU, blockdev.c (qmp_transaction), docs/interop/bitmaps.rst.
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from cbtmodel import node
 from cbtmodel.blocks import S
 from cbtmodel.commands import (
@@ -48,6 +50,8 @@ def act(state: State[S], action: Action, group: tuple[str, ...]) -> State[S]:
             return start(state, action, group)
         case Abort():
             raise Refused("aborted", "the transaction is told to fail")
+        case _:
+            assert_never(action)
 
 
 def leave(state: State[S], on: str, name: str) -> State[S]:

@@ -44,7 +44,6 @@ MOMENT = 0.5
 """Seconds in which what was interrupted is tidied up."""
 
 BIG, TAILED = 8 * CLUSTER, 4 * CLUSTER + 1536
-GUEST_AND_JOBS = (c.Write, c.BeginWrite, c.EndWrite, c.Copy, c.BeginCopy, c.EndCopy)
 
 
 def _why_not(problem: Exception) -> list[str]:
@@ -225,7 +224,7 @@ class QemuAdapter(Adapter):
     async def _perform(self, command: Command, hint: Hint) -> Performed:
         stage = self._stage_now()
         stage.no_reply_is_sat_on()  # or a job or a guest would have waited for it until now
-        if isinstance(command, GUEST_AND_JOBS):
+        if isinstance(command, c.Guest | c.Copying):
             trace = await self._environment.perform(command, hint)
         else:
             trace = await self._operator.perform(command, hint)

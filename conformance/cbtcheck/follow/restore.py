@@ -11,18 +11,21 @@ import functools
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import assert_never
 
+from cbtmodel import commands as c
 from cbtmodel.backup import Ended
 from cbtmodel.bitmap import Bitmap, recording
-from cbtmodel.commands import AddBitmap, ClearBitmap, RemoveBitmap, Transaction, Write
 from cbtmodel.node import State, drain
 from cbtmodel.step import Step
+from cbtmodel.traits import traits_of
 
 from cbtcheck.adapter import LARGEST_COMPARED, POISON, Adapter
 from cbtcheck.bitsets import NOTHING, Bits, BitSets, extents, ranges
 from cbtcheck.verdict import Finding, Verdict
 
 Place = tuple[str, str]
+Other = c.AddBitmap | c.MergeBitmaps | c.StartBackup | c.Abort | c.Transaction | c.Guest
 
 
 @functools.cache
@@ -115,7 +118,7 @@ class Restorer:
         starts, backups, ends = dict(self.starts), dict(self.backups), self.ends.copy()
         return replace(self, chains=chains, starts=starts, backups=backups, ends=ends)
 
-    def follow(self, before: State[Bits], command: object, step: Step[Bits]) -> list[Finding]:
+    def follow(self, before: State[Bits], command: c.Command, step: Step[Bits]) -> list[Finding]:
         """A command of the trace was accepted, with this result. Returns what differs."""
         self._follow_writes(before, step)
         self._follow_bitmaps(before, command)
@@ -135,21 +138,36 @@ class Restorer:
                 if id not in step.state.nodes[on].writes:
                     self._written(before, on, blocks)
 
-    def _follow_bitmaps(self, before: State[Bits], command: object) -> None:
+    def _follow_bitmaps(self, before: State[Bits], command: c.Command | c.Action) -> None:
+        if isinstance(command, c.OnBitmap):
+            self._follow_bitmap(before, command)
+        elif not isinstance(command, c.OfJob):
+            self._follow_others(before, command)
+
+    def _follow_bitmap(self, before: State[Bits], command: c.OnBitmap) -> None:
+        """What is said of one bitmap that there is: that it goes, that it need not have what it has, or neither."""
+        place = command.node, command.name
+        if traits_of(command).names:
+            del self.chains[place]
+        elif traits_of(command).waives:
+            self._cleared(before.nodes[command.node].bitmaps.get(command.name), place)
+
+    def _follow_others(self, before: State[Bits], command: Other) -> None:
         match command:
-            case Write(on, offset, length, _, result) if result != "ignored":
-                self._written(before, on, self.space.blocks(offset, length))
-            case AddBitmap(on, name):
+            case c.Write(on, offset, length):
+                if command.result != "ignored":
+                    self._written(before, on, self.space.blocks(offset, length))
+            case c.AddBitmap(on, name):
                 self.chains[on, name] = Chain(self.contents.disk(on))
-            case RemoveBitmap(on, name):
-                del self.chains[on, name]
-            case ClearBitmap(on, name):
-                self._cleared(before.nodes[on].bitmaps.get(name), (on, name))
-            case Transaction(actions):
+            case c.MergeBitmaps() | c.StartBackup() | c.BeginWrite() | c.EndWrite() | c.Abort():
+                pass
+            case c.Transaction(actions):
                 for name in before.nodes:
                     before = drain(before, name)
                 for action in actions:
                     self._follow_bitmaps(before, action)
+            case _:
+                assert_never(command)
 
     def _written(self, state: State[Bits], on: str, blocks: Bits) -> None:
         for name, bitmap in state.nodes[on].bitmaps.items():

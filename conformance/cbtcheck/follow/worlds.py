@@ -42,7 +42,7 @@ class Restoring(Protocol[S]):
         """Another one that has followed the same, and may follow something else from now on."""
         ...
 
-    def follow(self, before: State[S], command: object, step: Step[S]) -> list[Finding]:
+    def follow(self, before: State[S], command: Command, step: Step[S]) -> list[Finding]:
         """A command was accepted, with this result. Returns what differs."""
         ...
 

@@ -6,6 +6,7 @@ import asyncio
 import errno
 from collections.abc import Callable
 from dataclasses import replace
+from typing import assert_never
 
 from cbtmodel import commands as c
 from cbtmodel.backup import Side
@@ -32,7 +33,7 @@ class Environment:
         self.gate = stage.gate
         self.operator = operator
 
-    async def perform(self, command: Command, hint: Hint) -> Trace:
+    async def perform(self, command: c.Guest | c.Copying, hint: Hint) -> Trace:
         """Any command of guests or of the environment of jobs. An empty trace: it cannot be made to happen here."""
         match command:
             case c.Write() | c.BeginWrite():
@@ -45,7 +46,8 @@ class Environment:
                 return await self._begin_copy(id)
             case c.EndCopy(id, result):
                 return await self._end_copy(id, result)
-        return []
+            case _:
+                assert_never(command)
 
     # Copies
 

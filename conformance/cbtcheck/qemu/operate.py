@@ -6,7 +6,7 @@ Some commands wait for I/O in flight. What has to be let go for that is let go, 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, assert_never
 
 from cbtmodel import commands as c
 from cbtmodel.commands import Command
@@ -27,8 +27,13 @@ class Operator:
         self.stage = stage
         self.gate = stage.gate
 
-    async def perform(self, command: Command, hint: Hint) -> Trace:
+    async def perform(self, command: c.Operators, hint: Hint) -> Trace:
         """Any operator's command."""
+        if isinstance(command, c.AddBitmap | c.OnBitmap | c.MergeBitmaps):
+            reply = await self._ask(command, [])
+            if not reply.refusal:
+                self._remember([command])
+            return [(command, reply)]
         match command:
             case c.StartBackup():
                 return await self._draining(replace(command, cluster=CLUSTER), command.node, hint)
@@ -43,10 +48,8 @@ class Operator:
                 return await self._cancel(command, job, hint)
             case c.FinalizeJob(job):
                 return await self._finalize(command, job, hint)
-        reply = await self._ask(command, [])
-        if not reply.refusal:
-            self._remember([command])
-        return [(command, reply)]
+            case _:
+                assert_never(command)
 
     async def _ask(self, command: Command, places: list[dict[str, Any]], *ways: Way) -> Reply:
         """QEMU's answer. While it waits for I/O that is held, the `ways` let that go, and at last everything does."""

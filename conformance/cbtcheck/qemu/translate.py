@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, assert_never
 
 from cbtmodel import commands as c
 from cbtmodel.commands import Action, Command
+from cbtmodel.traits import verb
 
 Qmp = tuple[str, dict[str, Any]]
 NodeName = Callable[[str], str]
@@ -46,18 +47,14 @@ def to_qmp(command: Command | Action, node: NodeName, places: BackupPlaces) -> Q
     `node` gives QEMU's name of a disk, `places` a backup's target and filter. Defaults are left out: the monitor
     takes about 4 microseconds for every byte that it reads.
     """
+    if isinstance(command, c.OnBitmap):
+        return f"block-dirty-bitmap-{verb(type(command))}", {"node": node(command.node), "name": command.name}
+    if isinstance(command, c.OnJob):
+        return f"job-{verb(type(command))}", {"id": command.job}
     match command:
         case c.AddBitmap(on, name, granularity, enabled):
             data: dict[str, Any] = {"node": node(on), "name": name, "granularity": granularity}
             return "block-dirty-bitmap-add", data if enabled else data | {"disabled": True}
-        case c.RemoveBitmap(on, name):
-            return "block-dirty-bitmap-remove", {"node": node(on), "name": name}
-        case c.ClearBitmap(on, name):
-            return "block-dirty-bitmap-clear", {"node": node(on), "name": name}
-        case c.EnableBitmap(on, name):
-            return "block-dirty-bitmap-enable", {"node": node(on), "name": name}
-        case c.DisableBitmap(on, name):
-            return "block-dirty-bitmap-disable", {"node": node(on), "name": name}
         case c.MergeBitmaps(on, target, sources):
             bitmaps = [s.name if s.node == on else {"node": node(s.node), "name": s.name} for s in sources]
             return "block-dirty-bitmap-merge", {"node": node(on), "target": target, "bitmaps": bitmaps}
@@ -67,15 +64,10 @@ def to_qmp(command: Command | Action, node: NodeName, places: BackupPlaces) -> Q
             listed = [as_action(each, node, places) for each in actions]
             properties = {"properties": {"completion-mode": "grouped"}} if grouped else {}
             return "transaction", {"actions": listed} | properties
-        case c.PauseJob(job):
-            return "job-pause", {"id": job}
-        case c.ResumeJob(job):
-            return "job-resume", {"id": job}
-        case c.CancelJob(job):
-            return "job-cancel", {"id": job}
-        case c.FinalizeJob(job):
-            return "job-finalize", {"id": job}
-    return None
+        case c.Abort() | c.Write() | c.BeginWrite() | c.EndWrite() | c.Copy() | c.BeginCopy() | c.EndCopy():
+            return None
+        case _:
+            assert_never(command)
 
 
 def as_action(action: Action, node: NodeName, places: BackupPlaces) -> dict[str, Any]:

@@ -8,28 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cbtmodel.commands import (
-    Abort,
-    AddBitmap,
-    BeginCopy,
-    BeginWrite,
-    CancelJob,
-    ClearBitmap,
-    Copy,
-    DisableBitmap,
-    EnableBitmap,
-    EndCopy,
-    EndWrite,
-    FinalizeJob,
-    MergeBitmaps,
-    PauseJob,
-    RemoveBitmap,
-    ResumeJob,
-    Source,
-    StartBackup,
-    Transaction,
-    Write,
-)
+from cbtmodel import commands as c
+from cbtmodel.traits import verb
 
 from cbtcheck.scenario import Restore
 
@@ -52,7 +32,7 @@ def size_text(size: object) -> str:
 
 def name_text(name: object) -> str:
     """A name as it is if it is an ordinary one; else so that what is odd about it can be seen."""
-    if isinstance(name, str) and name.isprintable() and name and not any(c.isspace() for c in name):
+    if isinstance(name, str) and name.isprintable() and name and not any(each.isspace() for each in name):
         text = name
     else:
         try:
@@ -64,41 +44,29 @@ def name_text(name: object) -> str:
 
 def describe(command: object) -> str:
     """The command as one line; total, whatever the fields hold."""
+    if isinstance(command, c.OnBitmap):
+        return f"{verb(type(command))} {_place(command.node, command.name)}"
+    if isinstance(command, c.OnJob):
+        return f"{verb(type(command))} {name_text(command.job)}"
     match command:
-        case AddBitmap(node, name, granularity, enabled):
+        case c.AddBitmap(node, name, granularity, enabled):
             recording = "" if enabled is True else ", disabled" if enabled is False else f", {name_text(enabled)}"
             return f"add bitmap {_place(node, name)} ({size_text(granularity)}{recording})"
-        case RemoveBitmap(node, name):
-            return f"remove {_place(node, name)}"
-        case ClearBitmap(node, name):
-            return f"clear {_place(node, name)}"
-        case EnableBitmap(node, name):
-            return f"enable {_place(node, name)}"
-        case DisableBitmap(node, name):
-            return f"disable {_place(node, name)}"
-        case MergeBitmaps(node, target, sources):
+        case c.MergeBitmaps(node, target, sources):
             return f"merge {_listed(sources)} into {_place(node, target)}"
-        case Source(node, name):
+        case c.Source(node, name):
             return _place(node, name)
-        case StartBackup():
+        case c.StartBackup():
             return _start(command)
-        case PauseJob(job):
-            return f"pause {name_text(job)}"
-        case ResumeJob(job):
-            return f"resume {name_text(job)}"
-        case CancelJob(job):
-            return f"cancel {name_text(job)}"
-        case FinalizeJob(job):
-            return f"finalize {name_text(job)}"
-        case Abort():
+        case c.Abort():
             return "abort"
-        case Transaction(actions, grouped):
+        case c.Transaction(actions, grouped):
             return f"{'grouped ' if grouped else ''}transaction: {_listed(actions, '; ')}"
         case Restore(jobs):
             return f"restore {_listed(jobs)} and compare"
-        case Write() | BeginWrite() | EndWrite():
+        case c.Write() | c.BeginWrite() | c.EndWrite():
             return _write(command)
-        case Copy() | BeginCopy() | EndCopy():
+        case c.Copy() | c.BeginCopy() | c.EndCopy():
             return _copy(command)
     return f"unknown command {name_text(type(command).__name__)}"
 
@@ -117,7 +85,7 @@ def _listed(values: Any, separator: str = ", ") -> str:
     return separator.join(name_text(v) if isinstance(v, str) else describe(v) for v in values) or "nothing"
 
 
-def _start(command: StartBackup) -> str:
+def _start(command: c.StartBackup) -> str:
     bitmap = "" if command.bitmap is None else f" with {name_text(command.bitmap)}"
     manner = [name_text(command.sync)]
     if command.bitmap_mode is not None:
@@ -133,25 +101,25 @@ def _start(command: StartBackup) -> str:
     return f"start backup {name_text(command.job)} of {name_text(command.node)}{bitmap} ({', '.join(manner)})"
 
 
-def _write(command: Write | BeginWrite | EndWrite) -> str:
+def _write(command: c.Write | c.BeginWrite | c.EndWrite) -> str:
     result = _result(command.result)
-    if isinstance(command, EndWrite):
+    if isinstance(command, c.EndWrite):
         return f"write {name_text(command.write)} to {name_text(command.node)} lands{result}"
     kinds = {"write": "write", "zeroes": "write zeroes to", "discard": "discard"}
     known = kinds.get(command.kind) if isinstance(command.kind, str) else None
     what = f"{known or name_text(command.kind)} {name_text(command.node)} {_range(command.offset, command.length)}"
-    if isinstance(command, BeginWrite):
+    if isinstance(command, c.BeginWrite):
         return f"begin {name_text(command.write)}: {what}{result}"
     return what + result
 
 
-def _copy(command: Copy | BeginCopy | EndCopy) -> str:
-    if isinstance(command, EndCopy):
+def _copy(command: c.Copy | c.BeginCopy | c.EndCopy) -> str:
+    if isinstance(command, c.EndCopy):
         return f"copy of {name_text(command.job)} ends{_result(command.result)}"
     # A range of a block at most is in one cluster for certain; which clusters are in a longer one the job knows.
     single = type(command.length) is int and 0 < command.length <= 512
     where = f"cluster at {size_text(command.offset)}" if single else f"in {_range(command.offset, command.length)}"
-    if isinstance(command, BeginCopy):
+    if isinstance(command, c.BeginCopy):
         return f"begin copy {name_text(command.job)} {where}"
     return f"copy {name_text(command.job)} {where}{_result(command.result)}"
 

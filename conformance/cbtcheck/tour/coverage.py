@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from cbtmodel import commands as c
 from cbtmodel.backup import Job
@@ -100,12 +100,21 @@ def edges(before: State[Bits], command: object, result: Step[Bits]) -> frozenset
     """The edges of one step: `result` is what `step(before, command)` gave."""
     if result.refusal is not None and result.refusal.kind == "invalid" and c.malformed(command) is not None:
         return frozenset((Edge(NAMES.get(type(command), "unknown command"), "malformed", "any", "refused: invalid"),))
-    return frozenset(_edges(before, command, result))
+    return frozenset(_edges(before, command, result))  # type: ignore[arg-type]  # for it is well formed
 
 
-def _edges(before: State[Bits], command: object, result: Step[Bits]) -> Iterator[Edge]:
+def _edges(before: State[Bits], command: c.Command, result: Step[Bits]) -> Iterator[Edge]:
     came = outcome(result)
     accepted = result.refusal is None
+    if isinstance(command, c.OnJob | c.BeginCopy):
+        id = command.job
+        yield Edge(NAMES[type(command)], "", job_state(before, id, accepted), came + _now(id, result))
+        return
+    if isinstance(command, c.AddBitmap | c.OnBitmap | c.MergeBitmaps):
+        flying = ", writes in flight" if accepted and before.nodes[command.node].writes else ""
+        for each in _of_bitmap(command, Scene(before, accepted), "", came):
+            yield each._replace(state=each.state + flying)
+        return
     match command:
         case c.Transaction():
             yield from _of_transaction(before, command, came, accepted)
@@ -116,8 +125,6 @@ def _edges(before: State[Bits], command: object, result: Step[Bits]) -> Iterator
                 yield Edge("start-backup", _modes(command), state, came + _now(job, result))
             else:
                 yield Edge("start-backup", *_refused_start(command, scene, came), came)
-        case c.PauseJob(id) | c.ResumeJob(id) | c.CancelJob(id) | c.FinalizeJob(id) | c.BeginCopy(id):
-            yield Edge(NAMES[type(command)], "", job_state(before, id, accepted), came + _now(id, result))
         case c.Copy(id, _, _, ends) | c.EndCopy(id, ends):
             given = _copy_ends(before.jobs[id], ends) if accepted else ""
             yield Edge(NAMES[type(command)], given, job_state(before, id, accepted), came + _now(id, result))
@@ -129,10 +136,7 @@ def _edges(before: State[Bits], command: object, result: Step[Bits]) -> Iterator
             else:
                 yield Edge("end-write", "", "not in flight" if on in before.nodes else "no disk", came)
         case _:
-            on = command.node  # type: ignore[attr-defined]
-            flying = ", writes in flight" if accepted and before.nodes[on].writes else ""
-            for each in _of_bitmap(command, Scene(before, accepted), "", came):
-                yield each._replace(state=each.state + flying)
+            assert_never(command)
 
 
 # Commands
@@ -159,8 +163,13 @@ class Scene:
         return "free" if bitmap.successor is None else "frozen"
 
 
-def _of_bitmap(command: object, scene: Scene, prefix: str, came: str) -> Iterator[Edge]:
+def _of_bitmap(
+    command: c.AddBitmap | c.OnBitmap | c.MergeBitmaps, scene: Scene, prefix: str, came: str
+) -> Iterator[Edge]:
     name = prefix + NAMES[type(command)]
+    if isinstance(command, c.OnBitmap):
+        yield Edge(name, "", scene.bitmap(command.node, command.name), came)
+        return
     match command:
         case c.AddBitmap(on, bitmap, granularity, enabled):
             given = "enabled" if enabled else "disabled"
@@ -170,10 +179,6 @@ def _of_bitmap(command: object, scene: Scene, prefix: str, came: str) -> Iterato
                 if not usable_granularity(granularity):
                     given = "unusable granularity"
             yield Edge(name, given, scene.bitmap(on, bitmap), came)
-        case c.RemoveBitmap(on, bitmap) | c.ClearBitmap(on, bitmap):
-            yield Edge(name, "", scene.bitmap(on, bitmap), came)
-        case c.EnableBitmap(on, bitmap) | c.DisableBitmap(on, bitmap):
-            yield Edge(name, "", scene.bitmap(on, bitmap), came)
         case c.MergeBitmaps(on, target, sources):
             into = f"into {scene.bitmap(on, target)}"
             number = "one source" if len(sources) == 1 else "several sources" if sources else "no source"
@@ -184,6 +189,8 @@ def _of_bitmap(command: object, scene: Scene, prefix: str, came: str) -> Iterato
                 itself = (each.node, each.name) == (on, target)
                 source = "itself" if itself else f"{scene.bitmap(each.node, each.name)}, on {where}"
                 yield Edge(name, number, f"{into}, from {source}", came)
+        case _:
+            assert_never(command)
 
 
 def _modes(command: c.StartBackup) -> str:
@@ -220,14 +227,16 @@ def _of_transaction(before: State[Bits], command: c.Transaction, came: str, acce
         return  # which of the actions was refused is not known
     scene = Scene(before, accepted)
     for each in command.actions:
+        if isinstance(each, c.Abort):
+            continue
         if isinstance(each, c.StartBackup):
             yield Edge("transaction: start-backup", _modes(each) + together, _frozen(each, scene), came)
             if each.bitmap is not None:
                 scene.earlier[each.node, each.bitmap] = "start-backup"
         else:
             yield from _of_bitmap(each, scene, "transaction: ", came)
-            bitmap = each.target if isinstance(each, c.MergeBitmaps) else each.name  # type: ignore[union-attr]
-            scene.earlier[each.node, bitmap] = NAMES[type(each)]  # type: ignore[union-attr]
+            bitmap = each.target if isinstance(each, c.MergeBitmaps) else each.name
+            scene.earlier[each.node, bitmap] = NAMES[type(each)]
 
 
 def _of_write(before: State[Bits], command: c.Write | c.BeginWrite, came: str, accepted: bool) -> Edge:

@@ -15,9 +15,11 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import product
-from typing import Literal, get_args
+from typing import get_args
 
+from cbtmodel import alphabet
 from cbtmodel import commands as c
+from cbtmodel.alphabet import merges
 from cbtmodel.backup import BitmapMode, OnError, Sync
 from cbtmodel.node import State, initial
 from cbtmodel.step import step
@@ -135,8 +137,6 @@ START: tuple[tuple[Sync, BitmapMode | None], ...] = (
     ("bitmap", "on-success"), ("incremental", "on-success"),
 )  # fmt: skip
 POLICIES: tuple[OnError, ...] = get_args(OnError)
-COPY_ENDS: tuple[Literal["ok", "read error", "write error"], ...] = ("ok", "read error", "write error")
-KINDS: tuple[c.WriteKind, ...] = get_args(c.WriteKind)
 D = "d"
 A, B, ON_E, ON_F = (D, "a"), (D, "b"), ("e", "a"), ("f", "a")
 
@@ -144,15 +144,8 @@ A, B, ON_E, ON_F = (D, "a"), (D, "b"), ("e", "a"), ("f", "a")
 def bitmap_life(place: Place) -> Commands:
     """What an operator does to one bitmap."""
     return (
-        c.AddBitmap(*place, BLOCK), c.AddBitmap(*place, BLOCK, False), c.RemoveBitmap(*place),
-        c.ClearBitmap(*place), c.EnableBitmap(*place), c.DisableBitmap(*place),
+        *alphabet.added(*place, BLOCK), *alphabet.on_bitmap(*place),
     )  # fmt: skip
-
-
-def merges(into: Place, sources: Iterable[Place], most: int = 2) -> Commands:
-    """Merges of none of the sources up to `most`."""
-    taken = [c.Source(*each) for each in sources]
-    return tuple(c.MergeBitmaps(*into, each) for count in range(most + 1) for each in product(taken, repeat=count))
 
 
 def start(
@@ -185,7 +178,7 @@ def every_start(job: str, place: Place, policies: Iterable[OnError] = POLICIES) 
 
 def control(job: str) -> Commands:
     """What an operator does to one job."""
-    return (c.PauseJob(job), c.ResumeJob(job), c.CancelJob(job), c.FinalizeJob(job))
+    return alphabet.on_job(job)
 
 
 def copies(job: str, blocks: int) -> Commands:
@@ -194,7 +187,7 @@ def copies(job: str, blocks: int) -> Commands:
     return (
         *(c.Copy(job, block * BLOCK, BLOCK) for block in range(blocks)),
         *(c.BeginCopy(job, block * BLOCK, BLOCK) for block in range(blocks)),
-        *(c.Copy(job, 0, every, ends) for ends in COPY_ENDS), *(c.EndCopy(job, ends) for ends in COPY_ENDS),
+        *alphabet.copies(job, 0, every), *alphabet.ended_copies(job),
     )  # fmt: skip
 
 
@@ -209,9 +202,8 @@ def writes_of_all_kinds(on: str, blocks: int) -> Commands:
     Nobody could bring it about that anything but a discard is without effect, so nothing else is *ignored* here.
     """
     return (
-        *(c.Write(on, 0, BLOCK, kind, ends) for kind in KINDS for ends in ("ok", "failed", "copy failed")),
-        c.Write(on, 0, BLOCK, "discard", "ignored"),
-        *(c.Write(on, 0, 0, kind) for kind in KINDS), c.Write(on, 0, 0, "write", "copy failed"),
+        *alphabet.writes(on, 0, BLOCK), c.Write(on, 0, BLOCK, "discard", "ignored"),
+        *(c.Write(on, 0, 0, kind) for kind in alphabet.WRITE_KINDS), c.Write(on, 0, 0, "write", "copy failed"),
         c.Write(on, 0, 0, "write", "failed"), c.Write(on, blocks * BLOCK, 1), c.Write("nowhere", 0, 1),
     )  # fmt: skip
 
@@ -224,7 +216,7 @@ def in_flight(on: str, write: str = "w") -> Commands:
 def in_flight_of_all_kinds(on: str, blocks: int, write: str = "w") -> Commands:
     """The same with every kind and result; of nothing, and beyond the end."""
     return (
-        *(c.BeginWrite(on, write, 0, BLOCK, kind, ends) for kind in KINDS for ends in ("ok", "copy failed")),
+        *alphabet.begun_writes(on, write, 0, BLOCK),
         c.BeginWrite(on, write, 0, 0), c.BeginWrite(on, write, 0, 0, "zeroes"), c.EndWrite(on, write),
         c.EndWrite(on, write, "failed"), c.BeginWrite(on, write, blocks * BLOCK, 1),
         c.BeginWrite("nowhere", write, 0, 1), c.EndWrite("nowhere", write),
@@ -238,8 +230,7 @@ def mistakes(job: str, place: Place, blocks: int) -> Commands:
     combinations = product(get_args(Sync), (name, None), (None, *get_args(BitmapMode)))
     return (
         c.AddBitmap("nowhere", name, BLOCK), c.AddBitmap(on, "", BLOCK), c.AddBitmap(on, name, 1000),
-        c.AddBitmap(on, name, 1 << 32), c.RemoveBitmap("nowhere", name), c.ClearBitmap("nowhere", name),
-        c.EnableBitmap("nowhere", name), c.DisableBitmap("nowhere", name),
+        c.AddBitmap(on, name, 1 << 32), *alphabet.on_bitmap("nowhere", name),
         c.MergeBitmaps("nowhere", name, ()), c.MergeBitmaps(on, name, (c.Source("nowhere", name),)),
         c.MergeBitmaps(on, name, (c.Source(on, "nobody"),)), c.MergeBitmaps(on, "nobody", (c.Source(on, name),)),
         *(c.StartBackup(job, on, sync, bitmap, mode, BLOCK) for sync, bitmap, mode in combinations),
@@ -254,10 +245,9 @@ def mistakes(job: str, place: Place, blocks: int) -> Commands:
 def actions(place: Place, job: str) -> tuple[c.Action, ...]:
     """One action of each kind on one bitmap."""
     return (
-        c.AddBitmap(*place, BLOCK), c.AddBitmap(*place, BLOCK, False), c.RemoveBitmap(*place),
-        c.ClearBitmap(*place), c.EnableBitmap(*place), c.DisableBitmap(*place),
-        c.MergeBitmaps(*place, (c.Source(*place),)), start(job, place, "incremental", None),
-        start_without(job, place[0]),
+        *alphabet.added(*place, BLOCK), *alphabet.on_bitmap(*place),
+        c.MergeBitmaps(*place, (c.Source(*place),)),
+        start(job, place, "incremental", None), start_without(job, place[0]),
     )  # fmt: skip
 
 

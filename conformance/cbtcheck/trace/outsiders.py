@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import assert_never
 
 from cbtmodel import commands as c
 from cbtmodel.commands import Command
@@ -14,13 +15,11 @@ from cbtmodel.table import Table
 from cbtcheck.trace.events import Given
 from cbtcheck.trace.shape import Sets
 
-OF_JOBS = (c.PauseJob, c.ResumeJob, c.CancelJob, c.FinalizeJob, c.Copy, c.BeginCopy, c.EndCopy)
-
 
 def mentions_outsiders(state: Sets, strange: frozenset[str], act: Given) -> bool:
     """Whether a command is about a node, bitmap or job of which the trace has not told."""
     command = act.command
-    if isinstance(command, OF_JOBS):
+    if isinstance(command, c.OfJob):
         return command.job not in state.jobs
     added: set[tuple[str, str]] = set()
     for each in command.actions if isinstance(command, c.Transaction) else (command,):
@@ -38,18 +37,25 @@ def mentions_outsiders(state: Sets, strange: frozenset[str], act: Given) -> bool
 
 def _names(command: Command | c.Abort) -> Iterator[tuple[str, str | None]]:
     """The bitmaps that a command names, as (node, name); a node without one as (node, None)."""
+    if isinstance(command, c.OnBitmap):
+        yield command.node, command.name
+        return
+    if isinstance(command, c.OnJob):
+        return
     match command:
         case c.MergeBitmaps(on, target, sources):
             yield on, target
             yield from ((each.node, each.name) for each in sources)
         case c.StartBackup():
             yield command.node, command.bitmap
-        case c.AddBitmap(on, name) | c.RemoveBitmap(on, name) | c.ClearBitmap(on, name):
-            yield on, name
-        case c.EnableBitmap(on, name) | c.DisableBitmap(on, name):
+        case c.AddBitmap(on, name):
             yield on, name
         case c.Write() | c.BeginWrite() | c.EndWrite():
             yield command.node, None
+        case c.Transaction() | c.Abort() | c.Copy() | c.BeginCopy() | c.EndCopy():
+            return  # a transaction names what its actions name
+        case _:
+            assert_never(command)
 
 
 def forget(state: Sets, on: str | None, names: tuple[str, ...] | None) -> tuple[Sets, frozenset[str]]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cbtmodel import commands as c
+from cbtmodel.alphabet import ON_BITMAP, ON_JOB
+from cbtmodel.traits import verb
 
 from cbtcheck.qemu.translate import CLUSTER, kind_of_refusal
 
@@ -182,21 +184,16 @@ def _transaction(data: dict[str, Any], places: Places) -> c.Transaction:
 
 ACTIONS: dict[str, Callable[[dict[str, Any], Places], Any]] = {
     "block-dirty-bitmap-add": _add,
-    "block-dirty-bitmap-remove": _named(c.RemoveBitmap),
-    "block-dirty-bitmap-clear": _named(c.ClearBitmap),
-    "block-dirty-bitmap-enable": _named(c.EnableBitmap),
-    "block-dirty-bitmap-disable": _named(c.DisableBitmap),
+    **{f"block-dirty-bitmap-{verb(kind)}": _named(kind) for kind in ON_BITMAP},
     "block-dirty-bitmap-merge": _merge,
     "blockdev-backup": _backup,
     "drive-backup": _backup,
 }
 
 JOBS: dict[str, tuple[Any, str]] = {
-    f"{prefix}-{verb}": (kind, member)
+    f"{prefix}-{verb(kind)}": (kind, member)
     for prefix, member in (("job", "id"), ("block-job", "device"))
-    for verb, kind in (
-        ("pause", c.PauseJob), ("resume", c.ResumeJob), ("cancel", c.CancelJob), ("finalize", c.FinalizeJob),
-    )
-}  # fmt: skip
+    for kind in ON_JOB
+}
 # block-job-finalize has an id, like the commands of the job- family (qapi/block-core.json).
 JOBS["block-job-finalize"] = (c.FinalizeJob, "id")

@@ -12,22 +12,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, Literal
 
 from cbtmodel import commands as c
-
-ADDED, ALSO = c.AddBitmap("d", "a", 4096), c.AddBitmap("d", "b", 4096)
-STARTED = c.StartBackup("j", "d", "full", cluster=4096)
-BY_HAND = c.StartBackup("j", "d", "full", cluster=4096, auto_finalize=False)
-
-SAMPLES: tuple[tuple[tuple[c.Command, ...], c.Command], ...] = (
-    ((), ADDED), ((ADDED,), c.RemoveBitmap("d", "a")), ((ADDED,), c.ClearBitmap("d", "a")),
-    ((ADDED,), c.EnableBitmap("d", "a")), ((ADDED,), c.DisableBitmap("d", "a")),
-    ((ADDED, ALSO), c.MergeBitmaps("d", "a", (c.Source("d", "b"),))), ((), STARTED),
-    ((STARTED,), c.PauseJob("j")), ((STARTED, c.PauseJob("j")), c.ResumeJob("j")), ((STARTED,), c.CancelJob("j")),
-    ((BY_HAND, c.Copy("j", 0, 8192)), c.FinalizeJob("j")), ((ADDED,), c.Transaction((c.ClearBitmap("d", "a"),))),
-    ((), c.Write("d", 0, 512)), ((), c.BeginWrite("d", "w", 0, 512)),
-    ((c.BeginWrite("d", "w", 0, 512),), c.EndWrite("d", "w")), ((STARTED,), c.Copy("j", 0, 512)),
-    ((STARTED,), c.BeginCopy("j", 0, 512)), ((STARTED, c.BeginCopy("j", 0, 512)), c.EndCopy("j")),
-)  # fmt: skip
-"""A command of each kind, and what must come before so that it is accepted, on a disk `d` of 8192 bytes."""
+from cbtmodel.alphabet import SAMPLES
 
 
 @dataclass(frozen=True)

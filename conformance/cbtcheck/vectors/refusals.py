@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import get_args
 
+from cbtmodel import alphabet
 from cbtmodel import commands as c
 from cbtmodel.node import State, initial
 from cbtmodel.refusal import Kind, require
@@ -100,9 +101,9 @@ def tried(disks: dict[str, int]) -> Iterator[c.Command]:
     yield from r.mistakes("j", r.A, blocks)
     yield c.AddBitmap(r.D, "n" * 1024, r.BLOCK)
     for each in (*places, (r.D, "nobody")):
-        yield from (kind(*each) for kind in (c.RemoveBitmap, c.ClearBitmap, c.EnableBitmap, c.DisableBitmap))
-        yield from r.merges(each, sources, 1)
-    yield from r.merges(r.A, sources, 2)
+        yield from alphabet.on_bitmap(*each)
+        yield from alphabet.merges(each, sources, 1)
+    yield from alphabet.merges(r.A, sources, 2)
     yield c.MergeBitmaps("nowhere", "a", ())
     for job in ("j", "nojob"):
         yield from r.control(job)
@@ -112,7 +113,7 @@ def tried(disks: dict[str, int]) -> Iterator[c.Command]:
     yield c.Write(r.D, 0, r.BLOCK, "write", "ignored")
     yield from r.in_flight_of_all_kinds(r.D, blocks)
     singles: list[c.Action] = [*r.actions(r.A, "j"), *r.actions(r.A, "k"), *r.actions(r.B, "k"), c.Abort()]
-    every = (*r.merges(r.A, sources, 1), *r.merges(r.B, sources, 1), *r.mistakes("j", r.A, blocks))
+    every = (*alphabet.merges(r.A, sources, 1), *alphabet.merges(r.B, sources, 1), *r.mistakes("j", r.A, blocks))
     singles += [each for each in every if isinstance(each, c.Action)]
     singles += [c.AddBitmap(r.D, "n" * 1024, r.BLOCK)]
     yield from (c.Transaction((each,)) for each in singles)

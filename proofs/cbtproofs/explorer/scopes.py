@@ -27,6 +27,7 @@ from functools import cached_property
 from itertools import product
 from typing import Literal, get_args
 
+from cbtmodel import alphabet
 from cbtmodel import commands as c
 from cbtmodel.backup import BitmapMode, OnError, Sync
 from cbtmodel.blocks import Space
@@ -146,8 +147,7 @@ def bitmap_life(scope: Scope, on: str, name: str) -> Commands:
     """What an operator does to one bitmap."""
     disabled = (replace(add(scope, on, name), enabled=False),) if scope.alphabet == "values" else ()
     return (
-        *disabled, add(scope, on, name), c.RemoveBitmap(on, name), c.ClearBitmap(on, name),
-        c.EnableBitmap(on, name), c.DisableBitmap(on, name),
+        *disabled, add(scope, on, name), *alphabet.on_bitmap(on, name),
     )  # fmt: skip
 
 
@@ -160,7 +160,7 @@ def add(scope: Scope, on: str, name: str) -> c.AddBitmap:
 def job_life(scope: Scope, job: str, on: str, name: str | None) -> Commands:
     """What an operator and the environment do to one job; copies of single blocks apart."""
     starts = (start_without(scope, job, on),) if name is None else starts_with(scope, job, on, name)
-    control = (c.PauseJob(job), c.ResumeJob(job), c.CancelJob(job), c.FinalizeJob(job))
+    control = alphabet.on_job(job)
     if scope.alphabet == "small":
         return (*starts, *control)
     return (
@@ -205,11 +205,10 @@ def every_start(scope: Scope, job: str, on: str, name: str) -> Commands:
 
 def writes_of_all_kinds(on: str, at: tuple[int, int]) -> Commands:
     """Guest writes of each kind with each result that it can have, whole and in flight."""
-    kinds = get_args(c.WriteKind)
     return (
-        *(c.Write(on, *at, kind, ends) for kind in kinds for ends in ("ok", "failed", "copy failed")),
+        *alphabet.writes(on, *at),
         c.Write(on, *at, "discard", "ignored"), c.EndWrite(on, "w", "failed"),
-        *(c.BeginWrite(on, "w", *at, kind, ends) for kind in kinds for ends in ("ok", "copy failed")),
+        *alphabet.begun_writes(on, "w", *at),
     )  # fmt: skip
 
 

@@ -10,23 +10,19 @@ since of the same state everything holds that was assumed of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, assert_never
 
 from cbtmodel import commands as c
 from cbtmodel import properties
 from cbtmodel.claims import Fact
 from cbtmodel.node import State
 from cbtmodel.step import Step
+from cbtmodel.traits import changed_bitmap, traits_of
 
 from cbtproofs.inductive.opaque import LooksInside
 from cbtproofs.inductive.paths import Path, Undecidable
 
 ID = "LOCAL"
-
-ONE_BITMAP = c.AddBitmap | c.RemoveBitmap | c.ClearBitmap | c.EnableBitmap | c.DisableBitmap
-ONE_JOB = c.PauseJob | c.BeginCopy
-A_GROUP = c.ResumeJob | c.CancelJob | c.FinalizeJob | c.Copy | c.EndCopy
-A_DISK = c.StartBackup | c.Write | c.BeginWrite | c.EndWrite
 
 Places = set[tuple[str, str | None]]
 
@@ -44,7 +40,7 @@ def local(before: State[Any], command: object, done: Step[Any]) -> Iterator[Fact
         for name, bitmap in node.bitmaps.items():
             if (on, name) not in bitmaps:
                 yield Fact(f"{on}/{name}: not reached, so the very same", after.get(name) is bitmap)
-        if not isinstance(command, A_DISK) or command.node != on:
+        if traits_of(command).reach != "a disk" or command.node != on:  # type: ignore[attr-defined]
             same = done.state.nodes[on].writes is node.writes
             yield Fact(f"{on}: not reached, so the very same writes are in flight", same)
 
@@ -68,20 +64,22 @@ def refused_at_sight(path: Path, act: Callable[[], Step[Any]]) -> bool:
 
 def reached(before: State[Any], command: object) -> tuple[set[str], Places]:
     """The ids of the jobs and the places of the bitmaps that a command may change."""
-    if isinstance(command, ONE_BITMAP):
-        return set(), {(command.node, command.name)}
-    if isinstance(command, c.MergeBitmaps):
-        return set(), {(command.node, command.target)}
-    if isinstance(command, ONE_JOB):
-        return {command.job}, set()
-    if isinstance(command, A_GROUP):
-        return with_groups(before, [command.job])
-    if isinstance(command, A_DISK):
-        # Said here and not asked of the specification: a mistake in that would be excused by itself.
-        here = [id for id, job in before.jobs.items() if job.node == command.node]
-        jobs, frozen = with_groups(before, here)
-        return jobs, frozen | {(command.node, name) for name in before.nodes[command.node].bitmaps}
-    return set(), set()
+    # Said by a trait, and not asked of the transitions: a mistake in those would be excused by itself.
+    match traits_of(command).reach:
+        case "a bitmap":
+            return set(), {place for place in (changed_bitmap(command),) if place is not None}
+        case "a job":
+            return {command.job}, set()  # type: ignore[attr-defined]
+        case "a group":
+            return with_groups(before, [command.job])  # type: ignore[attr-defined]
+        case "a disk":
+            on: str = command.node  # type: ignore[attr-defined]
+            jobs, frozen = with_groups(before, [id for id, job in before.jobs.items() if job.node == on])
+            return jobs, frozen | {(on, name) for name in before.nodes[on].bitmaps}
+        case "everything" | "nothing":
+            return set(), set()
+        case other:
+            assert_never(other)
 
 
 def with_groups(before: State[Any], ids: Iterable[str]) -> tuple[set[str], Places]:

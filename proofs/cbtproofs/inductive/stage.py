@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, TypeAlias, get_args
 
+from cbtmodel import alphabet
 from cbtmodel import commands as c
-from cbtmodel.backup import BitmapMode, Side, Sync
+from cbtmodel.backup import BitmapMode, Sync
 from cbtmodel.step import step
 
 from cbtproofs.inductive.casts import SIZE, Cast, Moment
@@ -56,27 +57,25 @@ AT_COMMIT = (
     Cast("two jobs, one group", (A, B), (J, ("k", *B)), OTHERS, together=True, moment="at commit"),
 )
 
-COPY_ENDS: tuple[Any, ...] = ("ok", *get_args(Side))
 PLAIN = c.StartBackup("n", "d", "incremental", "a")
 FULL = c.StartBackup("n", "d", "full")
 REFUSED = c.Transaction((FULL, c.Abort()))
 
 
-OnBitmaps: TypeAlias = c.AddBitmap | c.RemoveBitmap | c.ClearBitmap | c.EnableBitmap | c.DisableBitmap
+OnBitmaps: TypeAlias = c.AddBitmap | c.OnBitmap
 
 
 def on_bitmaps(*places: tuple[str, str]) -> Iterator[OnBitmaps]:
     """What an operator does to bitmaps."""
     for place in places:
-        yield from (c.AddBitmap(*place, 512), c.AddBitmap(*place, 512, False))
-        yield from (kind(*place) for kind in (c.RemoveBitmap, c.ClearBitmap, c.EnableBitmap, c.DisableBitmap))
+        yield from alphabet.added(*place, 512)
+        yield from alphabet.on_bitmap(*place)
 
 
 def merges(*places: tuple[str, str], most: int = 2) -> Iterator[c.MergeBitmaps]:
     """Merges of none of the bitmaps up to `most`, into each of them."""
-    sources = [c.Source(*place) for place in places]
-    for target, count in product(places, range(most + 1)):
-        yield from (c.MergeBitmaps(*target, taken) for taken in product(sources, repeat=count))
+    for target in places:
+        yield from alphabet.merges(target, places, most)
 
 
 def starts(job: str, *places: tuple[str, str]) -> Iterator[c.StartBackup]:
@@ -90,10 +89,10 @@ def starts(job: str, *places: tuple[str, str]) -> Iterator[c.StartBackup]:
 def on_jobs(*ids: str) -> Iterator[c.Command]:
     """What an operator and its environment do to jobs."""
     for id in ids:
-        yield from (kind(id) for kind in (c.PauseJob, c.ResumeJob, c.CancelJob, c.FinalizeJob))
+        yield from alphabet.on_job(id)
         yield from (c.BeginCopy(id, *where) for where in ((0, 512), (SIZE, 1)))
-        yield from (c.Copy(id, 0, 512, ends) for ends in COPY_ENDS)
-        yield from (c.EndCopy(id, ends) for ends in COPY_ENDS)
+        yield from alphabet.copies(id, 0, 512)
+        yield from alphabet.ended_copies(id)
 
 
 def guest(on: str = "d") -> Iterator[c.Command]:

@@ -6,10 +6,11 @@ The same kind of functions as in `field_bugs`, which explains them.
 from __future__ import annotations
 
 from cbtmodel import backup, bitmap, jobs, node, step, transaction
+from cbtmodel import commands as c
 from cbtmodel.backup import Job, Outcome
 from cbtmodel.bitmap import Bitmap, Marks, Successor, abdicate, reclaim, spilled, unmarked
 from cbtmodel.blocks import S, Space
-from cbtmodel.commands import Transaction, malformed
+from cbtmodel.commands import malformed
 from cbtmodel.jobs import Result, conclude, fail_group, find_job
 from cbtmodel.node import State, find_bitmap, find_free_bitmap, with_bitmap
 from cbtmodel.record import replace
@@ -228,9 +229,9 @@ def first_action_stays(state: State[S], command: object) -> Step[S]:
     try:
         problem = malformed(command)
         require(problem is None, "invalid", str(problem))
-        after, ended = transition(state, command)
+        after, ended = transition(state, command)  # type: ignore[arg-type]
     except Refused as refusal:
-        if isinstance(command, Transaction) and command.actions:
+        if isinstance(command, c.Transaction) and command.actions:
             state = step(state, command.actions[0]).state
         return Step(state, refusal)
     return Step(after, None, ended)
@@ -242,9 +243,9 @@ def refusal_drains(state: State[S], command: object) -> Step[S]:
     try:
         problem = malformed(command)
         require(problem is None, "invalid", str(problem))
-        after, ended = transition(state, command)
+        after, ended = transition(state, command)  # type: ignore[arg-type]
     except Refused as refusal:
-        if isinstance(command, Transaction):
+        if isinstance(command, c.Transaction):
             for on in state.nodes:
                 state = node.drain(state, on)
         return Step(state, refusal)

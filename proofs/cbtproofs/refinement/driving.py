@@ -10,13 +10,14 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_never
 
 import cbtimpl
 from cbtimpl import Host
 from cbtimpl.arguments import LARGEST
 from cbtmodel import commands as c
 from cbtmodel.commands import Action, Command
+from cbtmodel.traits import verb
 
 from cbtproofs.refinement.disks import FlatDisk
 
@@ -70,31 +71,21 @@ class Driver:
 
     def _perform(self, command: Command, content: Content) -> Driven:
         host = self.host
+        if isinstance(command, c.OnBitmap):
+            getattr(host, f"bitmap_{verb(type(command))}")(command.node, command.name)
+            return self._done((Answer(command),))
+        if isinstance(command, c.OnJob):
+            getattr(host, verb(type(command)))(command.job)
+            return self._done((Answer(command),))
         match command:
             case c.AddBitmap(node, name, granularity, enabled):
                 host.bitmap_add(node, name, granularity, enabled)
-            case c.RemoveBitmap(node, name):
-                host.bitmap_remove(node, name)
-            case c.ClearBitmap(node, name):
-                host.bitmap_clear(node, name)
-            case c.EnableBitmap(node, name):
-                host.bitmap_enable(node, name)
-            case c.DisableBitmap(node, name):
-                host.bitmap_disable(node, name)
             case c.MergeBitmaps(node, target, sources):
                 host.bitmap_merge(node, target, [(each.node, each.name) for each in sources])
             case c.StartBackup():
                 host.backup(**self._backup_arguments(command))
             case c.Transaction(actions, grouped):
                 host.transaction([self._action(each) for each in actions], grouped)
-            case c.PauseJob(job):
-                host.pause(job)
-            case c.ResumeJob(job):
-                host.resume(job)
-            case c.CancelJob(job):
-                host.cancel(job)
-            case c.FinalizeJob(job):
-                host.finalize(job)
             case c.Write() | c.BeginWrite():
                 return self._write(command, content)
             case c.EndWrite(node, write, result):
@@ -107,6 +98,8 @@ class Driver:
             case c.EndCopy(job, result):
                 side = "source" if result == "read error" else "target"
                 host.end_copy(job, None if result == "ok" else errno.EIO, side)
+            case _:
+                assert_never(command)
         return self._done((Answer(command),))
 
     def _arm(self, job: str, result: str) -> None:
@@ -130,6 +123,8 @@ class Driver:
         }  # fmt: skip
 
     def _action(self, action: Action) -> Any:
+        if isinstance(action, c.OnBitmap):
+            return getattr(cbtimpl, f"Bitmap{verb(type(action)).capitalize()}")(action.node, action.name)
         match action:
             case c.AddBitmap(node, name, granularity, enabled):
                 return cbtimpl.BitmapAdd(node, name, granularity, enabled)
@@ -139,10 +134,8 @@ class Driver:
                 return cbtimpl.Backup(**self._backup_arguments(action))
             case c.Abort():
                 return cbtimpl.Abort()
-            case c.RemoveBitmap() | c.ClearBitmap() | c.EnableBitmap() | c.DisableBitmap():
-                return getattr(cbtimpl, f"Bitmap{type(action).__name__.removesuffix('Bitmap')}")(
-                    action.node, action.name
-                )
+            case _:
+                assert_never(action)
 
     def _write(self, command: c.Write | c.BeginWrite, content: Content) -> Driven:
         """A guest write. For a failing copy-before-write, copies in flight that it would wait for end first."""

@@ -10,8 +10,8 @@ No alphabet has a discard that is told to be *ignored*: whether it is, is the im
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import get_args
 
+from cbtmodel import alphabet
 from cbtmodel import commands as c
 from cbtmodel.node import State, initial
 
@@ -45,11 +45,9 @@ def of_scope(name: str, scope: Scope, *more: c.Command) -> World:
 
 def guests(on: str) -> Commands:
     """Writes of every kind and result, also in flight; of nothing; of part of a block; and beyond the end."""
-    kinds = get_args(c.WriteKind)
     return (
-        *(c.Write(on, 0, BLOCK, kind, ends) for kind in kinds for ends in ("ok", "failed", "copy failed")),
-        *(c.BeginWrite(on, "w", 0, BLOCK, kind, ends) for kind in kinds for ends in ("ok", "copy failed")),
-        *(c.Write(on, 0, 0, kind) for kind in kinds), c.Write(on, 0, 0, result="copy failed"),
+        *alphabet.writes(on, 0, BLOCK), *alphabet.begun_writes(on, "w", 0, BLOCK),
+        *(c.Write(on, 0, 0, kind) for kind in alphabet.WRITE_KINDS), c.Write(on, 0, 0, result="copy failed"),
         c.Write(on, 100, 7), c.BeginWrite(on, "w", 0, 0), c.EndWrite(on, "w", "failed"),
         c.BeginWrite(on, "w", BLOCK, BLOCK), c.Write("nowhere", 0, 1), c.EndWrite("nowhere", "w"),
     )  # fmt: skip
@@ -60,9 +58,9 @@ def undone(scope: Scope, *befores: c.Action) -> Commands:
     (on, name), (job, _, _) = scope.places[0], scope.users[0]
     add = c.AddBitmap(on, name, scope.granularity * BLOCK)
     actions: tuple[c.Action, ...] = (
-        add, replace(add, enabled=False), c.RemoveBitmap(on, name), c.ClearBitmap(on, name), c.EnableBitmap(on, name),
-        c.DisableBitmap(on, name), start(scope, job, on, name, "incremental", None),
-        start(scope, job, on, name, "bitmap", "always"), start_without(scope, job, on),
+        add, replace(add, enabled=False), *alphabet.on_bitmap(on, name),
+        start(scope, job, on, name, "incremental", None), start(scope, job, on, name, "bitmap", "always"),
+        start_without(scope, job, on),
         c.MergeBitmaps(on, name, (c.Source(on, name),)), *befores,
     )  # fmt: skip
     return (

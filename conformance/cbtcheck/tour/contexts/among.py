@@ -22,11 +22,6 @@ from cbtcheck.tour.coverage import NAMES, Edge, outcome, recorders
 BITMAPS, JOBS, WRITES, ACTIONS = 4, 3, 3, 5
 """So many are told apart; what is beyond is told as *so many or more*."""
 
-BITMAP_COMMANDS = (
-    c.AddBitmap | c.RemoveBitmap | c.ClearBitmap | c.EnableBitmap | c.DisableBitmap | c.MergeBitmaps | c.StartBackup
-)  # fmt: skip
-JOB_COMMANDS = c.PauseJob | c.ResumeJob | c.CancelJob | c.FinalizeJob | c.Copy | c.BeginCopy | c.EndCopy
-
 ORDINALS = ("1st", "2nd", "3rd", "4th")
 
 
@@ -37,11 +32,11 @@ def among(before: State[Bits], command: object, result: Step[Bits]) -> Iterator[
         if isinstance(command, c.Write) and result.refusal.kind == "copy failed":
             yield Edge("write: who else", "jobs", _copiers(before, command), came)
         return
-    if isinstance(command, BITMAP_COMMANDS):
+    if isinstance(command, c.Action):
         yield from _bitmaps(before, command)
     if isinstance(command, c.StartBackup):
         yield Edge("start-backup: among", "", _drained(before, command.node), "accepted")
-    elif isinstance(command, JOB_COMMANDS):
+    elif isinstance(command, c.OfJob):
         yield from _jobs(before, command, came)
     elif isinstance(command, c.Write | c.EndWrite):
         yield from _write(before, command, came)

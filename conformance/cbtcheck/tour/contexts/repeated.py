@@ -14,6 +14,7 @@ from cbtmodel import commands as c
 from cbtmodel.backup import Ended
 from cbtmodel.node import State
 from cbtmodel.step import Step
+from cbtmodel.traits import traits_of
 
 from cbtcheck.bitsets import Bits
 from cbtcheck.tour.contexts.undone import accepted_first, roles
@@ -42,19 +43,16 @@ class Memory:
             yield from self._refused(before, command)
             return
         name = NAMES[type(command)]
-        match command:
-            case c.Transaction(actions):
-                for action in actions:
-                    if not isinstance(action, c.Abort):
-                        yield from self._action(f"transaction: {NAMES[type(action)]}", action)
-            case c.AddBitmap() | c.RemoveBitmap() | c.ClearBitmap() | c.EnableBitmap() | c.DisableBitmap():
-                yield from self._action(name, command)
-            case c.MergeBitmaps() | c.StartBackup():
-                yield from self._action(name, command)
-            case c.BeginWrite(on, id):
-                yield self._again(name, "id", "any", (on, id))
-            case c.PauseJob(id) | c.ResumeJob(id):
-                yield self._again(name, "", "any", id)
+        if isinstance(command, c.Transaction):
+            for action in command.actions:
+                if not isinstance(action, c.Abort):
+                    yield from self._action(f"transaction: {NAMES[type(action)]}", action)
+        if isinstance(command, c.BeginWrite):
+            yield self._again(name, "id", "any", (command.node, command.write))
+        if isinstance(command, c.Action):
+            yield from self._action(name, command)
+        if isinstance(command, c.OnJob) and not traits_of(command).ends:
+            yield self._again(name, "", "any", command.job)
         for end in result.ended:
             yield from self._end(end)
 

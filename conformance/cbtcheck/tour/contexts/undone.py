@@ -10,12 +10,14 @@ had brought bits that must be taken back.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import assert_never
 
 from cbtmodel import commands as c
 from cbtmodel import node
 from cbtmodel.node import State
 from cbtmodel.refusal import Refused
 from cbtmodel.step import Step
+from cbtmodel.traits import verb
 from cbtmodel.transaction import drain_all, prepare
 
 from cbtcheck.bitsets import Bits
@@ -100,6 +102,9 @@ def _flying(before: State[Bits]) -> str:
 
 def _told(action: c.Action, found: State[Bits]) -> Iterator[tuple[str, str]]:
     """What was given, and the state."""
+    if isinstance(action, c.OnBitmap):
+        yield "", state_of(found, (action.node, action.name))
+        return
     match action:
         case c.AddBitmap(enabled=enabled):
             yield "enabled" if enabled else "disabled", "absent"
@@ -113,7 +118,7 @@ def _told(action: c.Action, found: State[Bits]) -> Iterator[tuple[str, str]]:
         case c.Abort():
             return
         case _:
-            yield "", state_of(found, (action.node, action.name))
+            assert_never(action)
 
 
 def state_of(state: State[Bits], place: Place) -> str:
@@ -172,6 +177,9 @@ def _in_reverse(accepted: Accepted) -> Iterator[Edge]:
 
 def roles(action: c.Action) -> Iterator[tuple[Place, str]]:
     """The bitmaps that an action has to do with, and how."""
+    if isinstance(action, c.OnBitmap):
+        yield (action.node, action.name), verb(type(action))
+        return
     match action:
         case c.MergeBitmaps(on, target, sources):
             yield (on, target), "merge into"
@@ -186,7 +194,7 @@ def roles(action: c.Action) -> Iterator[tuple[Place, str]]:
         case c.Abort():
             return
         case _:
-            yield (action.node, action.name), NAMES[type(action)].removesuffix("-bitmap")
+            assert_never(action)
 
 
 # Merges that are refused

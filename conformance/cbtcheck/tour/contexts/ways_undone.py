@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from cbtmodel import commands as c
+from cbtmodel.alphabet import ON_BITMAP
 
 from cbtcheck.tour.contexts.stage import (
     Commands,
@@ -36,8 +37,6 @@ STATES = tuple(product((True, False), (True, False)))
 
 JOBS = ("j", "k", "l")
 
-OnOne = type[c.RemoveBitmap] | type[c.ClearBitmap] | type[c.EnableBitmap] | type[c.DisableBitmap]
-ON_ONE: tuple[OnOne, ...] = (c.RemoveBitmap, c.ClearBitmap, c.EnableBitmap, c.DisableBitmap)
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def subjects() -> Iterator[Make]:
     """Every action in every state that it can find."""
     for enabled in (True, False):
         yield lambda n, e=enabled: Subject((), c.AddBitmap(D, f"b{n}", BLOCK, e))  # type: ignore[misc]
-    for kind, state in product(ON_ONE, STATES):
+    for kind, state in product(ON_BITMAP, STATES):
         yield lambda n, k=kind, s=state: Subject((has(n, *s),), k(*has(n, *s).place))  # type: ignore[misc]
     for (sync, mode), state in product(START, STATES):
         yield lambda n, m=(sync, mode), s=state: Subject(  # type: ignore[misc]
@@ -132,7 +131,7 @@ def together() -> Iterator[Way]:
 def one_of_each() -> tuple[tuple[Has, ...], tuple[c.Action, ...]]:
     """One action of each kind, on dirty bitmaps, and those bitmaps. A merge takes three sources."""
     made = [Subject((), c.AddBitmap(D, "b0", BLOCK)), Subject((), c.AddBitmap(D, "b1", BLOCK, False))]
-    for number, kind in enumerate(ON_ONE, 2):
+    for number, kind in enumerate(ON_BITMAP, 2):
         one = has(number, kind is not c.EnableBitmap, True)
         made.append(Subject((one,), kind(*one.place)))
     made.append(merged(6, 3, "more", True, False, True))
@@ -165,7 +164,7 @@ def refusers() -> Iterator[c.Action]:
     yield c.Abort()
     yield from (c.AddBitmap(*BUSY, BLOCK), c.AddBitmap(D, "", BLOCK), c.AddBitmap(D, "x", 1000))
     yield from (c.AddBitmap(*NOWHERE, BLOCK), c.AddBitmap(D, "b0", BLOCK), c.AddBitmap(D, "b2", BLOCK))
-    for kind, place in product(ON_ONE, (NOBODY, BUSY, NOWHERE, (D, "b2"), (D, "b7"))):
+    for kind, place in product(ON_BITMAP, (NOBODY, BUSY, NOWHERE, (D, "b2"), (D, "b7"))):
         yield kind(*place)
     yield from bad_merges((D, "target"))
     yield merge((D, "target"), FREE, (D, "b7"))
