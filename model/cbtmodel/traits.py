@@ -80,4 +80,4 @@ def changed_bitmap(command: object) -> Place | None:
 
 def verb(kind: type) -> str:
     """What a command does to what it is said of, in a word: *pause* for `PauseJob`, *clear* for `ClearBitmap`."""
-    return kind.__name__.removesuffix("Bitmap").removesuffix("Job").lower()
+    return kind.__name__.removesuffix("s").removesuffix("Bitmap").removesuffix("Job").lower()

@@ -11,9 +11,11 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from cbtmodel import commands as c
 from cbtmodel.commands import FinalizeJob, StartBackup, Transaction
 from cbtmodel.node import initial
 from cbtmodel.step import step
+from cbtmodel.traits import traits_of, verb
 
 from cbtcheck.bitsets import BitSets
 from cbtcheck.scenario import KINDS, Restore, Scenario, spelled
@@ -23,15 +25,14 @@ from cbtcheck.tour.coverage import Edge
 DRAWN_ONE_IN = 5
 """With `--only`, of the drawn scenarios of a profile one in so many: they are about nothing in particular."""
 
-ACTIONS = {
-    "add": "add-bitmap", "remove": "remove-bitmap", "clear": "clear-bitmap", "enable": "enable-bitmap",
-    "disable": "disable-bitmap", "merge": "merge-bitmaps", "backup": "start-backup",
-}  # fmt: skip
+ACTIONS = {verb(kind): spelled(kind.__name__) for kind in c.ACTIONS if kind not in (c.StartBackup, c.Abort)} | {
+    "backup": "start-backup"
+}
 """How the parameters of an edge call the actions of a transaction that is taken back."""
 
-CHANGING = frozenset({"add-bitmap", "clear-bitmap", "enable-bitmap", "disable-bitmap", "merge-bitmaps"})
-COPYING = frozenset({"copy", "begin-copy", "end-copy"})
-ENDING = frozenset({"cancel-job", "finalize-job"})
+CHANGING = frozenset(name for name, kind in KINDS.items() if traits_of(kind).reach == "a bitmap") - {"remove-bitmap"}
+COPYING = frozenset(name for name, kind in KINDS.items() if issubclass(kind, c.Copying))
+ON_JOB = frozenset(name for name, kind in KINDS.items() if issubclass(kind, c.OnJob))
 STARTING = frozenset({"start-backup"})
 
 
@@ -101,7 +102,7 @@ SUBJECTS: dict[str, Subject] = {
     ),
     "EXACT": Subject(_marks_change, WRITING | CHANGING | STARTING),
     "RELEASE": Subject(
-        lambda edge: _ends_a_job(edge) or _accepted(edge, ENDING | STARTING | {"pause-job", "resume-job"}), STARTING,
+        lambda edge: _ends_a_job(edge) or _accepted(edge, ON_JOB | STARTING), STARTING,
     ),
 }  # fmt: skip
 """By the ID of a property."""
