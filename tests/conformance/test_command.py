@@ -1,23 +1,22 @@
 """The command `cbtspec`: exit codes, one clear line for each mistake, nothing left behind. The run is faked."""
 
-import importlib.util
 import io
 import json
 import os
 import signal
 import subprocess
 import sys
-import types
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cbtcheck import adapters, command
 from cbtcheck.adapter import FEATURES, AdapterUnusable
 from cbtcheck.claims import COMMANDS
 from cbtcheck.progress import ProgressLine
 from cbtcheck.reports.report import CommandCount, Failure, LedgerResult, PropertyCount, Report
 from cbtcheck.rules import PROPERTIES as RULES
+from cbtcheck.running import course, wanted
 from cbtcheck.scenario import Scenario, save
 from cbtcheck.tally import PROPERTIES
 from cbtcheck.verdict import EXIT_CODES, Finding, Verdict
@@ -25,25 +24,6 @@ from cbtmodel.commands import AddBitmap, Write
 from click.testing import CliRunner
 from rich.console import Console
 from waiting import finished
-
-if importlib.util.find_spec("cbtcheck.running.course") is None:  # the rest of the suite may not be there yet
-    import cbtcheck
-
-    @dataclass
-    class Options:
-        profile: str
-        seed: int
-        examples: int | None
-        seconds: float | None
-        only: str | None
-        reports: Path
-
-    cbtcheck.running.course = types.ModuleType("cbtcheck.running.course")
-    sys.modules["cbtcheck.running.course"] = cbtcheck.running.course
-    cbtcheck.running.course.Options = Options
-    cbtcheck.running.course.run = cbtcheck.running.course.replay = None
-
-from cbtcheck import command
 
 SCENARIO = Scenario({"disk0": 1 << 20}, (AddBitmap("disk0", "b0", 65536), Write("disk0", 65536, 4096)))
 
@@ -92,10 +72,10 @@ class Fake:
 @pytest.fixture
 def fake(monkeypatch, mirror, play, tmp_path) -> Fake:
     made = Fake(mirror, play)
-    monkeypatch.setattr(command.adapters, "open_adapter", made.open_adapter)
-    monkeypatch.setattr(command.course, "run", made.run)
-    monkeypatch.setattr(command.course, "replay", made.replay)
-    monkeypatch.setattr(command, "names_for_only", lambda: ["NO-LOST-WRITE", "add-bitmap"])
+    monkeypatch.setattr(adapters, "open_adapter", made.open_adapter)
+    monkeypatch.setattr(course, "run", made.run)
+    monkeypatch.setattr(course, "replay", made.replay)
+    monkeypatch.setattr(wanted, "names_for_only", lambda: ["NO-LOST-WRITE", "add-bitmap"])
     monkeypatch.chdir(tmp_path)
     return made
 
@@ -194,13 +174,30 @@ def test_interrupted_anywhere_adapters_are_closed(fake: Fake) -> None:
     assert result.stderr.split("\n") == ["", "cbtspec: interrupted", ""]  # the first ends the line of the ^C
 
 
-def test_in_a_log_there_is_a_plain_line_at_most_every_ten_seconds() -> None:
+def test_in_a_log_there_is_a_plain_line_at_most_every_half_minute() -> None:
     out, now = io.StringIO(), [0.0]
     with ProgressLine(Console(file=out), lambda: now[0]) as progress:
-        for second in range(31):
+        for second in range(91):
             now[0] = second
-            progress("drawn", second * 100, 0 if second == 10 else 4000)
-    assert out.getvalue().splitlines() == ["drawn 1,000", "drawn 2,000 of 4,000", "drawn 3,000 of 4,000"]
+            progress("drawn", second * 100, 0 if second == 30 else 10000)
+    assert out.getvalue().splitlines() == ["drawn 3,000", "drawn 6,000 of 10,000", "drawn 9,000 of 10,000"]
+
+
+def test_in_a_terminal_there_is_a_bar_with_the_time_to_go() -> None:
+    out, now = io.StringIO(), [0.0]
+    console = Console(file=out, force_terminal=True, width=100, color_system=None, legacy_windows=False)
+    with ProgressLine(console, lambda: now[0]) as progress:
+        for second in range(11):
+            now[0] = second
+            progress("drawn [b]", second * 100, 4000)
+        assert progress.bar is not None
+        progress.bar.refresh()
+        shown = out.getvalue().splitlines()[-1]
+        assert "drawn [b] 1,000 of 4,000 ━" in shown
+        assert shown.rstrip().endswith("0:00:30")
+        progress("tour", 1, 0)
+        progress.bar.refresh()
+        assert "drawn" not in out.getvalue().splitlines()[-1]
 
 
 def test_nothing_run_is_not_conformant(fake: Fake) -> None:
@@ -296,26 +293,23 @@ DRIVER = """
 import runpy, signal, sys
 sys.argv[0] = "cbtspec"
 from unittest.mock import MagicMock
-if {fake_course}:
-    import types, cbtcheck
-    sys.modules["cbtcheck.running.course"] = cbtcheck.running.course = MagicMock()
-from cbtcheck import command
+from cbtcheck import adapters, command
+from cbtcheck.running import course
 def run(open_adapter, options, progress):
     open_adapter()
     print("running", file=sys.stderr, flush=True)
     signal.pause()
-command.adapters.open_adapter = lambda *names, **more: MagicMock(close=lambda: print("closed", file=sys.stderr))
-command.course.run = run
+adapters.open_adapter = lambda *names, **more: MagicMock(close=lambda: print("closed", file=sys.stderr))
+course.run = run
 command.main()
 """
 
 
 def as_process(*words: str, cwd: Path) -> "subprocess.Popen[str]":
-    driver = DRIVER.format(fake_course=not hasattr(command.course, "__file__"))
     parts = ("model", "impl", "proofs", "conformance")
     path = os.pathsep.join(str(Path(__file__).parents[2] / each) for each in parts)
     return subprocess.Popen(
-        [sys.executable, "-c", driver, *words], cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [sys.executable, "-c", DRIVER, *words], cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": path},
         # What a shell puts in the background ignores Ctrl-C, and so does all that it starts.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from cbtcheck.adapter import Adapter, AdapterBroken, Hint, Performed
 from cbtcheck.adapters.reference import ReferenceAdapter
-from cbtcheck.command import code_of
+from cbtcheck.commands.checking import code_of
 from cbtcheck.mistakes import host_with
 from cbtcheck.reports.report import Report
 from cbtcheck.running import course

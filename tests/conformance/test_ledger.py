@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from cbtcheck.adapter import Adapter
 from cbtcheck.adapters.reference import ReferenceAdapter
-from cbtcheck.command import code_of
+from cbtcheck.commands.checking import code_of
 from cbtcheck.ledger import Entry, confirm, entries, holds, matches, not_for, read, version_of
 from cbtcheck.ledger_statistics import rate
 from cbtcheck.mistakes import MISTAKES, host_with

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from cbtcheck.adapter import Adapter, AdapterBroken, Hint, Performed
 from cbtcheck.adapters.reference import ReferenceAdapter
-from cbtcheck.command import code_of
+from cbtcheck.commands.checking import code_of
 from cbtcheck.conformance_tests import ConformanceTests
 from cbtcheck.mistakes import host_with
 from cbtcheck.reports.exported import to_json

@@ -18,9 +18,9 @@ from rich.console import Console
 STEPS = (AddBitmap("disk0", "b0", 65536), Write("disk0", 65536, 4096))
 
 
-def printed(report: Report, more_options: str = "") -> str:
+def printed(report: Report, more_options: str = "", verbose: bool = True) -> str:
     out = io.StringIO()
-    print_report(report, Console(file=out, width=100), more_options)
+    print_report(report, Console(file=out, width=100), more_options, verbose)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 
@@ -30,6 +30,45 @@ def test_an_agreeing_run_is_printed(agreeing: Report, golden) -> None:
 
 def test_a_failing_run_is_printed(failing: Report, golden) -> None:
     golden("report-failing.txt", printed(failing))
+
+
+def test_a_run_that_passes_is_ten_lines_with_a_next_step(agreeing: Report, golden) -> None:
+    agreeing.ledger = [
+        LedgerResult(f"known-{number}", "loses bits", "known", "", Verdict.UNSAFE, 3) for number in range(20)
+    ]
+    agreeing.not_realised["read error"] = 5
+    text = printed(agreeing, verbose=False)
+    assert len(text.splitlines()) <= 10
+    golden("report-brief.txt", text)
+
+
+def test_a_run_that_fails_shows_first_what_failed_and_ends_with_the_same_summary(failing: Report, golden) -> None:
+    text = printed(failing, verbose=False)
+    heading, reproduce, summary = (text.index(each) for each in ("Failure 1 of 1", "Reproduce with", "scenarios  "))
+    assert heading < reproduce < summary
+    golden("report-brief-failing.txt", text)
+    assert printed(failing).index("Failure 1 of 1") < printed(failing).index("command   ")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, "-v names what was never exercised"),
+        ({"only": "write"}, "cbtspec check reference --profile quick --memory 9M   (without --only: "),
+        ({"interrupted": True}, "cbtspec check reference --profile quick --memory 9M   (to its end)"),
+        ({"steps": 0}, "cbtspec check --help"),
+    ],
+)
+def test_the_next_step_is_that_of_what_came_out(agreeing: Report, change: dict[str, object], said: str) -> None:
+    for name, value in change.items():
+        setattr(agreeing, name, value)
+    (line,) = (each for each in printed(agreeing, "--memory 9M", False).splitlines() if each.startswith("next "))
+    assert line.removeprefix("next").strip().startswith(said)
+
+
+def test_the_next_step_after_a_failure_is_to_see_it_again(failing: Report) -> None:
+    (line,) = (each for each in printed(failing, "", False).splitlines() if each.startswith("next "))
+    assert line.split(None, 1)[1] == "cbtspec replay 'reports/lost write.json' --adapter reference"
 
 
 def test_the_line_to_paste_can_be_pasted(failing: Report) -> None:

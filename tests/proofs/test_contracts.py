@@ -4,11 +4,12 @@ import ast
 import inspect
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
 from cbtcheck.command import main
-from cbtcheck.commands.contracts import code_of
+from cbtcheck.commands.contracts_checked import code_of
 from cbtimpl import backup, bitmap, bits, granules
 from cbtimpl.contracts.life_cycle import what_was_written_is_taken_back
 from cbtimpl.contracts.registry import CONTRACTS, SUBJECT, Contract, subject
@@ -245,10 +246,10 @@ def test_the_command_reports_in_json() -> None:
 
 def test_the_command_needs_crosshair_and_a_name_that_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert CliRunner().invoke(main, ["contracts", "--only", "nonsense"]).exit_code == 64
-    monkeypatch.setattr(runner, "available", lambda: False)
+    monkeypatch.setitem(sys.modules, "crosshair", None)
     result = CliRunner().invoke(main, ["contracts"])
     assert result.exit_code == 64
-    assert result.stderr.startswith("cbtspec: CrossHair is not installed")
+    assert result.stderr.startswith("cbtspec: contracts needs CrossHair: pip install 'cbtspec[proofs]' ")
     assert result.stderr.count("\n") == 1
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from cbtcheck.command import main
-from cbtcheck.commands import prove as command
+from cbtcheck.commands import proving as command
 from cbtproofs.arithmetic.granularity import theorems
 from cbtproofs.inductive import generic_block, vacuity
 from cbtproofs.inductive.prove import prove

@@ -256,7 +256,7 @@ def test_code_is_no_state() -> None:
 
 def test_the_command_says_that_both_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     tiny = of_scope("tiny", Scope(1, alphabet="small"))
-    monkeypatch.setattr("cbtcheck.commands.refine.worlds", lambda name: (tiny,))
+    monkeypatch.setattr("cbtcheck.commands.refined.worlds", lambda name: (tiny,))
     shown = CliRunner().invoke(main, ["refine"])
     assert shown.exit_code == 0
     edges = Walk(tiny).run().edges

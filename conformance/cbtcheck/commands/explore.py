@@ -12,11 +12,9 @@ from cbtproofs.explorer.exploration import LIMIT, Outcome, explore_scope
 from cbtproofs.explorer.scopes import MOST, Alphabet, Scope, standard
 from cbtproofs.explorer.symmetry import LIMIT as SYMMETRIC_LIMIT
 from cbtproofs.explorer.symmetry import explore_symmetric
-from rich.console import Console
 
-from cbtcheck.commands.explored import good, print_exploration, to_json
+from cbtcheck.commands.imports import importing
 from cbtcheck.commands.problem import NotWritten
-from cbtcheck.progress import ProgressLine
 from cbtcheck.saving import write_whole
 from cbtcheck.verdict import EXIT_CODES
 
@@ -68,6 +66,11 @@ def explore(
     Without options about the scope, a few standard scopes are explored. With any of them, that one is; with a
     diagram, too (two blocks, one bitmap, one job, unless it is said otherwise).
     """
+    with importing():
+        from rich.console import Console
+
+        from cbtcheck.commands.explored import good, print_exploration, to_json
+        from cbtcheck.progress import ProgressLine
     sizes = {"blocks": blocks, "bitmaps": bitmaps, "jobs": jobs, "nodes": nodes, "granularity": granularity,
              "cluster": cluster}  # fmt: skip
     given = {name: number for name, number in sizes.items() if number is not None}

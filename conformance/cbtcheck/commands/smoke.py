@@ -5,10 +5,8 @@ from __future__ import annotations
 import click
 
 from cbtcheck.adapter import AdapterUnusable
+from cbtcheck.commands.imports import importing
 from cbtcheck.commands.program import Program, check_program, program_options
-from cbtcheck.reports.plain_console import PlainConsole
-from cbtcheck.smoke.printed import print_smoke, to_json
-from cbtcheck.smoke.smoke import smoke
 from cbtcheck.verdict import EXIT_CODES
 
 EPILOG = f"""\b
@@ -34,6 +32,10 @@ def smoke_command(adapter: str, form: str, program: Program) -> int:
     if adapter != "exec":
         raise click.UsageError(f"Only programs can be tried, not '{adapter}': smoke exec -- ./my-adapter")
     check_program(adapter, program)
+    with importing():
+        from cbtcheck.reports.plain_console import PlainConsole
+        from cbtcheck.smoke.printed import print_smoke, to_json
+        from cbtcheck.smoke.smoke import smoke
     try:
         result = smoke(program.command, program.limits)
     except AdapterUnusable as problem:

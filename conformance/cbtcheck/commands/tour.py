@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.text import Text
 
 from cbtcheck import adapters
 from cbtcheck.commands.problem import NotWritten
@@ -39,6 +37,9 @@ def tour_command(scope: str, directory: Path | None, adapter: str | None) -> int
             raise NotWritten(f"--write: {directory} cannot be written: {problem.strerror}") from None
         click.echo(f"{len(walks):,} scenarios in {directory}")
         return 0
+    from rich.console import Console
+    from rich.text import Text
+
     console = Console()
     for number, walk in enumerate(walks, 1):
         console.print(Text(line(number, walk)), soft_wrap=True)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
+from cbtcheck.commands.imports import importing
 from cbtcheck.commands.problem import NotWritten
 from cbtcheck.saving import write_whole
-from cbtcheck.vectors import folder
 from cbtcheck.verdict import EXIT_CODES
 
 
@@ -22,6 +22,8 @@ def vectors_command(out: Path | None, verify: bool, archive: Path | None) -> int
     """Writes the static test vectors: scenarios and what is expected of them, for tests without Python."""
     if archive is not None and (verify or out is not None):
         raise click.UsageError("--archive goes with no other option.")
+    with importing():
+        from cbtcheck.vectors import folder
     if verify:
         return _verify(out or folder.home())
     if archive is None and out is None and not folder.CHECKOUT.is_dir():
@@ -40,6 +42,8 @@ def vectors_command(out: Path | None, verify: bool, archive: Path | None) -> int
 
 
 def _verify(place: Path) -> int:
+    from cbtcheck.vectors import folder
+
     try:
         difference = folder.first_difference(place)
     except OSError as problem:

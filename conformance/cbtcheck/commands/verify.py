@@ -10,10 +10,9 @@ from typing import BinaryIO
 
 import click
 
-from cbtcheck.reports.plain_console import console
+from cbtcheck.commands.imports import importing
 from cbtcheck.trace.events import TraceProblem
 from cbtcheck.trace.form import LARGEST_DISK
-from cbtcheck.trace.printed import print_trace, to_json
 from cbtcheck.trace.report import Options, TraceReport, verify
 from cbtcheck.verdict import EXIT_CODES, exit_code
 
@@ -56,9 +55,13 @@ def verify_command(
         raise click.UsageError("--copies: copies are never in a QMP log.")
     options = Options(form, copies, guest, dict(_disk(each) for each in disks))
     report = _judged(trace, options)
+    with importing():
+        from cbtcheck.trace.printed import print_trace, to_json
     if output == "json":
         click.echo(to_json(report), nl=False)
     else:
+        from cbtcheck.reports.plain_console import console
+
         name = "stdin" if str(trace) == "-" else trace.name
         print_trace(report, console(LOG_WIDTH), name)
     if report.number:

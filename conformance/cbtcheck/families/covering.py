@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
-from covertable import make
-
 
 def rows(*parameters: Sequence[object]) -> Iterator[tuple[int, ...]]:
     """Rows of indices, one for each parameter; the same rows each time.
@@ -18,6 +16,8 @@ def rows(*parameters: Sequence[object]) -> Iterator[tuple[int, ...]]:
     if len(parameters) < 2:
         yield from ((number,) for each in parameters for number in range(len(each)))
         return
+    from covertable import make  # only who plays needs it
+
     made = [tuple(each) for each in make([list(range(len(each))) for each in parameters])]
     for one, other in combinations(range(len(parameters)), 2):
         if len({(row[one], row[other]) for row in made}) < len(parameters[one]) * len(parameters[other]):

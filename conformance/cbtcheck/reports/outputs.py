@@ -8,15 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from cbtcheck.reports import github
-from cbtcheck.reports.exported import write_json
-from cbtcheck.reports.html_report import write_html
-from cbtcheck.reports.junit import write_junit
-from cbtcheck.reports.report import Report
+if TYPE_CHECKING:
+    from cbtcheck.reports.report import Report
+
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
 """The environment variable that names the file of the job's summary."""
@@ -42,22 +40,34 @@ class Outputs:
     def write(self, option: str, path: Path, report: Report, more_options: str = "") -> None:
         """Writes one of `files`. Raises `OSError`."""
         if option == "--junit":
+            from cbtcheck.reports.junit import write_junit
+
             write_junit(report, path)
         elif option == "--json":
+            from cbtcheck.reports.exported import write_json
+
             write_json(report, path, more_options)
         elif option == "--html":
+            from cbtcheck.reports.html_report import write_html
+
             write_html(report, path, more_options)
         else:
+            from cbtcheck.reports import github
+
             with path.open("a", encoding="utf-8", errors="replace") as file:
                 file.write(github.summary(report, more_options))
 
     def fenced(self) -> AbstractContextManager[None]:
         """For GitHub: what is printed on stdout meanwhile holds no workflow commands."""
+        from cbtcheck.reports import github
+
         return github.fenced(self.github)
 
     def annotate(self, report: Report, more_options: str, printed: bool) -> None:
         """GitHub's annotations, if they are wanted: on stdout, or on stderr if something else has that."""
         if self.github:
+            from cbtcheck.reports import github
+
             for each in github.workflow_commands(report, more_options):
                 click.echo(each, err=not printed)
 

@@ -13,8 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from cbtcheck.printable import plain
+from cbtcheck.reports.brief import COLOUR as COLOUR
+from cbtcheck.reports.brief import brief, closing, next_step, result
 from cbtcheck.reports.not_verified import blocking_in_words
-from cbtcheck.reports.outcome import WARN, doubted_in_words, outcome
+from cbtcheck.reports.outcome import doubted_in_words
 from cbtcheck.reports.picture import picture
 from cbtcheck.reports.report import Failure, PropertyCount, Report
 from cbtcheck.reports.results import (
@@ -36,46 +38,45 @@ from cbtcheck.reports.results import (
 from cbtcheck.scenario import as_text, spelled
 from cbtcheck.verdict import Verdict
 
-COLOUR = {
-    Verdict.EXACT: "green",
-    Verdict.SKIPPED: "dim",
-    Verdict.KNOWN: "yellow",
-    Verdict.NOT_REPEATABLE: "yellow",
-    Verdict.WASTEFUL: "yellow",
-    Verdict.DIVERGES: "red",
-    Verdict.UNSAFE: "bold red",
-    Verdict.BROKEN: "bold red",
-}
 
+def print_report(report: Report, console: Console, more_options: str = "", verbose: bool = False) -> None:
+    """Prints a report: what failed, and then a summary; in front of that all tables, if it is to be `verbose`.
 
-def print_report(report: Report, console: Console, more_options: str = "") -> None:
-    """Prints a whole report. `more_options` are added to the line that reproduces a failure."""
-    for each in sections(report, more_options):
+    `more_options` are added to the line that reproduces a failure.
+    """
+    for each in sections(report, more_options, verbose):
         console.print(each, soft_wrap=isinstance(each, Text))
 
 
-def sections(report: Report, more_options: str = "") -> Iterator[RenderableType]:
+def sections(report: Report, more_options: str = "", verbose: bool = False) -> Iterator[RenderableType]:
     """The report from top to bottom."""
     yield header(report)
-    yield command_table(report)
-    yield property_table(report)
-    yield course(report)
-    yield from [Text(), *left_out(report)] if left_out(report) else []
-    yield from [Text(), ledger(report)] if report.ledger else []
     for number, failure in enumerate(report.failures, 1):
         yield from failed(failure, f"Failure {number} of {len(report.failures)}:", report.adapter, more_options)
     for number, failure in enumerate(report.not_repeatable, 1):
         heading = f"Not repeatable {number} of {len(report.not_repeatable)}: seen as"
         yield from failed(failure, heading, report.adapter, more_options)
+    if report.failures or report.not_repeatable:
+        yield Text()
+    if not verbose:
+        yield from brief(report, more_options)
+        return
+    yield command_table(report)
+    yield property_table(report)
+    yield course(report)
+    yield from [Text(), *left_out(report)] if left_out(report) else []
+    yield from [Text(), ledger(report)] if report.ledger else []
     yield Text()
-    yield from result(report)
+    yield from results(report)
+    yield Text(f"next       {next_step(report, more_options)}")
+    yield closing(report)
 
 
 def header(report: Report) -> Text:
     """What ran on what, and the seed that runs it again."""
     return Text(
         f"cbtspec {report.suite} on {plain(report.implementation)} ({report.adapter}), "
-        f"profile {report.profile}, seed {report.seed}\n"
+        f"profile {report.profile}, seed {report.seed}"
     )
 
 
@@ -182,23 +183,15 @@ def failed(failure: Failure, heading: str, adapter: str, more_options: str = "")
         yield Text(as_text(failure.scenario))
 
 
-def result(report: Report) -> Iterator[Text]:
-    """Safety and exactness, which are separate results, and the last word."""
+def results(report: Report) -> Iterator[Text]:
+    """Safety and exactness, which are separate results."""
     if report.steps == 0:
         yield Text(f"safety     {NOT_RUN}\nexactness  {NOT_RUN}")
-    else:
-        yield _result("safety", report.safety, safety_in_words(report))
-        yield _result("exactness", report.exactness, exactness_in_words(report))
-        if report.not_repeatable:
-            yield Text(f"apart      {doubted_in_words(report)}", "yellow")
-        unexercised = blocking_in_words(report)
-        if unexercised:
-            yield Text(f"complete   no: claimed, and never exercised: {unexercised}", "yellow")
-    came = outcome(report)
-    colour = "green" if came.conformant else "yellow" if came.tone == WARN else "red"
-    yield Text(came.closing, f"bold {colour}")
-
-
-def _result(what: str, verdict: Verdict, words: str) -> Text:
-    """One of the two results."""
-    return Text(f"{what:<11}").append_text(_verdict(verdict)).append(f": {words}")
+        return
+    yield result("safety", 11, report.safety, safety_in_words(report))
+    yield result("exactness", 11, report.exactness, exactness_in_words(report))
+    if report.not_repeatable:
+        yield Text(f"apart      {doubted_in_words(report)}", "yellow")
+    unexercised = blocking_in_words(report)
+    if unexercised:
+        yield Text(f"complete   no: claimed, and never exercised: {unexercised}", "yellow")

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from rich.console import Console
-from rich.text import Text
 
 from cbtcheck.trace.report import MOST_KEPT, TraceReport
 from cbtcheck.verdict import Finding, Verdict
 from cbtcheck.version import VERSION
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 COLOURS = {Verdict.WASTEFUL: "yellow", Verdict.DIVERGES: "magenta", Verdict.UNSAFE: "red", Verdict.BROKEN: "red"}
 
 
 def print_trace(report: TraceReport, console: Console, name: str) -> None:
     """Each disagreement with its line, then what was judged and what was not."""
+    from rich.text import Text
 
     def say(text: str, style: str = "") -> None:
         console.print(Text(text, style=style), soft_wrap=True)

@@ -12,7 +12,6 @@ different. Non-goals: what is proved of the specification; which contracts there
 from __future__ import annotations
 
 import ast
-import importlib.util
 import json
 import multiprocessing
 import time
@@ -62,11 +61,6 @@ class Task:
 
     contract: Contract
     change: Change | None = None
-
-
-def available() -> bool:
-    """Whether CrossHair is installed."""
-    return importlib.util.find_spec("crosshair") is not None
 
 
 def declared(group: str | None = None) -> tuple[Contract, ...]:
