@@ -89,6 +89,7 @@ def test_what_is_no_command_has_no_traits() -> None:
 
 
 def test_a_verb_is_what_an_operator_says() -> None:
-    assert [verb(kind) for kind in (*ON_BITMAP, *ON_JOB)] == [
-        "remove", "clear", "enable", "disable", "pause", "resume", "cancel", "finalize",
-    ]  # fmt: skip
+    kinds = (*ON_BITMAP, *ON_JOB, c.AddBitmap, c.MergeBitmaps)
+    assert {"remove", "clear", "enable", "disable", "pause", "resume", "cancel", "finalize", "add", "merge"} <= {
+        verb(kind) for kind in kinds
+    }
