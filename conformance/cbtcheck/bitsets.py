@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cbtcheck.adapter import digest as digest_of_word
+from cbtcheck.follow.sets.comparing import Comparing
 from cbtcheck.follow.sets.granules import Granules
 
 
@@ -80,7 +81,7 @@ def extents(word: int) -> list[tuple[int, int]]:
 
 
 @dataclass(frozen=True)
-class BitSets:
+class BitSets(Comparing[Bits]):
     """The space of `Bits`. `block` is the size of a block in bytes, a power of two."""
 
     block: int = 512
@@ -133,15 +134,9 @@ class BitSets:
 
     # What observations are compared in
 
-    def at_least(self, blocks: Bits, granule: int, size: int) -> Granules:
+    def at_most(self, blocks: Bits, granule: int, size: int) -> Granules:
         """The granules that have a block of `blocks`."""
         return Granules.from_word(self.granules(blocks, granule, size), max(granule, self.block), size)
-
-    at_most = at_least
-
-    def number(self, blocks: Bits, granule: int) -> int:
-        """Nothing but the set itself says how many granules it has."""
-        return 0
 
     def counted(self, blocks: Bits, granule: int, size: int) -> int:
         """How many granules of the disk have a block of `blocks`."""

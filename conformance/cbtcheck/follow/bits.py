@@ -9,41 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from cbtmodel.bitmap import Bitmap
-from cbtmodel.blocks import S, Space
+from cbtmodel.blocks import S
 
 from cbtcheck.adapter import SeenBitmap
+from cbtcheck.follow.sets.comparing import Comparing
 from cbtcheck.follow.sets.granules import LARGEST_DIGEST, Granules
 from cbtcheck.verdict import Finding, Verdict
 
 WIDEST_WORD = 1 << 16
 """Of disks with more granules than this a finding has no bit vectors, but only text and granules."""
-
-
-class Comparing(Space[S], Protocol[S]):
-    """A space that can say in which granules of a disk of `size` bytes a set has blocks."""
-
-    def at_least(self, blocks: S, granule: int, size: int) -> Granules:
-        """The granules that have a block of `blocks`, for certain."""
-        ...
-
-    def at_most(self, blocks: S, granule: int, size: int) -> Granules:
-        """The granules that can have a block of `blocks`; the same, if the set is known."""
-        ...
-
-    def number(self, blocks: S, granule: int) -> int:
-        """How many granules have one at least, if more is known of that than `at_least` says; else 0."""
-        ...
-
-    def counted(self, blocks: S, granule: int, size: int) -> int:
-        """How many granules there are in `at_most`."""
-        ...
-
-    def is_shown(self, blocks: S, granule: int, size: int, count: int, digest: str | None) -> bool:
-        """Whether a count and a digest (if there is one) are those of `at_most`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,25 +62,29 @@ def limits(
     )  # fmt: skip
 
 
+def agree(space: Comparing[S], bitmap: Bitmap[S], size: int, seen: SeenBitmap) -> bool:
+    """Whether nothing can be wrong with the bits: they were not looked at, or all that may be is there."""
+    if seen.bits is not None or (seen.count is None and seen.digest is not None):
+        return False
+    if seen.count is None:
+        return True
+    return space.is_shown(bitmap.marks.dirty, bitmap.granularity, size, seen.count, seen.digest)
+
+
 def judge_bits(
     space: Comparing[S], where: str, size: int, bitmap: Bitmap[S], seen: SeenBitmap,
     read_bits: Callable[[], Granules | None] | None = None, shown: int = 0, unjudged: list[str] | None = None,
     unit: str = "granules",
 ) -> list[Finding]:  # fmt: skip
-    """What is wrong with the bits of a bitmap, as they were seen; normally nothing.
+    """What is wrong with the bits of a bitmap, as they were seen, if they do not `agree`.
 
     `read_bits` gives the exact granules, if they can be read; it is asked only after a difference. `shown` and
     `unit`: see `Limits`. What nothing can be said of is added to `unjudged`, with the reason. `ValueError` if
     `seen.bits` are in granules that cannot be told apart in blocks.
     """
     found, count, digest = seen.bits, seen.count, seen.digest
-    if found is None:
-        if count is None and digest is None:
-            return []
-        if count is not None and space.is_shown(bitmap.marks.dirty, bitmap.granularity, size, count, digest):
-            return []
-        found = None if read_bits is None else read_bits()
-    where = f"{where} bits"
+    if found is None and read_bits is not None:
+        found = read_bits()
     if found is None:
         within = limits(space, bitmap, size, None, shown, unit)
         findings = [] if count is None else judge_count(where, within, count)

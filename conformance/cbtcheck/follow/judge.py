@@ -1,7 +1,7 @@
 """Holds what was seen against what the specification says, bitmap by bitmap, job by job.
 
 This is the verdict rule of the suite, the oracle and traces; that of bits is in `bits`. What was not looked at is not
-judged. States may be on any sets that the space can compare (`bits.Comparing`).
+judged. States may be on any sets that the space can compare (`sets.comparing`).
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from cbtmodel.blocks import S
 from cbtmodel.node import State
 
 from cbtcheck.adapter import Observation, SeenAnonymous, SeenBitmap, SeenJob
-from cbtcheck.follow.bits import Comparing, judge_bits
+from cbtcheck.follow.bits import agree, judge_bits
 from cbtcheck.follow.seen import Place, Shown
+from cbtcheck.follow.sets.comparing import Comparing
 from cbtcheck.follow.sets.granules import Granules
 from cbtcheck.verdict import Finding, Verdict
 
@@ -33,15 +34,16 @@ def judge(
     `shown` is what earlier observations have shown; what this one shows is added.
     """
     findings: list[Finding] = []
+    bitmaps, jobs = {*seen.bitmaps}, {*seen.jobs}
     for on, node in state.nodes.items():
         for name in node.bitmaps:
             findings += judge_bitmap(space, state, (on, name), seen.bitmaps.get((on, name)), read_bits, shown)
+            bitmaps.discard((on, name))
         if seen.successors is not None:
             findings += judge_successors(space, state, on, seen.successors.get(on, ()))
-    known = {(on, name) for on, node in state.nodes.items() for name in node.bitmaps}
-    for place in sorted(seen.bitmaps.keys() - known):
+    for place in sorted(bitmaps):
         findings += judge_bitmap(space, state, place, seen.bitmaps[place])
-    for id in (*state.jobs, *sorted(seen.jobs.keys() - set(state.jobs))):
+    for id in (*state.jobs, *sorted(jobs.difference(state.jobs))):
         findings += judge_job(space, state, id, seen.jobs.get(id))
     return findings + ([] if seen.in_flight is None else judge_in_flight(state, seen.in_flight))
 
@@ -58,26 +60,30 @@ def judge_bitmap(
     What nothing can be said of is added to `unjudged`, with the reason. `with_size`: texts name the granularity.
     """
     on, name = place
-    where, node = f"{on}/{name}", state.nodes.get(on)
+    node = state.nodes.get(on)
     bitmap = None if node is None else node.bitmaps.get(name)
     if node is None or bitmap is None:
-        return [] if seen is None else [Finding(Verdict.DIVERGES, "ONE-HEIR", where, "no such bitmap", "a bitmap")]
+        nobody = Finding(Verdict.DIVERGES, "ONE-HEIR", f"{on}/{name}", "no such bitmap", "a bitmap")
+        return [] if seen is None else [nobody]
     if seen is None:
         verdict = Verdict.UNSAFE if _owes(space, bitmap, node.size) else Verdict.DIVERGES
-        return [Finding(verdict, "ONE-HEIR", where, "a bitmap", "no such bitmap")]
-    findings = _judge_flags(where, bitmap, seen)
-    size, granularity = node.size, bitmap.granularity
+        return [Finding(verdict, "ONE-HEIR", f"{on}/{name}", "a bitmap", "no such bitmap")]
+    findings = _judge_flags(place, bitmap, seen)
+    if not agree(space, bitmap, node.size, seen):
+        size, granularity = node.size, bitmap.granularity
 
-    def read() -> Granules | None:
-        word = None if read_bits is None else read_bits(on, name)
-        return None if word is None else Granules.from_word(word, granularity, size)
+        def read() -> Granules | None:
+            word = None if read_bits is None else read_bits(on, name)
+            return None if word is None else Granules.from_word(word, granularity, size)
 
-    number = 0 if shown is None else shown.number(place)
-    unit = f"granules of {granularity}" if with_size else "granules"
-    wrong = judge_bits(space, where, size, bitmap, seen, read, number, unjudged, unit)
-    if shown is not None and not wrong:
+        number = 0 if shown is None else shown.number(place)
+        unit = f"granules of {granularity}" if with_size else "granules"
+        wrong = judge_bits(space, f"{on}/{name} bits", size, bitmap, seen, read, number, unjudged, unit)
+        if wrong:
+            return findings + wrong
+    if shown is not None:
         shown.keep(place, seen)
-    return findings + wrong
+    return findings
 
 
 def _owes(space: Comparing[S], bitmap: Bitmap[S], size: int) -> bool:
@@ -87,7 +93,7 @@ def _owes(space: Comparing[S], bitmap: Bitmap[S], size: int) -> bool:
     return any(space.number(each.owed, granule) or space.at_least(each.owed, granule, size) for each in listed)
 
 
-def _judge_flags(where: str, bitmap: Bitmap[Any], seen: SeenBitmap) -> list[Finding]:
+def _judge_flags(place: Place, bitmap: Bitmap[Any], seen: SeenBitmap) -> list[Finding]:
     findings = []
     for what, expected, found in (
         ("granularity", bitmap.granularity, seen.granularity),
@@ -99,7 +105,7 @@ def _judge_flags(where: str, bitmap: Bitmap[Any], seen: SeenBitmap) -> list[Find
         # A bitmap that does not record, and should, loses every write from now on, whoever looks at it when.
         deaf = what == "recording" and expected
         verdict, property = (Verdict.UNSAFE, "NO-LOST-WRITE") if deaf else (Verdict.DIVERGES, "")
-        findings.append(Finding(verdict, property, f"{where} {what}", str(expected), str(found)))
+        findings.append(Finding(verdict, property, f"{'/'.join(place)} {what}", str(expected), str(found)))
     return findings
 
 

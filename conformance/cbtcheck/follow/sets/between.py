@@ -21,6 +21,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TypeVar
 
+from cbtcheck.follow.sets.comparing import Comparing
 from cbtcheck.follow.sets.compressed import NOTHING, Compressed, CompressedSets
 from cbtcheck.follow.sets.granules import Granules
 
@@ -120,7 +121,7 @@ EMPTY = exactly(NOTHING)
 
 
 @dataclass(frozen=True)
-class BetweenSets:
+class BetweenSets(Comparing[Between]):
     """The space of `Between`. `inner` is where the bounds come from."""
 
     inner: CompressedSets
@@ -153,14 +154,6 @@ class BetweenSets:
     def at_most(self, blocks: Between, granule: int, size: int) -> Granules:
         """The granules that can have a block of `blocks`."""
         return self.inner.at_most(blocks.most, granule, size)
-
-    def counted(self, blocks: Between, granule: int, size: int) -> int:
-        """How many granules can have a block of `blocks`."""
-        return self.inner.counted(blocks.most, granule, size)
-
-    def is_shown(self, blocks: Between, granule: int, size: int, count: int, digest: str | None) -> bool:
-        """Whether a count and a digest (if there is one) are those of all granules that can have a block."""
-        return self.inner.is_shown(blocks.most, granule, size, count, digest)
 
     def number(self, blocks: Between, granule: int) -> int:
         """How many granules have a block of `blocks`, at least, as far as counts have shown."""

@@ -13,7 +13,8 @@ from cbtmodel.blocks import touched
 from pyroaring import BitMap64
 
 from cbtcheck.follow.sets import layers, runs
-from cbtcheck.follow.sets.granules import LARGEST_DIGEST, Granules
+from cbtcheck.follow.sets.comparing import Comparing
+from cbtcheck.follow.sets.granules import Granules
 from cbtcheck.follow.sets.layers import Layers
 from cbtcheck.follow.sets.units import Units
 
@@ -133,7 +134,7 @@ NOTHING = Compressed(layers.NOTHING)
 
 
 @dataclass(frozen=True)
-class CompressedSets:
+class CompressedSets(Comparing[Compressed]):
     """The space of `Compressed`. `block` is the size of a block in bytes, a power of two; so are granules."""
 
     block: int = 512
@@ -183,30 +184,9 @@ class CompressedSets:
         members = BitMap64() if units is None else units.members
         return runs.span(0, -(-total >> shift)) - members if closed.lacking else members
 
-    def at_least(self, blocks: Compressed, granule: int, size: int) -> Granules:
+    def at_most(self, blocks: Compressed, granule: int, size: int) -> Granules:
         """The granules that have a block of `blocks`."""
         return Granules(self.granules(blocks, granule, size), max(granule, self.block), size)
-
-    at_most = at_least
-
-    def number(self, blocks: Compressed, granule: int) -> int:
-        """Nothing but the set itself says how many granules it has."""
-        return 0
-
-    def counted(self, blocks: Compressed, granule: int, size: int) -> int:
-        """How many granules have a block of `blocks`."""
-        return len(self.granules(blocks, granule, size))
-
-    def is_shown(self, blocks: Compressed, granule: int, size: int, count: int, digest: str | None) -> bool:
-        """Whether a count and a digest (if there is one) are those of the granules that have a block of `blocks`.
-
-        Of very many granules no digest is computed.
-        """
-        granules = self.granules(blocks, granule, size)
-        if count != len(granules):
-            return False
-        shown = Granules(granules, max(granule, self.block), size)
-        return digest is None or (shown.total <= LARGEST_DIGEST and shown.digest() == digest)
 
     def shift(self, granule: int) -> int:
         """The binary logarithm of the number of blocks in a granule of so many bytes; 0 if it is no larger."""
