@@ -412,12 +412,34 @@ def test_an_endless_line_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> Non
         assert next(command.portions(endless.fileno())) == [None]
 
 
+def test_a_line_with_a_byte_order_mark_is_refused_with_the_reason() -> None:
+    service = Service()
+    answer = json.loads(service.answer(b"\xef\xbb\xbf" + json.dumps(DISKS).encode()))
+    assert answer["is"] == "error"
+    assert "byte order mark" in str(answer)
+    assert service.oracle is None
+
+
+def test_a_line_in_which_no_string_is_twice_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def second_look(raw: bytes, **how: Any) -> None:
+        raise AssertionError("a second look")
+
+    service, line = Service(), json.dumps(write(0)).encode()
+    service.answer(json.dumps(DISKS).encode())
+    with monkeypatch.context() as patched:
+        patched.setattr("cbtcheck.strict_json.json.loads", second_look)
+        answer = service.answer(line)
+    assert json.loads(answer)["reply"] == "accepted"
+
+
 @pytest.mark.parametrize(
     "line",
     [
         b'{"do":"disks","do":"disks","disks":{"d":1048576}}',
         b'{"do":"disks","disks":{"d":1048576,"d":512}}',
         b'{"do":"disks","disks":{"d":1048576},"comment":{"a":1,"a":2}}',
+        rb'{"do":"disks","disks":{"d":1048576,"\u0064":512}}',
+        rb'{"do":"disks","disks":{"d":1048576,"d" : 512}}',
     ],
 )
 def test_a_line_with_a_member_twice_is_not_used(line: bytes) -> None:

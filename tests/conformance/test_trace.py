@@ -88,6 +88,11 @@ def test_a_finding_names_the_property_the_bounds_and_what_was_seen() -> None:
     assert finding.seen == "granules 1"
 
 
+def test_a_byte_order_mark_is_refused_with_the_reason() -> None:
+    with pytest.raises(TraceProblem, match="byte order mark"):
+        verify(io.BytesIO(b"\xef\xbb\xbf{}"), Options())
+
+
 def test_counts_are_in_bytes_and_digests_are_qemus() -> None:
     begun = [add(), write(1), write(3)]
     right = digest(0b1010, 8)

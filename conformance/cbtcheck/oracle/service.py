@@ -20,7 +20,7 @@ from cbtcheck.oracle import messages as m
 from cbtcheck.oracle.answer import Ends, OracleError
 from cbtcheck.oracle.observed import Seen, Sight
 from cbtcheck.oracle.oracle import INDEFINITE, Oracle
-from cbtcheck.strict_json import BadJSON, refuse_duplicates
+from cbtcheck.strict_json import BOM, WITH_A_BOM, BadJSON, refuse_duplicates
 from cbtcheck.verdict import EXIT_CODES, Finding, Verdict, exit_code, worst
 
 EXTENTS_OF_A_FINDING = 1000
@@ -52,7 +52,7 @@ class Service:
                 return ENCODE(self._answered(given))
             return ENCODE(self._answer(line))
         except (msgspec.MsgspecError, OracleError, UnicodeError, BadJSON) as problem:
-            return self.complain(str(problem))
+            return self.complain(WITH_A_BOM if raw.startswith(BOM) else str(problem))
         except RecursionError:
             return self.complain("nested too deeply")
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
+from cbtcheck.strict_json import BOM, WITH_A_BOM
 from cbtcheck.trace.events import TraceProblem
 
 LONGEST_LINE = 16 << 20
@@ -19,6 +20,8 @@ def lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
         number += 1
         if len(line) > LONGEST_LINE + 1 or (len(line) > LONGEST_LINE and not line.endswith(b"\n")):
             raise TraceProblem(number, f"longer than {LONGEST_LINE} bytes; is it a trace?")
+        if number == 1 and line.startswith(BOM):
+            raise TraceProblem(number, WITH_A_BOM)
         yield number, line
 
 
