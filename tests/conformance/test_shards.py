@@ -22,7 +22,7 @@ from cbtcheck.adapters.reference import ReferenceAdapter
 from cbtcheck.mistakes import host_with
 from cbtcheck.reports.exported import to_json
 from cbtcheck.reports.report import LedgerResult, Report
-from cbtcheck.running import course, parallel
+from cbtcheck.running import course, parallel, start
 from cbtcheck.running.course import Course, Options, gathering_for
 from cbtcheck.running.deal import BATCH, Dealt, batch
 from cbtcheck.running.gather import ENOUGH_FAILURES
@@ -366,6 +366,24 @@ class Crashing(Brief):
         return Breaking(self)
 
 
+@dataclass(frozen=True)
+class Defective(Brief):
+    """Opens an adapter that has a mistake of the suite's own."""
+
+    def open(self) -> Adapter:
+        super().open()
+        return WithADefect(self)
+
+
+class WithADefect(Logged):
+    """Its defect shows when a scenario begins."""
+
+    def reset(self, disks: dict[str, int]) -> None:
+        if disks:
+            raise ZeroDivisionError("a defect")
+        super().reset(disks)
+
+
 class Breaking(Logged):
     """Breaks at the second command of every scenario, in words of the command's own."""
 
@@ -388,6 +406,11 @@ class Breaking(Logged):
 def test_a_process_that_dies_is_an_error_and_never_a_pass(tmp_path: Path) -> None:
     with pytest.raises(parallel.ProcessDied, match=r"process \d of 2 .* \(killed by signal 9\): there is no result"):
         in_processes(2, Brief("reference", dies_in=3), tmp_path)
+
+
+def test_a_defect_in_a_process_is_told_with_its_traceback(tmp_path: Path) -> None:
+    with pytest.raises(start.DefectInProcess, match=r"(?s)Traceback .*ZeroDivisionError: a defect"):
+        in_processes(2, Defective("reference"), tmp_path)
 
 
 def test_an_adapter_that_cannot_be_opened_is_said_in_one_line(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from cbtcheck import adapters
 from cbtcheck.adapter import Adapter, AdapterBroken, AdapterUnusable
 from cbtcheck.commands.problem import DefectFound, Problem
 from cbtcheck.commands.program import Program, check_program
-from cbtcheck.running.start import ProcessDied
+from cbtcheck.running.start import DefectInProcess, ProcessDied
 from cbtcheck.verdict import EXIT_CODES
 
 LOG_WIDTH = 100
@@ -77,6 +77,9 @@ def opener_of(opening: adapters.Opening) -> Iterator[Callable[[], Adapter]]:
         yield opener
     except AdapterUnusable as unusable:
         raise Problem(str(unusable)) from None
+    except DefectInProcess as defect:
+        click.echo(str(defect), err=True, nl=False)
+        raise DefectFound("a process of this run has a defect of cbtspec itself: there is no result") from None
     except ProcessDied as died:
         raise (DefectFound if died.defect else Problem)(str(died)) from None
     finally:

@@ -31,6 +31,13 @@ class CannotBegin:
 
 
 @dataclass(frozen=True)
+class Defect:
+    """From a worker, last: a mistake of the suite, with its traceback, ends it."""
+
+    traceback: str
+
+
+@dataclass(frozen=True)
 class Confirmed:
     """From the first worker, and passed on to the others: what came of the ledger."""
 
@@ -59,5 +66,5 @@ class Order(enum.Enum):
     STOP = "stop"
 
 
-FromWorker = Introduction | CannotBegin | Confirmed | Played | Stopped
+FromWorker = Introduction | CannotBegin | Defect | Confirmed | Played | Stopped
 ToWorker = Confirmed | Order

@@ -27,6 +27,7 @@ from cbtcheck.running.interrupts import interrupts, or_over
 from cbtcheck.running.messages import (
     CannotBegin,
     Confirmed,
+    Defect,
     FromWorker,
     Introduction,
     Order,
@@ -36,7 +37,7 @@ from cbtcheck.running.messages import (
 )
 from cbtcheck.running.part import PHASES, Part
 from cbtcheck.running.shard import Shard
-from cbtcheck.running.start import ProcessDied, start
+from cbtcheck.running.start import DefectInProcess, ProcessDied, start
 from cbtcheck.running.worker import work
 
 PATIENCE = 10.0
@@ -53,7 +54,7 @@ class NothingToOpen(LookupError):
 def run(opening: Opening, options: Options, jobs: int, progress: Progress) -> Report:
     """The whole course, in `jobs` processes. Ctrl-C ends it early, with a report of what was found until then.
 
-    Raises what `Opening.open` does, and `ProcessDied`. However it ends, no process is left behind.
+    Raises what `Opening.open` does, `ProcessDied` and `DefectInProcess`. However it ends, no process is left behind.
     """
     started = time.monotonic()
     with (
@@ -138,6 +139,8 @@ class Crew:
         match message:
             case CannotBegin(why, unknown, broken):
                 raise NothingToOpen(why) if unknown else AdapterBroken(why) if broken else AdapterUnusable(why)
+            case Defect(traceback):
+                raise DefectInProcess(traceback)
             case Introduction():
                 worker.introduced = True
                 self._introduced(message)

@@ -30,6 +30,10 @@ class ProcessDied(RuntimeError):
         self.defect = code == 1
 
 
+class DefectInProcess(RuntimeError):
+    """A process of the run has met a mistake of the suite; the message is its traceback."""
+
+
 def start(process: BaseProcess) -> None:
     """Starts a process that calls `begin` first of all."""
     resource_tracker.ensure_running()  # it would unblock them

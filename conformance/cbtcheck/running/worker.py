@@ -13,6 +13,7 @@ import signal
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 
@@ -26,6 +27,7 @@ from cbtcheck.running.course import Course, Options
 from cbtcheck.running.messages import (
     CannotBegin,
     Confirmed,
+    Defect,
     FromWorker,
     Introduction,
     Order,
@@ -35,7 +37,7 @@ from cbtcheck.running.messages import (
 )
 from cbtcheck.running.part import Part
 from cbtcheck.running.shard import Shard
-from cbtcheck.running.start import begin
+from cbtcheck.running.start import ProcessDied, begin
 from cbtcheck.tour.coverage import Edge
 
 HANDFUL, EVERY = 16, 0.2
@@ -156,11 +158,11 @@ def work(opening: Opening, options: Options, shard: Shard, home: str, connection
     try:
         interrupted = _play(adapter, options, shard, foreman)
         exhausted = adapter.exhausted
+    except ProcessDied:
+        raise  # one that works for this one was ended: no defect
     except Exception as problem:
         why = lacking(problem) or not_written(problem)
-        if not why:
-            raise
-        foreman.tell(CannotBegin(why, unknown=False, broken=False))
+        foreman.tell(CannotBegin(why, unknown=False, broken=False) if why else Defect(traceback.format_exc()))
         return
     finally:
         with contextlib.suppress(AdapterBroken):
