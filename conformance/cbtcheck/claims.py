@@ -122,10 +122,10 @@ def _no_such_cluster(cluster: int, capabilities: Capabilities) -> bool:
 
 def _leaves_a_tail(state: State[Any], command: object) -> bool:
     """Whether the disk ends within a granule or a cluster of what the command makes."""
-    match command:
-        case c.AddBitmap(on, _, unit) | c.StartBackup(node=on, cluster=unit):
-            return on in state.nodes and usable_granularity(unit) and state.nodes[on].size % unit != 0
-    return False
+    if not isinstance(command, c.AddBitmap | c.StartBackup) or command.node not in state.nodes:
+        return False
+    unit = command.granularity if isinstance(command, c.AddBitmap) else command.cluster
+    return usable_granularity(unit) and state.nodes[command.node].size % unit != 0
 
 
 def missing(state: State[Any], command: c.Command, capabilities: Capabilities) -> str:

@@ -10,6 +10,7 @@ from typing import Any, assert_never
 
 from cbtmodel import commands as c
 from cbtmodel.commands import Command
+from cbtmodel.traits import changed_bitmap, traits_of
 
 from cbtcheck.adapter import ACCEPTED, Hint, Reply
 from cbtcheck.qemu.daemon import QmpRefused
@@ -84,11 +85,11 @@ class Operator:
     def _remember(self, commands: list[Any]) -> None:
         """Which bitmaps there are, to ask for their bits."""
         for each in commands:
-            match each:
-                case c.AddBitmap(on, name):
-                    self.stage.bitmaps.add((on, name))
-                case c.RemoveBitmap(on, name):
-                    self.stage.bitmaps.discard((on, name))
+            place = changed_bitmap(each)
+            if place is not None and isinstance(each, c.AddBitmap):
+                self.stage.bitmaps.add(place)
+            elif place is not None and traits_of(each).names:
+                self.stage.bitmaps.discard(place)
 
     # What has passed in the background
 

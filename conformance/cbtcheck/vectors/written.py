@@ -122,15 +122,16 @@ class Writer:
     def _sizes(self, command: c.Command) -> Iterator[str]:
         """The granularities and clusters of what a command makes, if it can be made."""
         for each in with_actions(command):
-            match each:
-                case c.AddBitmap(on, _, size) if size >= 512 and size.bit_count() == 1 and size <= 1 << 31:
-                    yield f"granularity:{size}"
-                case c.StartBackup(node=on, cluster=size) if size >= 512 and size.bit_count() == 1:
-                    yield f"cluster:{size}"
-                case _:
-                    continue
-            if on in self.state.nodes and self.state.nodes[on].size % size:
-                yield "tails"
+            if isinstance(each, c.AddBitmap):
+                what, size, usable = "granularity", each.granularity, each.granularity <= 1 << 31
+            elif isinstance(each, c.StartBackup):
+                what, size, usable = "cluster", each.cluster, True
+            else:
+                continue
+            if usable and size >= 512 and size.bit_count() == 1:
+                yield f"{what}:{size}"
+                if each.node in self.state.nodes and self.state.nodes[each.node].size % size:
+                    yield "tails"
 
     # What there is
 
