@@ -25,6 +25,12 @@ DIED = re.compile(r"^crash\b|\bdied\b|\bsignal \d+|\bwas killed by\b|\bexited wi
 LARGEST_COMPARED = 64 << 20
 """Bytes: the content of disks beyond that is neither kept nor compared. Their bits are, and where copies went."""
 
+MOST_UNCLAIMED = 1 << 20
+"""Granules of a bitmap, clusters of a disk, and what one command marks of them, if no more is claimed."""
+
+LONGEST_NAME = 1023
+"""Bytes of a name: a longer one is refused."""
+
 
 class AdapterBroken(Exception):
     """The implementation crashed, hangs, or answers garbage: a verdict, not an error of the suite.
@@ -61,6 +67,10 @@ class Capabilities:
     asked for, clusters other than `clusters` only if `any_cluster`. `tails`: a disk may end within a granule or a
     cluster. `suite_copies`: the suite itself runs the jobs and makes the copies. `max_writes`: how many guest writes
     of a disk may be in flight at once. `largest_disk`: bytes of the largest disk that is ever asked for.
+    `most_granules`: how many granules a bitmap may have. `most_clusters`: how many clusters a disk may have for a
+    job. `most_marked`: how many granules or clusters one command may mark. `longest_write`: bytes of a guest write.
+    `longest_name`: bytes of the longest name, in UTF-8; `ascii_names`: names have no characters beyond ASCII.
+    `by_default`: which of these limits nobody has claimed, so that the suite's own hold.
     """
 
     commands: frozenset[str]
@@ -78,6 +88,13 @@ class Capabilities:
     suite_copies: bool = False
     max_writes: int = 300
     largest_disk: int = LARGEST_COMPARED
+    most_granules: int = MOST_UNCLAIMED
+    most_clusters: int = MOST_UNCLAIMED
+    most_marked: int = MOST_UNCLAIMED
+    longest_write: int = (1 << 63) - 1
+    longest_name: int = LONGEST_NAME
+    ascii_names: bool = False
+    by_default: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any, assert_never
 
 from cbtmodel import commands as c
-from cbtmodel.node import State, initial, usable_granularity
+from cbtmodel.bitmap import Bitmap
+from cbtmodel.node import Node, State, initial, usable_granularity
 from cbtmodel.step import step
 
-from cbtcheck.adapter import FEATURES, Capabilities
+from cbtcheck.adapter import FEATURES, LONGEST_NAME, Capabilities
 from cbtcheck.bitsets import BitSets
 from cbtcheck.scenario import KINDS, Restore, Scenario, spelled
 
@@ -39,6 +40,10 @@ PROFILES["full"] = (*(word for words in PROFILES.values() for word in words), "r
 
 WORDS = frozenset(PROFILES) | COMMANDS | FEATURES
 """Every word that a list of capabilities may have."""
+
+
+FEW = 1 << 8
+"""So many granules or clusters nobody has too many of; they are not counted."""
 
 
 def expanded(words: Iterable[str]) -> frozenset[str]:
@@ -128,12 +133,95 @@ def _leaves_a_tail(state: State[Any], command: object) -> bool:
     return usable_granularity(unit) and state.nodes[command.node].size % unit != 0
 
 
+def _many(state: State[Any], command: object, capabilities: Capabilities) -> str:
+    """The granules of a new bitmap, the clusters of a job, or what a command marks, if they are too many; or ""."""
+    match command:
+        case c.AddBitmap(on, _, unit) if on in state.nodes and usable_granularity(unit):
+            many = -(-state.nodes[on].size // unit)
+            return f"{many} granules of {unit}" if many > capabilities.most_granules else ""
+        case c.StartBackup(node=on) if on in state.nodes and not capabilities.suite_copies:
+            return _many_clusters(state.nodes[on], state.space, command, capabilities)
+        case c.Write(on, _, length) | c.BeginWrite(on, _, _, length) if on in state.nodes:
+            units = [each.granularity for each in state.nodes[on].bitmaps.values()]
+            many = -(-length // min(units)) if units else 0
+            if length > capabilities.longest_write:
+                return f"a write of {length} bytes"
+            return f"a write to {many} granules" if many > capabilities.most_marked else ""
+        case c.MergeBitmaps(on, target, sources) if on in state.nodes and target in state.nodes[on].bitmaps:
+            unit = state.nodes[on].bitmaps[target].granularity
+            for each in sources:
+                many = _marked(state, each.node, each.name, unit) if each.node in state.nodes else 0
+                if many > capabilities.most_marked:
+                    return f"a merge of {many} granules"
+    return ""
+
+
+def _many_clusters(node: Node[Any], space: Any, command: c.StartBackup, capabilities: Capabilities) -> str:
+    if not usable_granularity(command.cluster):
+        return ""
+    many = -(-node.size // command.cluster)
+    if many > capabilities.most_clusters:
+        return f"{many} clusters of {command.cluster}"
+    if command.sync != "full" and command.bitmap is not None and command.bitmap in node.bitmaps:
+        bitmap = node.bitmaps[command.bitmap]
+        many = _spread(space, node.size, bitmap, command.cluster, many)
+    return f"a backup of {many} clusters" if many > capabilities.most_marked else ""
+
+
+def _marked(state: State[Any], on: str, name: str, unit: int) -> int:
+    """How many granules of `unit` bytes a merge from a bitmap marks, at most."""
+    node = state.nodes[on]
+    if name not in node.bitmaps:
+        return 0
+    return _spread(state.space, node.size, node.bitmaps[name], unit, -(-node.size // unit))
+
+
+def _spread(space: Any, size: int, bitmap: Bitmap[Any], unit: int, most: int) -> int:
+    """How many units the dirty granules of a bitmap touch, at most."""
+    granule = bitmap.granularity
+    if most * min(unit, granule) <= unit:  # one granule, whatever is dirty
+        return 1
+    if most <= FEW:
+        return most
+    return int(min(most, space.counted(bitmap.marks.dirty, granule, size) * max(1, granule // unit)))
+
+
+def names_in(command: object) -> Iterator[str]:
+    """Every name in a command: of disks, bitmaps, jobs and writes."""
+    match command:
+        case c.Transaction(actions):
+            for each in actions:
+                yield from names_in(each)
+        case c.MergeBitmaps(on, target, sources):
+            yield from (on, target, *(name for each in sources for name in (each.node, each.name)))
+        case _:
+            for field in ("node", "name", "job", "write", "bitmap"):
+                name = getattr(command, field, None)
+                if isinstance(name, str):
+                    yield name
+
+
+def wrong_name(command: object, capabilities: Capabilities) -> str:
+    """A name that means something, and that an implementation does not claim; or ""."""
+    if capabilities.longest_name >= LONGEST_NAME and not capabilities.ascii_names:
+        return ""
+    for name in names_in(command):
+        length = len(name.encode(errors="surrogatepass"))
+        if capabilities.longest_name < length <= LONGEST_NAME:
+            return f"a name of {length} bytes"
+        if capabilities.ascii_names and not name.isascii():
+            return "a name that is not ASCII"
+    return ""
+
+
 def missing(state: State[Any], command: c.Command, capabilities: Capabilities) -> str:
     """What an implementation does not claim that a command takes in this state; or "".
 
     That may also be a size, a job too many, or that the command is one to be refused as invalid.
     """
-    found = not_claimed(command, capabilities) or wrong_size(command, capabilities)
+    found = (
+        not_claimed(command, capabilities) or wrong_size(command, capabilities) or wrong_name(command, capabilities)
+    )
     if found:
         return found
     actions = command.actions if isinstance(command, c.Transaction) else ()
@@ -144,6 +232,9 @@ def missing(state: State[Any], command: c.Command, capabilities: Capabilities) -
         flying = len(state.nodes[command.node].writes) + 1
         if flying > capabilities.max_writes:
             return f"{flying} writes in flight"
+    many = next((found for each in (command, *actions) if (found := _many(state, each, capabilities))), "")
+    if many:
+        return many
     if not capabilities.tails and any(_leaves_a_tail(state, each) for each in (command, *actions)):
         return "tails"
     if "refusals" in capabilities.features:

@@ -27,7 +27,6 @@ from cbtcheck.families.long import history
 from cbtcheck.play import Player, alike, in_the_environment, verdict_of
 from cbtcheck.reports.picture import picture_text
 from cbtcheck.rules import rule
-from cbtcheck.running.course import workflows
 from cbtcheck.running.deal import BATCH, batch
 from cbtcheck.running.profiles import PROFILES
 from cbtcheck.running.repeat import Outcome, repeated
@@ -40,6 +39,7 @@ from cbtcheck.tour.universal_play import ControlSequence, control_sequences, pla
 from cbtcheck.tour.walks import Walk, not_claimed
 from cbtcheck.traps import traps
 from cbtcheck.verdict import Finding, Verdict
+from cbtcheck.workflows import workflows
 
 REPLAYS = 400
 """How often a failing scenario is played again at most, to make it shorter."""

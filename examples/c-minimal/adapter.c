@@ -142,7 +142,8 @@ int main(void)
             : IS("hello") || IS("bye") ? NULL : "unsupported";
         if (IS("hello"))
             printf(",\"protocol\":1,\"name\":\"c-minimal\",\"version\":\"1\",\"language\":\"C\",\"copies\":\"suite\","
-                "\"capabilities\":[\"core\"],\"granularities\":[4096,512,65536],\"clusters\":[4096],\"batch\":true");
+                "\"capabilities\":[\"core\"],\"granularities\":[4096,512,65536],\"clusters\":[4096],\"batch\":true,"
+                "\"largest_disk\":1125899906842624,\"max_granules\":4194304,\"max_dirty\":4194304");
         printf(error ? ",\"error\":\"%s\"}\n" : "}\n", error);
         if (IS("bye")) break;
     }

@@ -174,7 +174,8 @@ static void forget_ended(void)
 static void hello(void)
 {
     printf(",\"protocol\":1,\"name\":\"c\",\"version\":\"1\",\"language\":\"C\",\"capabilities\":[\"full\"],"
-           "\"copies\":\"adapter\",\"granularities\":[4096,512,65536],\"clusters\":[4096,512,65536],\"batch\":true");
+           "\"copies\":\"adapter\",\"granularities\":[4096,512,65536],\"clusters\":[4096,512,65536],\"batch\":true,"
+           "\"largest_disk\":67108864");
 }
 
 static enum refusal observe(const struct tracker *tracker, const struct json *request)

@@ -19,6 +19,7 @@ PIECE = 65536
 HELLO = {
     "protocol": 1, "name": "coarse", "version": "1", "language": "Python", "capabilities": ["core", "bitmaps"],
     "copies": "suite", "granularities": [4096, 512, 65536], "clusters": [4096], "batch": True,
+    "largest_disk": 1 << 50, "max_granules": 1 << 50, "max_dirty": 1 << 16,
 }  # fmt: skip
 
 

@@ -18,6 +18,7 @@ const HELLO = {
   granularities: [4096, 512, 65536],
   clusters: [4096, 512, 65536],
   batch: true,
+  largest_disk: 64 * 1024 * 1024,
 };
 
 /** Each command gives the members of its reply, or nothing, or throws `Refused`. */

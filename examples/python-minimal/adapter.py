@@ -16,15 +16,15 @@ class Bitmap:
     def record(self, offset, length):
         """A guest write: every granule that it touches, even in part."""
         first, past = offset // self.unit, -(-(offset + length) // self.unit)
-        records = self.dirty if self.successor is None else self.successor
-        records.update(range(first, past) if length else ())
+        (self.dirty if self.successor is None else self.successor).update(range(first, past) if length else ())
 
 
 def handle(do, node=None, name=None, bitmap=None, job=None, **more):
     """Does what a request asks for, and returns the reply."""
     if do == "hello":
         return {"protocol": 1, "name": "minimal", "version": "1.0", "language": "Python", "capabilities": ["core"],
-                "copies": "suite", "granularities": [4096, 512], "clusters": [4096]}
+                "copies": "suite", "granularities": [4096, 512], "clusters": [4096],
+                "largest_disk": 1 << 50, "max_granules": 1 << 50, "max_dirty": 1 << 16}
     if do == "reset":
         bitmaps.clear()
         bitmaps.update({disk["name"]: {} for disk in more["disks"]})

@@ -12,8 +12,8 @@ from cbtcheck import claims
 from cbtcheck.adapter import FEATURES, Capabilities
 from cbtcheck.bitsets import BitSets
 from cbtcheck.machine import draw_scenarios
-from cbtcheck.running.course import workflows
 from cbtcheck.scenario import Restore, Scenario
+from cbtcheck.workflows import workflows
 from cbtmodel import commands as c
 from cbtmodel.node import initial
 from cbtmodel.step import step

@@ -27,6 +27,7 @@ from cbtcheck.running.wanted import SUBJECTS, names_for_only
 from cbtcheck.scenario import Scenario, as_text, load
 from cbtcheck.tour import phases as tour_phases
 from cbtcheck.verdict import EXIT_CODES, Verdict
+from cbtcheck.workflows import workflows
 from cbtmodel import commands as c
 from cbtmodel.commands import Command
 
@@ -163,7 +164,7 @@ def test_a_seeded_mistake_is_found_and_shortened_and_its_file_replays_it(
 def test_a_workflow_that_fails_is_made_short_and_keeps_its_sizes(run: Callable[..., Report]) -> None:
     report = run(with_mistake("hook-never-called"), examples=1)
     failure = report.failures[0]
-    workflow = course.workflows()["1-full-while-nothing-writes"]
+    workflow = workflows()["1-full-while-nothing-writes"]
     assert failure.origin == "1-full-while-nothing-writes"
     assert failure.scenario.disks == workflow.disks
     assert len(failure.scenario.commands) <= 3 < len(workflow.commands)

@@ -16,9 +16,9 @@ from cbtcheck.adapters.exec import ExecAdapter
 from cbtcheck.claims import missing
 from cbtcheck.mistakes.hunting import SHORTEST
 from cbtcheck.play import Player
-from cbtcheck.running.course import workflows
 from cbtcheck.scenario import Scenario, load
 from cbtcheck.verdict import EXIT_CODES, Verdict, worst
+from cbtcheck.workflows import workflows
 from cbtmodel.commands import AddBitmap, ClearBitmap, StartBackup
 from waiting import run
 

@@ -19,11 +19,12 @@ from cbtcheck.mistakes.hunting import SHORTEST
 from cbtcheck.play import Player, verdict_of
 from cbtcheck.reports.report import Report
 from cbtcheck.running import course
-from cbtcheck.running.course import Options, workflows
+from cbtcheck.running.course import Options
 from cbtcheck.running.profiles import Profile
 from cbtcheck.scenario import Scenario, Step, load
 from cbtcheck.tour import phases as tour_phases
 from cbtcheck.verdict import EXIT_CODES, Verdict, worst
+from cbtcheck.workflows import workflows
 from cbtmodel import commands as c
 
 EXAMPLE = Path(__file__).parents[2] / "examples/rust"

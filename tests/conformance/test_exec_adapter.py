@@ -13,15 +13,20 @@ import msgspec
 import pytest
 from cbtcheck import claims, command
 from cbtcheck.adapter import POISON, AdapterBroken, AdapterUnusable, Hint, Performed
-from cbtcheck.adapters.exec import MOST_LATE, ExecAdapter, capabilities_of, layouts
+from cbtcheck.adapters.exec import LIMITS, MOST_LATE, ExecAdapter, capabilities_of, layouts
+from cbtcheck.adapters.reference import ReferenceAdapter
 from cbtcheck.bitsets import BitSets
 from cbtcheck.child import Limits
 from cbtcheck.play import Player
+from cbtcheck.protocol import lines
 from cbtcheck.protocol import messages as m
+from cbtcheck.protocol.messages import Hello
+from cbtcheck.reports.bounds import bounds
 from cbtcheck.running import course
 from cbtcheck.running.deal import batch
-from cbtcheck.scenario import Scenario, save
+from cbtcheck.scenario import LARGEST_DISK, Scenario, save
 from cbtcheck.verdict import EXIT_CODES, Verdict
+from cbtcheck.workflows import workflows
 from cbtmodel import commands as c
 from cbtmodel.node import initial
 from cbtmodel.step import step
@@ -81,12 +86,44 @@ def test_the_other_members_of_hello() -> None:
     assert (told.max_disks, told.max_jobs, told.picks_clusters, told.tails) == (1, 1, False, False)
 
 
+def test_limits_are_claimed_by_members_of_hello() -> None:
+    unclaimed = capabilities_of(hello())
+    assert (unclaimed.largest_disk, unclaimed.most_granules, unclaimed.most_marked) == (64 << 20, 1 << 20, 1 << 20)
+    assert unclaimed.by_default == set(LIMITS)
+    told = capabilities_of(hello(
+        largest_disk=1 << 62, max_granules=5000, max_dirty=300, max_write=1 << 20, max_writes=7, max_name=100,
+        ascii_names=True,
+    ))  # fmt: skip
+    assert (told.largest_disk, told.most_granules, told.most_clusters) == (LARGEST_DISK, 5000, 5000)
+    assert (told.most_marked, told.longest_write, told.max_writes) == (300, 1 << 20, 7)
+    assert (told.longest_name, told.ascii_names, told.by_default) == (100, True, frozenset())
+    assert set(LIMITS) <= {each.name for each in msgspec.structs.fields(Hello)}
+
+
+def test_what_is_not_asked_for_is_said_with_the_member_that_would_widen_it() -> None:
+    assert bounds(capabilities_of(hello())) == {"disks of more than 64M": "hello has no 'largest_disk'"}
+    few = bounds(capabilities_of(hello(largest_disk=1 << 32, max_dirty=300, max_name=100)))
+    assert few == {
+        "disks of more than 4G": "that is all that is claimed",
+        "bitmaps of more than 1,048,576 granules": "hello has no 'max_granules'",
+        "commands that mark more than 300 granules": "that is all that is claimed",
+        "names of more than 100 bytes": "that is all that is claimed",
+    }
+    assert not bounds(ReferenceAdapter.capabilities)
+
+
+def test_members_of_hello_that_are_not_known_are_ignored() -> None:
+    said = json.dumps({**msgspec.to_builtins(hello()), "largest_tape": 7}).encode()
+    assert lines.reply(said, 1, Hello) == hello()
+
+
 @pytest.mark.parametrize(
     ("members", "words"),
     [
         ({"capabilities": ["core", "snapshots"]}, "unknown capability 'snapshots'"),
         ({"granularities": [1000]}, "1000, which is no power of two"),
         ({"clusters": [4097]}, "4097, which is no power of two"),
+        ({"largest_disk": 1 << 20, "granularities": [1 << 20]}, "'largest_disk' has 1048576, where its units take"),
         ({"granularities": [512], "min_granularity": 4096}, "none of 'granularities' lies between"),
     ],
 )
@@ -112,7 +149,7 @@ def test_disks_are_of_the_sizes_that_are_claimed() -> None:
 
 def scenarios(adapter: ExecAdapter) -> list[Scenario]:
     """The workflows, and some that are drawn."""
-    return [*course.workflows().values(), *batch(adapter.capabilities, 7, 0, 14)]
+    return [*workflows().values(), *batch(adapter.capabilities, 7, 0, 14)]
 
 
 @pytest.mark.parametrize("words", [(), ("batch",), ("suite",), ("suite", "read", "batch")], ids=" ".join)

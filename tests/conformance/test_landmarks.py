@@ -12,8 +12,8 @@ from cbtcheck.claims import missing_for
 from cbtcheck.families import landmarks, members
 from cbtcheck.families.ground import Ground
 from cbtcheck.families.large import LARGE, RATIOS
-from cbtcheck.families.naming import NAMES, PAIRS
-from cbtcheck.families.where import WHERE
+from cbtcheck.families.naming import NAMES, PAIRS, pairs_for
+from cbtcheck.families.where import WHERE, flows_of
 from cbtcheck.memory import MOST_MEMORY, estimated
 from cbtcheck.mistakes import NARROW
 from cbtcheck.mistakes.hunting import player_of
@@ -43,6 +43,50 @@ def test_what_is_claimed_bounds_the_disks() -> None:
     assert max(max(each.scenario.disks.values()) for each in listed) <= 1 << 20
     large = Scenario({"disk0": 2 << 20}, ())
     assert missing_for(large, few) == "a disk of 2097152 bytes"
+
+
+ONLY_TRACKS = replace(
+    REFERENCE, commands=frozenset({"add-bitmap", "write", "start-backup", "copy", "cancel-job"}),
+    features=frozenset[str](), suite_copies=True, any_cluster=True,
+)  # fmt: skip
+
+
+def test_whoever_claims_little_gets_every_landmark_in_what_it_has() -> None:
+    ground = Ground(ONLY_TRACKS, "quick")
+    flows, places = set(flows_of(ground)), {each.title for each in landmarks.offsets(ground)}
+    assert len(flows) > 3
+    played = [each.scenario.title for each in members([WHERE], ONLY_TRACKS, "quick")
+              if not missing_for(each.scenario, ONLY_TRACKS)]  # fmt: skip
+    for place in places:
+        assert {flow for flow in flows if any(title.startswith(f"{place}:") and title.endswith(flow)
+                                              for title in played)} == flows  # fmt: skip
+
+
+def test_limits_are_landmarks_themselves() -> None:
+    few = replace(REFERENCE, largest_disk=10 * TIB + 512, most_granules=200000, longest_name=100)
+    sizes = {each.size for each in landmarks.ends(Ground(few, "quick"))}
+    assert sizes == {10 * TIB + 512, 200000 * 512}
+    names = {name for pair in pairs_for(Ground(few, "quick")).values() for name in pair}
+    assert {"n" * 99, "n" * 100} <= names
+    long = [each.scenario for each in members([NAMES], few, "quick") if not missing_for(each.scenario, few)]
+    used = {each.name for scenario in long for each in scenario.commands if isinstance(each, c.AddBitmap)}
+    assert max(len(name.encode()) for name in used) == 100
+    ascii = replace(few, ascii_names=True)
+    assert missing_for(Scenario({"d": 512}, (c.AddBitmap("d", "é", 512),)), ascii) == "a name that is not ASCII"
+    assert missing_for(Scenario({"d": 512}, (c.AddBitmap("d", "n" * 101, 512),)), ascii) == "a name of 101 bytes"
+    assert missing_for(Scenario({"d": 512}, (c.AddBitmap("d", "n" * 1024, 512),)), ascii) == ""
+
+
+def test_what_a_merge_and_a_backup_mark_is_bounded() -> None:
+    few, size = replace(REFERENCE, most_marked=1000), 1 << 28
+    coarse, fine = c.AddBitmap("d", "a", 1 << 20), c.AddBitmap("d", "b", 512)
+    merged = c.MergeBitmaps("d", "b", (c.Source("d", "a"),))
+    written = Scenario({"d": size}, (coarse, c.Write("d", 0, 1), fine, merged))
+    assert missing_for(written, few) == "a merge of 2048 granules"
+    assert missing_for(written, replace(few, most_marked=2048)) == ""
+    backup = c.StartBackup("j", "d", "full", cluster=1 << 16)
+    assert missing_for(Scenario({"d": size}, (backup,)), few) == "a backup of 4096 clusters"
+    assert missing_for(Scenario({"d": size}, (backup,)), replace(few, suite_copies=True)) == ""
 
 
 def test_disks_are_no_powers_of_two_and_end_within_a_granule() -> None:

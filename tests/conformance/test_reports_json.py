@@ -206,6 +206,7 @@ def test_an_interrupted_run_is_not_conformant(complete: Report) -> None:
 def test_all_that_was_not_verified_is_counted(agreeing: Report) -> None:
     agreeing.compared = 0
     agreeing.ledger = [LedgerResult("QEMU-1", "A title", "skipped", "only since 8.0", Verdict.UNSAFE, 3)]
+    agreeing.bounded = {"disks of more than 64M": "hello has no 'largest_disk'"}
     data = valid(agreeing)
     assert set(data["counts"]["not_verified"]) == set(KINDS)
     assert data["counts"]["not_verified"] == Counter(each["kind"] for each in data["not_verified"])

@@ -25,7 +25,6 @@ from cbtcheck.draw import Hand
 from cbtcheck.ledger import entries
 from cbtcheck.machine import next_command
 from cbtcheck.mistakes import MISTAKES, host_with
-from cbtcheck.running.course import workflows
 from cbtcheck.scenario import ScenarioError, command_from_data
 from cbtcheck.tour.reachable import reachable
 from cbtcheck.tour.walks import tour
@@ -35,6 +34,7 @@ from cbtcheck.vectors.format import VectorError, VectorFile, from_bytes, load, t
 from cbtcheck.vectors.groups import GROUPS, SCOPE
 from cbtcheck.vectors.malformed import SAMPLES, malformed_commands
 from cbtcheck.vectors.refusals import reached, refusals, refused
+from cbtcheck.workflows import workflows
 from cbtmodel import commands as c
 from cbtmodel.node import initial
 from cbtmodel.step import step

@@ -17,6 +17,7 @@ from msgspec import UNSET
 from cbtcheck import claims
 from cbtcheck.adapter import (
     ACCEPTED,
+    LARGEST_COMPARED,
     Adapter,
     AdapterBroken,
     AdapterUnusable,
@@ -34,6 +35,7 @@ from cbtcheck.protocol import messages as m
 from cbtcheck.protocol.conversation import Conversation, Late, Start, whole_log
 from cbtcheck.protocol.mistakes import ProtocolError, plain, printable
 from cbtcheck.protocol.observation import reply_of
+from cbtcheck.scenario import LARGEST_DISK
 
 BLOCK = 512
 """What the suite tells apart, in bytes."""
@@ -215,7 +217,7 @@ class ExecAdapter(Adapter):
 
     def content(self, what: Any, name: str, size: int) -> bytes | None:
         """What `observe` shows of a disk or a target of so many bytes; None if the adapter does not claim that."""
-        if "content" not in self.capabilities.features:
+        if "content" not in self.capabilities.features or size > LARGEST_COMPARED:
             return None
         said = self._talk.want(m.SeenContent, m.ObserveContent(seq=self._talk.next, what=what, name=name))
         return self.bytes_of(said, size, f"the {what} {printable(name.encode(errors='replace'))}")
@@ -273,13 +275,18 @@ def capabilities_of(hello: m.Hello) -> Capabilities:
     within = [each for each in hello.granularities if low <= each <= high]
     if not within:
         raise LookupError("none of 'granularities' lies between 'min_granularity' and 'max_granularity'")
+    disks = layouts(hello)
+    claimed = limits(hello)
+    least = max(size for each in disks for size in each.values())
+    if claimed.get("largest_disk", least) < least:
+        raise LookupError(f"'largest_disk' has {hello.largest_disk}, where its units take a disk of {least}")
     return Capabilities(
         commands=words & claims.COMMANDS,
         clusters=tuple(dict.fromkeys(hello.clusters)),
         granularities=tuple(dict.fromkeys(within)),
         picks_clusters=suite or hello.picks_clusters,
         max_jobs=hello.max_jobs,
-        disks=layouts(hello),
+        disks=disks,
         features=words - claims.COMMANDS,
         smallest_granularity=low,
         largest_granularity=high,
@@ -287,7 +294,31 @@ def capabilities_of(hello: m.Hello) -> Capabilities:
         max_disks=hello.max_disks,
         tails=hello.tails,
         suite_copies=suite,
+        ascii_names=hello.ascii_names,
+        by_default=frozenset(LIMITS) - frozenset(each for each in LIMITS if getattr(hello, each) is not UNSET),
+        **claimed,
     )
+
+
+LIMITS = {
+    "largest_disk": ("largest_disk",),
+    "max_granules": ("most_granules", "most_clusters"),
+    "max_dirty": ("most_marked",),
+    "max_write": ("longest_write",),
+    "max_writes": ("max_writes",),
+    "max_name": ("longest_name",),
+}
+"""Members of hello that are limits, and what they are in `Capabilities`."""
+
+
+def limits(hello: m.Hello) -> dict[str, int]:
+    """The limits that are claimed, as far as scenarios go."""
+    found: dict[str, int] = {}
+    for member, fields in LIMITS.items():
+        said = getattr(hello, member)
+        if said is not UNSET:
+            found |= dict.fromkeys(fields, min(said, LARGEST_DISK) if member == "largest_disk" else said)
+    return found
 
 
 def layouts(hello: m.Hello) -> tuple[dict[str, int], ...]:

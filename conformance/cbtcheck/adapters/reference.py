@@ -52,6 +52,9 @@ class ReferenceAdapter(Adapter):
         max_jobs=33,
         disks=LAYOUTS,
         largest_disk=LARGEST_DISK,
+        most_granules=LARGEST_DISK // 512,
+        most_clusters=LARGEST_DISK // 512,
+        most_marked=1 << 32,
     )
 
     def __init__(self, host: Callable[[], Host] = Host, mistake: str = "") -> None:

@@ -20,7 +20,7 @@ from cbtmodel.step import Step, step
 from msgspec import UNSET
 
 from cbtcheck import claims
-from cbtcheck.adapter import ACCEPTED, POISON, Observation, Performed, Reply, SeenJob
+from cbtcheck.adapter import ACCEPTED, LARGEST_COMPARED, POISON, Observation, Performed, Reply, SeenJob
 from cbtcheck.bitsets import Bits, BitSets, extents
 from cbtcheck.follow.judge import judge, phase_of
 from cbtcheck.protocol import messages as m
@@ -232,7 +232,7 @@ class SuiteCopies:
 
     def _copied(self, job: str, backup: Backup, ranges: list[tuple[int, int]]) -> bytes | None:
         """The target: what it was made of, and over it these (offset, length) of the disk at the start."""
-        if backup.then is None and not self._reads:
+        if backup.size > LARGEST_COMPARED or (backup.then is None and not self._reads):
             return None
         target = bytearray([POISON]) * backup.size
         for offset, length in ranges:

@@ -98,6 +98,14 @@ def most_blocks(ground: Ground) -> int:
     return MOST_BLOCKS.get(ground.profile, MORE_BLOCKS)
 
 
+def is_usable(ground: Ground, size: int, granularity: int, cluster: int) -> bool:
+    """Whether a disk of so many bytes, in granules and clusters of so many, is claimed."""
+    claims = ground.capabilities
+    granules, clusters = -(-size // granularity), -(-size // cluster)
+    few = granules <= claims.most_granules and (clusters <= claims.most_clusters or claims.suite_copies)
+    return size <= claims.largest_disk and few
+
+
 def granularities(ground: Ground) -> list[int]:
     """Every granularity that may be asked for, the finest first."""
     claims = ground.capabilities
@@ -122,7 +130,7 @@ def place(ground: Ground, title: str, at: int, granularity: int) -> Place | None
             size = LARGEST_COMPARED + UNITS_AFTER * unit + tail
         elif not ground.thorough:
             return None
-    usable = size <= ground.capabilities.largest_disk and size // block <= most_blocks(ground)
+    usable = is_usable(ground, size, granularity, cluster) and size // block <= most_blocks(ground)
     return Place(title, size, block, granularity, cluster, at) if usable else None
 
 
@@ -141,6 +149,27 @@ def offsets(ground: Ground) -> Iterator[Place]:
             found = place(ground, f"offset {power(at)} in granules of {granularity}", at, granularity)
             if found is not None:
                 yield found
+
+
+def ends(ground: Ground) -> Iterator[Place]:
+    """Places at the end of the largest disk that is claimed, and of the one with the most granules."""
+    claims = ground.capabilities
+    finest_of_all = granularities(ground)[0]
+    most = [finest_of_all] if claims.most_granules * finest_of_all < claims.largest_disk else []
+    for granularity in dict.fromkeys((*finest(ground, claims.largest_disk)[:1], *most)):
+        cluster = cluster_for(ground, granularity)
+        unit, block = max(granularity, cluster), min(granularity, cluster)
+        size = min(claims.largest_disk, claims.most_granules * granularity)
+        if not claims.suite_copies:
+            size = min(size, claims.most_clusters * cluster)
+        size -= size % (512 if claims.tails else unit)
+        if size.bit_count() == 1:  # which flatters whoever thinks in powers of two
+            size -= 512 if claims.tails else unit
+        at = (size // unit - UNITS_AFTER) * unit
+        cheap = ground.thorough or not CHEAP < size <= LARGEST_COMPARED
+        if at > 0 and cheap and size // block <= most_blocks(ground):
+            title = f"the end of {size} bytes in granules of {granularity}"
+            yield Place(title, size, block, granularity, cluster, at)
 
 
 def numbers(ground: Ground) -> Iterator[Place]:

@@ -10,11 +10,23 @@ from cbtmodel.commands import Command
 
 from cbtcheck.adapter import LARGEST_COMPARED
 from cbtcheck.families import landmarks
+from cbtcheck.families.claimed import claimed
 from cbtcheck.families.covering import rows
 from cbtcheck.families.family import Family
 from cbtcheck.families.ground import DISK, Ground
 from cbtcheck.families.landmarks import Place
-from cbtcheck.families.where import FLOWS, HOW, add, backup, both_ends, guest, merge, scenario
+from cbtcheck.families.where import (
+    ANYWHERE,
+    FLOWS,
+    add,
+    backup,
+    both_ends,
+    flows_of,
+    guest,
+    merge,
+    scenario,
+    ways,
+)
 from cbtcheck.scenario import Scenario
 
 AROUND = (-512, 0, 1, 512)
@@ -31,20 +43,20 @@ def lengths(ground: Ground) -> Iterator[Scenario]:
             title = f"{landmarks.power(length)} bytes"
             found = landmarks.place(ground, title, length, granularity)
             places += [found] if found is not None else []
-    if not places:
+    flows, hows = flows_of(ground), ways(ground)
+    if not (places and flows and hows):
         return
-    flows = list(FLOWS)
-    for at, around, start, how, flow in rows(places, AROUND, STARTS, HOW, flows):
+    for at, around, start, how, flow in rows(places, AROUND, STARTS, hows, flows):
         place = places[at]
         offset = (0, max(1, place.granularity - 512), place.granularity)[start]
         length = place.at + AROUND[around]
 
-        def write(offset: int = offset, length: int = length, way: str = HOW[how]) -> list[Command]:
+        def write(offset: int = offset, length: int = length, way: str = hows[how]) -> list[Command]:
             return guest(offset, length, way)
 
         # What it is told apart by lies behind it: the place that a flow writes to is the end of this write.
         ends = replace(place, at=-(-(offset + length) // place.unit) * place.unit - place.unit)
-        title = f"{place.title} {AROUND[around]:+d} from the start {STARTS[start]} ({HOW[how]}): {flows[flow]}"
+        title = f"{place.title} {AROUND[around]:+d} from the start {STARTS[start]} ({hows[how]}): {flows[flow]}"
         yield scenario(place, FLOWS[flows[flow]](ends, (offset, length), write), title)
 
 
@@ -89,7 +101,10 @@ def runs(ground: Ground) -> Iterator[Scenario]:
     granularity = landmarks.granularities(ground)[0]
     many = [each for each in landmarks.RUNS if ground.thorough or each <= 300]
     long = (*landmarks.RUNS, *landmarks.LONG_RUNS)
-    for count, first, what in rows(long, (0, 1, 63, 64), WHAT):
+    whats = claimed(ground, WHAT, lambda what: _outcome(ANYWHERE, what, guest(0, 1)))
+    if not whats:
+        return
+    for count, first, what in rows(long, (0, 1, 63, 64), whats):
         granules, begin = long[count], (0, 1, 63, 64)[first]
         beyond = 2 * CONTAINER + 5 if granules >= CONTAINER - 1 else begin + granules
         place = landmarks.place(ground, "", beyond * granularity, granularity)
@@ -97,17 +112,17 @@ def runs(ground: Ground) -> Iterator[Scenario]:
             dirty = guest(begin * granularity, granules * granularity)
             if beyond > begin + granules:
                 dirty.append(c.Write(DISK, beyond * granularity, 1))
-            title = f"a run of {granules} from granule {begin}: {WHAT[what]}"
-            yield scenario(place, _outcome(place, WHAT[what], dirty), title)
-    for count, gap, what in rows(many, SPACING, WHAT):
+            title = f"a run of {granules} from granule {begin}: {whats[what]}"
+            yield scenario(place, _outcome(place, whats[what], dirty), title)
+    for count, gap, what in rows(many, SPACING, whats):
         number, apart = many[count], SPACING[gap]
         place = landmarks.place(ground, "", number * apart * granularity, granularity)
         if place is not None:
             scattered: list[Command] = [
                 c.Write(DISK, each * apart * granularity, granularity * max(1, apart // 2)) for each in range(number)
             ]
-            title = f"{number} runs of {max(1, apart // 2)} in {apart}: {WHAT[what]}"
-            yield scenario(place, _outcome(place, WHAT[what], scattered), title)
+            title = f"{number} runs of {max(1, apart // 2)} in {apart}: {whats[what]}"
+            yield scenario(place, _outcome(place, whats[what], scattered), title)
 
 
 OF_RUNS = frozenset({"write", "merge-bitmaps", "clear-bitmap", "cancel-job", "transaction"})

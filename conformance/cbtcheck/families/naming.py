@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from cbtmodel import commands as c
 from cbtmodel.commands import Command
 
+from cbtcheck.adapter import LONGEST_NAME
+from cbtcheck.families.claimed import claimed
 from cbtcheck.families.covering import rows
 from cbtcheck.families.family import Family
 from cbtcheck.families.ground import DISK, Ground
@@ -79,6 +81,18 @@ PAIRS: dict[str, tuple[str, str]] = {
 }
 """Two names that are different, for everybody."""
 
+
+def pairs_for(ground: Ground) -> dict[str, tuple[str, str]]:
+    """These, and those at the length of the longest name that is claimed, if that is none of them."""
+    longest = ground.capabilities.longest_name
+    if longest == LONGEST_NAME:
+        return PAIRS
+    return PAIRS | {
+        f"{longest - 1} and {longest} bytes": ("n" * (longest - 1), "n" * longest),
+        f"alike but for the last of {longest} bytes": ("n" * (longest - 1) + "a", "n" * (longest - 1) + "b"),
+    }
+
+
 Happens = Callable[[Ground, str, str], tuple[Command, ...]]
 """To the first of two names, each of which has a bit of its own."""
 
@@ -111,17 +125,28 @@ HAPPENS: dict[str, Happens] = {
 }  # fmt: skip
 
 
+def what_may_happen(ground: Ground) -> list[str]:
+    """What of it is claimed."""
+    return claimed(ground, [*HAPPENS], lambda each: HAPPENS[each](ground, "a", "b"))
+
+
 def naming(ground: Ground) -> Iterator[Scenario]:
     """Every two of: a pair of names, which of them it happens to, what happens, and which one is older."""
-    pairs, sides = list(PAIRS), (0, 1)
-    happens = list(HAPPENS) if ground.thorough else [*HAPPENS][::2]
+    known = pairs_for(ground)
+    pairs, sides = list(known), (0, 1)
+    happens = what_may_happen(ground)
+    happens = happens if ground.thorough or len(happens) < len(HAPPENS) else happens[::2]
+    if not happens:
+        return
+    tidied = "clear-bitmap" in ground.capabilities.commands
     for pair, what, side, older in rows(pairs, happens, sides, sides):
-        names = PAIRS[pairs[pair]]
+        names = known[pairs[pair]]
         one, other = names[side], names[1 - side]
         commands: list[Command] = []
         for number in (older, 1 - older):
             commands += [ground.add(names[number]), ground.write(number + 1)]
-        for number in (1 - older, older):  # the newer one first: whoever finds the other instead shows here
+        # The newer one first: whoever finds the other instead shows here.
+        for number in (1 - older, older) if tidied else ():
             commands += [c.ClearBitmap(DISK, names[number]), ground.write(number + 1)]
         commands += [*HAPPENS[happens[what]](ground, one, other), ground.write(6)]
         commands += [ground.backup("last", other, "incremental")]
@@ -134,7 +159,8 @@ def naming(ground: Ground) -> Iterator[Scenario]:
 def _namesakes(ground: Ground) -> Iterator[Scenario]:
     """The same name on two disks: long, not ASCII, or the other disk's."""
     for name in ("b", "disk1", "n" * 256, "n" * 1023, "é" * 511):
-        for what, happens in HAPPENS.items():
+        for what in what_may_happen(ground):
+            happens = HAPPENS[what]
             commands: list[Command] = [ground.add(name), ground.write(1), ground.add("other")]
             commands.append(ground.add(name, "disk1"))
             commands += [ground.write(2, "disk1"), *happens(ground, name, "other"), ground.write(6, "disk1")]

@@ -9,6 +9,7 @@ from cbtmodel.backup import BitmapMode
 from cbtmodel.commands import Command
 
 from cbtcheck.families import landmarks
+from cbtcheck.families.claimed import claimed
 from cbtcheck.families.covering import rows
 from cbtcheck.families.family import Family
 from cbtcheck.families.ground import DISK, Ground
@@ -124,6 +125,20 @@ FLOWS: dict[str, Flow] = {
 }  # fmt: skip
 
 
+ANYWHERE = Place("", 64 << 20, 512, 512, 512, 32 << 20)
+"""A place to see what commands a flow has."""
+
+
+def ways(ground: Ground) -> list[str]:
+    """The ways to write that are claimed."""
+    return claimed(ground, HOW, lambda how: guest(0, 1, how))
+
+
+def flows_of(ground: Ground) -> list[str]:
+    """The workflows all of whose commands are claimed, apart from the write that they are about."""
+    return claimed(ground, [*FLOWS], lambda flow: FLOWS[flow](ANYWHERE, (ANYWHERE.at, 512), lambda: guest(0, 1)))
+
+
 def scenario(place: Place, commands: Iterable[Command], title: str) -> Scenario:
     """A scenario on the disk of the place."""
     return Scenario({DISK: place.size}, tuple(commands), place.block, title)
@@ -131,19 +146,21 @@ def scenario(place: Place, commands: Iterable[Command], title: str) -> Scenario:
 
 def where(ground: Ground) -> Iterator[Scenario]:
     """Every two of: a place, a range there, a way to write it, and what becomes of it."""
-    places = [*landmarks.offsets(ground), *landmarks.numbers(ground)]
-    ranges, flows = list(RANGES), list(FLOWS)
-    if not places:
+    places = [*landmarks.offsets(ground), *landmarks.numbers(ground), *landmarks.ends(ground)]
+    ranges, flows, hows = list(RANGES), flows_of(ground), ways(ground)
+    if not (places and flows and hows):
         return
-    for at, range, how, flow in rows(places, ranges, HOW, flows):
+    for at, range, how, flow in rows(places, ranges, hows, flows):
         place = places[at]
         offset, length = RANGES[ranges[range]](place)
+        if length > landmarks.MOST_DATA and "zeroes" not in ground.capabilities.features and hows[how] != "discard":
+            offset, length = place.at - 1, 2  # data cannot be that long; the place and the workflow are played
 
-        def write(offset: int = offset, length: int = length, way: str = HOW[how]) -> list[Command]:
+        def write(offset: int = offset, length: int = length, way: str = hows[how]) -> list[Command]:
             return guest(offset, length, way)
 
         commands = FLOWS[flows[flow]](place, (offset, length), write)
-        title = f"{place.title}: {ranges[range]} ({HOW[how]}) {flows[flow]}"
+        title = f"{place.title}: {ranges[range]} ({hows[how]}) {flows[flow]}"
         yield scenario(place, commands, title)
 
 

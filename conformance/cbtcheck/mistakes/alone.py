@@ -10,7 +10,6 @@ from cbtcheck.mistakes.hunting import player_of
 from cbtcheck.mistakes.registry import NarrowMistake
 from cbtcheck.mistakes.touring import histories_kill
 from cbtcheck.play import verdict_of
-from cbtcheck.running.course import workflows
 from cbtcheck.running.deal import BATCH, batch
 from cbtcheck.running.profiles import PROFILES
 from cbtcheck.scenario import Scenario
@@ -19,6 +18,7 @@ from cbtcheck.tour.sizes import sizes_for
 from cbtcheck.tour.walks import Walk, tour
 from cbtcheck.traps import traps
 from cbtcheck.verdict import Verdict
+from cbtcheck.workflows import workflows
 
 DEFAULT_SEED = 20160121
 CAPABILITIES = ReferenceAdapter.capabilities

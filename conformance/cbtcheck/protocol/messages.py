@@ -12,12 +12,15 @@ from cbtmodel.backup import Outcome
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 LARGEST = (1 << 63) - 1
+LEAST_DISK = 1 << 20
+"""Bytes of the least that `largest_disk` may be: everybody is asked for disks that small."""
 
 Bytes = Annotated[int, Meta(ge=0, le=LARGEST)]
 Seq = Annotated[int, Meta(ge=1, le=LARGEST)]
 Extent = tuple[Bytes, Bytes]
 Run = tuple[Annotated[int, Meta(ge=0, le=255)], Bytes]
 Unit = Annotated[int, Meta(ge=512, le=1 << 31)]
+Limit = Annotated[int, Meta(ge=256, le=LARGEST)]
 Word = Annotated[str, Meta(min_length=1, max_length=200)]
 
 ErrorKind = Literal[
@@ -58,8 +61,11 @@ class Done(Record, frozen=True, kw_only=True):
     definite: bool | UnsetType = UNSET
 
 
-class Hello(Record, frozen=True, kw_only=True):
-    """What the implementation is, and what it can do."""
+class Hello(Record, frozen=True, forbid_unknown_fields=False, kw_only=True):
+    """What the implementation is, and what it can do. Members that are not known are ignored.
+
+    The limits are left out by whoever does not claim them; then the suite's own hold.
+    """
 
     seq: Seq
     protocol: Literal[1]
@@ -77,6 +83,13 @@ class Hello(Record, frozen=True, kw_only=True):
     tails: bool = True
     picks_clusters: bool = True
     batch: bool = False
+    largest_disk: Annotated[int, Meta(ge=LEAST_DISK, le=LARGEST)] | UnsetType = UNSET
+    max_granules: Limit | UnsetType = UNSET
+    max_dirty: Limit | UnsetType = UNSET
+    max_write: Annotated[int, Meta(ge=4096, le=LARGEST)] | UnsetType = UNSET
+    max_writes: Annotated[int, Meta(ge=1, le=4096)] | UnsetType = UNSET
+    max_name: Annotated[int, Meta(ge=8, le=1023)] | UnsetType = UNSET
+    ascii_names: bool = False
 
 
 class SeenBitmap(Record, frozen=True, kw_only=True):

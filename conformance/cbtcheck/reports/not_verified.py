@@ -18,7 +18,8 @@ from cbtcheck.scenario import spelled
 from cbtcheck.tally import PROPERTIES
 from cbtcheck.tour.phases import NOT_ASKED_FOR, NOT_PLAYED
 
-KINDS = ("command", "property", "capability", "data", "edges", "histories", "happening", "ledger", "turned away")
+KINDS = ("command", "property", "capability", "data", "edges", "histories", "bounded", "happening", "ledger",
+         "turned away")  # fmt: skip
 """In the order in which they are listed."""
 
 PLURALS = {"command": "commands", "property": "properties", "capability": "capabilities", "data": "restored data"}
@@ -48,6 +49,7 @@ class NotVerified:
     - *data*: no restored disk was compared;
     - *edges*: edges of the specification that were not reached, for this reason;
     - *histories*: control sequences against which not every history of guest writes was played;
+    - *bounded*: what is larger than is claimed, or than the suite asks for if nobody claims it (see `bounds`);
     - *happening*: `name` was asked for, and could not be made to happen, that many times;
     - *ledger*: the entry `name` was not confirmed in this run;
     - *turned away*: so many commands were not played, because they would have run into the defect of that entry.
@@ -63,7 +65,7 @@ class NotVerified:
 def not_verified(report: Report) -> list[NotVerified]:
     """All of it, what blocks first within each kind."""
     found = [*_commands(report), *_properties(report), *_capabilities(report), *_data(report), *_edges(report),
-             *_histories(report), *_happenings(report), *_ledger(report)]  # fmt: skip
+             *_histories(report), *_bounded(report), *_happenings(report), *_ledger(report)]  # fmt: skip
     return sorted(found, key=lambda each: (KINDS.index(each.kind), not each.blocking))
 
 
@@ -146,6 +148,11 @@ def _histories(report: Report) -> Iterator[NotVerified]:
     if report.tour.bounded:
         why = "long ones: only writes that are near each other were combined"
         yield NotVerified("histories", name, why, report.tour.bounded)
+
+
+def _bounded(report: Report) -> Iterator[NotVerified]:
+    for what, why in report.bounded.items():
+        yield NotVerified("bounded", what, why)
 
 
 def _happenings(report: Report) -> Iterator[NotVerified]:

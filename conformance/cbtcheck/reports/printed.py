@@ -142,6 +142,7 @@ def left_out(report: Report) -> list[Text]:
     lines += [Text(f"not reached  {count:,} edges: {why}") for why, count in ordered(report.unreached)]
     if report.tour.bounded:
         lines.append(Text(f"bounded    {report.tour.bounded:,} longer control sequences: writes that are near only"))
+    lines += [Text(f"bounded    {what}: {why}") for what, why in report.bounded.items()]
     lines += [Text(f"in part    {count:,} control sequences: {why}") for why, count in ordered(report.tour.in_part)]
     lines += [
         Text(f"not made to happen  {spelled(name)}: {count:,} times; counted, not judged")

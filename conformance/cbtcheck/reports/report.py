@@ -147,7 +147,8 @@ class Report:
     everything; `stopped` says why a run ended early by itself; `to_draw` is how many scenarios the profile draws.
     `claimed` and `not_claimed` are capabilities; `by_suite` are commands that the suite does itself.
     `before`: what the run began with, if it was to begin with what had failed in the last one. `list_not_written`:
-    why the next run cannot know that of this one; "" if it can.
+    why the next run cannot know that of this one; "" if it can. `bounded`: what is larger than was asked for, with
+    the reason.
     """
 
     suite: str
@@ -181,6 +182,7 @@ class Report:
     by_suite: frozenset[str] = frozenset()
     before: FailedFirst | None = None
     list_not_written: str = ""
+    bounded: dict[str, str] = field(default_factory=dict)
 
     @property
     def scenarios(self) -> int:

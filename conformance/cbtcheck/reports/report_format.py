@@ -89,7 +89,8 @@ class NotVerified(Struct):
     """Something that the run has not verified. `blocking`: it is claimed, so `conformant` is false."""
 
     kind: Literal[
-        "command", "property", "capability", "data", "edges", "histories", "happening", "ledger", "turned away"
+        "command", "property", "capability", "data", "edges", "histories", "bounded", "happening", "ledger",
+        "turned away",
     ]  # fmt: skip
     name: str
     reason: str

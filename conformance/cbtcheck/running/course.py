@@ -9,11 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from cbtcheck.adapter import Adapter
 from cbtcheck.claims import missing, missing_for
@@ -43,7 +40,7 @@ from cbtcheck.running.profiles import PROFILES
 from cbtcheck.running.shard import WHOLE, Shard
 from cbtcheck.running.turned_away import Behind, the_race
 from cbtcheck.running.wanted import DRAWN_ONE_IN, concerns, exercises
-from cbtcheck.scenario import Restore, Scenario, from_data
+from cbtcheck.scenario import Restore, Scenario
 from cbtcheck.tally import Tally
 from cbtcheck.tour.contexts.measure import AllEdges
 from cbtcheck.tour.contexts.plan import edges_of_scope
@@ -53,6 +50,7 @@ from cbtcheck.traps import traps
 from cbtcheck.triggers import Trigger, triggered
 from cbtcheck.verdict import Finding, Verdict
 from cbtcheck.version import VERSION
+from cbtcheck.workflows import workflows
 
 Progress = Callable[[str, int, int], None]
 Once = Callable[[Callable[[], list[LedgerResult]]], list[LedgerResult]]
@@ -77,15 +75,6 @@ class Options:
     """Whether it ends with the first failure."""
     before: FailedBefore | None = None
     """What failed in the last run, if the run is to begin with that."""
-
-
-def workflows() -> dict[str, Scenario]:
-    """The workflows by name."""
-    found = [each for each in files("cbtcheck").joinpath("workflows").iterdir() if each.name.endswith(".json")]
-    return {
-        each.name.removesuffix(".json"): from_data(msgspec.json.decode(each.read_bytes()), each.name)
-        for each in sorted(found, key=lambda file: file.name)
-    }
 
 
 def run(open_adapter: Callable[[], Adapter], options: Options, progress: Progress) -> Report:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cbtcheck.adapter import FEATURES, Capabilities
 from cbtcheck.claims import COMMANDS, JOB_CONTROL
+from cbtcheck.reports.bounds import bounds
 from cbtcheck.reports.outcome import cut_short
 from cbtcheck.reports.report import CommandCount, Failure, MissedEdge, PropertyCount, Report, TourCount
 from cbtcheck.reports.results import OF_COPIES
@@ -147,6 +148,7 @@ class Gathering:
         for name in sorted((COMMANDS - capabilities.commands) | (FEATURES - capabilities.features)):
             report.skipped[name] = NOT_CLAIMED
         report.claimed = (capabilities.commands & COMMANDS) | (capabilities.features & FEATURES)
+        report.bounded = bounds(capabilities)
         report.not_claimed = (COMMANDS | FEATURES) - report.claimed
         if self.enough:
             many = "the first failure" if self.first else f"{self._different} different failures"

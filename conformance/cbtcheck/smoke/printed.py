@@ -31,6 +31,8 @@ def print_smoke(result: Smoke, console: Console, command: tuple[str, ...]) -> No
     for each in result.tried:
         say(_line(each), MARKS[each.outcome][1])
     if result.failure is None:
+        for what, why in result.bounded.items():
+            say(f" - check will not ask for {what}: {why}", "dim")
         say()
         say("FIT: the adapter keeps to the protocol, and all that was tried is as specified.", "green")
         say(f"Next: cbtspec check exec -- {shlex.join(command)}")
@@ -68,7 +70,7 @@ def to_json(result: Smoke, command: tuple[str, ...]) -> str:
     data: dict[str, Any] = {
         "format": "cbtspec-smoke", "version": 1, "suite": VERSION, "command": list(command),
         "implementation": result.implementation, "fit": result.failure is None, "exit_code": result.code,
-        "tried": [dataclasses.asdict(each) for each in result.tried], "failure": None,
+        "tried": [dataclasses.asdict(each) for each in result.tried], "failure": None, "bounded": result.bounded,
     }  # fmt: skip
     if result.failure is not None:
         by_hand = shell_lines(result.failure.requests, command)

@@ -43,11 +43,15 @@ class Failure:
 
 @dataclass
 class Smoke:
-    """All stages until the first that was wrong. `implementation` is what it calls itself, "" if it said nothing."""
+    """All stages until the first that was wrong. `implementation` is what it calls itself, "" if it said nothing.
+
+    `bounded`: what `check` will not ask it for, with the reason.
+    """
 
     implementation: str = ""
     tried: list[Tried] = field(default_factory=list)
     failure: Failure | None = None
+    bounded: dict[str, str] = field(default_factory=dict)
 
     @property
     def code(self) -> int:

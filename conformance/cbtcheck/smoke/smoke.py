@@ -15,6 +15,7 @@ from cbtcheck.child import Limits
 from cbtcheck.claims import missing
 from cbtcheck.follow.judge import judge
 from cbtcheck.play import Player
+from cbtcheck.reports.bounds import bounds
 from cbtcheck.reports.describe import describe
 from cbtcheck.smoke.reproduce import fewest
 from cbtcheck.smoke.result import Failure, Smoke, Tried, Who
@@ -99,6 +100,7 @@ class _Talk:
     def _hello(self) -> str:
         self.adapter = ExecAdapter(self.command, self.limits, self.transcript.start)
         self.result.implementation = self.adapter.version
+        self.result.bounded = bounds(self.adapter.capabilities)
         return ""
 
     def _stage(self, stage: Stage) -> str:

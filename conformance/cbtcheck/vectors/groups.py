@@ -21,7 +21,6 @@ from cbtcheck.ledger import entries
 from cbtcheck.mistakes import MISTAKES
 from cbtcheck.mistakes.hunting import player_of
 from cbtcheck.mistakes.hunting import shortest as kept_for
-from cbtcheck.running.course import workflows
 from cbtcheck.scenario import Restore, Scenario
 from cbtcheck.tour.coverage import edges
 from cbtcheck.tour.to_the_end import to_the_end
@@ -31,6 +30,7 @@ from cbtcheck.vectors.format import FORMAT, VERSION, Vector, VectorFile
 from cbtcheck.vectors.refusals import refusals
 from cbtcheck.vectors.tails import in_sizes, sizes_in_turn
 from cbtcheck.vectors.written import Told, vector
+from cbtcheck.workflows import workflows
 
 SCOPE = "quick"
 

@@ -147,6 +147,7 @@ fn hello(copies: Copies, request: Request<'_>) -> Outcome<Members> {
         ("copies", Value::from(copies)),
         ("granularities", [4096_u64, 512, 65_536].into_iter().collect()),
         ("clusters", [4096_u64, 512, 65_536].into_iter().collect()),
+        ("largest_disk", Value::from(67_108_864_i64)),
         ("batch", Value::from(true)),
     ]))
 }
