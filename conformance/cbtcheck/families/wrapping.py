@@ -57,54 +57,67 @@ def wrapping(ground: Ground) -> Iterator[Scenario]:
             yield Scenario(ground.disks(UNITS), tuple(short), title=title)
 
 
-LONG_UNITS = 264
-"""A unit for each round, so that what is lost in one shows."""
-
-
-def _of_one_job(ground: Ground) -> Iterator[Command]:
+def _of_one_job(ground: Ground, rounds: int) -> Iterator[Command]:
     """One job that lives on: copies before writes, pauses, copies that fail, refusals because of what it has."""
     yield ground.add("kept")
     yield ground.add("b")
     yield replace(ground.backup("j", "b", "full", "always"), on_source_error="ignore")
-    for number in range(ROUNDS):
+    for number in range(rounds):
         yield ground.write(number)
         yield c.PauseJob("j")
         yield c.ResumeJob("j")
-        yield c.Copy("j", (LONG_UNITS - 1) * ground.unit, ground.unit, "read error")
+        yield c.Copy("j", (rounds + 3) * ground.unit, ground.unit, "read error")
         yield c.ClearBitmap(DISK, "b")
     yield c.CancelJob("j")
 
 
-def _of_one_sum(ground: Ground) -> Iterator[Command]:
+def _of_one_sum(ground: Ground, rounds: int) -> Iterator[Command]:
     """One bitmap into which everything is merged, and one that is merged each time."""
     yield ground.add("kept")
     yield ground.add("sum", enabled=False)
-    for number in range(ROUNDS):
+    for number in range(rounds):
         yield c.ClearBitmap(DISK, "kept")
         yield ground.write(number)
         yield c.Transaction((ground.merge("sum", "kept"), c.Abort()))
         yield ground.merge("sum", "kept")
 
 
-def _of_groups(ground: Ground) -> Iterator[Command]:
+def _of_groups(ground: Ground, rounds: int) -> Iterator[Command]:
     """Two bitmaps that are backed up together, in a group that one of them ends; and a start that is refused."""
     yield ground.add("a")
     yield ground.add("b")
-    for number in range(ROUNDS):
+    for number in range(rounds):
         yield c.Transaction((ground.backup("j", "a", "full"), ground.backup("k", "b", "full", "always")), True)
         yield ground.write(number % UNITS)
         yield ground.backup("l", ("a", "b")[number % 2], "full")
         yield c.CancelJob(("j", "k")[number % 2])
 
 
+def _of_one_place(ground: Ground, rounds: int) -> Iterator[Command]:
+    """One unit that is written again and again, and has to be recorded each time; the bitmaps are older, and newer."""
+    yield ground.add("older")
+    yield ground.add("kept")
+    for number in range(rounds):
+        yield ground.add("n", enabled=False)
+        yield c.ClearBitmap(DISK, "kept")
+        yield ground.write(1)
+        yield c.DisableBitmap(DISK, "kept")
+        yield c.Transaction((c.ClearBitmap(DISK, "older"), c.EnableBitmap(DISK, "kept")))
+        yield ground.write(2 + number % 2)
+        yield ground.merge("n", "kept", "older")
+        yield c.RemoveBitmap(DISK, "n")
+
+
 def wrapping_of_one(ground: Ground) -> Iterator[Scenario]:
-    """What one job, one bitmap, one pair may count."""
+    """What one job, one bitmap, one pair, one place may count. Where there is a unit for each round, what is lost in
+    one shows."""
+    rounds = MANY_ROUNDS if ground.thorough else ROUNDS
     lists = (
-        ("of one job", LONG_UNITS, _of_one_job), ("merges into one bitmap", LONG_UNITS, _of_one_sum),
-        ("groups", UNITS, _of_groups),
+        ("of one job", rounds + 4, _of_one_job), ("merges into one bitmap", rounds + 4, _of_one_sum),
+        ("groups", UNITS, _of_groups), ("writes to one place", UNITS, _of_one_place),
     )  # fmt: skip
     for title, units, made in lists:
-        yield Scenario(ground.disks(units), tuple(made(ground)), title=f"{ROUNDS} rounds {title}")
+        yield Scenario(ground.disks(units), tuple(made(ground, rounds)), title=f"{rounds} rounds {title}")
 
 
 SUBJECT = frozenset({
@@ -120,6 +133,7 @@ OF_ONE = frozenset({
 })  # fmt: skip
 
 WRAPPING_OF_ONE = Family(
-    "how often, of one", "260 writes, pauses, failures and refusals of one job; 260 merges, 260 groups",
+    "how often, of one",
+    "260 writes, pauses, failures and refusals of one job, merges, groups, writes to one place; in ci 1,100",
     wrapping_of_one, OF_ONE, closely=False,
 )  # fmt: skip
