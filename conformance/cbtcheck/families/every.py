@@ -19,5 +19,6 @@ from cbtcheck.families.wrapping import WRAPPING, WRAPPING_OF_ONE
 
 def families() -> tuple[Family, ...]:
     """All of them."""
-    of_more = (AGAIN, SAME_PLACE, COMPANY_FAMILY, ELSEWHERE, *MANY, COPYING, UNDONE, *GROUPS, WRAPPING, WRAPPING_OF_ONE)
-    return (*of_more, WHERE, *LARGE, NAMES)
+    again = (AGAIN, SAME_PLACE, COMPANY_FAMILY, ELSEWHERE)
+    many = (*MANY, COPYING, UNDONE, *GROUPS)
+    return (*again, *many, WRAPPING, WRAPPING_OF_ONE, WHERE, *LARGE, NAMES)

@@ -8,7 +8,6 @@ is free, and to one that is frozen all the time between: the writes do not diffe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from cbtmodel import commands as c
 from cbtmodel.commands import Command
@@ -91,7 +90,9 @@ FROZEN: dict[str, Happens] = {
     "nothing": lambda ground, number: iter(()),
     "a cancel and the next backup": _again(lambda ground: c.CancelJob("j"), "full", ("on-success", "always")),
     "a cancel and the next differential": _again(lambda ground: c.CancelJob("j"), "bitmap", ("never",)),
-    "the end and the next backup": _again(lambda ground: ground.copy_all("j", UNITS), "full", ("always", "on-success")),
+    "the end and the next backup": _again(
+        lambda ground: ground.copy_all("j", UNITS), "full", ("always", "on-success")
+    ),
     "a failure and the next backup": _again(
         lambda ground: ground.copy_all("j", UNITS, "read error"), "full", ("on-success",)
     ),

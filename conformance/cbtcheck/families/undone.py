@@ -61,7 +61,9 @@ REFUSED: dict[str, Callable[[Ground], tuple[Action, ...]]] = {
     "by abort": lambda ground: (c.Abort(),),
     "by a clear": lambda ground: (c.ClearBitmap(DISK, "missing"), c.ClearBitmap("nowhere", "b0")),
     "by an add": lambda ground: (ground.add("s0"), ground.add("")),
-    "by a start": lambda ground: (ground.backup("jx", "missing"), ground.backup("busy", "s0"), ground.backup("jx", "held")),
+    "by a start": lambda ground: (
+        ground.backup("jx", "missing"), ground.backup("busy", "s0"), ground.backup("jx", "held"),
+    ),
     "by what is busy": lambda ground: (
         c.RemoveBitmap(DISK, "held"), ground.merge("held", "s0"), ground.merge("s0", "held"),
     ),
@@ -100,9 +102,10 @@ def undone(ground: Ground) -> Iterator[Scenario]:
         grouped = all(isinstance(each, c.StartBackup) for each in actions)
         for number, refusing in enumerate(REFUSED[reasons[reason]](ground)):
             commands.append(c.Transaction((*actions, refusing)))
-            if grouped and isinstance(refusing, c.StartBackup | c.Abort):
-                commands.append(c.Transaction((*actions, refusing), True))
             commands += [ground.write(number + 10, each) for each in disks]
+        if grouped:
+            refusing_members = (c.Abort(), ground.backup("jx", "missing"))
+            commands += [c.Transaction((*actions, each), True) for each in refusing_members]
         commands += [c.Transaction(actions, grouped), *(ground.write(14, each) for each in disks)]
         told = ", ".join(kinds[one if letter == "A" else other] for letter in PATTERNS[pattern])
         title = f"{told}, {SUBJECTS[subject]}, {'disabled' if disabled else 'enabled'}: refused {reasons[reason]}"

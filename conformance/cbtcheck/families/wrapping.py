@@ -94,7 +94,7 @@ def _of_groups(ground: Ground, rounds: int) -> Iterator[Command]:
 
 
 def _of_one_place(ground: Ground, rounds: int) -> Iterator[Command]:
-    """One unit that is written again and again, and has to be recorded each time; the bitmaps are older, and newer."""
+    """One unit that is written again and again, and has to be recorded each time; and merges that are missed."""
     yield ground.add("older")
     yield ground.add("kept")
     for number in range(rounds):

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cbtimpl import Host
-from cbtimpl.actions import Action, Backup, BitmapMerge
+from cbtimpl.actions import Action, Backup, BitmapDisable, BitmapMerge
 from cbtimpl.backup import BackupJob, Failure
+from cbtimpl.errors import NotFound
 from cbtimpl.node import GuestWrite, Node
 from cbtimpl.state import Step
 
@@ -152,3 +153,80 @@ class PausedThirdHasDoneIt(Host):
             members[2].bitmap_mode = members[2].bitmap_mode and "always"
             members[2].work = members[2].set_class(members[2].cluster, members[2].node.size)
         super().end_group(culprit, outcome)
+
+
+# Of what is elsewhere, and of several that are in flight or undone together
+
+
+@narrow_mistake("zeroes-beside-a-paused-job", MANY, Verdict.UNSAFE, FAMILIES)
+class ZeroesBesideAPausedJob(Host):
+    """Zeroes in flight on a disk are not recorded when they end while a job of another disk is paused."""
+
+    def end_write(
+        self, node: str, identifier: str, error: int | None = None, land: bool | None = None
+    ) -> OSError | None:
+        """Looks at all jobs."""
+        disk = self.nodes.get(node)
+        write = disk.writes.get(identifier) if disk is not None else None
+        paused = any(each.paused and each.node is not disk for each in self.jobs.values())
+        if disk is None or write is None or write.data is not None or not paused:
+            return super().end_write(node, identifier, error, land)
+        disk.records = lambda error: False  # type: ignore[method-assign]
+        try:
+            return super().end_write(node, identifier, error, land)
+        finally:
+            del disk.__dict__["records"]
+
+
+@narrow_mistake("third-copy-not-waited-for", MANY, Verdict.UNSAFE, FAMILIES)
+class ThirdCopyNotWaitedFor(Host):
+    """A guest write waits for the copies in flight of two jobs of its disk; that of a third is taken for nothing."""
+
+    def wait_for_copy(self, job: BackupJob, request: GuestWrite) -> None:
+        """Looks at those it met."""
+        met = self.__dict__.setdefault("met", [])
+        if not met or met[0] is not request:
+            met[:] = [request]
+        if self.is_alive(job) and job.blocks(request.offset, request.length):
+            met.append(job)
+        if len(met) <= 3:
+            super().wait_for_copy(job, request)
+
+
+@narrow_mistake("disabled-before-a-refused-merge", MANY, Verdict.UNSAFE, FAMILIES)
+class DisabledBeforeARefusedMerge(Host):
+    """What a transaction disables stays so if a merge into it is refused at its third source, or a later one."""
+
+    def perform(self, actions: Sequence[Action], grouped: bool) -> list[Step]:
+        """Undoes the rest."""
+        try:
+            return super().perform(actions, grouped)
+        except NotFound:
+            disabled = {(each.node, each.name) for each in actions if isinstance(each, BitmapDisable)}
+            for each in actions:
+                if isinstance(each, BitmapMerge) and (each.node, each.target) in disabled:
+                    missing = [place for place, (on, name) in enumerate(each.sources) if not self.has(on, name)]
+                    if missing and missing[0] >= 2 and self.has(each.node, each.target):
+                        self.nodes[each.node].bitmaps[each.target].disable()
+            raise
+
+    def has(self, node: str, name: str) -> bool:
+        """Whether there is such a bitmap."""
+        return node in self.nodes and name in self.nodes[node].bitmaps
+
+
+@narrow_mistake("three-members-withdrawn", MANY, Verdict.UNSAFE, FAMILIES)
+class ThreeMembersWithdrawn(Host):
+    """When a group of three is withdrawn, the bitmap of the second records no more."""
+
+    def perform(self, actions: Sequence[Action], grouped: bool) -> list[Step]:
+        """Undoes the rest."""
+        try:
+            return super().perform(actions, grouped)
+        except Exception:
+            starts = [each for each in actions if isinstance(each, Backup)]
+            node = self.nodes.get(starts[1].node) if grouped and len(starts) >= 3 else None
+            bitmap = node.bitmaps.get(starts[1].bitmap or "") if node is not None else None
+            if bitmap is not None and len(actions) == 4 and not bitmap.busy:
+                bitmap.disable()
+            raise

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from cbtimpl import Host
-from cbtimpl.actions import Action, Backup, BitmapClear
+from cbtimpl.actions import Action, Backup, BitmapAdd, BitmapClear
 from cbtimpl.backup import BackupJob, Failure
 from cbtimpl.bitmap import Bitmap
 from cbtimpl.node import Node
@@ -202,3 +202,67 @@ class ClearedAndStartedTwice(Host):
         if twice and outcome == "cancelled" and bitmap is not None and bitmap.successor is not None:
             bitmap.successor.clear()
         super().conclude(job, success, outcome)
+
+
+# Of what is done again in the same place, and of heirs
+
+
+@narrow_mistake("same-range-four-times", OFTEN, Verdict.UNSAFE, FAMILIES)
+class SameRangeFourTimes(Node):
+    """The fourth write of one range in a row is taken for recorded, if a bitmap is frozen as it was each time."""
+
+    last: object = None
+    times = 0
+
+    def record(self, offset: int, length: int) -> None:
+        """Remembers the range, and which bitmaps there were, but not whose successors they have."""
+        found = offset, length, tuple((each.name, each.frozen, each.recording) for each in self.bitmaps.values())
+        self.times = self.times + 1 if found == self.last else 1
+        self.last = found
+        if self.times < 4 or not any(each.frozen for each in self.bitmaps.values()):
+            super().record(offset, length)
+
+
+@narrow_mistake("coarser-in-its-place", OFTEN, Verdict.UNSAFE, FAMILIES)
+class CoarserInItsPlace(Host):
+    """The third bitmap of a name, if it is coarser than the first, records two granules of a write and no more."""
+
+    def prepare_add(self, action: BitmapAdd) -> Step:
+        """Remembers the granularities by disk and name."""
+        done = super().prepare_add(action)
+        node = self.nodes[action.node]
+        sizes: list[int] = node.__dict__.setdefault("granularities", {}).setdefault(action.name, [])
+        sizes.append(action.granularity)
+        if len(sizes) >= 3 and sizes[0] < action.granularity:
+            node.bitmaps[action.name].touched = two_at_most(node.bitmaps[action.name])  # type: ignore
+        return done
+
+
+def two_at_most(bitmap: Bitmap) -> Callable[[int, int], tuple[int, int]]:
+    """What a write touches, as far as that is two granules."""
+    touched = bitmap.touched
+
+    def two(offset: int, length: int) -> tuple[int, int]:
+        first, past = touched(offset, length)
+        return first, min(past, first + 2)
+
+    return two
+
+
+@narrow_mistake("disabled-heir-forgets", OFTEN, Verdict.UNSAFE, FAMILIES)
+class DisabledHeirForgets(Bitmap):
+    """A bitmap that is the heir of an heir, and disabled, forgets what it has when its backup is cancelled."""
+
+    generation = 0
+
+    def abdicate(self) -> Bitmap:
+        """Counts."""
+        heir = super().abdicate()
+        heir.__dict__["generation"] = self.generation + 1
+        return heir
+
+    def reclaim(self) -> Bitmap:
+        """As an heir, or as it should."""
+        if self.generation >= 2 and not self.enabled:
+            self.clear()
+        return super().reclaim()

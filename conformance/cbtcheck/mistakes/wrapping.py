@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cbtimpl import Host
-from cbtimpl.actions import Backup, BitmapAdd
+from cbtimpl.actions import Backup, BitmapAdd, BitmapDisable, BitmapMerge
 from cbtimpl.backup import Group
 from cbtimpl.errors import Exists
 from cbtimpl.node import GuestWrite, Node
@@ -15,7 +15,7 @@ from cbtcheck.mistakes.registry import narrow_mistake
 from cbtcheck.verdict import Verdict
 
 OFTEN = "how often, beyond 256"
-FAMILIES = "families"
+FAMILIES, FAMILIES_OF_CI = "families", "families of ci"
 
 
 @narrow_mistake("job-257-copies-nothing", OFTEN, Verdict.UNSAFE, FAMILIES)
@@ -79,3 +79,38 @@ class JobSlotsLeak(Host):
         if self.leaked >= 250:
             raise Exists(f"Job ID '{action.job}' already in use")
         return super().prepare_backup(action, group)
+
+
+# Of what takes more than quick has
+
+
+@narrow_mistake("write-1000-not-recorded", OFTEN, Verdict.UNSAFE, FAMILIES_OF_CI)
+class Write1000NotRecorded(Node):
+    """What a disk is written is counted, and every thousandth write is not recorded."""
+
+    written = 0
+
+    def record(self, offset: int, length: int) -> None:
+        """Counts."""
+        self.written += 1
+        if self.written % 1000:
+            super().record(offset, length)
+
+
+@narrow_mistake("merge-after-1000", OFTEN, Verdict.UNSAFE, FAMILIES_OF_CI)
+class MergeAfter1000(Host):
+    """When a thousand transactions and commands have disabled something, a merge adds nothing any more."""
+
+    disabled = 0
+
+    def prepare_disable(self, action: BitmapDisable) -> Step:
+        """Counts."""
+        self.disabled += 1
+        return super().prepare_disable(action)
+
+    def prepare_merge(self, action: BitmapMerge) -> Step:
+        """Checks, and undoes."""
+        done = super().prepare_merge(action)
+        if self.disabled >= 1000:
+            done.undo()
+        return done
