@@ -34,6 +34,9 @@ LONGEST_NAME = 1023
 """Bytes of a disk's name in UTF-8."""
 MEMBERS = ("format", "version", "title", "story", "block", "disks", "commands")
 
+LONGEST_ERROR = 500
+"""The most characters of what an error quotes."""
+
 
 class ScenarioError(Exception):
     """A scenario file cannot be used; the message says why and what to do, in one line."""
@@ -159,7 +162,9 @@ def _read(data: Any, where: str) -> Any:
     try:
         return _make(kind, rest, actions)
     except (msgspec.ValidationError, TypeError) as problem:
-        raise ScenarioError(f"{where}: '{data['do']}': {plain(str(problem))}") from None
+        why = plain(str(problem))
+        why = why if len(why) <= LONGEST_ERROR else why[:LONGEST_ERROR] + "…"
+        raise ScenarioError(f"{where}: '{data['do']}': {why}") from None
 
 
 def _make(kind: type, rest: dict[str, Any], actions: tuple[Any, ...]) -> Any:

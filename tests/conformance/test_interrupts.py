@@ -263,3 +263,11 @@ def test_a_subcommand_imports_only_what_it_needs() -> None:
     code = "import sys; from cbtcheck.command import main; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"z3", "hypothesis", "cbtproofs.inductive", "crosshair"} & set(done.stdout.split())
+
+
+def test_nothing_of_the_project_is_imported_before_an_interrupt_is_silent() -> None:
+    code = "import sys; before = set(sys.modules); import cbtcheck.entry; print(*set(sys.modules) - before)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(told.stdout.split()) <= {"cbtcheck", "cbtcheck.entry", "signal", "enum", "types", "operator",
+                                        "functools", "collections", "reprlib", "keyword", "itertools", "_collections",
+                                        "_functools", "_operator", "__future__"}  # fmt: skip

@@ -275,7 +275,7 @@ class QmpReader:
     def _guest(self, message: Message) -> None:
         try:
             asked = msgspec.convert(message.data, DoWrite)
-        except msgspec.ValidationError as problem:
+        except (msgspec.ValidationError, UnicodeError) as problem:  # half a surrogate pair is in JSON, and no text
             raise TraceProblem(message.line, str(problem)) from None
         if asked.at is not UNSET or asked.begin is not UNSET or asked.end is not UNSET:
             raise TraceProblem(message.line, "in a QMP log, a guest write is where its line is: no times")

@@ -175,7 +175,7 @@ def _transaction(data: dict[str, Any], places: Places) -> c.Transaction:
         kind, own = (each.get("type"), each.get("data")) if isinstance(each, dict) else (None, None)
         if kind == "abort":
             listed.append(c.Abort())
-        elif kind in ACTIONS and isinstance(own, dict):
+        elif isinstance(kind, str) and kind in ACTIONS and isinstance(own, dict):
             listed.append(ACTIONS[kind](own, places))
         else:
             raise Untranslatable

@@ -15,6 +15,7 @@ from cbtmodel.backup import Outcome
 from cbtmodel.refusal import Kind
 from msgspec import Meta, Struct
 
+from cbtcheck.printable import plain
 from cbtcheck.scenario import ScenarioError, command_from_data, shown
 
 FORMAT = "cbtspec-vectors"
@@ -153,9 +154,16 @@ class VectorFile(Record, frozen=True):
     title: str
     vectors: list[Vector]
 
+LONGEST_ERROR = 500
+"""The most characters of an error: what a file holds may be long."""
+
 
 class VectorError(Exception):
     """A file of vectors cannot be used; the message says where and why, in one line."""
+
+    def __init__(self, message: str) -> None:
+        text = plain(message)
+        super().__init__(text if len(text) <= LONGEST_ERROR else text[:LONGEST_ERROR] + "…")
 
 
 def to_bytes(file: VectorFile) -> bytes:

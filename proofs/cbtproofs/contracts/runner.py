@@ -14,6 +14,7 @@ from __future__ import annotations
 import ast
 import json
 import multiprocessing
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -98,7 +99,11 @@ def _finished(tasks: Sequence[Task]) -> Iterator[tuple[int, Outcome]]:
                 number, task = waiting.pop()
                 ours, theirs = context.Pipe(duplex=False)
                 process = context.Process(target=_in_child, args=(task, theirs), daemon=True)
-                process.start()
+                before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+                try:
+                    process.start()
+                finally:
+                    signal.pthread_sigmask(signal.SIG_SETMASK, before)
                 theirs.close()
                 limit = PATIENCE * task.contract.seconds + 30
                 running[ours] = _Running(number, process, time.monotonic() + limit)
@@ -108,7 +113,8 @@ def _finished(tasks: Sequence[Task]) -> Iterator[tuple[int, Outcome]]:
                 yield each.number, _heard(tasks[each.number].contract, ours, each.process)
     finally:
         for each in running.values():
-            _end(each.process)
+            each.process.kill()
+            each.process.join()
 
 
 def _heard(contract: Contract, ours: Connection, process: BaseProcess) -> Outcome:
@@ -139,10 +145,15 @@ def _warm_up() -> None:
 
 
 def _in_child(task: Task, theirs: Connection) -> None:
+    """Ctrl-C is for the parent, which ends this process; Z3 obeys it all the same."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     try:
         if task.change is not None:
             task.change()
         outcome = analysed(task.contract)
+    except KeyboardInterrupt:
+        return
     except Exception as problem:  # whatever it is, it is this contract's error, and no other's
         outcome = _outcome(task.contract, "error", f"{type(problem).__name__}: {problem}")
     theirs.send(outcome)
