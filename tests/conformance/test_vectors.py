@@ -486,6 +486,13 @@ def test_verify_names_the_first_file_and_vector_that_differ(
     assert f"{tmp_path / 'tour.json'} is missing" in cbtspec("--verify", "--out", str(tmp_path)).stderr
 
 
+def test_the_place_of_an_archive_is_looked_at_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cbtcheck.vectors.folder.archive", None)
+    told = cbtspec("--archive", str(tmp_path / "nowhere" / "a.tar.gz"))
+    assert told.exit_code == 74
+    assert "cannot be written" in told.output
+
+
 def test_an_archive_is_reproducible_and_has_everything(tmp_path: Path) -> None:
     first, second = tmp_path / "a.tar.gz", tmp_path / "b.tar.gz"
     for each in (first, second):

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from cbtcheck.commands.imports import importing
-from cbtcheck.commands.problem import NotWritten
+from cbtcheck.commands.problem import NotWritten, Problem, check_writable
 from cbtcheck.saving import write_whole
 from cbtcheck.verdict import EXIT_CODES
 
@@ -31,11 +31,14 @@ def vectors_command(out: Path | None, verify: bool, archive: Path | None) -> int
     place = archive or out or folder.CHECKOUT
     try:
         if archive is not None:
+            check_writable(archive, "--archive")  # before it takes half a minute
             content = folder.archive()
             write_whole(archive, content)
             click.echo(f"{len(content):,} bytes in {archive}")
         else:
             click.echo(f"{len(folder.write(place))} files in {place}")
+    except Problem as problem:
+        raise NotWritten(problem.message) from None
     except OSError as problem:
         raise NotWritten(f"{problem.filename or place} cannot be written: {problem.strerror}") from None
     return 0
