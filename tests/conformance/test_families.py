@@ -57,6 +57,16 @@ def test_they_are_made_for_what_is_claimed() -> None:
     assert not [each for each in claimed if missing_for(each, few)]
 
 
+def test_of_several_and_elsewhere_play_what_few_features_and_two_jobs_allow() -> None:
+    without = {"discard", "zeroes", "failed-write", "never", "always", "grouped", "manual-finalize"}
+    few = replace(REFERENCE, max_jobs=2, max_disks=2, max_writes=2, features=REFERENCE.features - without)
+    for name in ("the same place", "meanwhile elsewhere", "copies of several jobs", "what is undone, of several"):
+        listed = [*members([each for each in families() if each.name == name], few, "quick")]
+        dropped = [each for each in listed if missing_for(each.scenario, few)]
+        assert len(listed) >= 10
+        assert len(dropped) < len(listed) / 20, name
+
+
 def test_a_long_history_depends_on_its_seed_and_number_and_is_as_long_as_it_says() -> None:
     one = history(REFERENCE, 1, 1, 300)
     assert one == history(REFERENCE, 1, 1, 300)

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator
 from itertools import product
 
 from cbtmodel import commands as c
+from cbtmodel.backup import BitmapMode, Sync
 from cbtmodel.commands import Command
 
+from cbtcheck.families.claimed import claimed
 from cbtcheck.families.covering import rows
 from cbtcheck.families.family import Family
 from cbtcheck.families.ground import DISK, Ground
@@ -26,7 +28,7 @@ COPIES: dict[str, tuple[int, int] | None] = {
 
 PLACES: dict[str, tuple[int, int]] = {"the place": (2, 1), "both places": (2, 4), "neither": (7, 1)}
 
-MODES: tuple[tuple[str, str], ...] = (("bitmap", "on-success"), ("full", "always"), ("bitmap", "never"))
+MODES: tuple[tuple[Sync, BitmapMode], ...] = (("bitmap", "on-success"), ("full", "always"), ("bitmap", "never"))
 
 
 def _whole(kind: str) -> Callable[[Ground, int, int], Iterator[Command]]:
@@ -65,25 +67,30 @@ def copying(ground: Ground) -> Iterator[Scenario]:
     if jobs < 2:
         return
     every = [each for each in product(range(len(COPIES)), repeat=jobs) if sum(map(_at_the_place, each)) >= 2]
-    for which, at, way, then, grouped in rows(every, list(PLACES), list(WAYS), list(THEN), (0, 1)):
+    modes = claimed(ground, MODES, lambda mode: (ground.backup("j", "b", *mode),))
+    ways = claimed(ground, list(WAYS), lambda name: WAYS[name](ground, 0, 1))
+    together = (False, True) if "grouped" in ground.capabilities.features else (False,)
+    for which, at, way, then, grouped in rows(every, list(PLACES), ways, list(THEN), together):
         copies = every[which]
         commands: list[Command] = []
         for number in range(jobs):
             commands += [ground.add(f"b{number}")]
         commands.append(c.Write(DISK, 0, UNITS * ground.unit))
-        starts = tuple(ground.backup(f"j{number}", f"b{number}", *MODES[number]) for number in range(jobs))  # type: ignore[arg-type]
-        commands += [c.Transaction(starts, True)] if grouped else starts
+        starts = tuple(
+            ground.backup(f"j{number}", f"b{number}", *modes[number % len(modes)]) for number in range(jobs)
+        )
+        commands += [c.Transaction(starts, True)] if together[grouped] else starts
         for number, each in enumerate(copies):
             what = list(COPIES.values())[each]
             if what is not None:
                 commands.append(c.BeginCopy(f"j{number}", what[0] * ground.unit, what[1] * ground.unit))
         place = list(PLACES.values())[at]
-        commands += list(WAYS.values())[way](ground, *place)
-        commands += list(WAYS.values())[way](ground, 3, 1)
+        commands += WAYS[ways[way]](ground, *place)
+        commands += WAYS[ways[way]](ground, 3, 1)
         commands += [c.EndCopy(f"j{number}") for number, each in enumerate(copies) if not _met(each, place)]
         commands += list(THEN.values())[then](ground, jobs)
         told = ", ".join(list(COPIES)[each] for each in copies)
-        title = f"{jobs} jobs amid copies of: {told}; a guest write to {list(PLACES)[at]} ({list(WAYS)[way]})"
+        title = f"{jobs} jobs amid copies of: {told}; a guest write to {list(PLACES)[at]} ({ways[way]})"
         yield Scenario(ground.disks(UNITS), tuple(commands), title=f"{title}; {list(THEN)[then]}")
 
 

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from cbtmodel import commands as c
 from cbtmodel.commands import Command
 
+from cbtcheck.families.claimed import claimed
 from cbtcheck.families.covering import rows
 from cbtcheck.families.family import Family
-from cbtcheck.families.ground import Ground
+from cbtcheck.families.ground import DISK, Ground
 from cbtcheck.scenario import Scenario
 
 UNITS = 8
@@ -148,7 +149,9 @@ def elsewhere(ground: Ground) -> Iterator[Scenario]:
     """A covering array of it; what happens happens twice, and then the bitmaps are backed up."""
     if ground.capabilities.max_disks < 2:
         return
-    for what, there, here, order in rows(list(HAPPENS), list(THERE), list(HERE), ORDERS):
+    happens = claimed(ground, list(HAPPENS), lambda name: HAPPENS[name](ground, DISK, 0))
+    has = claimed(ground, list(THERE), lambda name: THERE[name](ground, DISK))
+    for what, there, here, order in rows(happens, has, list(HERE), ORDERS):
         count = min(3 if order == 2 else 2, ground.capabilities.max_disks)
         disks = ground.disks(UNITS, count)
         on = list(disks)[0 if order == 0 else 1]
@@ -156,12 +159,11 @@ def elsewhere(ground: Ground) -> Iterator[Scenario]:
         for each in disks:
             commands += [ground.add("a", each), ground.write(1, each), ground.add("z", each), ground.write(2, each)]
         for each in disks:
-            has = list(HERE.values())[here] if each == on else list(THERE.values())[there]
-            commands += has(ground, each)
+            commands += (list(HERE.values())[here] if each == on else THERE[has[there]])(ground, each)
         for number in (4, 5):
-            commands += list(HAPPENS.values())[what](ground, on, number)
+            commands += HAPPENS[happens[what]](ground, on, number)
         commands += [ground.write(6, each) for each in disks]
-        title = f"{list(HAPPENS)[what]} on a disk with {list(HERE)[here]}, elsewhere {list(THERE)[there]}"
+        title = f"{happens[what]} on a disk with {list(HERE)[here]}, elsewhere {has[there]}"
         yield Scenario(disks, tuple(commands), title=f"{title}; {ORDERS[order]}")
 
 

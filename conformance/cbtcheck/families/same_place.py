@@ -8,10 +8,12 @@ is free, and to one that is frozen all the time between: the writes do not diffe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from cbtmodel import commands as c
 from cbtmodel.commands import Command
 
+from cbtcheck.families.claimed import claimed
 from cbtcheck.families.covering import rows
 from cbtcheck.families.family import Family
 from cbtcheck.families.ground import DISK, Ground
@@ -126,11 +128,18 @@ def _write(offset: int, length: int, way: str) -> Iterator[Command]:
         yield c.Write(DISK, offset, length, kind, result)  # type: ignore[arg-type]
 
 
+def _rounds(ground: Ground, listed: dict[str, Happens], name: str) -> Iterator[Command]:
+    """What happens there in all rounds."""
+    for number in range(ROUNDS):
+        yield from listed[name](ground, number)
+
+
 def same_place(ground: Ground) -> Iterator[Scenario]:
     """Every two of what happens, in both orders, three times in turn; with every range, way, and other bitmap."""
+    ways = claimed(ground, WAYS, lambda way: _write(0, 1, way))
     for frozen, listed in ((False, FREE), (True, FROZEN)):
-        names = list(listed)
-        for first, second, at, how, others in rows(names, names, list(RANGES), WAYS, OTHERS):
+        names = claimed(ground, list(listed), partial(_rounds, ground, listed))
+        for first, second, at, how, others in rows(names, names, list(RANGES), ways, OTHERS):
             offset, length = list(RANGES.values())[at](ground)
             other = OTHERS[others]
             commands: list[Command] = []
@@ -142,10 +151,10 @@ def same_place(ground: Ground) -> Iterator[Scenario]:
             commands += [ground.backup("j", "b", "full")] if frozen else []
             for number in range(ROUNDS):
                 for each in (first, second):
-                    commands += [*_write(offset, length, WAYS[how]), *listed[names[each]](ground, number)]
-            commands += [*_write(offset, length, WAYS[how])]
+                    commands += [*_write(offset, length, ways[how]), *listed[names[each]](ground, number)]
+            commands += [*_write(offset, length, ways[how])]
             state = "frozen" if frozen else "free"
-            title = f"{list(RANGES)[at]} ({WAYS[how]}), again and again: {names[first]}, {names[second]}; {state}"
+            title = f"{list(RANGES)[at]} ({ways[how]}), again and again: {names[first]}, {names[second]}; {state}"
             yield Scenario(ground.disks(UNITS), tuple(commands), title=f"{title}, an older one {other}")
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from cbtmodel import commands as c
 from cbtmodel.commands import Action, Command
 
+from cbtcheck.families.claimed import claimed
 from cbtcheck.families.covering import rows
 from cbtcheck.families.family import Family
 from cbtcheck.families.ground import DISK, Ground
@@ -77,9 +78,10 @@ REFUSED: dict[str, Callable[[Ground], tuple[Action, ...]]] = {
 
 def undone(ground: Ground) -> Iterator[Scenario]:
     """A covering array of it; one scenario has all reasons of a sort."""
-    if ground.jobs < 4:
-        return
-    kinds, reasons = list(KINDS), list(REFUSED)
+    kinds = claimed(ground, list(KINDS), lambda name: (c.Transaction((KINDS[name](ground, 0, "b", DISK),)),))
+    reasons = list(REFUSED)
+    if ground.jobs < 4:  # one holds a bitmap, and three are undone
+        kinds = [each for each in kinds if not isinstance(KINDS[each](ground, 0, "b", DISK), c.StartBackup)]
     for one, other, pattern, subject, reason, disabled in rows(kinds, kinds, PATTERNS, SUBJECTS, reasons, (0, 1)):
         disks = ground.disks(UNITS, 2 if subject == 2 else 1)
         on = [list(disks)[number % len(disks)] for number in range(3)]
@@ -99,7 +101,8 @@ def undone(ground: Ground) -> Iterator[Scenario]:
             )
             for number, letter in enumerate(PATTERNS[pattern])
         )
-        grouped = all(isinstance(each, c.StartBackup) for each in actions)
+        together = "grouped" in ground.capabilities.features
+        grouped = together and all(isinstance(each, c.StartBackup) for each in actions)
         for number, refusing in enumerate(REFUSED[reasons[reason]](ground)):
             commands.append(c.Transaction((*actions, refusing)))
             commands += [ground.write(number + 10, each) for each in disks]
