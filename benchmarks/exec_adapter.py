@@ -21,8 +21,8 @@ from pathlib import Path
 
 from cbtcheck.adapter import Hint
 from cbtcheck.adapters.exec import ExecAdapter
-from cbtcheck.bitsets import BitSets
-from cbtcheck.protocol import lines
+from cbtcheck.adapters.protocol import lines
+from cbtcheck.sets.bitsets import BitSets
 from cbtmodel.commands import Write
 from cbtmodel.node import initial
 

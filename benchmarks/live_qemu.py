@@ -16,11 +16,11 @@ import time
 from collections.abc import Iterable
 from itertools import islice
 
-from cbtcheck.adapters.qemu import QemuAdapter
-from cbtcheck.play import Player
-from cbtcheck.running.course import Course, Options
-from cbtcheck.running.deal import dealer
-from cbtcheck.scenario import Scenario
+from cbtcheck.adapters.qemu.adapter import QemuAdapter
+from cbtcheck.follow.play import Player
+from cbtcheck.run.course import Course, Options
+from cbtcheck.run.deal import dealer
+from cbtcheck.scenario.scenario import Scenario
 from cbtmodel import commands as c
 
 SEED, STEPS, ROUND = 20160121, 14, 50

@@ -15,11 +15,11 @@ from random import Random
 
 from cbtcheck.adapter import Hint
 from cbtcheck.adapters.reference import ReferenceAdapter
-from cbtcheck.bitsets import BitSets
-from cbtcheck.draw import GUEST, JOB, OPERATOR, Hand, drawn
-from cbtcheck.machine import Hunt, hunt_with
-from cbtcheck.play import Player
-from cbtcheck.refused import nonsense
+from cbtcheck.follow.play import Player
+from cbtcheck.search.draw import GUEST, JOB, OPERATOR, Hand, drawn
+from cbtcheck.search.machine import Hunt, hunt_with
+from cbtcheck.search.refused import nonsense
+from cbtcheck.sets.bitsets import BitSets
 from cbtmodel.commands import Command
 from cbtmodel.node import initial
 from cbtmodel.step import step

@@ -21,7 +21,7 @@ from random import Random
 SIZE, BLOCK, GRANULARITY = 1 << 37, 4096, 65536
 SEED = 20160121
 IN_FLIGHT = 32
-SHOW = "from cbtcheck.command import main; main()"
+SHOW = "from cbtcheck.cli.command import main; main()"
 
 
 def trace(events: int, points: bool) -> Iterator[str]:

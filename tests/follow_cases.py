@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cbtcheck.adapter import ACCEPTED, Observation, Reply, SeenAnonymous, SeenBitmap, SeenJob, digest
-from cbtcheck.bitsets import Bits, BitSets
 from cbtcheck.follow import judge as judging
 from cbtcheck.follow import worlds as following
-from cbtcheck.follow.sets.granules import Granules
 from cbtcheck.oracle import Oracle, Seen, Sight
-from cbtcheck.scenario import command_to_data
+from cbtcheck.scenario.scenario import command_to_data
+from cbtcheck.scenario.verdict import Verdict, worst
+from cbtcheck.sets.bitsets import Bits, BitSets
+from cbtcheck.sets.granules import Granules
 from cbtcheck.trace.report import Options, verify
-from cbtcheck.verdict import Verdict, worst
 from cbtmodel import commands as c
 from cbtmodel.bitmap import busy, recording
 from cbtmodel.node import State, initial

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cbtcheck.ledger import entries
-from cbtcheck.verdict import EXIT_CODES, Verdict
+from cbtcheck.run.ledger.ledger import entries
+from cbtcheck.scenario.verdict import EXIT_CODES, Verdict
 from cbtmodel import properties
 
 ROOT = Path(__file__).parents[1]
-GUIDE = ROOT / "docs/reading-the-specification.md"
-DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "benchmarks/README.md"])
+GUIDE = ROOT / "docs/understand/reading-the-specification.md"
+DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), ROOT / "benchmarks/README.md"])
 
 
 def examples(document: Path) -> str:
@@ -48,7 +48,7 @@ def test_the_readme_has_every_exit_code_and_every_verdict() -> None:
 
 
 def test_the_page_about_versions_has_every_entry_of_the_ledger() -> None:
-    listed = re.findall(r"^\| (QEMU-\d+)", (ROOT / "docs/qemu-versions.md").read_text(), re.MULTILINE)
+    listed = re.findall(r"^\| (QEMU-\d+)", (ROOT / "docs/findings/qemu-versions.md").read_text(), re.MULTILINE)
     assert list(dict.fromkeys(listed)) == [each.id for each in entries()]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("model", "impl", "proofs", "conformance")
+PARTS = ("model", "impl", "wire", "conformance", "proofs")
 MODULES = sorted(path for part in PARTS for path in (ROOT / part).rglob("*.py"))
 LONGEST = 400
 NAMED_FOR_NOTHING = {"utils", "util", "helpers", "helper", "common", "misc"}

@@ -12,8 +12,8 @@ from cbtmodel import commands as c
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = {kind.__name__ for kind in (*c.COMMANDS, *c.ACTIONS)}
 FOR_ALL = {
-    "conformance/cbtcheck/reports/describe.py": "is total: it says 'unknown command'",
-    "conformance/cbtcheck/tour/one_cluster_at_a_time.py": "hands on whatever it does not take apart",
+    "conformance/cbtcheck/scenario/describe.py": "is total: it says 'unknown command'",
+    "conformance/cbtcheck/search/tour/one_cluster_at_a_time.py": "hands on whatever it does not take apart",
 }
 
 
@@ -34,7 +34,7 @@ def _names(pattern: ast.pattern) -> set[str]:
 
 def sources() -> dict[str, str]:
     """Every module that may match commands, by its place in the tree."""
-    packages = ("model/cbtmodel", "impl/cbtimpl", "proofs/cbtproofs", "conformance/cbtcheck")
+    packages = ("model/cbtmodel", "impl/cbtimpl", "wire/cbtwire", "conformance/cbtcheck", "proofs/cbtproofs")
     files = [file for package in packages for file in (ROOT / package).rglob("*.py")]
     return {file.relative_to(ROOT).as_posix(): file.read_text() for file in files}
 

@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-PACKAGES = ("model/cbtmodel", "impl/cbtimpl", "proofs/cbtproofs", "conformance/cbtcheck")
+PACKAGES = ("model/cbtmodel", "impl/cbtimpl", "wire/cbtwire", "conformance/cbtcheck", "proofs/cbtproofs")
 UNREACHABLE = ("Failed to establish a new connection", "Connection refused", "Temporary failure in name resolution",
                "Read timed out", "Network is unreachable", "from versions: none", "ProxyError")  # fmt: skip
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from cbtcheck.adapters.reference import ReferenceAdapter
-from cbtcheck.bitsets import Bits, BitSets
-from cbtcheck.draw import GUEST, JOB, OPERATOR, Hand, drawn
-from cbtcheck.refused import nonsense
+from cbtcheck.search.draw import GUEST, JOB, OPERATOR, Hand, drawn
+from cbtcheck.search.refused import nonsense
+from cbtcheck.sets.bitsets import Bits, BitSets
 from cbtmodel.commands import Command
 from cbtmodel.node import State, initial
 from cbtmodel.properties import OF_STATES, OF_STEPS, sets_of

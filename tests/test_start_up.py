@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from cbtcheck.command import SUBCOMMANDS
+from cbtcheck.cli.command import SUBCOMMANDS
 
 ROOT = Path(__file__).parents[1]
 SCENARIO = ROOT / "conformance/cbtcheck/workflows/3-chain.json"

@@ -1,6 +1,6 @@
 """Waiting for what will happen: as long as it takes on this machine, and only a hang is an error.
 
-The seconds are those of an idle machine (see `cbtcheck.pace`), and far more than anything here needs.
+The seconds are those of an idle machine (see `cbtcheck.host.pace`), and far more than anything here needs.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, AnyStr
 
-from cbtcheck.pace import Patience
+from cbtcheck.host.pace import Patience
 
 LONG = 120.0
 MOMENT = 0.01

@@ -2,7 +2,7 @@
 
 import sys
 
-from cbtcheck.entry import main
+from cbtcheck.cli.entry import main
 
 if __name__ == "__main__":
     sys.exit(main())

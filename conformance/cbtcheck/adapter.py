@@ -53,7 +53,7 @@ FEATURES = frozenset(
     {"refusals", "content", "disabled", "zeroes", "discard", "ignored-discard", "failed-write", "failed-copy",
      "never", "always", "error-policies", "manual-finalize", "grouped", "read"}
 )  # fmt: skip
-"""What only some commands of a name need; docs/adapter-protocol.md says what each means."""
+"""What only some commands of a name need; docs/use/adapter-protocol.md says what each means."""
 
 
 @dataclass(frozen=True)

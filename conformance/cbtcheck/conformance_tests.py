@@ -21,24 +21,24 @@ from typing import Any, ClassVar
 import pytest
 
 from cbtcheck.adapter import Adapter, AdapterBroken, AdapterUnusable, Capabilities
-from cbtcheck.claims import missing, missing_for
-from cbtcheck.families import Family, families, members
-from cbtcheck.families.long import history
-from cbtcheck.play import Player, alike, in_the_environment, verdict_of
-from cbtcheck.reports.picture import picture_text
-from cbtcheck.rules import rule
-from cbtcheck.running.deal import BATCH, batch
-from cbtcheck.running.profiles import PROFILES
-from cbtcheck.running.repeat import Outcome, repeated
-from cbtcheck.scenario import Scenario, as_text
-from cbtcheck.shorten import shorten
-from cbtcheck.tour.contexts.plan import tour
-from cbtcheck.tour.phases import realised
-from cbtcheck.tour.sizes import sizes_for, sizes_for_histories
-from cbtcheck.tour.universal_play import ControlSequence, control_sequences, plays
-from cbtcheck.tour.walks import Walk, not_claimed
-from cbtcheck.traps import traps
-from cbtcheck.verdict import Finding, Verdict
+from cbtcheck.follow.play import Player, alike, in_the_environment, verdict_of
+from cbtcheck.report.picture import picture_text
+from cbtcheck.run.deal import BATCH, batch
+from cbtcheck.run.profiles import PROFILES
+from cbtcheck.run.repeat import Outcome, repeated
+from cbtcheck.run.tour_phases import realised
+from cbtcheck.scenario.capabilities import missing, missing_for
+from cbtcheck.scenario.rules import rule
+from cbtcheck.scenario.scenario import Scenario, as_text
+from cbtcheck.scenario.verdict import Finding, Verdict
+from cbtcheck.search.families import Family, families, members
+from cbtcheck.search.families.long import history
+from cbtcheck.search.shorten import shorten
+from cbtcheck.search.tour.contexts.plan import tour
+from cbtcheck.search.tour.sizes import sizes_for, sizes_for_histories
+from cbtcheck.search.tour.universal_play import ControlSequence, control_sequences, plays
+from cbtcheck.search.tour.walks import Walk, not_claimed
+from cbtcheck.search.traps import traps
 from cbtcheck.workflows import workflows
 
 REPLAYS = 400

@@ -26,13 +26,13 @@ from cbtcheck.adapter import (
     SeenJob,
     digest,
 )
-from cbtcheck.bitsets import Bits, BitSets
+from cbtcheck.adapters.qemu.daemon import BINARY_NAME, find_daemon
 from cbtcheck.follow.judge import phase_of
-from cbtcheck.play import Player
-from cbtcheck.qemu.daemon import BINARY_NAME, find_daemon
-from cbtcheck.reports.report import CommandCount, Failure, LedgerResult, PropertyCount, Report, TourCount
-from cbtcheck.scenario import Scenario, Step
-from cbtcheck.verdict import Verdict
+from cbtcheck.follow.play import Player
+from cbtcheck.run.report import CommandCount, Failure, LedgerResult, PropertyCount, Report, TourCount
+from cbtcheck.scenario.scenario import Scenario, Step
+from cbtcheck.scenario.verdict import Verdict
+from cbtcheck.sets.bitsets import Bits, BitSets
 from cbtmodel.backup import Ended
 from cbtmodel.bitmap import busy, recording
 from cbtmodel.commands import AddBitmap, Command, Write

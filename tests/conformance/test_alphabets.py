@@ -6,10 +6,10 @@ import typing
 from collections.abc import Iterable
 
 import pytest
-from cbtcheck.draw import CROWD, GUEST, JOB, OPERATOR
-from cbtcheck.reports.describe import describe
-from cbtcheck.scenario import KINDS
-from cbtcheck.tour import reachable
+from cbtcheck.scenario.describe import describe
+from cbtcheck.scenario.scenario import KINDS
+from cbtcheck.search.draw import CROWD, GUEST, JOB, OPERATOR
+from cbtcheck.search.tour import reachable
 from cbtcheck.vectors.malformed import malformed_commands
 from cbtcheck.vectors.refusals import tried
 from cbtmodel import commands as c

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from cbtcheck.follow import bits, judge, refusals, worlds
 from cbtcheck.follow.seen import Shown
+from cbtcheck.scenario.verdict import Finding, Verdict
 from cbtcheck.trace import learn, verifier
 from cbtcheck.trace import world as traced
 from cbtcheck.trace.disagreement import Memory
-from cbtcheck.verdict import Finding, Verdict
 from follow_cases import CASES, ENGINES, Case
 
 

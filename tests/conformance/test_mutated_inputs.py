@@ -10,10 +10,10 @@ from importlib.resources import files
 from pathlib import Path
 from random import Random
 
-from cbtcheck import scenario
 from cbtcheck.adapters.reference import ReferenceAdapter
 from cbtcheck.oracle.service import Service
-from cbtcheck.running.course import replay
+from cbtcheck.run.course import replay
+from cbtcheck.scenario import scenario
 from cbtcheck.trace.events import TraceProblem
 from cbtcheck.trace.report import Options, verify
 from cbtcheck.vectors import format as vectors

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from cbtcheck.adapter import Hint
 from cbtcheck.adapters.reference import ReferenceAdapter
-from cbtcheck.bitsets import BitSets
+from cbtcheck.sets.bitsets import BitSets
 from cbtmodel import commands as c
 from cbtmodel.node import initial
 from cbtmodel.step import step

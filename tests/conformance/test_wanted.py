@@ -1,17 +1,17 @@
 """What `--only` plays: all that is about what is named, and little else."""
 
 import pytest
+from cbtcheck.adapters.mistakes import MISTAKES, NARROW
 from cbtcheck.adapters.reference import ReferenceAdapter
-from cbtcheck.families import families, members
-from cbtcheck.mistakes import MISTAKES, NARROW
-from cbtcheck.play import Player
-from cbtcheck.running.wanted import SUBJECTS, commands_of, concerns, exercises, names_for_only
-from cbtcheck.scenario import KINDS, Scenario
-from cbtcheck.tally import PROPERTIES
-from cbtcheck.tour.contexts.plan import edges_of_scope, tour
-from cbtcheck.tour.coverage import Edge
-from cbtcheck.tour.sizes import sizes_for
-from cbtcheck.tour.universal_play import control_sequences, played_with, sequence_of
+from cbtcheck.follow.play import Player
+from cbtcheck.run.tally import PROPERTIES
+from cbtcheck.run.wanted import SUBJECTS, commands_of, concerns, exercises, names_for_only
+from cbtcheck.scenario.scenario import KINDS, Scenario
+from cbtcheck.search.families import families, members
+from cbtcheck.search.tour.contexts.plan import edges_of_scope, tour
+from cbtcheck.search.tour.coverage import Edge
+from cbtcheck.search.tour.sizes import sizes_for
+from cbtcheck.search.tour.universal_play import control_sequences, played_with, sequence_of
 from cbtmodel import commands as c
 
 COMMANDS = [name for name in names_for_only() if name not in PROPERTIES]

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import msgspec
 from cbtcheck.adapters.exec import capabilities_of
+from cbtcheck.adapters.protocol import lines, messages, observation
+from cbtcheck.adapters.protocol.mistakes import ProtocolError, plain
 from cbtcheck.oracle.service import Service
-from cbtcheck.protocol import lines, messages, observation
-from cbtcheck.protocol.mistakes import ProtocolError, plain
-from cbtcheck.reports.describe import describe
-from cbtcheck.scenario import ScenarioError, from_bytes, from_data, to_data
+from cbtcheck.scenario.describe import describe
+from cbtcheck.scenario.scenario import ScenarioError, from_bytes, from_data, to_data
 from cbtcheck.trace.events import TraceProblem
 from cbtcheck.trace.printed import to_json
 from cbtcheck.trace.report import Options, verify

@@ -6,8 +6,8 @@ from typing import Any
 import cbtmodel
 import pytest
 from cbtcheck.adapters.reference import ReferenceAdapter
-from cbtcheck.machine import draw_scenarios
-from cbtcheck.scenario import Scenario
+from cbtcheck.scenario.scenario import Scenario
+from cbtcheck.search.machine import draw_scenarios
 from cbtcheck.workflows import workflows
 from cbtmodel import Frozensets, Space, State, Step, initial
 

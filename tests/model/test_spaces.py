@@ -1,7 +1,7 @@
 """The spaces agree with each other, and rounding is the closure operator that the specification relies on."""
 
 import pytest
-from cbtcheck.bitsets import Bits, BitSets
+from cbtcheck.sets.bitsets import Bits, BitSets
 from cbtmodel import Frozensets
 from hypothesis import given
 from hypothesis import strategies as st

@@ -3,7 +3,7 @@
 import random
 from typing import Any
 
-from cbtcheck.bitsets import BitSets
+from cbtcheck.sets.bitsets import BitSets
 from cbtmodel import Frozensets
 from cbtmodel.properties import IDS, OF_STATES, OF_STEPS, OF_WRITES, batch, sets_of, violations
 from cbtmodel.release import OF_FUTURES, future_claims

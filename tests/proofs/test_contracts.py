@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from cbtcheck.command import main
-from cbtcheck.commands.contracts_checked import code_of
+from cbtcheck.cli.command import main
+from cbtcheck.cli.contracts_checked import code_of
 from cbtimpl import backup, bitmap, bits, granules
 from cbtimpl.contracts.life_cycle import what_was_written_is_taken_back
 from cbtimpl.contracts.registry import CONTRACTS, SUBJECT, Contract, subject

@@ -10,11 +10,11 @@ from typing import Any
 
 import cbtmodel.backup
 import pytest
-from cbtcheck.command import main
-from cbtcheck.commands.counterexample import frames_of
-from cbtcheck.commands.explored import print_exploration, to_plain
-from cbtcheck.reports.picture import picture_text
-from cbtcheck.scenario import KINDS
+from cbtcheck.cli.command import main
+from cbtcheck.cli.counterexample import frames_of
+from cbtcheck.cli.explored import print_exploration, to_plain
+from cbtcheck.report.picture import picture_text
+from cbtcheck.scenario.scenario import KINDS
 from cbtproofs.explorer import sometimes
 from cbtproofs.explorer.diagram import Unreadable, diagram, dot, mermaid
 from cbtproofs.explorer.exploration import explore_scope
@@ -22,7 +22,7 @@ from cbtproofs.explorer.scopes import Scope, standard
 from click.testing import CliRunner, Result
 from rich.console import Console
 
-PAGE = (Path(__file__).parents[2] / "docs/exploring.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs/understand/exploring.md").read_text()
 SMALL = Scope(2, alphabet="small")
 
 

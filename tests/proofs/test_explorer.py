@@ -11,8 +11,8 @@ from typing import Any
 import cbtmodel.backup
 import cbtmodel.bitmap
 import pytest
-from cbtcheck.commands.counterexample import frames_of
-from cbtcheck.reports.picture import picture_text
+from cbtcheck.cli.counterexample import frames_of
+from cbtcheck.report.picture import picture_text
 from cbtmodel.commands import AddBitmap, CancelJob, StartBackup, Write
 from cbtmodel.node import State
 from cbtmodel.step import step

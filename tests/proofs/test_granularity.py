@@ -339,7 +339,7 @@ def test_of_two_powers_the_larger_is_a_multiple(large: int, small: int, number: 
 
 
 def test_the_page_states_every_theorem_as_the_proof_does() -> None:
-    page = (Path(__file__).parents[2] / "docs/granularity.md").read_text()
+    page = (Path(__file__).parents[2] / "docs/understand/granularity.md").read_text()
     listed = dict(re.findall(r"^\| ([a-z0-9-]+) \| (.*) \|$", page, re.MULTILINE))
     listed.pop("theorem")
     assert listed == {id: theorem.statement for id, theorem in ALL.items()}

@@ -5,9 +5,9 @@ from types import CodeType, FunctionType
 from typing import Any
 
 import pytest
-from cbtcheck.bitsets import BitSets
-from cbtcheck.mistakes.registry import MISTAKES
-from cbtcheck.tour.reachable import BLOCK, worlds
+from cbtcheck.adapters.mistakes.registry import MISTAKES
+from cbtcheck.search.tour.reachable import BLOCK, worlds
+from cbtcheck.sets.bitsets import BitSets
 from cbtmodel import Frozensets, State, Step, backup, bitmap, initial, step
 from cbtmodel.commands import AddBitmap, CancelJob, StartBackup, Write
 from cbtmodel.properties import violations

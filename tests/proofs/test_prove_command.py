@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cbtcheck.command import main
-from cbtcheck.commands import proving as command
+from cbtcheck.cli import proving as command
+from cbtcheck.cli.command import main
 from cbtproofs.arithmetic.granularity import theorems
 from cbtproofs.inductive import generic_block, vacuity
 from cbtproofs.inductive.prove import prove

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from cbtcheck.command import main
-from cbtcheck.mistakes import MISTAKES
-from cbtcheck.mistakes.registry import Mistake
+from cbtcheck.adapters.mistakes import MISTAKES
+from cbtcheck.adapters.mistakes.registry import Mistake
+from cbtcheck.cli.command import main
 from cbtimpl import Host
 from cbtimpl.backup import BackupJob
 from cbtimpl.bitmap import Bitmap
@@ -256,7 +256,7 @@ def test_code_is_no_state() -> None:
 
 def test_the_command_says_that_both_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     tiny = of_scope("tiny", Scope(1, alphabet="small"))
-    monkeypatch.setattr("cbtcheck.commands.refined.worlds", lambda name: (tiny,))
+    monkeypatch.setattr("cbtcheck.cli.refined.worlds", lambda name: (tiny,))
     shown = CliRunner().invoke(main, ["refine"])
     assert shown.exit_code == 0
     edges = Walk(tiny).run().edges

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cbtcheck.adapter import Adapter, Capabilities
-from cbtcheck.child import Limits
+from cbtcheck.host.child import Limits
 
 BUILT_IN = ("reference", "qemu")
 """What they claim is known before they are opened."""
@@ -23,7 +23,7 @@ def capabilities_of(name: str) -> Capabilities:
 
         return ReferenceAdapter.capabilities
     if name == "qemu":
-        from cbtcheck.adapters.qemu import QemuAdapter
+        from cbtcheck.adapters.qemu.adapter import QemuAdapter
 
         return QemuAdapter.capabilities
     raise LookupError(f"unknown adapter '{name}' (known: {', '.join(NAMES)})")
@@ -45,11 +45,11 @@ def open_adapter(
 
         if mistake is None:
             return ReferenceAdapter()
-        from cbtcheck.mistakes import host_with
+        from cbtcheck.adapters.mistakes import host_with
 
         return ReferenceAdapter(host_with(mistake), mistake)
     if name == "qemu":
-        from cbtcheck.adapters.qemu import QemuAdapter
+        from cbtcheck.adapters.qemu.adapter import QemuAdapter
 
         return QemuAdapter(daemon)
     if name == "exec":

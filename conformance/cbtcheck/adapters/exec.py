@@ -14,7 +14,6 @@ import msgspec
 from cbtmodel.commands import BeginCopy, BeginWrite, Command, Copy, EndCopy, EndWrite, Write
 from msgspec import UNSET
 
-from cbtcheck import claims
 from cbtcheck.adapter import (
     ACCEPTED,
     LARGEST_COMPARED,
@@ -27,15 +26,16 @@ from cbtcheck.adapter import (
     Performed,
     Reply,
 )
+from cbtcheck.adapters.protocol import lines, observation
+from cbtcheck.adapters.protocol import messages as m
+from cbtcheck.adapters.protocol.conversation import Conversation, Late, Start, whole_log
+from cbtcheck.adapters.protocol.mistakes import ProtocolError, plain, printable
+from cbtcheck.adapters.protocol.observation import reply_of
 from cbtcheck.adapters.suite_copies import SuiteCopies
-from cbtcheck.child import CannotStart, Child, Limits
-from cbtcheck.pace import Patience
-from cbtcheck.protocol import lines, observation
-from cbtcheck.protocol import messages as m
-from cbtcheck.protocol.conversation import Conversation, Late, Start, whole_log
-from cbtcheck.protocol.mistakes import ProtocolError, plain, printable
-from cbtcheck.protocol.observation import reply_of
-from cbtcheck.scenario import LARGEST_DISK
+from cbtcheck.host.child import CannotStart, Child, Limits
+from cbtcheck.host.pace import Patience
+from cbtcheck.scenario import capabilities as claims
+from cbtcheck.scenario.scenario import LARGEST_DISK
 
 BLOCK = 512
 """What the suite tells apart, in bytes."""

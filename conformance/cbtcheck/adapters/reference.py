@@ -1,7 +1,7 @@
 """The built-in reference implementation, as an adapter.
 
 Its disks are in memory; the errors that a scenario asks for are real `OSError`s of these disks. How commands become
-calls is in `cbtproofs.refinement.driving`, which the proof of refinement shares.
+calls is in `cbtcheck.adapters.driving`, which the proof of refinement shares.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from collections.abc import Callable
 from cbtimpl import Host
 from cbtimpl.bits import GranuleSet
 from cbtmodel.commands import Command, Write
-from cbtproofs.refinement.disks import FlatDisk, HollowDisk
-from cbtproofs.refinement.driving import Driver
 
 from cbtcheck.adapter import (
     LARGEST_COMPARED,
@@ -29,8 +27,10 @@ from cbtcheck.adapter import (
     SeenJob,
     digest,
 )
-from cbtcheck.scenario import KINDS, LARGEST_DISK
-from cbtcheck.version import VERSION
+from cbtcheck.adapters.driving import Driver
+from cbtcheck.adapters.small_disks import FlatDisk, HollowDisk
+from cbtcheck.host.version import VERSION
+from cbtcheck.scenario.scenario import KINDS, LARGEST_DISK
 
 KIB = 1024
 LAYOUTS: tuple[dict[str, int], ...] = (

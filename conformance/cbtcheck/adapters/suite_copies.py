@@ -19,13 +19,13 @@ from cbtmodel.refusal import Refused
 from cbtmodel.step import Step, step
 from msgspec import UNSET
 
-from cbtcheck import claims
 from cbtcheck.adapter import ACCEPTED, LARGEST_COMPARED, POISON, Observation, Performed, Reply, SeenJob
-from cbtcheck.bitsets import Bits, BitSets, extents
+from cbtcheck.adapters.protocol import messages as m
+from cbtcheck.adapters.protocol.observation import reply_of
 from cbtcheck.follow.judge import judge, phase_of
-from cbtcheck.protocol import messages as m
-from cbtcheck.protocol.observation import reply_of
-from cbtcheck.scenario import spelled
+from cbtcheck.scenario import capabilities as claims
+from cbtcheck.scenario.scenario import spelled
+from cbtcheck.sets.bitsets import Bits, BitSets, extents
 
 if TYPE_CHECKING:
     from cbtcheck.adapters.exec import ExecAdapter

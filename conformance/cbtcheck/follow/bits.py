@@ -14,9 +14,9 @@ from cbtmodel.bitmap import Bitmap
 from cbtmodel.blocks import S
 
 from cbtcheck.adapter import SeenBitmap
-from cbtcheck.follow.sets.comparing import Comparing
-from cbtcheck.follow.sets.granules import LARGEST_DIGEST, Granules
-from cbtcheck.verdict import Finding, Verdict
+from cbtcheck.scenario.verdict import Finding, Verdict
+from cbtcheck.sets.comparing import Comparing
+from cbtcheck.sets.granules import LARGEST_DIGEST, Granules
 
 WIDEST_WORD = 1 << 16
 """Of disks with more granules than this a finding has no bit vectors, but only text and granules."""

@@ -17,9 +17,9 @@ from cbtmodel.node import State
 from cbtcheck.adapter import Observation, SeenAnonymous, SeenBitmap, SeenJob
 from cbtcheck.follow.bits import agree, judge_bits
 from cbtcheck.follow.seen import Place, Shown
-from cbtcheck.follow.sets.comparing import Comparing
-from cbtcheck.follow.sets.granules import Granules
-from cbtcheck.verdict import Finding, Verdict
+from cbtcheck.scenario.verdict import Finding, Verdict
+from cbtcheck.sets.comparing import Comparing
+from cbtcheck.sets.granules import Granules
 
 ReadBits = Callable[[str, str], int | None]
 

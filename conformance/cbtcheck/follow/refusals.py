@@ -9,7 +9,7 @@ from cbtmodel.commands import Command, StartBackup, Transaction
 from cbtmodel.step import Step
 
 from cbtcheck.adapter import Reply
-from cbtcheck.verdict import Finding, Verdict
+from cbtcheck.scenario.verdict import Finding, Verdict
 
 Ends = Iterable[tuple[str, str]]
 """Jobs that ended, by their ids, with their outcomes."""

@@ -21,8 +21,8 @@ from cbtmodel.step import Step
 from cbtmodel.traits import traits_of
 
 from cbtcheck.adapter import LARGEST_COMPARED, POISON, Adapter
-from cbtcheck.bitsets import NOTHING, Bits, BitSets, extents, ranges
-from cbtcheck.verdict import Finding, Verdict
+from cbtcheck.scenario.verdict import Finding, Verdict
+from cbtcheck.sets.bitsets import NOTHING, Bits, BitSets, extents, ranges
 
 Place = tuple[str, str]
 Other = c.AddBitmap | c.MergeBitmaps | c.StartBackup | c.Abort | c.Transaction | c.Guest

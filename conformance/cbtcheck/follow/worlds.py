@@ -19,11 +19,11 @@ from cbtmodel.properties import violations
 from cbtmodel.step import Step, step
 
 from cbtcheck.adapter import Observation, Reply
-from cbtcheck.bitsets import Bits, BitSets
 from cbtcheck.follow.judge import ReadBits
 from cbtcheck.follow.refusals import judge_ends, judge_reply
 from cbtcheck.follow.seen import Shown
-from cbtcheck.verdict import Finding, worst
+from cbtcheck.scenario.verdict import Finding, worst
+from cbtcheck.sets.bitsets import Bits, BitSets
 
 MOST_WORLDS = 64
 """How many worlds are followed at the same time."""

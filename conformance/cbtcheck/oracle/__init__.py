@@ -8,11 +8,11 @@
 """
 
 from cbtcheck.follow.bits import BitsFinding
-from cbtcheck.follow.sets.compressed import Compressed, CompressedSets
-from cbtcheck.follow.sets.granules import Granules
 from cbtcheck.oracle.answer import Answer, Bounds, OracleError
 from cbtcheck.oracle.observed import Seen, Sight
 from cbtcheck.oracle.oracle import INDEFINITE, Oracle
+from cbtcheck.sets.compressed import Compressed, CompressedSets
+from cbtcheck.sets.granules import Granules
 
 __all__ = [
     "INDEFINITE",

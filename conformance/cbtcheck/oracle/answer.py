@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from cbtmodel.step import Step
 
 from cbtcheck.adapter import ACCEPTED, Reply
-from cbtcheck.follow.sets.compressed import Compressed
-from cbtcheck.follow.sets.granules import Granules
-from cbtcheck.verdict import Finding
+from cbtcheck.scenario.verdict import Finding
+from cbtcheck.sets.compressed import Compressed
+from cbtcheck.sets.granules import Granules
 
 Ends = tuple[tuple[str, str], ...]
 """Jobs that ended, by their ids, with their outcomes."""

@@ -20,7 +20,7 @@ from cbtmodel.backup import Job, hit_by_write
 from cbtmodel.node import State, jobs_of
 from pyroaring import BitMap64
 
-from cbtcheck.follow.sets.compressed import Compressed, CompressedSets
+from cbtcheck.sets.compressed import Compressed, CompressedSets
 
 MOST_WRITES = 1 << 20
 """How many writes wait at most."""

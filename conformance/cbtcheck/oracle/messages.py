@@ -4,7 +4,7 @@
     python -m cbtcheck.oracle.messages output > conformance/cbtcheck/schemas/oracle-output-1.json
 
 A command is an object as in a scenario file, made of the specification's own commands; what is observed is written
-as an adapter writes it (`docs/adapter-protocol.md`). Offsets, lengths, sizes and granularities are in bytes.
+as an adapter writes it (`docs/use/adapter-protocol.md`). Offsets, lengths, sizes and granularities are in bytes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from cbtmodel import commands as c
 from cbtmodel.refusal import Kind
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from cbtcheck.command_types import CommandTypes
+from cbtcheck.scenario.command_types import CommandTypes
 
 VERSION = 1
 LONGEST_LINE = 64 << 20

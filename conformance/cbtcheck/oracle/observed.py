@@ -14,9 +14,9 @@ from pyroaring import BitMap, BitMap64, FrozenBitMap, FrozenBitMap64
 from cbtcheck.adapter import Observation, SeenAnonymous, SeenBitmap, SeenJob
 from cbtcheck.follow.judge import judge
 from cbtcheck.follow.seen import Shown
-from cbtcheck.follow.sets.compressed import Compressed, CompressedSets
-from cbtcheck.follow.sets.granules import Granules, Roaring
-from cbtcheck.verdict import Finding
+from cbtcheck.scenario.verdict import Finding
+from cbtcheck.sets.compressed import Compressed, CompressedSets
+from cbtcheck.sets.granules import Granules, Roaring
 
 Bits = Granules | Roaring | bytes | bytearray | memoryview | Iterable[tuple[int, int]]
 """Bits of a bitmap: ready granules, a pyroaring bitmap of their numbers, raw bits, or extents (see `granules`)."""

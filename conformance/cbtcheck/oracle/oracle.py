@@ -18,13 +18,13 @@ from cbtmodel.step import whole_write
 
 from cbtcheck.adapter import Reply
 from cbtcheck.follow.bits import limits
-from cbtcheck.follow.sets.compressed import Compressed, CompressedSets
 from cbtcheck.follow.worlds import MOST_WORLDS, World, different, follow, possible
 from cbtcheck.oracle.answer import Answer, Bounds, Ends, OracleError, answer_of
 from cbtcheck.oracle.buffer import MOST_WRITES, SHORT, Buffer
 from cbtcheck.oracle.observed import Bits, Seen, Sight, judged, to_look_at_twice
-from cbtcheck.scenario import Restore, ScenarioError, command_from_data
-from cbtcheck.verdict import Finding
+from cbtcheck.scenario.scenario import Restore, ScenarioError, command_from_data
+from cbtcheck.scenario.verdict import Finding
+from cbtcheck.sets.compressed import Compressed, CompressedSets
 
 MOST_BLOCKS = 1 << 36
 """How many blocks a disk may have: 256 TiB in blocks of 4 KiB."""

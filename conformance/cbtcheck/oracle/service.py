@@ -15,13 +15,13 @@ from msgspec import UNSET
 from cbtcheck import adapter
 from cbtcheck.adapter import Reply, SeenAnonymous
 from cbtcheck.follow.bits import BitsFinding
-from cbtcheck.follow.sets.granules import Granules
 from cbtcheck.oracle import messages as m
 from cbtcheck.oracle.answer import Ends, OracleError
 from cbtcheck.oracle.observed import Seen, Sight
 from cbtcheck.oracle.oracle import INDEFINITE, Oracle
-from cbtcheck.strict_json import BOM, WITH_A_BOM, BadJSON, refuse_duplicates
-from cbtcheck.verdict import EXIT_CODES, Finding, Verdict, exit_code, worst
+from cbtcheck.scenario.strict_json import BOM, WITH_A_BOM, BadJSON, refuse_duplicates
+from cbtcheck.scenario.verdict import EXIT_CODES, Finding, Verdict, exit_code, worst
+from cbtcheck.sets.granules import Granules
 
 EXTENTS_OF_A_FINDING = 1000
 LONGEST_ERROR = 500

@@ -9,9 +9,9 @@ from typing import Any
 
 from rich.console import Console
 
+from cbtcheck.host.version import VERSION
 from cbtcheck.smoke.reproduce import shell_lines
 from cbtcheck.smoke.result import Failure, Smoke, Tried
-from cbtcheck.version import VERSION
 
 MARKS = {"right": ("✓", "green"), "wrong": ("✗", "bold red"), "skipped": ("-", "dim")}
 WHO = {

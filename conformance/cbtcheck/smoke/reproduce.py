@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from cbtcheck.child import CannotStart, Child, ChildBroken, Limits
-from cbtcheck.pace import Patience
+from cbtcheck.host.child import CannotStart, Child, ChildBroken, Limits
+from cbtcheck.host.pace import Patience
 from cbtcheck.smoke.transcript import shown
 
 OBSERVE = '"do":"observe"'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from cbtcheck.verdict import EXIT_CODES
+from cbtcheck.scenario.verdict import EXIT_CODES
 
 Outcome = Literal["right", "wrong", "skipped"]
 Who = Literal["adapter", "implementation"]

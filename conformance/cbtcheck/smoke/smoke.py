@@ -11,17 +11,17 @@ from cbtmodel.commands import AddBitmap, Command, Copy, Write
 
 from cbtcheck.adapter import AdapterBroken
 from cbtcheck.adapters.exec import ExecAdapter
-from cbtcheck.child import Limits
-from cbtcheck.claims import missing
 from cbtcheck.follow.judge import judge
-from cbtcheck.play import Player
-from cbtcheck.reports.bounds import bounds
-from cbtcheck.reports.describe import describe
+from cbtcheck.follow.play import Player
+from cbtcheck.host.child import Limits
+from cbtcheck.run.bounds import bounds
+from cbtcheck.scenario.capabilities import missing
+from cbtcheck.scenario.describe import describe
+from cbtcheck.scenario.verdict import Finding, Verdict
 from cbtcheck.smoke.reproduce import fewest
 from cbtcheck.smoke.result import Failure, Smoke, Tried, Who
 from cbtcheck.smoke.script import DISK, Stage, sizes_of, stages
 from cbtcheck.smoke.transcript import Transcript
-from cbtcheck.verdict import Finding, Verdict
 
 HELLO = "it says hello"
 HAPPENED = "what was asked for has happened"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cbtcheck.child import Child, Limits
-from cbtcheck.pace import Patience
-from cbtcheck.protocol.mistakes import printable
+from cbtcheck.adapters.protocol.mistakes import printable
+from cbtcheck.host.child import Child, Limits
+from cbtcheck.host.pace import Patience
 
 OBSERVE = '"do":"observe"'
 LAST = 5

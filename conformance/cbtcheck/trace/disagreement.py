@@ -5,10 +5,10 @@ from __future__ import annotations
 from cbtmodel.bitmap import Marks
 
 from cbtcheck.follow.refusals import outcomes
-from cbtcheck.follow.sets.between import Between
+from cbtcheck.scenario.verdict import Finding, Verdict
+from cbtcheck.sets.between import Between
 from cbtcheck.trace.events import EndOfJobs, Look, ToldBitmap
 from cbtcheck.trace.world import Traced
-from cbtcheck.verdict import Finding, Verdict
 
 
 def unheard(told: EndOfJobs) -> Finding:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from cbtcheck.follow.sets.between import BetweenSets
+from cbtcheck.scenario.verdict import Finding
+from cbtcheck.sets.between import BetweenSets
 from cbtcheck.trace.events import Look, LookAtJobs, TraceProblem
 from cbtcheck.trace.guesses import gather
 from cbtcheck.trace.judgement import Judged, judge
 from cbtcheck.trace.window import MOST_ORDERS, TOO_MUCH, Item, Window
 from cbtcheck.trace.world import Traced
-from cbtcheck.verdict import Finding
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """The lines of a trace as types, made from the specification's commands: what is read is checked against these.
 
-`docs/traces.md` describes them for people, and JSON Schemas of them are in `cbtcheck/schemas` (see `schema`).
+`docs/use/traces.md` describes them for people, and JSON Schemas of them are in `cbtcheck/schemas` (see `schema`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from cbtmodel import commands as c
 from cbtmodel.refusal import Kind
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from cbtcheck.command_types import CommandTypes
+from cbtcheck.scenario.command_types import CommandTypes
 
 FORMAT = "cbtspec-trace"
 VERSION = 1

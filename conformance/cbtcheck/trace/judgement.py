@@ -13,11 +13,11 @@ from pyroaring import BitMap64
 from cbtcheck.adapter import SeenBitmap, SeenJob
 from cbtcheck.follow.bits import Limits, judge_count, limits
 from cbtcheck.follow.judge import judge_bitmap, judge_job
-from cbtcheck.follow.sets.between import BetweenSets
-from cbtcheck.follow.sets.granules import Granules
+from cbtcheck.scenario.verdict import Finding, Verdict
+from cbtcheck.sets.between import BetweenSets
+from cbtcheck.sets.granules import Granules
 from cbtcheck.trace.events import Look, LookAtJobs, ToldBitmap
 from cbtcheck.trace.world import Traced
-from cbtcheck.verdict import Finding, Verdict
 
 
 @dataclass

@@ -12,10 +12,10 @@ from cbtmodel.bitmap import Bitmap, Marks
 from cbtmodel.node import Node, with_bitmap
 from pyroaring import BitMap64
 
-from cbtcheck.follow.sets import runs
-from cbtcheck.follow.sets.between import Between, exactly
-from cbtcheck.follow.sets.compressed import NOTHING, CompressedSets
-from cbtcheck.follow.sets.granules import LARGEST_DIGEST
+from cbtcheck.sets import runs
+from cbtcheck.sets.between import Between, exactly
+from cbtcheck.sets.compressed import NOTHING, CompressedSets
+from cbtcheck.sets.granules import LARGEST_DIGEST
 from cbtcheck.trace.events import Look, ToldBitmap
 from cbtcheck.trace.judgement import granules_of, in_granules
 from cbtcheck.trace.world import Traced

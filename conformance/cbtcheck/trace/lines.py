@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from cbtcheck.strict_json import BOM, WITH_A_BOM
+from cbtcheck.scenario.strict_json import BOM, WITH_A_BOM
 from cbtcheck.trace.events import TraceProblem
 
 LONGEST_LINE = 16 << 20

@@ -1,4 +1,4 @@
-"""Reads a trace in our own format (docs/traces.md), and gives it to a verifier.
+"""Reads a trace in our own format (docs/use/traces.md), and gives it to a verifier.
 
 A guest write is the line that there are millions of: it is decoded into one object and put into a set, no more.
 """
@@ -14,7 +14,7 @@ from cbtmodel import commands as c
 from cbtmodel.backup import Outcome
 from msgspec import UNSET, UnsetType
 
-from cbtcheck.follow.sets.compressed import CompressedSets
+from cbtcheck.sets.compressed import CompressedSets
 from cbtcheck.trace import form
 from cbtcheck.trace.events import EndOfJobs, Given, Landed, Look, LookAtJobs, Span, ToldBitmap, TraceProblem
 from cbtcheck.trace.form import DoWrite, Head, JobsEnded, SeeBitmaps, SeeJobs

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from cbtcheck.host.version import VERSION
+from cbtcheck.scenario.verdict import Finding, Verdict
 from cbtcheck.trace.report import MOST_KEPT, TraceReport
-from cbtcheck.verdict import Finding, Verdict
-from cbtcheck.version import VERSION
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from cbtcheck.follow.sets.compressed import CompressedSets
+from cbtcheck.sets.compressed import CompressedSets
 from cbtcheck.trace import form
 from cbtcheck.trace.events import (
     AllCopied,

@@ -1,4 +1,4 @@
-"""QMP commands as the specification's, the other way round than `cbtcheck.qemu.translate`."""
+"""QMP commands as the specification's, the other way round than `cbtwire.qmp`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import Any
 from cbtmodel import commands as c
 from cbtmodel.alphabet import ON_BITMAP, ON_JOB
 from cbtmodel.traits import verb
-
-from cbtcheck.qemu.translate import CLUSTER, kind_of_refusal
+from cbtwire.qmp import CLUSTER, kind_of_refusal
 
 SYNCS = {"full": "full", "top": "full", "none": "full", "incremental": "incremental", "bitmap": "bitmap"}
 """What a job sets out to copy at most. `top` copies a part of what `full` does, `none` only before guest writes."""

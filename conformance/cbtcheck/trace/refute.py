@@ -13,9 +13,9 @@ from cbtmodel.bitmap import Bitmap, Marks
 from cbtmodel.claims import all_marks
 from cbtmodel.node import with_bitmap
 
-from cbtcheck.follow.sets import runs
-from cbtcheck.follow.sets.between import Between
-from cbtcheck.follow.sets.compressed import NOTHING, Compressed, CompressedSets
+from cbtcheck.sets import runs
+from cbtcheck.sets.between import Between
+from cbtcheck.sets.compressed import NOTHING, Compressed, CompressedSets
 from cbtcheck.trace.events import Look
 from cbtcheck.trace.judgement import granules_of
 from cbtcheck.trace.shape import Sets

@@ -11,13 +11,13 @@ from typing import BinaryIO
 
 import msgspec
 
+from cbtcheck.scenario.verdict import Finding, Verdict, worst
 from cbtcheck.trace.events import TraceProblem
 from cbtcheck.trace.lines import lines
 from cbtcheck.trace.own import OwnReader, read_head, verifier_for
 from cbtcheck.trace.qmp import LARGEST, QmpReader, Session, survey
 from cbtcheck.trace.verifier import Counts
 from cbtcheck.trace.wire import Wire
-from cbtcheck.verdict import Finding, Verdict, worst
 
 MOST_KEPT = 100
 """Disagreements that are kept; the others are counted."""

@@ -10,7 +10,7 @@ from cbtmodel.bitmap import Bitmap, Marks
 from cbtmodel.node import Node, State
 from cbtmodel.table import Table
 
-from cbtcheck.follow.sets.between import EMPTY, Between, without_more
+from cbtcheck.sets.between import EMPTY, Between, without_more
 
 Two = Callable[[Between, Between], Between]
 Sets = State[Between]

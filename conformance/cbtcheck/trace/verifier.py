@@ -17,9 +17,10 @@ from cbtmodel.node import initial
 from cbtmodel.step import whole_write
 from pyroaring import BitMap64
 
-from cbtcheck.follow.sets.between import Between, BetweenSets, exactly, outcomes
-from cbtcheck.follow.sets.compressed import NOTHING, Compressed, CompressedSets
 from cbtcheck.follow.worlds import least_at_odds
+from cbtcheck.scenario.verdict import Finding
+from cbtcheck.sets.between import Between, BetweenSets, exactly, outcomes
+from cbtcheck.sets.compressed import NOTHING, Compressed, CompressedSets
 from cbtcheck.trace.disagreement import Memory, unheard
 from cbtcheck.trace.events import Change, EndOfJobs, Event, Given, Landed, Look, LookAtJobs, Span, TraceProblem
 from cbtcheck.trace.explained import explain
@@ -30,7 +31,6 @@ from cbtcheck.trace.outsiders import mentions_outsiders
 from cbtcheck.trace.refute import refute
 from cbtcheck.trace.window import MOST_ORDERS, Item, Window, WriteClass, may_start, written
 from cbtcheck.trace.world import Rules, Traced, possible, specified
-from cbtcheck.verdict import Finding
 
 MOST_ITEMS = 32
 """Commands and looks in a window, after which writes that have not ended are no longer told apart."""

@@ -29,8 +29,8 @@ from cbtmodel.commands import StartBackup, Transaction
 from cbtmodel.step import whole_write
 
 from cbtcheck.follow.orders import orders
-from cbtcheck.follow.sets.between import Between, exactly, outcomes
-from cbtcheck.follow.sets.compressed import NOTHING, Compressed
+from cbtcheck.sets.between import Between, exactly, outcomes
+from cbtcheck.sets.compressed import NOTHING, Compressed
 from cbtcheck.trace.events import Change, Event, Given, Look, LookAtJobs, Span, TraceProblem
 from cbtcheck.trace.guesses import advance, refined, unite
 from cbtcheck.trace.shape import Sets

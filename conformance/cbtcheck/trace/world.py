@@ -31,13 +31,13 @@ from cbtmodel.step import Step, step
 
 from cbtcheck.adapter import Reply
 from cbtcheck.follow.refusals import is_answered_by, judge_ends, judge_reply
-from cbtcheck.follow.sets.between import Between, BetweenSets, Unnoticed, at_most, outcomes, without_more
-from cbtcheck.follow.sets.compressed import CompressedSets
-from cbtcheck.scenario import spelled
+from cbtcheck.scenario.scenario import spelled
+from cbtcheck.scenario.verdict import Finding, Verdict
+from cbtcheck.sets.between import Between, BetweenSets, Unnoticed, at_most, outcomes, without_more
+from cbtcheck.sets.compressed import CompressedSets
 from cbtcheck.trace.events import AllCopied, Change, EndOfJobs, Forgotten, Given, Landed, StoppedByError
 from cbtcheck.trace.outsiders import forget, mentions_outsiders
 from cbtcheck.trace.shape import Sets, noticed, shape
-from cbtcheck.verdict import Finding, Verdict
 
 Due = frozenset[tuple[str, Outcome]]
 

@@ -1,12 +1,12 @@
 """The real bugs that vectors catch: what was wrong, and a public page where one is known.
 
-The ids are those of the seeded mistakes (`cbtcheck.mistakes`) and of the ledger. A link leads to a page that was
+The ids are those of the seeded mistakes and of the ledger. A link leads to a page that was
 read; where there is none, the title has the words by which the change can be found in the project's history.
 """
 
 from __future__ import annotations
 
-from cbtcheck.ledger import entries
+from cbtcheck.run.ledger.ledger import entries
 from cbtcheck.vectors.format import Bug
 
 BUGS: dict[str, tuple[str, str]] = {

@@ -12,7 +12,7 @@ from cbtmodel.commands import BeginWrite, EndWrite, Write
 from cbtmodel.step import Step
 
 from cbtcheck.adapter import POISON
-from cbtcheck.bitsets import Bits
+from cbtcheck.sets.bitsets import Bits
 from cbtcheck.vectors.format import ANYTHING
 
 Runs = tuple[tuple[int, int], ...]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from cbtcheck.saving import write_whole
+from cbtcheck.host.saving import write_whole
 from cbtcheck.vectors import schema
 from cbtcheck.vectors.format import VERSION, VectorError, load, to_bytes
 from cbtcheck.vectors.groups import GROUPS, group

@@ -15,8 +15,8 @@ from cbtmodel.backup import Outcome
 from cbtmodel.refusal import Kind
 from msgspec import Meta, Struct
 
-from cbtcheck.printable import plain
-from cbtcheck.scenario import ScenarioError, command_from_data, shown
+from cbtcheck.host.printable import plain
+from cbtcheck.scenario.scenario import ScenarioError, command_from_data, shown
 
 FORMAT = "cbtspec-vectors"
 VERSION = 1

@@ -15,16 +15,16 @@ from cbtmodel import commands as c
 from cbtmodel.node import initial
 from cbtmodel.step import step
 
+from cbtcheck.adapters.mistakes import MISTAKES
 from cbtcheck.adapters.reference import ReferenceAdapter
-from cbtcheck.bitsets import BitSets
-from cbtcheck.ledger import entries
-from cbtcheck.mistakes import MISTAKES
-from cbtcheck.mistakes.hunting import player_of
-from cbtcheck.mistakes.hunting import shortest as kept_for
-from cbtcheck.scenario import Restore, Scenario
-from cbtcheck.tour.coverage import edges
-from cbtcheck.tour.to_the_end import to_the_end
-from cbtcheck.tour.walks import Walk, tour
+from cbtcheck.run.hunting import player_of
+from cbtcheck.run.hunting import shortest as kept_for
+from cbtcheck.run.ledger.ledger import entries
+from cbtcheck.scenario.scenario import Restore, Scenario
+from cbtcheck.search.tour.coverage import edges
+from cbtcheck.search.tour.to_the_end import to_the_end
+from cbtcheck.search.tour.walks import Walk, tour
+from cbtcheck.sets.bitsets import BitSets
 from cbtcheck.vectors.bugs import bug
 from cbtcheck.vectors.format import FORMAT, VERSION, Vector, VectorFile
 from cbtcheck.vectors.refusals import refusals

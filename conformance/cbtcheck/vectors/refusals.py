@@ -21,12 +21,12 @@ from cbtmodel.refusal import Kind, require
 from cbtmodel.step import step
 
 from cbtcheck.adapters.reference import ReferenceAdapter
-from cbtcheck.bitsets import Bits, BitSets
-from cbtcheck.draw import Hand
-from cbtcheck.refused import nonsense
-from cbtcheck.scenario import KINDS, Scenario, spelled
-from cbtcheck.tour import reachable as r
-from cbtcheck.tour.sizes import Sizes, disks_in, scaled
+from cbtcheck.scenario.scenario import KINDS, Scenario, spelled
+from cbtcheck.search.draw import Hand
+from cbtcheck.search.refused import nonsense
+from cbtcheck.search.tour import reachable as r
+from cbtcheck.search.tour.sizes import Sizes, disks_in, scaled
+from cbtcheck.sets.bitsets import Bits, BitSets
 from cbtcheck.vectors.malformed import malformed_commands
 from cbtcheck.vectors.written import names
 

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 from cbtmodel import commands as c
 
-from cbtcheck.command_schema import ACTION, DIALECT, REFERENCES, of_command, of_fields
-from cbtcheck.scenario import KINDS
+from cbtcheck.scenario.command_schema import ACTION, DIALECT, REFERENCES, of_command, of_fields
+from cbtcheck.scenario.scenario import KINDS
 from cbtcheck.vectors.format import MALFORMED, VERSION, VectorFile
 
 COMMAND = "Command"

@@ -13,10 +13,10 @@ from typing import TypeVar
 from cbtmodel import commands as c
 
 from cbtcheck.adapter import Capabilities
-from cbtcheck.scenario import Scenario
-from cbtcheck.tour.reachable import BLOCK
-from cbtcheck.tour.sizes import Sizes, disks_in, scaled, sizes_for
-from cbtcheck.tour.walks import Walk
+from cbtcheck.scenario.scenario import Scenario
+from cbtcheck.search.tour.reachable import BLOCK
+from cbtcheck.search.tour.sizes import Sizes, disks_in, scaled, sizes_for
+from cbtcheck.search.tour.walks import Walk
 
 C = TypeVar("C")
 CUT = 1536

@@ -16,15 +16,15 @@ from cbtmodel.node import State, initial
 from cbtmodel.refusal import Kind
 from cbtmodel.step import Step
 
-from cbtcheck import claims
 from cbtcheck.adapter import POISON, Observation
-from cbtcheck.bitsets import Bits, BitSets, extents
 from cbtcheck.follow.judge import phase_of
+from cbtcheck.follow.play import Frame
 from cbtcheck.follow.refusals import may_name_another_reason
 from cbtcheck.follow.worlds import World
-from cbtcheck.play import Frame
-from cbtcheck.scenario import Restore, Scenario, command_in_full, spelled
-from cbtcheck.tally import Tally
+from cbtcheck.run.tally import Tally
+from cbtcheck.scenario import capabilities as claims
+from cbtcheck.scenario.scenario import Restore, Scenario, command_in_full, spelled
+from cbtcheck.sets.bitsets import Bits, BitSets, extents
 from cbtcheck.vectors import format as f
 from cbtcheck.vectors.content import Contents, Runs, copied_over
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cbtcheck.scenario import Scenario, load
+from cbtcheck.scenario.scenario import Scenario, load
 
 
 def workflows() -> dict[str, Scenario]:

@@ -4,8 +4,8 @@ Each theorem is one sentence (its docstring) next to its formal statement (its b
 are those that run: `cbtimpl.granules`. Sizes, offsets and lengths are any numbers of bytes below 2^63, and a range
 may reach beyond the end of the disk; granularities and cluster sizes are any power of two from 512 to 2^31; no
 operation may leave 64 bits. "For each byte" is one arbitrary byte; "there is a byte" names one.
-`granularity_of_sets` has the theorems about sets of blocks; `docs/granularity.md` says what all this is good
-for, and what is assumed.
+`granularity_of_sets` has the theorems about sets of blocks; `docs/understand/granularity.md` says what all this
+is good for, and what is assumed.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ A *cast* is which bitmaps, jobs and writes in flight there are. The sets, flags,
 cast are arbitrary; nothing says that it is legal. A cast has one or two bitmaps *in focus*, with their jobs. All else
 on stage is there to disturb them: its sets are fog, but for what a job has left to do (and it has nothing in flight).
 
-docs/why-one-block-is-enough.md argues why a few casts stand for any number of disks, bitmaps and jobs.
+docs/understand/why-one-block-is-enough.md argues why a few casts stand for any number of disks, bitmaps and jobs.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ NOT_APPLICABLE: dict[str, str] = {
     "B2": "the specification has no shifts to get wrong; seeded as granule-of-512",
     "C3": "resize is a later stage: a disk's size never changes",
 }
-"""Field bugs that are no change of this specification, and why; seeded mistakes are in `cbtcheck.mistakes`."""
+"""Field bugs that are no change of this specification, and why; seeded mistakes are in `adapters.mistakes`."""
 
 
 @cache

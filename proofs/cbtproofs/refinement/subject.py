@@ -10,6 +10,8 @@ import marshal
 from collections.abc import Callable
 from typing import Self
 
+from cbtcheck.adapters.driving import Driven, Driver
+from cbtcheck.adapters.small_disks import FlatDisk
 from cbtimpl import Host
 from cbtimpl.backup import BackupJob
 from cbtmodel.commands import Command
@@ -17,8 +19,6 @@ from cbtmodel.commands import Command
 from cbtproofs.explorer.few_blocks import BLOCK, Blocks, FewBlocks
 from cbtproofs.refinement.abstraction import Data
 from cbtproofs.refinement.concrete import copy_of, identity_of
-from cbtproofs.refinement.disks import FlatDisk
-from cbtproofs.refinement.driving import Driven, Driver
 
 UNTOUCHED = 0xEE
 """What every byte of a fresh target is."""

@@ -19,6 +19,7 @@ import marshal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 
+from cbtcheck.adapters.driving import Driven
 from cbtimpl import Host
 from cbtmodel.backup import Ended
 from cbtmodel.commands import Command
@@ -28,7 +29,6 @@ from cbtmodel.step import step
 
 from cbtproofs.explorer.few_blocks import Blocks, FewBlocks
 from cbtproofs.refinement.abstraction import abstraction, evidence, misfits, without_ghosts
-from cbtproofs.refinement.driving import Driven
 from cbtproofs.refinement.subject import Subject
 from cbtproofs.refinement.worlds import World, worlds
 

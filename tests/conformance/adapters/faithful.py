@@ -14,11 +14,11 @@ from typing import Any
 
 import msgspec
 from cbtcheck.adapter import POISON
-from cbtcheck.scenario import command_from_data, command_to_data
+from cbtcheck.adapters.driving import Driver
+from cbtcheck.adapters.small_disks import FlatDisk
+from cbtcheck.scenario.scenario import command_from_data, command_to_data
 from cbtimpl import Host
 from cbtmodel import commands as c
-from cbtproofs.refinement.disks import FlatDisk
-from cbtproofs.refinement.driving import Driver
 
 WORDS = sys.argv[1:]
 SUITE = "suite" in WORDS

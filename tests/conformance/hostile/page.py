@@ -1,4 +1,4 @@
-"""The page about hostile adapters: `python tests/conformance/hostile/page.py > docs/hostile-adapters.md`."""
+"""The page about hostile adapters: `python tests/conformance/hostile/page.py > docs/use/hostile-adapters.md`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ temporary file may be left, and the suite itself may not have grown. To try one:
     cbtspec smoke exec -- python3 tests/conformance/hostile never-answers
 
 This page is generated from the classes and from what the test expects (`python tests/conformance/hostile/page.py >
-docs/hostile-adapters.md`; a test makes it again).
+docs/use/hostile-adapters.md`; a test makes it again).
 
 Where the verdict is *agrees*, the adapter is right in all that can be asked, however odd: line ends of Windows are
 taken, a log may be as long as it likes, and processes that are left behind are killed without a word in the

@@ -1,0 +1,67 @@
+"""What QEMU shows: named bitmaps with their digests, anonymous ones, and jobs.
+
+Anonymous bitmaps are listed newest first. A job makes its bitmap's successor and then its own work list (the copy
+bitmap), which since QEMU 9.1 is not on the disk's node any more: so the list is taken apart from its front.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cbtcheck.adapter import Observation, SeenAnonymous, SeenBitmap, SeenJob
+from cbtcheck.adapters.qemu.daemon import QmpRefused
+from cbtcheck.adapters.qemu.gate import GatedJob
+from cbtcheck.adapters.qemu.stage import Stage
+
+PHASES = {"running": "running", "paused": "paused", "waiting": "waiting", "pending": "pending"}
+
+
+async def observe(stage: Stage, exact: frozenset[tuple[str, str]] | None) -> Observation:
+    """Everything in one go: the list of nodes, and the digests that are wanted of bitmaps that should be there."""
+    names = sorted(stage.bitmaps if exact is None else stage.bitmaps & exact)
+    digests = [("x-debug-block-dirty-bitmap-sha256", {"node": stage.node(on), "name": name}) for on, name in names]
+    asked = stage.session.daemon.execute_many([("query-named-block-nodes", {"flat": True}), *digests])
+    listed, *hashes = await stage.patiently(asked, "query-named-block-nodes")
+    known = {place: found["sha256"] for place, found in zip(names, hashes, strict=True)
+             if not isinstance(found, QmpRefused)}  # fmt: skip
+    nodes = {node["node-name"]: node.get("dirty-bitmaps", []) for node in listed}
+    bitmaps: dict[tuple[str, str], SeenBitmap] = {}
+    successors: dict[str, tuple[SeenAnonymous, ...]] = {}
+    for on, source in stage.sources.items():
+        entries = nodes.get(source.node, [])
+        for each in entries:
+            if "name" in each:
+                place = (on, each["name"])
+                bitmaps[place] = seen_bitmap(each, known.get(place))
+        jobs = [job for job in stage.living() if job.on == on]
+        successors[on] = successors_among([each for each in entries if "name" not in each], jobs)
+    jobs_seen = {job.id: seen_job(job) for job in stage.living()}
+    return Observation(bitmaps, jobs_seen, successors, frozenset(stage.writes))
+
+
+def seen_bitmap(entry: dict[str, Any], digest: str | None) -> SeenBitmap:
+    """A named bitmap of the list; its count is in bytes there."""
+    granularity = entry["granularity"]
+    return SeenBitmap(granularity, entry["recording"], entry["busy"], entry["count"] // granularity, digest)
+
+
+def successors_among(anonymous: list[dict[str, Any]], jobs: list[GatedJob]) -> tuple[SeenAnonymous, ...]:
+    """The anonymous bitmaps without the work lists of the jobs, which are given oldest first."""
+    with_bitmap = sum(job.has_bitmap for job in jobs)
+    rest = list(anonymous)
+    if len(rest) >= with_bitmap + len(jobs):
+        kept = []
+        for job in reversed(jobs):
+            rest.pop(0)
+            if job.has_bitmap:
+                kept.append(rest.pop(0))
+        rest = kept + rest
+    return tuple(
+        SeenAnonymous(each["granularity"], each["recording"], each["count"] // each["granularity"]) for each in rest
+    )
+
+
+def seen_job(job: GatedJob) -> SeenJob:
+    """A job, with what its target has received."""
+    phase = "paused" if job.status == "paused" else PHASES.get(job.status, job.status)
+    return SeenJob(phase, tuple((start, end - start) for start, end in job.copied))

@@ -1,0 +1,88 @@
+"""What the commands that play on an adapter share: options, a caller's mistakes, and its opening and closing."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import click
+
+from cbtcheck import adapters
+from cbtcheck.adapter import Adapter, AdapterBroken, AdapterUnusable
+from cbtcheck.cli.problem import DefectFound, Problem
+from cbtcheck.cli.program import Program, check_program
+from cbtcheck.run.start import DefectInProcess, ProcessDied
+from cbtcheck.scenario.verdict import EXIT_CODES
+
+LOG_WIDTH = 100
+"""Columns of a log: as wide as the pictures are meant to be."""
+
+EPILOG = f"""\b
+Exit codes:
+  {EXIT_CODES["conformant"]:>3}  conformant: all that was run agrees
+  {EXIT_CODES["wasteful"]:>3}  wasteful: safe, but more is reported than there need be
+  {EXIT_CODES["unsafe or diverging"]:>3}  unsafe or diverging: a write is lost, or something is not as specified
+  {EXIT_CODES["broken"]:>3}  broken: the implementation crashed, hung or answered garbage
+  {EXIT_CODES["ledger"]:>3}  an expected failure in the ledger fails no more, or in another way
+  {EXIT_CODES["not repeatable"]:>3}  not repeatable: something failed once, and not when it was played again
+  {EXIT_CODES["incomplete"]:>3}  agrees, incomplete: nothing failed, but not all of the profile was played (--only)
+  {EXIT_CODES["usage"]:>3}  usage: cbtspec was not called as it can be, or nothing could be run
+  {EXIT_CODES["internal"]:>3}  a defect of cbtspec itself, with a traceback to report
+  {EXIT_CODES["output"]:>3}  nothing failed, but a report, a scenario or standard output could not be written
+  {EXIT_CODES["interrupted"]:>3}  interrupted by Ctrl-C or --time-limit; what was found until then is printed
+"""
+"""The exit codes of all commands that play, as their help shows them."""
+
+DAEMON = click.option(
+    "--qemu-storage-daemon", "daemon", metavar="PATH", help="The daemon to check (default: the one in PATH)."
+)
+MISTAKE = click.option(
+    "--mistake", metavar="NAME", help="Only with reference: a seeded mistake of it, to see what a failure looks like."
+)
+
+
+def known_adapter(adapter: str, daemon: str | None, mistake: str | None, program: Program) -> None:
+    """The adapter exists, and each option is for it. Raises `click.UsageError`."""
+    if adapter not in adapters.NAMES:
+        raise click.UsageError(f"There is no adapter '{adapter}' (known: {', '.join(adapters.NAMES)}).")
+    if mistake is not None and adapter != "reference":
+        raise click.UsageError("--mistake is for the adapter 'reference' only.")
+    if daemon is not None and adapter != "qemu":
+        raise click.UsageError("--qemu-storage-daemon is for the adapter 'qemu' only.")
+    check_program(adapter, program)
+
+
+def more_options(daemon: str | None, mistake: str | None, program: Program) -> str:
+    """What else a line that reproduces a failure needs."""
+    pairs = (("--qemu-storage-daemon", daemon), ("--mistake", mistake))
+    given = [f"{option} {shlex.quote(value)}" for option, value in pairs if value is not None]
+    return " ".join([*given, program.options()]).strip()
+
+
+@contextmanager
+def opener_of(opening: adapters.Opening) -> Iterator[Callable[[], Adapter]]:
+    """Opens adapters, and closes every one of them at the end, however that comes."""
+    opened: list[Adapter] = []
+
+    def opener() -> Adapter:
+        try:
+            new = opening.open()
+        except LookupError as problem:
+            raise Problem(str(problem.args[0]) if problem.args else str(problem)) from None
+        opened.append(new)
+        return new
+
+    try:
+        yield opener
+    except AdapterUnusable as unusable:
+        raise Problem(str(unusable)) from None
+    except DefectInProcess as defect:
+        click.echo(str(defect), err=True, nl=False)
+        raise DefectFound("a process of this run has a defect of cbtspec itself: there is no result") from None
+    except ProcessDied as died:
+        raise (DefectFound if died.defect else Problem)(str(died)) from None
+    finally:
+        for each in opened:
+            with suppress(AdapterBroken):
+                each.close()

@@ -1,0 +1,85 @@
+"""`cbtspec check`: an implementation against the specification."""
+
+from __future__ import annotations
+
+import secrets
+from difflib import get_close_matches
+from pathlib import Path
+
+import click
+
+from cbtcheck import adapters
+from cbtcheck.cli.adapter_options import DAEMON, EPILOG, MISTAKE, known_adapter, more_options
+from cbtcheck.cli.imports import importing
+from cbtcheck.cli.program import SECONDS, Program, program_options
+from cbtcheck.report.outputs import Outputs, output_options
+
+PINNED_SEED = 20160121
+
+
+@click.command("check", epilog=EPILOG)
+@click.argument("adapter", default="reference", metavar="[reference|qemu|exec]")
+@click.option("--profile", type=click.Choice(["quick", "ci", "deep"]), default="quick", show_default=True,
+              help="How much to run.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(min=0), metavar="INT",
+              help=f"What to draw from (default: {PINNED_SEED}; with --profile deep: a new one).")  # fmt: skip
+@click.option("--examples", type=click.IntRange(min=1), metavar="N", help="How many scenarios to draw.")
+@click.option("--time", "seconds", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
+              help="How long to draw scenarios.")  # fmt: skip
+@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
+              help="How many processes share the scenarios. What is played does not depend on it.")  # fmt: skip
+@click.option("-x", "--exitfirst", "first", is_flag=True, help="Stop at the first failure that comes again.")
+@click.option("--failed-first", is_flag=True,
+              help="Begin with what failed in the last run on this adapter, as --reports has it.")  # fmt: skip
+@click.option("--only", metavar="NAME", help="Only this property (its ID) or command (as in scenario files).")
+@click.option("-v", "--verbose", is_flag=True, help="Also print what came of every command and property, in tables.")
+@output_options
+@click.option("--format", "form", type=click.Choice(["pretty", "json"]), default="pretty", show_default=True,
+              help="The report on stdout.")  # fmt: skip
+@click.option("--reports", type=click.Path(path_type=Path), default=Path("reports"), show_default=True,
+              metavar="DIR", help="Where failing scenarios are saved.")  # fmt: skip
+@click.option("--time-limit", "most_seconds", type=SECONDS, metavar="SECONDS",
+              help="How long the whole run may take; if that is over, it counts as interrupted.")  # fmt: skip
+@program_options
+@DAEMON
+@MISTAKE
+def check_command(
+    adapter: str, profile: str, seed: int | None, examples: int | None, seconds: float | None, jobs: int,
+    only: str | None, outputs: Outputs, form: str, reports: Path, daemon: str | None, mistake: str | None,
+    most_seconds: float | None, program: Program, first: bool, failed_first: bool, verbose: bool,
+) -> int:  # fmt: skip
+    """Checks an implementation against the specification.
+
+    That is the built-in reference, a real qemu-storage-daemon, or (exec) anything else, behind a program that speaks
+    the adapter protocol: cbtspec check exec -- ./my-adapter
+    """
+    known_adapter(adapter, daemon, mistake, program)
+    if examples is not None and seconds is not None:
+        raise click.UsageError("--examples and --time exclude each other.")
+    with importing():
+        from cbtcheck.cli import checking
+        from cbtcheck.run import course
+        from cbtcheck.run.failed_before import failed_before
+    name = _known_name(only)
+    if seed is None:
+        seed = secrets.randbelow(1 << 32) if profile == "deep" else PINNED_SEED
+    before = failed_before(reports, adapter) if failed_first else None
+    options = course.Options(profile, seed, examples, seconds, name, reports, most_seconds, first, before)
+    opening = adapters.Opening(adapter, daemon, mistake, program.command, program.limits)
+    printed = checking.Printed(form, verbose, more_options(daemon, mistake, program))
+    return checking.check(opening, options, jobs, outputs, printed)
+
+
+def _known_name(only: str | None) -> str | None:
+    if only is None:
+        return None
+    from cbtcheck.run.wanted import names_for_only
+
+    names = names_for_only()
+    for name in names:
+        if name.lower() == only.lower():
+            return name
+    near = get_close_matches(only.lower(), [name.lower() for name in names], n=3, cutoff=0.5)
+    meant = [name for each in near for name in names if name.lower() == each]
+    guess = f" Did you mean {' or '.join(meant)}?" if meant else ""
+    raise click.UsageError(f"--only: there is no property or command '{only}'.{guess} (known: {', '.join(names)})")

@@ -1,0 +1,121 @@
+"""How `cbtspec` ends: whatever happens, its exit code is one of those that are documented.
+
+A Python traceback would exit with 1, which means *wasteful*: so what nobody has foreseen is caught here, shown, and
+called what it is, with a code of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import suppress
+
+from cbtcheck.cli.entry import INTERNAL, INTERRUPTED, OUTPUT, USAGE, obey
+from cbtcheck.host.lacking import lacking, not_written
+from cbtcheck.host.printable import plain
+
+DEFECT = (
+    "cbtspec: this is a defect of cbtspec itself, and says nothing of what was checked. Please report it with all "
+    "of the above."
+)
+
+
+def run() -> int:
+    """Runs the command line; returns the exit code."""
+    _open_streams()
+    try:
+        code = _run()
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except SystemExit as end:
+        code = _code_of(end)
+    except BaseException as problem:
+        code = _explained(problem)
+    obey(signal.SIG_IGN)  # what is left takes no time, and an interrupt would spoil the exit code
+    return _flushed(code)
+
+
+def _run() -> int:
+    if sys.argv[1:] == ["--version"]:
+        from cbtcheck.host.version import VERSION
+
+        print(f"cbtspec {VERSION}")
+        return 0
+    from cbtcheck.cli.command import main as command
+
+    obey(signal.default_int_handler)
+    command(prog_name="cbtspec")
+    return 0
+
+
+def _open_streams() -> None:
+    """Standard streams that are closed lead nowhere: else the next file that is opened would be taken for one."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            setattr(sys, name, open(number, mode, encoding="utf-8", errors="replace", closefd=False))  # noqa: SIM115
+
+
+def _code_of(end: SystemExit) -> int:
+    """A code that is no number would be 1, which means something else."""
+    if end.code is None:
+        return 0
+    if isinstance(end.code, int):
+        return end.code
+    _say(str(end.code))
+    return INTERNAL
+
+
+def _explained(problem: BaseException) -> int:
+    """Says what has happened; returns the exit code."""
+    if isinstance(problem, BrokenPipeError):
+        return USAGE  # nobody reads, so there is nobody to tell
+    what = lacking(problem)
+    if what:
+        _say(f"cbtspec: {plain(what)}")
+        return USAGE
+    what = not_written(problem)
+    if what:
+        _say(f"cbtspec: {plain(what)}")
+        return OUTPUT
+    try:
+        import traceback
+
+        shown = "".join(traceback.format_exception(problem))
+    except Exception as other:  # not even that can be had: then modules were not found because of the same
+        _say(f"cbtspec: {plain(lacking(other) or f'{problem!r}, and then {other!r}')}")
+        return USAGE if lacking(other) else INTERNAL
+    _say(shown + DEFECT)
+    return INTERNAL
+
+
+def _say(text: str) -> None:
+    """On stderr, if there is anybody."""
+    with suppress(OSError, ValueError):
+        print(text, file=sys.stderr)
+
+
+def _flushed(code: int) -> int:
+    """Hands over what is still buffered. What cannot be written is no success, and no reason to fail at exit."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            code = code or USAGE
+            _lead_nowhere(stream.fileno())
+        except (OSError, ValueError) as problem:
+            if stream is sys.stdout:
+                _say(f"cbtspec: standard output cannot be written: {getattr(problem, 'strerror', problem)}")
+            code = code or OUTPUT
+            _lead_nowhere(stream.fileno())
+    return code
+
+
+def _lead_nowhere(number: int) -> None:
+    descriptor = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(descriptor, number)
+    os.close(descriptor)

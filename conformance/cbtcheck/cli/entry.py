@@ -1,0 +1,36 @@
+"""Where `cbtspec` begins: Ctrl-C first, before anything is imported that takes time; then `cbtcheck.cli.ending`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+
+USAGE, INTERNAL, OUTPUT, INTERRUPTED = 64, 70, 74, 130
+"""As in `cbtcheck.scenario.verdict.EXIT_CODES`, which is not imported here: it may be what fails."""
+
+
+def main() -> int:
+    """Runs the command line; returns the exit code."""
+    obey(_leave_at_once)
+    try:
+        from cbtcheck.cli.ending import run
+    except (OSError, ImportError, MemoryError) as problem:
+        print(f"cbtspec: it cannot be loaded: {problem or 'there is not enough memory'}", file=sys.stderr)
+        return USAGE
+    return run()
+
+
+def obey(handler: object) -> None:
+    """What Ctrl-C and SIGTERM do from now on."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)  # type: ignore[arg-type]
+
+
+def _leave_at_once(number: int, frame: FrameType | None) -> None:
+    """While modules are imported there is nothing to tidy up, and nothing to say."""
+    os._exit(INTERRUPTED)

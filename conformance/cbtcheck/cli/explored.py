@@ -1,0 +1,170 @@
+"""What was explored, for people and for machines: scopes, properties, what was seen, and what does not hold.
+
+Nothing is shown as checked that was not: a property of which no claim was looked at is "not checked", and whatever
+was to be seen and was not makes the run fail. JSON: `"format": "cbtspec-exploration"`, `"version": 1`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+from cbtmodel import properties
+from cbtproofs.explorer.exploration import Outcome
+from cbtproofs.explorer.sometimes import EXPECTED, meaning
+from rich import box
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from cbtcheck.cli.counterexample import frames_of
+from cbtcheck.report.picture import picture, picture_text
+from cbtcheck.run.results import statement
+from cbtcheck.scenario.scenario import command_to_data
+
+FORMAT = "cbtspec-exploration"
+VERSION = 1
+
+
+def good(outcomes: Sequence[Outcome]) -> bool:
+    """Whether all that was explored is as it ought to be."""
+    return bool(outcomes) and all(each.good for each in outcomes)
+
+
+def print_exploration(outcomes: Sequence[Outcome], console: Console) -> None:
+    """Prints everything."""
+    for each in sections(outcomes):
+        console.print(each, soft_wrap=isinstance(each, Text))
+
+
+def sections(outcomes: Sequence[Outcome]) -> Iterator[RenderableType]:
+    """The report from top to bottom."""
+    yield scope_table(outcomes)
+    yield property_table(outcomes)
+    yield sometimes_table(outcomes)
+    for outcome in outcomes:
+        if outcome.violation is not None:
+            yield Text(f"\n{outcome.scope}: {outcome.violation}\n", style="bold red")
+            yield picture(frames_of(outcome.scope, outcome.violation))
+        elif outcome.sightings.missing:
+            yield Text(f"\n{outcome.scope}: never seen: {', '.join(outcome.sightings.missing)}", style="bold red")
+    yield Text()
+    for outcome in outcomes:
+        if not_checked(outcome) and outcome.violation is None:
+            yield Text(f"{name_of(outcome)}: no claim of {', '.join(not_checked(outcome))} was checked", style="dim")
+    yield result(outcomes)
+
+
+def scope_table(outcomes: Sequence[Outcome]) -> Table:
+    """How large each scope is, and how fast it was explored."""
+    table = Table(box=box.SIMPLE, pad_edge=False)
+    table.add_column("scope")
+    for heading in ("states", "transitions", "deepest", "seconds", "states/s"):
+        table.add_column(heading, justify="right")
+    for each in outcomes:
+        table.add_row(
+            name_of(each), f"{each.states:,}", f"{each.transitions:,}", str(each.depth), f"{each.seconds:.1f}",
+            f"{rate(each):,}",
+        )  # fmt: skip
+    return table
+
+
+def name_of(outcome: Outcome) -> str:
+    """The scope, and whether it was explored up to permutation of blocks."""
+    return f"{outcome.scope}{', up to permutation' if outcome.symmetry else ''}"
+
+
+def not_checked(outcome: Outcome) -> tuple[str, ...]:
+    """The properties of which no claim was looked at in a scope; they are not said to hold there."""
+    return tuple(id for id in properties.IDS if not outcome.claims.get(id, 0))
+
+
+def rate(outcome: Outcome) -> int:
+    """States per second."""
+    return round(outcome.states / outcome.seconds) if outcome.seconds > 0 else 0
+
+
+def claims(outcomes: Sequence[Outcome], id: str) -> int:
+    """How many claims of a property were looked at."""
+    return sum(each.claims.get(id, 0) for each in outcomes)
+
+
+def fails(outcomes: Sequence[Outcome], id: str) -> bool:
+    """Whether a property was found not to hold."""
+    return any(each.violation is not None and id in {f.id for f in each.violation.failed} for each in outcomes)
+
+
+def property_table(outcomes: Sequence[Outcome]) -> Table:
+    """Each property, how many claims were looked at, and whether all held."""
+    table = Table(box=box.SIMPLE, pad_edge=False)
+    table.add_column("property")
+    table.add_column("claims checked", justify="right")
+    table.add_column("")
+    table.add_column("statement")
+    for id in properties.IDS:
+        count = claims(outcomes, id)
+        verdict = "violated" if fails(outcomes, id) else "holds" if count else "not checked"
+        colour = {"violated": "bold red", "holds": "green", "not checked": "dim"}[verdict]
+        table.add_row(id, f"{count:,}", Text(verdict, style=colour), statement(id))
+    return table
+
+
+def sometimes_table(outcomes: Sequence[Outcome]) -> Table:
+    """What was to be seen, and in how many of the scopes that are to show it that was so."""
+    table = Table(box=box.SIMPLE, pad_edge=False)
+    table.add_column("seen in", justify="right")
+    table.add_column("what is to be seen")
+    for predicate, _ in EXPECTED:
+        seen = sum(predicate in each.sightings.seen for each in outcomes)
+        wanted = seen + sum(predicate in each.sightings.awaited for each in outcomes)
+        if wanted:
+            style = "green" if seen == wanted else "bold red"
+            table.add_row(Text(f"{seen} of {wanted}", style=style), meaning(predicate))
+    return table
+
+
+def result(outcomes: Sequence[Outcome]) -> Text:
+    """The last line."""
+    states = sum(each.states for each in outcomes)
+    seconds = sum(each.seconds for each in outcomes)
+    if good(outcomes):
+        return Text(f"All that was checked holds, in all of {states:,} states ({seconds:.1f} s).", style="bold green")
+    return Text(f"The specification is not as it ought to be ({states:,} states, {seconds:.1f} s).", style="bold red")
+
+
+def to_json(outcomes: Sequence[Outcome]) -> bytes:
+    """The same as a JSON document."""
+    return msgspec.json.format(msgspec.json.encode(to_plain(outcomes)), indent=1) + b"\n"
+
+
+def to_plain(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """The same as JSON data."""
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "good": good(outcomes),
+        "scopes": [_scope(each) for each in outcomes],
+        "properties": {
+            id: {"claims": claims(outcomes, id), "violated": fails(outcomes, id)} for id in properties.IDS
+        },
+    }
+
+
+def _scope(outcome: Outcome) -> dict[str, Any]:
+    scope, violation = outcome.scope, outcome.violation
+    data: dict[str, Any] = {
+        "blocks": scope.blocks, "bitmaps": scope.bitmaps, "jobs": scope.jobs, "nodes": scope.nodes,
+        "alphabet": scope.alphabet, "granularity": scope.granularity, "cluster": scope.cluster,
+        "symmetry": outcome.symmetry, "states": outcome.states, "transitions": outcome.transitions,
+        "tried": outcome.tried, "depth": outcome.depth, "seconds": round(outcome.seconds, 3),
+        "not_checked": list(not_checked(outcome)), "seen": sorted(each.__name__ for each in outcome.sightings.seen),
+        "never_seen": sorted(outcome.sightings.missing), "violation": None,
+    }  # fmt: skip
+    if violation is not None:
+        data["violation"] = {
+            "failed": [{"property": each.id, "where": each.where} for each in violation.failed],
+            "commands": [command_to_data(each) for each in violation.commands],
+            "picture": picture_text(frames_of(scope, violation)),
+        }
+    return data

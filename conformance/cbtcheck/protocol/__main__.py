@@ -1,6 +1,0 @@
-"""`python -m cbtcheck.protocol` writes the JSON Schemas of the adapter protocol into the package."""
-
-from cbtcheck.protocol.schema import write
-
-if __name__ == "__main__":
-    write()

@@ -1,0 +1,1 @@
+"""Known failures of released implementations: what they are, and how they are told from new ones."""

@@ -1,0 +1,281 @@
+"""When a drawn command would run into a known defect: predicates over the specification's state and a command.
+
+An entry of the ledger names one of these. Such a command is then not played in drawn scenarios, so that the search
+looks behind the defect; the ledger's own scenario still confirms it in every run. Each is as narrow as its defect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from itertools import takewhile
+
+from cbtmodel.backup import Job
+from cbtmodel.commands import (
+    AddBitmap,
+    BeginWrite,
+    ClearBitmap,
+    Command,
+    Copy,
+    DisableBitmap,
+    EnableBitmap,
+    EndCopy,
+    MergeBitmaps,
+    RemoveBitmap,
+    StartBackup,
+    Transaction,
+    Write,
+)
+from cbtmodel.node import State
+from cbtmodel.step import step
+
+from cbtcheck.sets.bitsets import Bits, BitSets
+
+Trigger = Callable[[State[Bits], Command], bool]
+
+
+def accepted_before_failure(state: State[Bits], command: Command) -> tuple[object, ...]:
+    """The actions of a transaction that are accepted before one is refused; none if it is accepted as a whole."""
+    if not isinstance(command, Transaction) or step(state, command).refusal is None:
+        return ()
+    tried = command.actions
+    if command.grouped:  # what is no backup fails there, at its turn
+        tried = tuple(takewhile(lambda each: isinstance(each, StartBackup), tried))
+    for count in range(len(tried), 0, -1):
+        if step(state, Transaction(command.actions[:count])).refusal is None:
+            return command.actions[:count]
+    return ()
+
+
+def always_backup_withdrawn(state: State[Bits], command: Command) -> bool:
+    """A refused transaction in which a backup with bitmap mode *always* had been prepared already."""
+    return bool(_always(accepted_before_failure(state, command)))
+
+
+def undo_behind_always_backup(state: State[Bits], command: Command) -> bool:
+    """A refused transaction that undoes something to a bitmap after it has withdrawn an *always* backup of it.
+
+    What was undone last was done first: a clear or a merge, or an enable or disable that has changed something.
+    """
+    accepted = accepted_before_failure(state, command)
+    return any(
+        any(_kept_for_undoing(state, accepted, each, place) for each in accepted[:number])
+        for number, place in _always(accepted).items()
+    )
+
+
+def undo_or_add_behind_always_backup(state: State[Bits], command: Command) -> bool:
+    """The same, and that the bitmap was added by the same transaction."""
+    accepted = accepted_before_failure(state, command)
+    added = [
+        isinstance(each, AddBitmap) and (each.node, each.name) == place
+        for number, place in _always(accepted).items()
+        for each in accepted[:number]
+    ]
+    return any(added) or undo_behind_always_backup(state, command)
+
+
+def _always(accepted: Sequence[object]) -> dict[int, tuple[str, str]]:
+    """The positions of backups of mode *always*, with the bitmap of each."""
+    return {
+        number: (each.node, each.bitmap)
+        for number, each in enumerate(accepted)
+        if isinstance(each, StartBackup) and each.bitmap_mode == "always" and each.bitmap is not None
+    }
+
+
+def _kept_for_undoing(
+    state: State[Bits], accepted: Sequence[object], action: object, place: tuple[str, str]
+) -> bool:
+    """Whether an action keeps a bitmap at hand because it has changed it, and would have to change it back."""
+    if isinstance(action, MergeBitmaps):
+        return (action.node, action.target) == place and bool(action.sources)
+    if isinstance(action, ClearBitmap):
+        return (action.node, action.name) == place
+    if not isinstance(action, EnableBitmap | DisableBitmap) or (action.node, action.name) != place:
+        return False
+    bitmap = state.nodes[action.node].bitmaps.get(action.name)
+    added = [each.enabled for each in accepted if isinstance(each, AddBitmap) and (each.node, each.name) == place]
+    return (added[0] if bitmap is None else bitmap.enabled) is isinstance(action, DisableBitmap)
+
+
+def merge_of_nothing(state: State[Bits], command: Command) -> bool:
+    """A merge with an empty list of sources, alone or in a transaction, that is accepted."""
+    merges = command.actions if isinstance(command, Transaction) else (command,)
+    if not any(isinstance(each, MergeBitmaps) and not each.sources for each in merges):
+        return False
+    return step(state, command).refusal is None
+
+
+def enable_of_what_is_removed(state: State[Bits], command: Command) -> bool:
+    """A transaction that is refused because it enables a bitmap that it has removed before.
+
+    A bitmap that a job has frozen comes to no harm: it records nothing anyway, and is what its successor is when the
+    job ends.
+    """
+    accepted, failing = _failing(state, command)
+    return isinstance(failing, EnableBitmap) and RemoveBitmap(failing.node, failing.name) in accepted
+
+
+def enable_of_what_is_not_there(state: State[Bits], command: Command) -> bool:
+    """A transaction that is refused because it enables a bitmap that does not exist, or of a disk that does not."""
+    accepted, failing = _failing(state, command)
+    if not isinstance(failing, EnableBitmap):
+        return False
+    if any(isinstance(each, AddBitmap) and each.name == failing.name for each in accepted):
+        return False  # it is there by then, and a backup has frozen it
+    node = state.nodes.get(failing.node)
+    return node is None or failing.name not in node.bitmaps
+
+
+def enable_of_what_is_not_there_or_in_a_group(state: State[Bits], command: Command) -> bool:
+    """The same, or a grouped transaction that is refused because of the enable that is in it, at its turn."""
+    grouped = isinstance(command, Transaction) and command.grouped
+    in_a_group = grouped and isinstance(_failing(state, command)[1], EnableBitmap)
+    return in_a_group or enable_of_what_is_not_there(state, command)
+
+
+def _failing(state: State[Bits], command: Command) -> tuple[tuple[object, ...], object]:
+    """The actions of a refused transaction that are accepted, and the one that is refused; None if there is none."""
+    if not isinstance(command, Transaction) or step(state, command).refusal is None:
+        return (), None
+    accepted = accepted_before_failure(state, command)
+    return accepted, next(iter(command.actions[len(accepted) :]), None)
+
+
+def grouped_backups_withdrawn(state: State[Bits], command: Command) -> bool:
+    """A grouped transaction that is refused when two backups have been prepared already."""
+    if not isinstance(command, Transaction) or not command.grouped:
+        return False
+    return len(accepted_before_failure(state, command)) >= 2
+
+
+def since_groups_are_checked_first(trigger: Trigger) -> Trigger:
+    """A trigger as it is where a group with anything but backups in it is refused before any action is prepared."""
+
+    def checked(state: State[Bits], command: Command) -> bool:
+        refused_at_once = (
+            isinstance(command, Transaction)
+            and command.grouped
+            and not all(isinstance(each, StartBackup) for each in command.actions)
+        )
+        return not refused_at_once and trigger(state, command)
+
+    return checked
+
+
+def backups_of_a_disk_end_together(state: State[Bits], command: Command) -> bool:
+    """Two backups of one disk that are not a group could end while one command is carried out.
+
+    A command that drains lets every job go on copying for a while, and so does each end of another job of the disk.
+    """
+    starting = len(command.actions) if isinstance(command, Transaction) else isinstance(command, StartBackup)
+    if len(state.jobs) + starting < 2:
+        return False
+    behind, ended = made_way(state, command)
+    result = step(behind, as_picked(behind, command))
+    ended |= {end.id: end.job for end in result.ended}
+    drains = isinstance(command, StartBackup | Transaction)
+    if not drains and not ended:
+        return saves_for_many(state, result.state)
+    almost = ALMOST * max(1, len(ended))
+    ending = {
+        id: job
+        for id, job in {**state.jobs, **result.state.jobs, **ended}.items()
+        if id in ended or len(job.todo) <= almost * job.cluster // 512
+    }
+    started = {id: job for id, job in result.state.jobs.items() if id not in state.jobs}
+    if isinstance(command, StartBackup):  # it drains for longer, also when it is refused
+        hurried_on = [job for job in state.jobs.values() if len(job.todo) <= ALL * job.cluster // 512]
+        if independent(hurried_on, hurried_on):
+            return True
+    return independent(ending.values(), {**started, **ending}.values())
+
+
+def as_picked(state: State[Bits], command: Command) -> Command:
+    """A copy of what the job picks itself, the first that is left, if what is asked for is copied already."""
+    if not isinstance(command, Copy) or command.job not in state.jobs:
+        return command
+    job = state.jobs[command.job]
+    named = state.space.round_out(
+        state.space.blocks(command.offset, command.length), job.cluster, state.nodes[job.node].size
+    )
+    left = BitSets().granules(job.todo, job.cluster, state.nodes[job.node].size)
+    if named & job.todo or not left:
+        return command
+    first = (left & -left).bit_length() - 1
+    return replace(command, offset=first * job.cluster, length=job.cluster)
+
+
+def made_way(state: State[Bits], command: Command) -> tuple[State[Bits], dict[str, Job[Bits]]]:
+    """The state, and the jobs that have ended, when the copies are made that a guest write must not meet.
+
+    A write whose copies are to fail comes when the copies at hand are made, so that it fails its own only. So does
+    one that may turn out to write nothing (of no length, or a discard), where a copy is in flight.
+    """
+    ended: dict[str, Job[Bits]] = {}
+    if not isinstance(command, Write | BeginWrite) or command.node not in state.nodes:
+        return state, ended
+    fails = command.result == "copy failed"
+    written = state.space.blocks(command.offset, command.length) if fails else state.space.blocks(0, 0)
+    for id, job in list(state.jobs.items()):
+        meets = fails or (bool(job.copying) and (command.length == 0 or command.kind == "discard"))
+        apart = len(job.todo - state.space.round_out(written, job.cluster, state.nodes[job.node].size))
+        if meets and job.node == command.node and apart <= WAY * job.cluster // 512:
+            for each in (EndCopy(id), Copy(id, 0, state.nodes[job.node].size)):
+                result = step(state, each)
+                state = result.state
+                ended |= {end.id: end.job for end in result.ended}
+    return state, ended
+
+
+def saves_for_many(before: State[Bits], after: State[Bits]) -> bool:
+    """A guest write waits for copies of three backups or more, and two that are close to their ends go on."""
+    saving = [job for id, job in after.jobs.items() if id in before.jobs and job.todo != before.jobs[id].todo]
+    close = [job for job in saving if len(job.todo) <= CLOSE * job.cluster // 512]
+    return len(saving) > 2 and independent(close, close)
+
+
+def independent(some: Collection[Job[Bits]], others: Collection[Job[Bits]]) -> bool:
+    """Whether there are two jobs of one disk that do not belong to one group."""
+    return any(one.node == other.node and one.group != other.group for one in some for other in others)
+
+
+WAY, CLOSE, ALMOST, ALL = 2, 2, 6, 8
+"""Clusters that a job may copy before a guest write that is not to meet its copies, while a guest write waits for the
+copies of others, while another job ends, and while a backup starts.
+
+All but the first were seen under load, the second one once.
+"""
+
+
+def hurried(state: State[Bits]) -> State[Bits]:
+    """The state if every job that can goes on to its end: what a command that drains may find."""
+    for id, job in state.jobs.items():
+        if id in state.jobs and job.copying:
+            state = step(state, EndCopy(id)).state
+        if id in state.jobs:
+            state = step(state, Copy(id, 0, state.nodes[job.node].size)).state
+    return state
+
+
+def triggered(trigger: Trigger, state: State[Bits], command: Command) -> bool:
+    """Whether a command would run into a defect, now or, if it drains, when jobs have ended meanwhile."""
+    if trigger(state, command):
+        return True
+    return isinstance(command, Transaction) and bool(state.jobs) and trigger(hurried(state), command)
+
+
+TRIGGERS: dict[str, Trigger] = {
+    "always-backup-withdrawn": always_backup_withdrawn,
+    "backups-of-a-disk-end-together": backups_of_a_disk_end_together,
+    "backups-of-a-group-withdrawn": since_groups_are_checked_first(grouped_backups_withdrawn),
+    "enable-of-what-is-not-there": since_groups_are_checked_first(enable_of_what_is_not_there),
+    "enable-of-what-is-not-there-or-in-a-group": enable_of_what_is_not_there_or_in_a_group,
+    "enable-of-what-is-removed": enable_of_what_is_removed,
+    "grouped-backups-withdrawn": grouped_backups_withdrawn,
+    "merge-of-nothing": merge_of_nothing,
+    "single-always-backup-withdrawn": since_groups_are_checked_first(always_backup_withdrawn),
+    "undo-behind-always-backup": undo_behind_always_backup,
+    "undo-or-add-behind-always-backup": since_groups_are_checked_first(undo_or_add_behind_always_backup),
+}

@@ -1,0 +1,106 @@
+"""Counts what a run has exercised: commands by outcome, and properties by checks that could have failed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+
+from cbtmodel.backup import Ended
+from cbtmodel.commands import Command
+from cbtmodel.node import State
+from cbtmodel.step import Step
+from cbtmodel.traits import traits_of
+
+from cbtcheck.adapter import FEATURES
+from cbtcheck.follow.play import Frame
+from cbtcheck.follow.worlds import Listener
+from cbtcheck.run.report import CommandCount, PropertyCount
+from cbtcheck.scenario.capabilities import needs
+from cbtcheck.scenario.scenario import KINDS, Restore, spelled
+from cbtcheck.scenario.verdict import Finding, Verdict, worst
+from cbtcheck.sets.bitsets import Bits
+
+WRITING = frozenset(name for name, kind in KINDS.items() if traits_of(kind).records)
+BACKING_UP = frozenset(name for name, kind in KINDS.items() if traits_of(kind).starts)
+NAMING = frozenset(name for name, kind in KINDS.items() if traits_of(kind).names)
+
+PROPERTIES: dict[str, frozenset[str]] = {
+    "NO-LOST-WRITE": WRITING,
+    "POINT-IN-TIME": BACKING_UP,
+    "DELIVERED": BACKING_UP,
+    "FAILURE-KEEPS": BACKING_UP,
+    "FROZEN-IS-STILL": BACKING_UP,
+    "ONE-HEIR": BACKING_UP | NAMING,
+    "ATOMIC": frozenset(KINDS),
+    "EXACT": WRITING | {"merge-bitmaps"},
+    "RELEASE": BACKING_UP,
+}
+"""The properties that can be checked on an implementation, and the commands of which one is needed for that."""
+
+
+class Tally:
+    """The counts of a part of a run. `listen` is told the specification's steps, and passes them on."""
+
+    def __init__(self, also: Listener[Bits]) -> None:
+        self._also = also
+        self.begin()
+
+    def begin(self) -> None:
+        """From here on it counts anew: the next part."""
+        self.commands: defaultdict[str, CommandCount] = defaultdict(CommandCount)
+        self.properties: defaultdict[str, PropertyCount] = defaultdict(PropertyCount)
+
+    def listen(self, before: State[Bits], command: Command, result: Step[Bits]) -> None:
+        """A step of the specification, which the implementation has followed."""
+        self._also(before, command, result)
+        count = self.commands[spelled(type(command).__name__)]
+        if result.refusal is None:
+            count.accepted += 1
+        else:
+            count.refused[result.refusal.kind] += 1
+            self._checked("ATOMIC")
+        if result.refusal is None or result.refusal.kind == "copy failed":  # which is what it was to do
+            count.features.update(each for each in needs(command) if each in FEATURES)
+        for end in result.ended:
+            self._ended(end)
+
+    def finished(self, state: State[Bits]) -> None:
+        """A scenario is over, and every job that was left could be ended."""
+        self._checked("RELEASE", len(state.jobs))
+
+    def _ended(self, end: Ended[Bits]) -> None:
+        self._checked("POINT-IN-TIME")  # its target is compared
+        if end.bitmap is not None:
+            self._checked("DELIVERED" if end.outcome == "completed" else "FAILURE-KEEPS")
+
+    def _checked(self, id: str, times: int = 1) -> None:
+        if times:
+            self.properties[id].checked += times
+
+    def frames(self, frames: list[Frame], doubted: Collection[Finding] = ()) -> None:
+        """The steps of a scenario, each with an observation that was judged. `doubted` did not come again."""
+
+        def verdict_of(finding: Finding) -> Verdict:
+            return Verdict.NOT_REPEATABLE if finding in doubted else finding.verdict
+
+        for frame in frames:
+            if frame.seen is not None:
+                self._observed(frame.state)
+            for finding in frame.findings:
+                if finding.property:
+                    count = self.properties[finding.property]
+                    count.worst = worst([count.worst, verdict_of(finding)])
+                    count.checked = max(count.checked, 1)
+            verdict = worst([verdict_of(each) for each in frame.findings])
+            if verdict is not Verdict.EXACT and not isinstance(frame.asked, Restore):
+                command = self.commands[spelled(type(frame.asked).__name__)]
+                command.worst = worst([command.worst, verdict])
+
+    def _observed(self, state: State[Bits]) -> None:
+        for node in state.nodes.values():
+            for bitmap in node.bitmaps.values():
+                self._checked("EXACT")
+                self._checked("ONE-HEIR")
+                self._checked("NO-LOST-WRITE", int(bool(bitmap.marks.owed)))
+                self._checked("FROZEN-IS-STILL", int(bitmap.successor is not None))
+        self._checked("POINT-IN-TIME", len(state.jobs))

@@ -1,0 +1,219 @@
+"""The first phases of a run: the tour, and every write history against its control sequences.
+
+The ledger comes before them, since it says what must be turned away: a command that would run into a known defect
+is not played, and what it was there for is counted as not reached, with that reason.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable, Iterator
+from typing import TYPE_CHECKING
+
+from cbtmodel.commands import Copy, EndWrite, Write
+
+from cbtcheck.adapter import Capabilities
+from cbtcheck.follow.play import Frame, alike, in_the_environment
+from cbtcheck.run.part import HISTORIES, TOUR
+from cbtcheck.run.report import TourCount
+from cbtcheck.scenario.scenario import Scenario, spelled
+from cbtcheck.search.tour.contexts.plan import tour
+from cbtcheck.search.tour.narrow import narrow
+from cbtcheck.search.tour.one_cluster_at_a_time import one_cluster_at_a_time
+from cbtcheck.search.tour.sizes import Sizes, sizes_for, sizes_for_histories, wide
+from cbtcheck.search.tour.universal_play import (
+    Play,
+    control_sequences,
+    different_histories,
+    played_with,
+    plays,
+    realised_alike,
+)
+from cbtcheck.search.tour.walks import Walk, not_claimed
+
+if TYPE_CHECKING:
+    from cbtcheck.run.course import Course
+
+MAY_HAVE_BEEN_TOO_SMALL = ("pause-job", "cancel-job", "start-backup", "transaction", "end-copy: happened")
+"""What comes between only because there is too little left to copy; then the blocks are made wider."""
+
+MOST_CLUSTERS = 128
+"""On the disks of a walk in wider blocks: of more, it would copy for minutes, one cluster at a time."""
+
+OTHERWISE = "all as asked, but in another state"
+
+AFTER_A_FAILURE = "after a failure"
+
+NOT_ASKED_FOR, NOT_PLAYED = "not asked for", "not played"
+"""What the run has left out by itself: because of `--only`, or because it ended early."""
+
+AS_IT_COMES = (Write, EndWrite, Copy)
+"""What may have happened before it is asked for, so that there is nothing left to do."""
+
+
+class TourPhases:
+    """The tour of a course's scope, at the scope's own pace: nothing is drawn."""
+
+    def __init__(self, course: Course) -> None:
+        self.course = course
+        self.capabilities = course.adapter.capabilities
+        self.walks = tour(course.profile.scope)
+        self.played: set[Hashable] = set()
+
+    def run(self) -> None:
+        """Both phases."""
+        self.course.player.turn_away = self.course.turn_away
+        self._walk()
+        self._every_history()
+        self.course.player.turn_away = None
+
+    # The tour
+
+    def _walk(self) -> None:
+        listed = sizes_for(self.capabilities)
+        for number, walk in enumerate(self.walks):
+            if self.course.enough():
+                return
+            if not self.course.shard.owns(number):
+                continue
+            with self.course.item(TOUR, number, len(self.walks)) as part:
+                why = self._not_for_us(walk) or self._in_all_sizes(walk, listed[number % len(listed)])
+                part.came_between = dict.fromkeys(walk.aims, why)
+
+    def _in_all_sizes(self, walk: Walk, sizes: Sizes) -> str:
+        """Plays a walk in as many sizes as it takes for what it is there for; what came between."""
+        part = self.course.part
+        part.tour.walks += 1
+        came_between = self._play(walk, sizes)
+        for other in self._other_sizes(walk, sizes, came_between):
+            if not walk.aims <= part.edges:
+                came_between = self._play(walk, other) or came_between
+        return came_between
+
+    def _other_sizes(self, walk: Walk, sizes: Sizes, came_between: str) -> Iterator[Sizes]:
+        """In which a walk may reach what it missed, where the implementation picks the clusters that it copies."""
+        plainest = sizes_for(self.capabilities)[0]
+        if not self.capabilities.picks_clusters:
+            if sizes.block > sizes.cluster:  # so that one copy was not all of a block
+                yield plainest
+            clusters = sum(dict(walk.world.disks).values()) * wide(sizes).block // sizes.cluster
+            if came_between.startswith(MAY_HAVE_BEEN_TOO_SMALL) and clusters <= MOST_CLUSTERS:
+                yield wide(sizes)
+
+    def _play(self, walk: Walk, sizes: Sizes) -> str:
+        """Plays a walk; what came between if it did not go as asked."""
+        scenario, left_out = realised(walk.scenario(sizes), self.capabilities)
+        if not scenario.commands:
+            return not_made_to_happen(left_out)
+        if not self.course.play(TOUR, TOUR, scenario):
+            return AFTER_A_FAILURE
+        happened_otherwise = first_deviation(scenario, self.course.player.frames, self.course.turned_away_now)
+        return not_made_to_happen(left_out) or happened_otherwise
+
+    def _not_for_us(self, walk: Walk) -> str:
+        """Why a walk is not played at all."""
+        missing = not_claimed(walk.commands, self.capabilities) or self._too_many_disks(walk.world.disks)
+        if missing:
+            return f"the implementation does not claim {missing}"
+        return "" if self.course.concerns(walk.aims) else NOT_ASKED_FOR
+
+    def _too_many_disks(self, disks: tuple[tuple[str, int], ...]) -> str:
+        return f"{len(disks)} disks" if len(disks) > self.capabilities.max_disks else ""
+
+    # The universal disk
+
+    def _every_history(self) -> None:
+        walks = [walk for walk in self.walks if not walk.in_context]
+        found = control_sequences(walks)
+        asked_for = played_with(found, (walk for walk in walks if self.course.concerns(walk.aims)))
+        sequences = [
+            each
+            for each in found
+            if not (not_claimed(each.commands, self.capabilities) or self._too_many_disks(each.disks))
+        ]
+        mine = self.course.shard.groups(map(realised_alike, sequences))
+        self.course.player.together = alike
+        for number, sequence in enumerate(sequences):
+            if self.course.enough():
+                break
+            if realised_alike(sequence) not in mine:
+                continue
+            with self.course.item(HISTORIES, number, len(sequences)) as part:
+                if sequence not in asked_for:
+                    part.tour.in_part[NOT_ASKED_FOR] += 1
+                    continue
+                started = time.monotonic()
+                listed = plays(sequence, self.course.most_writes)
+                came_between = [self._universal(play, sizes) for play in listed for sizes in self._sizes(play)]
+                _count(part.tour, listed, next(filter(None, came_between), ""))
+                part.tour.seconds = time.monotonic() - started
+        self.course.player.together = in_the_environment
+
+    def _sizes(self, play: Play) -> tuple[Sizes, ...]:
+        return sizes_for_histories(self.capabilities, len(play.histories))
+
+    def _universal(self, play: Play, sizes: Sizes) -> str:
+        """Plays it, if it was not yet; what came between if it was not played whole.
+
+        What an implementation cannot be asked for, because it would only be refused, changes nothing: without it the
+        sequence is whole, unless it is no other then than one that was played before. A copy that does not happen any
+        more, because the implementation has made it by itself, is no reason either.
+        """
+
+        def smaller(fails: Callable[[Scenario], object]) -> Scenario:
+            def part_fails(part: Play) -> bool:
+                return bool(fails(realised(part.scenario(sizes), self.capabilities)[0]))
+
+            return realised(narrow(play, part_fails).scenario(sizes), self.capabilities)[0]
+
+        scenario, left_out = realised(play.scenario(sizes), self.capabilities)
+        played = tuple(scenario.disks.items()), scenario.commands
+        if played in self.played and left_out:
+            return not_made_to_happen(left_out)
+        self.played.add(played)
+        self.course.part.tour.plays += 1
+        if not self.course.play(HISTORIES, HISTORIES, scenario, smaller):
+            return AFTER_A_FAILURE
+        return first_deviation(scenario, self.course.player.frames, self.course.turned_away_now, AS_IT_COMES)
+
+
+def _count(count: TourCount, listed: tuple[Play, ...], came_between: str) -> None:
+    """Counts a control sequence, whole or in part."""
+    if came_between:
+        count.in_part[came_between] += 1
+        return
+    count.sequences += 1
+    count.writes = max(play.writes for play in listed)
+    count.pairs += different_histories(listed)
+    count.bounded += len(listed) > 1
+
+
+def realised(scenario: Scenario, capabilities: Capabilities) -> tuple[Scenario, tuple[str, ...]]:
+    """A scenario as an implementation can be asked for it, and the names of the commands that it cannot be."""
+    return (scenario, ()) if capabilities.picks_clusters else one_cluster_at_a_time(scenario)
+
+
+def not_made_to_happen(names: tuple[str, ...]) -> str:
+    """The reason for commands that an implementation cannot be asked for; "" if there are none."""
+    return f"{names[0]}: not made to happen" if names else ""
+
+
+def first_deviation(
+    scenario: Scenario, frames: list[Frame], turned_away: list[str], tolerated: type | tuple[type, ...] = ()
+) -> str:
+    """The first command of a scenario that agrees which was not played as asked, and why; "" if all were.
+
+    With `tolerated`, only what did not happen at all counts, and of these commands not even that.
+    """
+    ids, played = iter(turned_away), iter(frames)
+    frame = next(played, None)
+    for asked in scenario.commands:
+        name = spelled(type(asked).__name__)
+        if frame is None or frame.asked is not asked:
+            return f"{name}: turned away ({next(ids, 'a known defect')})"
+        if not frame.trace and not (tolerated and isinstance(asked, tolerated)):
+            return not_made_to_happen((name,))
+        if not tolerated and (len(frame.trace) > 1 or frame.trace[0][0] != asked):
+            return f"{name}: happened otherwise"
+        frame = next(played, None)
+    return ""

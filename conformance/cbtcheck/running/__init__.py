@@ -1,1 +1,0 @@
-"""A run: its course, its parts, and how several processes share them."""

@@ -1,0 +1,1 @@
+"""Scenarios as JSON, capabilities, verdicts and the rules behind them."""

@@ -1,0 +1,39 @@
+"""What a space must say of its sets, so that they can be held against what was seen."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from cbtmodel.blocks import S, Space
+
+from cbtcheck.sets.granules import LARGEST_DIGEST, Granules
+
+
+class Comparing(Space[S], Protocol[S]):
+    """A space that can say in which granules of a disk of `size` bytes a set has blocks.
+
+    What is said here is right for sets that are known exactly.
+    """
+
+    def at_most(self, blocks: S, granule: int, size: int) -> Granules:
+        """The granules that can have a block of `blocks`."""
+        ...
+
+    def at_least(self, blocks: S, granule: int, size: int) -> Granules:
+        """The granules that have a block of `blocks`, for certain."""
+        return self.at_most(blocks, granule, size)
+
+    def number(self, blocks: S, granule: int) -> int:
+        """How many granules have one at least, if more is known of that than `at_least` says; else 0."""
+        return 0
+
+    def counted(self, blocks: S, granule: int, size: int) -> int:
+        """How many granules there are in `at_most`."""
+        return len(self.at_most(blocks, granule, size))
+
+    def is_shown(self, blocks: S, granule: int, size: int, count: int, digest: str | None) -> bool:
+        """Whether a count and a digest (if there is one) are those of `at_most`; of too many there is no digest."""
+        granules = self.at_most(blocks, granule, size)
+        if count != len(granules) or digest is None:
+            return count == len(granules)
+        return granules.total <= LARGEST_DIGEST and granules.digest() == digest

@@ -1,0 +1,152 @@
+"""Temporary directories: what dead processes have left is swept, and what the living use is not."""
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from cbtcheck.host import temporary
+
+MAKE = "from cbtcheck import temporary; print(temporary.make(), flush=True)"
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def python(code: str, place: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env=os.environ | {"TMPDIR": str(place)},
+    )  # fmt: skip
+
+
+def test_what_a_killed_process_has_left_is_swept_and_not_before(place: Path) -> None:
+    with python(f"{MAKE}; input()", place) as other:
+        assert other.stdout is not None
+        path = other.stdout.readline().strip()
+        (Path(path) / "more").mkdir()
+        with temporary.directory():
+            assert Path(path).is_dir()  # it lives
+        other.kill()
+        other.wait()
+    assert Path(path).is_dir()
+    with temporary.directory() as ours:
+        assert not Path(path).exists()
+        assert Path(ours).is_dir()
+    assert list(place.iterdir()) == []
+
+
+def test_a_directory_is_alive_while_anybody_uses_it(place: Path) -> None:
+    with python(f"{MAKE}; input()", place) as maker:
+        assert maker.stdout is not None
+        path = maker.stdout.readline().strip()
+        user = f"from cbtcheck import temporary; lock = temporary.join({path!r}); print(flush=True); input()"
+        with python(user, place) as other:
+            assert other.stdout is not None
+            other.stdout.readline()
+            maker.kill()
+            maker.wait()
+            assert temporary.sweep(str(place)) == []
+            other.kill()
+            other.wait()
+    assert temporary.sweep(str(place)) == [path]
+
+
+def test_the_last_one_removes_it_and_nobody_before(place: Path) -> None:
+    path = temporary.make()
+    lock = temporary.join(path)
+    temporary.leave(path, lock)
+    assert Path(path).is_dir()
+    os.close(lock)
+    temporary.remove(path)
+    assert not Path(path).exists()
+
+
+@pytest.mark.parametrize("what", ["without a lock", "of another name", "a link", "a file", "of another user"])
+def test_what_is_not_certainly_ours_and_dead_is_left_alone(place: Path, monkeypatch, what: str) -> None:
+    path = place / ("cbtspec-x" if what != "of another name" else "cbtspecx")
+    if what == "a file":
+        path.write_bytes(b"")
+    elif what == "a link":
+        (place / "elsewhere").mkdir()
+        (place / "elsewhere" / temporary.LOCK).touch()
+        path.symlink_to("elsewhere")
+    else:
+        path.mkdir()
+        if what != "without a lock":
+            (path / temporary.LOCK).touch()
+    if what == "of another user":
+        monkeypatch.setattr(os, "geteuid", lambda: path.lstat().st_uid + 1)
+    assert temporary.sweep(str(place)) == []
+    assert path.exists()
+
+
+def test_a_directory_that_is_swept_before_it_is_locked_is_made_anew(place: Path, monkeypatch) -> None:
+    locked, swept = temporary._locked, []
+
+    def too_late(path: str, how: int) -> int:
+        lock = locked(path, how)
+        if not swept:
+            swept.append(path)
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            assert temporary.sweep(str(place)) == [path]
+        return lock
+
+    monkeypatch.setattr(temporary, "_locked", too_late)
+    with temporary.directory() as path:
+        assert path not in swept
+        assert Path(path).is_dir()
+
+
+def cbtspec(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "cbtcheck", *words], capture_output=True, text=True, check=False, cwd="/",
+        env=os.environ | {"TMPDIR": str(place)},
+    )  # fmt: skip
+
+
+QEMU = ("check", "qemu", "--examples", "1", "--only", "remove-bitmap", "--reports")
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_path_that_is_too_long_for_a_socket_is_said_so(tmp_path: Path, jobs: str) -> None:
+    place = tmp_path / ("x" * 100)
+    place.mkdir()
+    done = cbtspec(place, *QEMU, str(tmp_path / "r"), "--jobs", jobs)
+    (line,) = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (64, "")
+    assert line.endswith("set TMPDIR to a shorter one")
+    assert list(place.iterdir()) == []
+
+
+@pytest.mark.parametrize(("length", "fits"), [(105, True), (106, False)])
+def test_how_long_a_path_may_be(length: int, fits: bool) -> None:
+    assert (temporary.too_long("x" * length, "d") == "") is fits
+
+
+@pytest.mark.qemu
+def test_a_killed_run_leaves_nothing_that_a_later_one_does_not_sweep(tmp_path: Path) -> None:
+    place = Path(tempfile.mkdtemp(prefix="t"))  # a short path, for sockets
+    try:
+        run = subprocess.Popen(
+            [sys.executable, "-m", "cbtcheck", "check", "qemu", "--reports", str(tmp_path / "r")],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | {"TMPDIR": str(place)},
+        )  # fmt: skip
+        while not list(place.glob("cbtspec-*/q")):
+            assert run.poll() is None
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+        assert list(place.glob("cbtspec-*"))
+        with python("from cbtcheck import temporary; temporary.remove(temporary.make())", place) as other:
+            assert other.wait() == 0
+        assert list(place.iterdir()) == []
+    finally:
+        subprocess.run(["rm", "-rf", place], check=True)

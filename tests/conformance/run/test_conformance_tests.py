@@ -1,0 +1,100 @@
+"""The suite as pytest tests of somebody else's project, run as they would run it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from cbtcheck.adapters import open_adapter
+from cbtcheck.run.course import replay
+from cbtcheck.scenario.scenario import load
+from cbtcheck.scenario.verdict import Verdict
+from cbtcheck.search.families import families
+
+FAITHFUL = Path(__file__).parents[1] / "adapters/faithful.py"
+THEIRS = """
+from dataclasses import replace
+from cbtcheck.adapters import open_adapter
+from cbtcheck.conformance_tests import ConformanceTests
+
+class TestTheirs(ConformanceTests):
+    writes = 3
+
+    def open_adapter(self):
+        adapter = open_adapter("reference", mistake={mistake!r})
+        adapter.capabilities = replace(adapter.capabilities, commands=adapter.capabilities.commands - {without!r})
+        return adapter
+"""
+
+
+def run(tmp_path: Path, *arguments: str, mistake: str | None = None, without: frozenset[str] = frozenset()) -> str:
+    """What pytest prints in a project that has this test file, and takes every warning for an error."""
+    (tmp_path / "test_theirs.py").write_text(THEIRS.format(mistake=mistake, without=set(without)))
+    return pytest_in(tmp_path, *arguments)
+
+
+def pytest_in(tmp_path: Path, *arguments: str) -> str:
+    (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-rs", *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
+
+
+def test_the_whole_suite_passes_on_the_reference(tmp_path: Path) -> None:
+    said = run(tmp_path, "--cbtspec-examples", "50")
+    # Walks, those in context, control sequences, workflows, traps, families, long histories, batches.
+    tests = 781 + 737 + 430 + 8 + 1 + len(families()) + 1 + 2
+    assert re.search(rf"^{tests} passed", said, re.MULTILINE), said[-2000:]
+
+
+def test_what_is_not_claimed_is_skipped_with_the_reason(tmp_path: Path) -> None:
+    said = run(tmp_path, "-k", "workflow or walk", without=frozenset({"merge-bitmaps"}))
+    assert "does not claim merge-bitmaps" in said
+    assert re.search(r"\d+ passed, \d+ skipped", said)
+    assert "failed" not in said
+
+
+def test_a_mistake_fails_with_the_shortest_scenario_that_shows_it(tmp_path: Path) -> None:
+    said = run(tmp_path, "-k", "drawn", "--cbtspec-seed", "7", mistake="frozen-is-deaf")
+    assert "failed" in said
+    assert "unsafe [NO-LOST-WRITE]" in said
+    assert "✗  unsafe: a write is lost" in said
+    assert "cbtspec: drawn with --cbtspec-seed 7" in said
+    found = re.search(r"^\{\"format\":.*?^ \]\}$", said, re.DOTALL | re.MULTILINE)
+    assert found is not None
+    file = tmp_path / "shortest.json"
+    file.write_text(found[0])
+    scenario = load(file)
+    assert len(scenario.commands) <= 5
+    findings = replay(open_adapter("reference", mistake="frozen-is-deaf"), scenario)[1]
+    assert [each.verdict for each in findings] == [Verdict.UNSAFE]
+    assert not replay(open_adapter("reference"), scenario)[1]
+
+
+def test_an_adapter_that_cannot_be_opened_fails_every_test(tmp_path: Path) -> None:
+    (tmp_path / "test_theirs.py").write_text(
+        "from cbtcheck.adapter import AdapterUnusable\n"
+        "from cbtcheck.conformance_tests import ConformanceTests\n"
+        "class TestTheirs(ConformanceTests):\n"
+        "    def open_adapter(self):\n"
+        "        raise AdapterUnusable('no such program')\n"
+    )
+    said = pytest_in(tmp_path, "-k", "workflow")
+    assert "the adapter cannot be opened: no such program" in said
+    assert "8 errors" in said
+
+
+def test_a_program_is_tried_without_a_warning(tmp_path: Path) -> None:
+    """Nothing is left open: neither pipes nor processes."""
+    (tmp_path / "test_theirs.py").write_text(
+        "import sys\n"
+        "from cbtcheck.adapters.exec import ExecAdapter\n"
+        "from cbtcheck.conformance_tests import ConformanceTests\n"
+        "class TestTheirs(ConformanceTests):\n"
+        "    def open_adapter(self):\n"
+        f"        return ExecAdapter((sys.executable, {str(FAITHFUL)!r}))\n"
+    )
+    said = pytest_in(tmp_path, "-k", "workflow")
+    assert re.search("^8 passed, ", said, re.MULTILINE), said[-2000:]

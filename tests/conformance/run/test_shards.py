@@ -1,0 +1,484 @@
+"""A run in several processes: the same scenarios, each once, and the same report; and nobody is left behind."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from cbtcheck.adapter import Adapter, AdapterBroken, AdapterUnusable, Capabilities, Hint, Performed
+from cbtcheck.adapters import Opening
+from cbtcheck.adapters.mistakes import host_with
+from cbtcheck.adapters.qemu.adapter import QemuAdapter
+from cbtcheck.adapters.reference import ReferenceAdapter
+from cbtcheck.report.exported import to_json
+from cbtcheck.run import course, parallel, start, tour_phases
+from cbtcheck.run.course import Course, Options, gathering_for
+from cbtcheck.run.deal import BATCH, Dealt, batch
+from cbtcheck.run.gather import ENOUGH_FAILURES
+from cbtcheck.run.messages import Stopped
+from cbtcheck.run.part import Part
+from cbtcheck.run.profiles import PROFILES, Profile
+from cbtcheck.run.report import LedgerResult, Report
+from cbtcheck.run.shard import Shard
+from cbtcheck.run.tour_phases import realised
+from cbtcheck.run.worker import Foreman
+from cbtcheck.scenario.scenario import Scenario, to_data
+from cbtcheck.scenario.verdict import Verdict
+from cbtcheck.search.tour import reachable, walks
+from cbtcheck.search.tour.coverage import Edge
+from cbtcheck.search.tour.reachable import World, worlds
+from cbtcheck.search.tour.sizes import sizes_for_histories
+from cbtcheck.search.tour.universal_play import control_sequences, plays, realised_alike, sequence_of
+from cbtcheck.search.tour.walks import Walk, edges_of, tour
+from cbtmodel.commands import AddBitmap, ClearBitmap, Command
+from waiting import eventually, finished
+
+SOME, FEW = 25, 20
+"""Every so many walks of the tour are played."""
+
+
+# Who plays what
+
+
+@pytest.mark.parametrize("of", [1, 2, 3, 7])
+def test_each_number_is_somebodys(of: int) -> None:
+    shards = [Shard(index, of) for index in range(of)]
+    for number in range(50):
+        assert sum(each.owns(number) for each in shards) == 1
+    for each in shards:
+        numbers = each.numbers()
+        assert all(each.owns(next(numbers)) for _ in range(5))
+
+
+@pytest.mark.parametrize("of", [1, 2, 3, 7])
+def test_groups_stay_together_and_are_shared_fairly(of: int) -> None:
+    keys = [each for each in "abcdefghijkl" for _ in range(ord(each) - ord("a") + 1)]
+    shared = [Shard(index, of).groups(keys) for index in range(of)]
+    assert sorted(key for each in shared for key in each) == sorted(set(keys))
+    loads = [sum(key in each for key in keys) for each in shared]
+    assert max(loads) - min(loads) <= 2
+
+
+def test_sequences_that_are_the_same_scenario_for_qemu_are_in_one_group() -> None:
+    """Of which one is played, and the others count as not made to happen; so one shard must see them all."""
+    capabilities = QemuAdapter.capabilities
+    groups: dict[Any, Any] = {}
+    twice = 0
+    for sequence in control_sequences(tour("quick")):
+        for play in plays(sequence, 3):
+            sizes = sizes_for_histories(capabilities, len(play.histories))[0]
+            scenario, _ = realised(play.scenario(sizes), capabilities)
+            key = tuple(scenario.disks.items()), scenario.commands
+            twice += key in groups
+            assert groups.setdefault(key, realised_alike(sequence)) == realised_alike(sequence)
+    assert twice > 0, "else there is nothing to see here"
+
+
+def test_a_batch_depends_on_the_seed_and_its_number_only() -> None:
+    capabilities = ReferenceAdapter.capabilities
+    first = batch(capabilities, 1, 0, 14)
+    again = batch(capabilities, 1, 3, 14), batch(capabilities, 1, 0, 14)
+    assert len(first) == len({(*each.disks.items(), each.commands) for each in first}) == BATCH
+    assert again[1] == first != again[0]
+    assert batch(capabilities, 2, 0, 14) != first
+
+
+def test_of_what_cannot_be_drawn_a_batch_has_none() -> None:
+    modest = replace(ReferenceAdapter.capabilities, commands=frozenset({"add-bitmap", "write"}))
+    assert batch(modest, 1, 0, 14, "merge-bitmaps") == []
+    assert len(batch(modest, 1, 0, 14, "write")) == BATCH
+
+
+# The same scenarios, each once
+
+
+@dataclass
+class Played:
+    """What was played, and the report."""
+
+    scenarios: list[tuple[str, str]]
+    report: dict[str, Any]
+
+
+def without_times(report: Report) -> dict[str, Any]:
+    plain: dict[str, Any] = msgspec.json.decode(to_json(report))
+    for part in (plain, plain["tour"]):
+        for key in ("seconds", "pairs_per_second"):
+            part.pop(key, None)
+    return plain
+
+
+@contextmanager
+def dealt_here(
+    capabilities: Capabilities, seed: int, steps: int, shard: Shard, only: str | None
+) -> Iterator[Iterator[Dealt]]:
+    """What a dealer deals, in this process."""
+    batches = ((each * BATCH, batch(capabilities, seed, each, steps, only)) for each in shard.numbers())
+    yield (dealt for first, scenarios in batches for dealt in enumerate(scenarios, first))
+
+
+def one_after_the_other(adapter: Adapter, options: Options, shards: int) -> Played:
+    """The shards of a run, played in this process, and gathered in the order of the run."""
+    parts: list[Part] = []
+    played: list[tuple[str, str]] = []
+    known: list[LedgerResult] = []
+    courses: list[Course] = []
+
+    def once(confirm: Callable[[], list[LedgerResult]]) -> list[LedgerResult]:
+        if not courses[1:]:
+            known[:] = confirm()
+        return known
+
+    for index in range(shards):
+        made = Course(adapter, options, lambda *_: None, bool, parts.append, bool, Shard(index, shards), once)
+        courses.append(made)
+        counted = made.play
+
+        def play(
+            phase: str, origin: str, scenario: Scenario, *more: Any, counted: Any = counted, **named: Any
+        ) -> bool:
+            played.append((phase, sha256(repr(to_data(scenario)).encode()).hexdigest()))
+            return bool(counted(phase, origin, scenario, *more, **named))
+
+        made.play = play  # type: ignore[method-assign]
+        made.run()
+    gathering = gathering_for(adapter.name, adapter.version, options)
+    for part in sorted(parts, key=lambda each: each.place):
+        gathering.add(part)
+    report = gathering.finished(courses[0].scope, adapter.capabilities)
+    return Played(sorted(played), without_times(report))
+
+
+class OneClusterAtATime(ReferenceAdapter):
+    """As if it picked the clusters itself: walks are played in other sizes, and sequences are the same in the end."""
+
+    name = "one cluster at a time"
+    capabilities = replace(ReferenceAdapter.capabilities, picks_clusters=False)
+
+
+def twins(capabilities: Capabilities, pairs: int = 6) -> list[Walk]:
+    """Walks whose control sequences are the same scenario in the end, two by two."""
+    met: dict[Any, Walk] = {}
+    found: list[Walk] = []
+    for walk in tour("quick"):
+        for play in plays(sequence_of(walk), 4):
+            sizes = sizes_for_histories(capabilities, len(play.histories))[0]
+            scenario, left_out = realised(play.scenario(sizes), capabilities)
+            other = met.setdefault((*scenario.disks.items(), scenario.commands), walk)
+            if left_out and other is not walk and len(found) < 2 * pairs:
+                found += [other, walk]
+    return found
+
+
+@pytest.mark.parametrize("adapter", [ReferenceAdapter(), OneClusterAtATime()], ids=["all", "one cluster at a time"])
+def test_however_many_share_it_the_same_is_played_and_reported(
+    adapter: Adapter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    walks = (*tour("quick")[::SOME], *twins(adapter.capabilities))
+    monkeypatch.setattr(tour_phases, "tour", lambda _: walks)
+    monkeypatch.setattr(course, "dealer", dealt_here)
+    few = replace(PROFILES["quick"], one_in={adapter.name: 20})
+    monkeypatch.setitem(PROFILES, "quick", few)
+    options = Options("quick", 3, 40, None, None, tmp_path / "r")
+    alone = one_after_the_other(adapter, options, 1)
+    assert len({phase for phase, _ in alone.scenarios}) == 7
+    assert sum(phase == "drawn" for phase, _ in alone.scenarios) == 40
+    for shards in (2, 3):
+        shared = one_after_the_other(adapter, options, shards)
+        assert shared.scenarios == alone.scenarios
+        assert shared.report == alone.report
+    assert alone.report["failures"] == []
+    assert (alone.report["tour"]["in_part"] == {}) is adapter.capabilities.picks_clusters
+
+
+def test_what_the_shared_tour_found_is_found_again_later(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It may have been found after enough had failed: then it does not count, and must not be missing either."""
+    adapter = ReferenceAdapter(host_with("hook-never-called"))
+    monkeypatch.setattr(tour_phases, "tour", lambda _: tour("quick")[::SOME])
+    monkeypatch.setattr(course, "dealer", dealt_here)
+    monkeypatch.setattr(course, "families", lambda: ())
+    monkeypatch.setattr(Profile, "lengths", lambda _: [])
+    for shard, again in ((Shard(0, 1), False), (Shard(0, 2), True)):
+        parts: list[Part] = []
+        options = Options("quick", 3, 1, None, None, tmp_path)
+        Course(adapter, options, lambda *_: None, bool, parts.append, bool, shard).run()
+        marks = [(each.phase == "workflows", mark) for each in parts for mark, _ in each.failures]
+        early, late = ({mark for later, mark in marks if later is which} for which in (False, True))
+        assert early
+        assert bool(early & late) is again
+
+
+def test_in_how_many_sizes_a_walk_is_played_does_not_depend_on_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The second walk is after an edge that only the first one takes; whoever plays that one."""
+    first, second = (AddBitmap("d", "a", 512),), (ClearBitmap("d", "a"),)
+    world = World("small", (("d", 1),), ())
+    aims = edges_of(world, first)
+    monkeypatch.setattr(tour_phases, "tour", lambda _: (Walk(world, first, aims), Walk(world, second, aims)))
+    monkeypatch.setattr(course, "dealer", dealt_here)
+    monkeypatch.setattr(course, "families", lambda: ())
+    monkeypatch.setattr(Profile, "lengths", lambda _: [])
+    played = {}
+    for shard in (Shard(0, 1), Shard(1, 2)):
+        parts: list[Part] = []
+        options = Options("quick", 3, 1, None, None, tmp_path)
+        Course(OneClusterAtATime(), options, lambda *_: None, bool, parts.append, bool, shard).run()
+        played[shard] = [each.scenarios for each in parts if each.phase == "tour"]
+    assert played == {Shard(0, 1): [1, 2], Shard(1, 2): [2]}
+
+
+def test_an_edge_is_told_once_in_each_phase() -> None:
+    """The tour may have had enough, and what came after that does not count."""
+    told: list[Any] = []
+
+    class Connection:
+        send = told.append
+
+    foreman = Foreman(Connection())  # type: ignore[arg-type]
+    one, other = (Edge("write", "", state, "accepted") for state in ("here", "there"))
+    for phase, edges in (("tour", {one}), ("tour", {one, other}), ("workflows", {one})):
+        foreman.take(Part(phase, 0, 0, edges=edges))
+    foreman.tell(Stopped(False))
+    assert [each.edges for each in told[0].parts] == [{one}, {other}, {one}]
+
+
+# Real processes
+
+
+@dataclass(frozen=True)
+class Brief(Opening):
+    """Opens an adapter in a worker's process, where there are few worlds then, and few walks or none."""
+
+    every: int = 0
+    log: str = ""
+    dies_in: int = -1
+
+    def open(self) -> Adapter:
+        every = self.every
+        walks.worlds = reachable.worlds = lambda _: worlds("quick")[2:] if every else ()
+        tour_phases.tour = lambda scope: tour(scope)[::every] if every else ()  # type: ignore[assignment]
+        return Logged(self) if self.name == "reference" else super().open()
+
+
+class Logged(ReferenceAdapter):
+    """Writes down what it is asked, a line for each scenario."""
+
+    def __init__(self, opening: Brief) -> None:
+        self.opening = opening
+        self.asked = ""
+        self.log = Path(opening.log, f"{os.getpid()}").open("w") if opening.log else None  # noqa: SIM115
+        if opening.mistake:
+            super().__init__(host_with(opening.mistake), opening.mistake)
+        else:
+            super().__init__()
+
+    def reset(self, disks: dict[str, int]) -> None:
+        self.written()
+        self.asked = f"{disks}" if disks else ""
+        super().reset(disks)
+
+    def perform(self, command: Command, hint: Hint) -> Performed:
+        self.asked += f" {command}"
+        if self.opening.dies_in == len(self.asked.split("Bitmap(")):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().perform(command, hint)
+
+    def written(self) -> None:
+        if self.log and self.asked:
+            print(sha256(self.asked.encode()).hexdigest(), file=self.log)
+
+    def close(self) -> None:
+        self.written()
+        self.asked = ""
+        if self.log:
+            self.log.close()
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """Where temporary files go; afterwards there must be none, and no process either."""
+    place = tmp_path / "home"
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    monkeypatch.syspath_prepend(Path(__file__).parents[3])  # the workers import this very file
+    yield place
+    assert multiprocessing.active_children() == []
+    assert list(place.iterdir()) == []
+
+
+def in_processes(jobs: int, opening: Opening, folder: Path, progress: Any = None, **more: Any) -> Report:
+    options = Options("quick", 3, more.get("examples", 30), more.get("seconds"), None, folder / "reports")
+    return parallel.run(opening, options, jobs, progress or (lambda *_: None))
+
+
+def test_in_real_processes_the_same_is_played_and_reported(tmp_path: Path) -> None:
+    found = []
+    for jobs in (1, 2, 3):
+        log = tmp_path / f"log {jobs}"
+        log.mkdir()
+        report = in_processes(jobs, Brief("reference", every=FEW, log=str(log)), tmp_path)
+        assert report.conformant
+        assert report.seconds > 0
+        assert len(list(log.iterdir())) == jobs
+        lines = sorted(line for each in log.iterdir() for line in each.read_text().splitlines())
+        assert len(lines) == report.scenarios
+        found.append((lines, without_times(report)))
+    assert found[0] == found[1] == found[2]
+
+
+def test_a_mistake_is_found_and_shortened_alike(tmp_path: Path) -> None:
+    opening = Brief("reference", mistake="hook-never-called", every=FEW)
+    one, three = (in_processes(jobs, opening, tmp_path / "r", examples=20) for jobs in (1, 3))
+    assert one.safety is Verdict.UNSAFE
+    assert len(one.failures) >= 2
+    assert without_times(one) == without_times(three)
+    assert [each.scenario for each in one.failures] == [each.scenario for each in three.failures]
+    assert all(each.saved is not None and each.saved.exists() for each in three.failures)
+
+
+def test_after_enough_failures_the_report_is_the_same_too(tmp_path: Path) -> None:
+    """Whoever is ahead has played more than counts."""
+    opening = Crashing("reference", every=FEW)
+    one, two = (in_processes(jobs, opening, tmp_path / "r") for jobs in (1, 2))
+    assert len(one.failures) >= ENOUGH_FAILURES
+    assert one.phases["drawn"] == 0
+    assert without_times(one) == without_times(two)
+
+
+@dataclass(frozen=True)
+class Crashing(Brief):
+    """Opens what breaks."""
+
+    def open(self) -> Adapter:
+        super().open()
+        return Breaking(self)
+
+
+@dataclass(frozen=True)
+class Defective(Brief):
+    """Opens an adapter that has a mistake of the suite's own."""
+
+    def open(self) -> Adapter:
+        super().open()
+        return WithADefect(self)
+
+
+class WithADefect(Logged):
+    """Its defect shows when a scenario begins."""
+
+    def reset(self, disks: dict[str, int]) -> None:
+        if disks:
+            raise ZeroDivisionError("a defect")
+        super().reset(disks)
+
+
+class Breaking(Logged):
+    """Breaks at the second command of every scenario, in words of the command's own."""
+
+    count = 0
+
+    def reset(self, disks: dict[str, int]) -> None:
+        self.count = 0
+        super().reset(disks)
+
+    def perform(self, command: Command, hint: Hint) -> Performed:
+        self.count += 1
+        if self.count == 2:
+            raise AdapterBroken(f"no {type(command).__name__} today")
+        return super().perform(command, hint)
+
+
+# The end
+
+
+def test_a_process_that_dies_is_an_error_and_never_a_pass(tmp_path: Path) -> None:
+    with pytest.raises(parallel.ProcessDied, match=r"process \d of 2 .* \(killed by signal 9\): there is no result"):
+        in_processes(2, Brief("reference", dies_in=3), tmp_path)
+
+
+def test_a_defect_in_a_process_is_told_with_its_traceback(tmp_path: Path) -> None:
+    with pytest.raises(start.DefectInProcess, match=r"(?s)Traceback .*ZeroDivisionError: a defect"):
+        in_processes(2, Defective("reference"), tmp_path)
+
+
+def test_an_adapter_that_cannot_be_opened_is_said_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(AdapterUnusable, match="not an executable file"):
+        in_processes(2, Brief("qemu", daemon="nowhere"), tmp_path)
+    with pytest.raises(LookupError, match="unknown mistake"):
+        in_processes(2, Opening("reference", mistake="nonsense"), tmp_path)
+
+
+def test_an_interrupt_ends_all_and_reports_what_was_found(tmp_path: Path) -> None:
+    def progress(phase: str, done: int, of: int) -> None:
+        if phase == "drawn":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    report = in_processes(2, Brief("reference"), tmp_path, progress, examples=100000)
+    assert report.interrupted
+    assert report.phases["workflows"] == 8
+    assert 0 < report.phases["drawn"] < 100000
+    assert not report.conformant
+
+
+def test_a_run_ends_when_its_time_is_over(tmp_path: Path) -> None:
+    report = in_processes(2, Brief("reference"), tmp_path, examples=None, seconds=0.5)
+    assert report.conformant
+    assert report.phases["drawn"] > 0
+
+
+DRIVER = """
+import sys
+sys.path.insert(0, {place!r})
+from pathlib import Path
+from cbtcheck.run.course import Options
+from cbtcheck.run import parallel
+from test_shards import Brief
+def progress(phase, done, of):
+    print(phase, flush=True)
+if __name__ == "__main__":
+    options = Options("quick", 3, 10**6, None, None, Path("reports"))
+    parallel.run(Brief("reference"), options, 2, progress)
+"""
+
+
+def descendants(pid: int) -> set[int]:
+    """The processes that this one has started, and these, and so on."""
+    found: set[int] = set()
+    for each in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            if int(each.read_text().rpartition(")")[2].split()[1]) == pid:
+                found |= {int(each.parent.name), *descendants(int(each.parent.name))}
+    return found
+
+
+def alive(pid: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are looked for in /proc")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_whatever_ends_the_first_process_the_others_end_too(tmp_path: Path, home: Path, number: int) -> None:
+    script = tmp_path / "driver.py"
+    script.write_text(DRIVER.format(place=str(Path(__file__).parents[1])))
+    environment = os.environ | {"TMPDIR": str(home), "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen([sys.executable, str(script)], cwd=tmp_path, env=environment, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert any(b"drawn" in line for line in process.stdout), "it has ended by itself"
+    others = descendants(process.pid)
+    assert len(others) >= 4, "two workers, and who draws for them"
+    process.send_signal(number)
+    finished(process)
+    eventually(lambda: not any(map(alive, others)), f"the end of {others}")

@@ -1,0 +1,36 @@
+"""Each finding has the rule that it breaks, in a sentence."""
+
+import pytest
+from cbtcheck.scenario.rules import BROKEN, PROPERTIES, REFUSED, rule
+from cbtcheck.scenario.verdict import Finding, Verdict
+from cbtmodel.properties import IDS
+from cbtmodel.refusal import Kind
+
+
+def finding(where: str, expected: str = "this", verdict: Verdict = Verdict.DIVERGES, property: str = "") -> Finding:
+    return Finding(verdict, property, where, expected, "that")
+
+
+def test_every_property_and_every_refusal_has_one() -> None:
+    assert PROPERTIES.keys() == set(IDS)
+    assert REFUSED.keys() == set(Kind.__args__)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (finding("disk0/b0 bits", verdict=Verdict.UNSAFE, property="NO-LOST-WRITE"), "a lost write"),
+        (finding("disk0/b0 granularity"), "keeps the granularity"),
+        (finding("disk0/b0 busy"), "busy while a job uses it"),
+        (finding("job j0"), "phase"),
+        (finding("job j0 copied"), "progress"),
+        (finding("jobs ended"), "outcome"),
+        (finding("writes in flight"), "in flight"),
+        (finding("AddBitmap", "refused: exists: a bitmap b0"), "name that is taken"),
+        (finding("AddBitmap", "accepted"), "is accepted"),
+        (finding("Write", verdict=Verdict.BROKEN), BROKEN),
+    ],
+)
+def test_a_finding_says_which_rule_it_breaks(said: Finding, words: str) -> None:
+    assert words in rule(said)
+    assert rule(said).endswith(".")
