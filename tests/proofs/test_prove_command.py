@@ -20,7 +20,7 @@ from cbtproofs.inductive.statements import THEOREMS, statement
 from cbtproofs.mutants.mutant import applied
 from click.testing import CliRunner, Result
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+README = (Path(__file__).parents[2] / "docs/understand/proving.md").read_text()
 
 
 def run(*options: str) -> Result:
