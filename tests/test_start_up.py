@@ -18,7 +18,7 @@ CONVERSATION = """{"do":"disks","disks":{"disk0":1048576},"block":4096}
 HEAVY = {"z3", "crosshair", "hypothesis", "jinja2", "junitparser", "covertable", "rich"}
 CODE = """
 import sys
-from cbtcheck.entry import main
+from cbtcheck.cli.entry import main
 code = main()
 print(*sys.modules, file=sys.stderr)
 sys.exit(code)

@@ -135,24 +135,25 @@ def _leaves_a_tail(state: State[Any], command: object) -> bool:
 
 def _many(state: State[Any], command: object, capabilities: Capabilities) -> str:
     """The granules of a new bitmap, the clusters of a job, or what a command marks, if they are too many; or ""."""
-    match command:
-        case c.AddBitmap(on, _, unit) if on in state.nodes and usable_granularity(unit):
-            many = -(-state.nodes[on].size // unit)
-            return f"{many} granules of {unit}" if many > capabilities.most_granules else ""
-        case c.StartBackup(node=on) if on in state.nodes and not capabilities.suite_copies:
-            return _many_clusters(state.nodes[on], state.space, command, capabilities)
-        case c.Write(on, _, length) | c.BeginWrite(on, _, _, length) if on in state.nodes:
-            units = [each.granularity for each in state.nodes[on].bitmaps.values()]
-            many = -(-length // min(units)) if units else 0
-            if length > capabilities.longest_write:
-                return f"a write of {length} bytes"
-            return f"a write to {many} granules" if many > capabilities.most_marked else ""
-        case c.MergeBitmaps(on, target, sources) if on in state.nodes and target in state.nodes[on].bitmaps:
-            unit = state.nodes[on].bitmaps[target].granularity
-            for each in sources:
-                many = _marked(state, each.node, each.name, unit) if each.node in state.nodes else 0
-                if many > capabilities.most_marked:
-                    return f"a merge of {many} granules"
+    node = state.nodes.get(getattr(command, "node", ""))
+    if node is None:
+        return ""
+    if isinstance(command, c.AddBitmap) and usable_granularity(command.granularity):
+        many = -(-node.size // command.granularity)
+        return f"{many} granules of {command.granularity}" if many > capabilities.most_granules else ""
+    if isinstance(command, c.StartBackup) and not capabilities.suite_copies:
+        return _many_clusters(node, state.space, command, capabilities)
+    if isinstance(command, c.Write | c.BeginWrite):
+        if command.length > capabilities.longest_write:
+            return f"a write of {command.length} bytes"
+        units = [each.granularity for each in node.bitmaps.values()]
+        many = -(-command.length // min(units)) if units else 0
+        return f"a write to {many} granules" if many > capabilities.most_marked else ""
+    if isinstance(command, c.MergeBitmaps) and command.target in node.bitmaps:
+        unit = node.bitmaps[command.target].granularity
+        sources = [each for each in command.sources if each.node in state.nodes]
+        many = max((_marked(state, each.node, each.name, unit) for each in sources), default=0)
+        return f"a merge of {many} granules" if many > capabilities.most_marked else ""
     return ""
 
 
@@ -187,18 +188,13 @@ def _spread(space: Any, size: int, bitmap: Bitmap[Any], unit: int, most: int) ->
 
 
 def names_in(command: object) -> Iterator[str]:
-    """Every name in a command: of disks, bitmaps, jobs and writes."""
-    match command:
-        case c.Transaction(actions):
-            for each in actions:
-                yield from names_in(each)
-        case c.MergeBitmaps(on, target, sources):
-            yield from (on, target, *(name for each in sources for name in (each.node, each.name)))
-        case _:
-            for field in ("node", "name", "job", "write", "bitmap"):
-                name = getattr(command, field, None)
-                if isinstance(name, str):
-                    yield name
+    """Every name in a command: of disks, bitmaps, jobs and writes; also in what a transaction or a merge lists."""
+    for field in ("node", "name", "target", "job", "write", "bitmap"):
+        name = getattr(command, field, None)
+        if isinstance(name, str):
+            yield name
+    for each in (*getattr(command, "actions", ()), *getattr(command, "sources", ())):
+        yield from names_in(each)
 
 
 def wrong_name(command: object, capabilities: Capabilities) -> str:

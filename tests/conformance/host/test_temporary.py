@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cbtcheck.host import temporary
 
-MAKE = "from cbtcheck import temporary; print(temporary.make(), flush=True)"
+MAKE = "from cbtcheck.host import temporary; print(temporary.make(), flush=True)"
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_a_directory_is_alive_while_anybody_uses_it(place: Path) -> None:
     with python(f"{MAKE}; input()", place) as maker:
         assert maker.stdout is not None
         path = maker.stdout.readline().strip()
-        user = f"from cbtcheck import temporary; lock = temporary.join({path!r}); print(flush=True); input()"
+        user = f"from cbtcheck.host import temporary; lock = temporary.join({path!r}); print(flush=True); input()"
         with python(user, place) as other:
             assert other.stdout is not None
             other.stdout.readline()
@@ -145,7 +145,7 @@ def test_a_killed_run_leaves_nothing_that_a_later_one_does_not_sweep(tmp_path: P
         run.send_signal(signal.SIGKILL)
         run.wait()
         assert list(place.glob("cbtspec-*"))
-        with python("from cbtcheck import temporary; temporary.remove(temporary.make())", place) as other:
+        with python("from cbtcheck.host import temporary; temporary.remove(temporary.make())", place) as other:
             assert other.wait() == 0
         assert list(place.iterdir()) == []
     finally:
