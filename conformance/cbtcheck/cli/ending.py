@@ -12,7 +12,7 @@ import sys
 from contextlib import suppress
 
 from cbtcheck.cli.entry import INTERNAL, INTERRUPTED, OUTPUT, USAGE, obey
-from cbtcheck.host.lacking import lacking, not_written
+from cbtcheck.host.lacking import lacking, not_written, why_of
 from cbtcheck.host.printable import plain
 
 DEFECT = (
@@ -24,6 +24,7 @@ DEFECT = (
 def run() -> int:
     """Runs the command line; returns the exit code."""
     _open_streams()
+    told = False
     try:
         code = _run()
     except KeyboardInterrupt:
@@ -32,8 +33,9 @@ def run() -> int:
         code = _code_of(end)
     except BaseException as problem:
         code = _explained(problem)
+        told = code == OUTPUT
     obey(signal.SIG_IGN)  # what is left takes no time, and an interrupt would spoil the exit code
-    return _flushed(code)
+    return _flushed(code, told)
 
 
 def _run() -> int:
@@ -50,10 +52,16 @@ def _run() -> int:
 
 
 def _open_streams() -> None:
-    """Standard streams that are closed lead nowhere: else the next file that is opened would be taken for one."""
-    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+    """Standard streams that are closed: their numbers are taken, else the next file that is opened would be one.
+
+    Whoever reads from the input, or writes to the output, is told so by the operating system (`EBADF`): a file that
+    was opened the other way round is as good as closed. Nobody can be told that stderr is: that leads nowhere.
+    """
+    for number, name, mode, how in (
+        (0, "stdin", "r", os.O_WRONLY), (1, "stdout", "w", os.O_RDONLY), (2, "stderr", "w", os.O_WRONLY),
+    ):  # fmt: skip
         if getattr(sys, name) is None:
-            descriptor = os.open(os.devnull, os.O_RDWR)
+            descriptor = os.open(os.devnull, how)
             if descriptor != number:
                 os.dup2(descriptor, number)
                 os.close(descriptor)
@@ -99,8 +107,11 @@ def _say(text: str) -> None:
         print(text, file=sys.stderr)
 
 
-def _flushed(code: int) -> int:
-    """Hands over what is still buffered. What cannot be written is no success, and no reason to fail at exit."""
+def _flushed(code: int, told: bool) -> int:
+    """Hands over what is still buffered. What cannot be written is no success, and no reason to fail at exit.
+
+    `told`: it was said already.
+    """
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -108,8 +119,8 @@ def _flushed(code: int) -> int:
             code = code or USAGE
             _lead_nowhere(stream.fileno())
         except (OSError, ValueError) as problem:
-            if stream is sys.stdout:
-                _say(f"cbtspec: standard output cannot be written: {getattr(problem, 'strerror', problem)}")
+            if stream is sys.stdout and not told:
+                _say(f"cbtspec: standard output cannot be written: {why_of(problem)}")
             code = code or OUTPUT
             _lead_nowhere(stream.fileno())
     return code

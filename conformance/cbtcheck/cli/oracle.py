@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import click
 
+from cbtcheck.host.lacking import why_of
 from cbtcheck.oracle import messages
 from cbtcheck.oracle.service import Service
 from cbtcheck.scenario.verdict import EXIT_CODES
@@ -40,8 +41,6 @@ def oracle_command(schema: str | None) -> int:
     if schema is not None:
         click.echo(messages.published("input" if schema == "input" else "output"), nl=False)
         return EXIT_CODES["conformant"]
-    if sys.stdin is None:
-        raise click.UsageError("there is no stdin to read from.")
     service, output = Service(), sys.stdout.buffer
     for lines in portions(sys.stdin.fileno()):
         answers = [service.too_long() if each is None else service.answer(each) for each in lines]
@@ -51,18 +50,23 @@ def oracle_command(schema: str | None) -> int:
         except BrokenPipeError:  # nobody reads any more: what was not read is not judged, so this is no success
             os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())
             return EXIT_CODES["usage"]
+    if not service.lines:
+        raise click.ClickException("standard input: no line came")
     return service.exit_code
 
 
 def portions(descriptor: int) -> Iterator[list[bytes | None]]:
     """The lines that have arrived, whenever some have; None for one that is too long. Memory does not grow with them.
 
-    An empty line at the very end is none.
+    An empty line at the very end is none. Raises `click.ClickException` if nothing can be read.
     """
     pieces: list[bytes] = []
     held, skipping = 0, False
     while True:
-        arrived = os.read(descriptor, AT_ONCE)
+        try:
+            arrived = os.read(descriptor, AT_ONCE)
+        except OSError as problem:
+            raise click.ClickException(f"standard input cannot be read: {why_of(problem)}") from None
         *complete, rest = arrived.split(b"\n")
         lines: list[bytes | None] = []
         for each in complete:

@@ -11,6 +11,7 @@ from typing import BinaryIO
 import click
 
 from cbtcheck.cli.imports import importing
+from cbtcheck.host.lacking import why_of
 from cbtcheck.scenario.verdict import EXIT_CODES, exit_code
 from cbtcheck.trace.events import TraceProblem
 from cbtcheck.trace.form import LARGEST_DISK
@@ -76,7 +77,7 @@ def _judged(trace: Path, options: Options) -> TraceReport:
     except TraceProblem as problem:
         raise click.ClickException(f"{trace}: {problem}") from None
     except OSError as problem:
-        raise click.ClickException(f"{trace} cannot be read: {problem.strerror}") from None
+        raise click.ClickException(f"{trace} cannot be read: {why_of(problem)}") from None
 
 
 @contextmanager

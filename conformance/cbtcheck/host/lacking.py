@@ -14,6 +14,7 @@ ADVICE = {
 }
 """Errors of the operating system that say so, with what can be done."""
 
+
 def too_few_files(needed: int) -> str:
     """What to say if this process may not have so many files open, in one line; "" if it may."""
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
@@ -49,8 +50,15 @@ def not_written(problem: BaseException) -> str:
     for each in chain(problem):
         if isinstance(each, OSError) and each.errno in NOT_WRITTEN:
             where = str(each.filename) if each.filename is not None else "what was to be written (standard output?)"
-            return f"{where} cannot be written: {each.strerror}"
+            return f"{where} cannot be written: {why_of(each)}"
     return ""
+
+
+def why_of(problem: Exception) -> str:
+    """Why something cannot be read or written, in the words of the operating system where they are plain."""
+    if isinstance(problem, OSError):
+        return "it is closed" if problem.errno == errno.EBADF else problem.strerror or str(problem)
+    return str(problem)
 
 
 def chain(problem: BaseException) -> Iterator[BaseException]:
