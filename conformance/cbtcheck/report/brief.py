@@ -37,6 +37,8 @@ def brief(report: Report, more_options: str = "") -> Iterator[Text]:
     yield Text(f"scenarios    {report.scenarios:,}" + (f" ({played})" if played else ""))
     took = f"{report.steps:,} in {report.seconds:.1f} s"
     yield Text(f"steps        {took}; {report.compared:,} restored disks compared")
+    if report.workers_died:
+        yield Text(f"processes    {report.lost_in_words}", "yellow")
     if report.steps == 0:
         yield Text(f"safety       {NOT_RUN}")
         yield Text(f"exactness    {NOT_RUN}")

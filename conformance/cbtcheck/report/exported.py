@@ -105,6 +105,8 @@ def to_document(report: Report, more_options: str = "") -> form.Document:
         incomplete=[*cut_short(report)],
         claimed=sorted(report.claimed),
         failed_first=_failed_first(report),
+        workers_died=report.workers_died,
+        played_again=report.played_again,
     )
 
 

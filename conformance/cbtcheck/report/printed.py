@@ -122,6 +122,8 @@ def course(report: Report) -> Text:
     if report.before is not None:
         told = [report.before.in_words(), *(f"not played: {each}" for each in report.before.unreadable)]
         before = "".join(f"failed before  {plain(each)}\n" for each in told)
+    if report.workers_died:
+        before += f"processes  {report.lost_in_words}\n"
     copied = ", from copies that the suite has made" if report.by_suite else ""
     if report.edges_reachable:
         share = 100 * report.edges_covered / report.edges_reachable

@@ -194,6 +194,8 @@ class Document(Struct):
     incomplete: Annotated[list[str], Meta(description="Why not all of the profile was played; empty if all was.")]
     claimed: Annotated[list[str], Meta(description="The capabilities for which the run speaks.")]
     failed_first: Annotated[FailedFirst | None, Meta(description="With `--failed-first`; null without.")]
+    workers_died: Annotated[Count, Meta(description="With `--jobs`: processes that died, and were replaced.")]
+    played_again: Annotated[Count, Meta(description="Items that were lost with them, and were played again.")]
 
 
 def schema() -> dict[str, Any]:

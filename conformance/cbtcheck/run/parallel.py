@@ -13,6 +13,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
@@ -20,6 +21,7 @@ from cbtcheck.adapter import AdapterBroken, AdapterUnusable
 from cbtcheck.adapters import Opening
 from cbtcheck.host import temporary
 from cbtcheck.host.pace import Patience
+from cbtcheck.run.begun import Begun
 from cbtcheck.run.course import Options, Progress, gathering_for
 from cbtcheck.run.gather import Gathering
 from cbtcheck.run.interrupts import interrupts, or_over
@@ -37,7 +39,7 @@ from cbtcheck.run.messages import (
 from cbtcheck.run.part import PHASES, Part
 from cbtcheck.run.report import Report
 from cbtcheck.run.shard import Shard
-from cbtcheck.run.start import DefectInProcess, ProcessDied, start
+from cbtcheck.run.start import DeadlyItem, DefectInProcess, ProcessDied, start
 from cbtcheck.run.worker import work
 
 PATIENCE = 10.0
@@ -47,6 +49,10 @@ LOOK_UP = 0.1
 """Seconds after which it is looked whether the run was interrupted."""
 
 
+Place = tuple[int, int]
+NOWHERE: Place = (-1, -1)
+
+
 class NothingToOpen(LookupError):
     """There is no adapter, or no mistake, of that name. The message is one line."""
 
@@ -54,7 +60,11 @@ class NothingToOpen(LookupError):
 def run(opening: Opening, options: Options, jobs: int, progress: Progress) -> Report:
     """The whole course, in `jobs` processes. Ctrl-C ends it early, with a report of what was found until then.
 
-    Raises what `Opening.open` does, `ProcessDied` and `DefectInProcess`. However it ends, no process is left behind.
+    A process that dies is replaced: its shard is played again from its start, since what is played depends on what
+    was seen before, and what had come back already counts once. However it ends, no process is left behind.
+
+    Raises what `Opening.open` does, `ProcessDied` if one dies twice before it has begun anything, `DeadlyItem`, and
+    `DefectInProcess`.
     """
     started = time.monotonic()
     with (
@@ -62,10 +72,10 @@ def run(opening: Opening, options: Options, jobs: int, progress: Progress) -> Re
         interrupts(signal.SIGINT, signal.SIGTERM) as pressed,
     ):
         interrupted = or_over(pressed, options.most_seconds)
-        crew = Crew(options, progress)
+        crew = Crew(options, progress, _hiring(opening, options, home))
         try:
             for index in range(jobs):
-                crew.workers.append(_hired(opening, options, Shard(index, jobs), home))
+                crew.workers.append(crew.hire(Shard(index, jobs), index == 0))
             try:
                 crew.oversee(interrupted)
             except KeyboardInterrupt:
@@ -79,13 +89,19 @@ def run(opening: Opening, options: Options, jobs: int, progress: Progress) -> Re
 
 @dataclass
 class Worker:
-    """A worker as it is seen from here: the parts that it has played and that are not gathered yet."""
+    """A worker as it is seen from here: the parts that it has played and that are not gathered yet.
+
+    What came is `reached`, whoever has played it. What had been begun when another worker on this shard died is
+    `lost`, if it is beyond that.
+    """
 
     shard: Shard
     process: SpawnProcess
     connection: Connection
+    begun: Begun
     parts: deque[Part] = field(default_factory=deque)
-    reached: tuple[int, int] = (0, 0)
+    reached: Place = NOWHERE
+    lost: Place = NOWHERE
     introduced: bool = False
     ended: bool = False
 
@@ -99,20 +115,32 @@ class Worker:
         return ProcessDied(f"process {self.shard.index + 1} of {self.shard.of} of this run", self.process)
 
 
-def _hired(opening: Opening, options: Options, shard: Shard, home: str) -> Worker:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=work, args=(opening, options, shard, home, theirs))
-    start(process)
-    theirs.close()
-    return Worker(shard, process, ours)
+Hire = Callable[[Shard, bool], Worker]
+"""A new worker for a shard; whether it confirms the ledger."""
+
+
+def _hiring(opening: Opening, options: Options, home: str) -> Hire:
+    context, numbers = multiprocessing.get_context("spawn"), count()
+
+    def hire(shard: Shard, confirms: bool) -> Worker:
+        begun = Begun(home, next(numbers))
+        ours, theirs = context.Pipe()
+        process = context.Process(target=work, args=(opening, options, shard, home, theirs, begun, confirms))
+        start(process)
+        theirs.close()
+        return Worker(shard, process, ours, begun)
+
+    return hire
 
 
 class Crew:
     """The workers of a run, and what is known of it."""
 
-    def __init__(self, options: Options, progress: Progress) -> None:
-        self.options, self.progress = options, progress
+    def __init__(self, options: Options, progress: Progress, hire: Hire) -> None:
+        self.options, self.progress, self.hire = options, progress, hire
+        self.confirmed: Confirmed | None = None
+        self.deaths: Counter[tuple[int, Place]] = Counter()
+        self.played_again = 0
         self.workers: list[Worker] = []
         self.first: Introduction | None = None
         self.gathering: Gathering | None = None
@@ -131,9 +159,33 @@ class Crew:
                 try:
                     message: FromWorker = worker.connection.recv()
                 except (EOFError, OSError):
-                    raise worker.died() from None
+                    self._replace(worker)
+                    continue
                 self._heard(worker, message)
             self._gather()
+
+    def _replace(self, dead: Worker) -> None:
+        """Another worker for the shard of one that has died, with what came from it."""
+        died, place = dead.died(), dead.begun.last() or NOWHERE
+        if self.interrupted or died.defect:
+            raise died
+        self.deaths[dead.shard.index, place] += 1
+        if self.deaths[dead.shard.index, place] > 1:
+            if place == NOWHERE:
+                raise died
+            phase, number = PHASES[place[0]], place[1]
+            raise DeadlyItem(f"item {number} of '{phase}' (seed {self.options.seed}) has ended the process that "
+                             f"played it twice ({died.how}): there is no result")  # fmt: skip
+        dead.process.kill()  # if it has only closed its end
+        dead.process.join()
+        dead.connection.close()
+        new = self.hire(dead.shard, dead.shard.index == 0 and self.confirmed is None)
+        self.workers[dead.shard.index] = new
+        new.parts, new.reached, new.lost = dead.parts, dead.reached, max(dead.lost, place)
+        if self.confirmed is not None:
+            new.tell(self.confirmed)
+        if self.gathering is not None and self.gathering.enough:
+            new.tell(Order.ENOUGH)
 
     def _heard(self, worker: Worker, message: FromWorker) -> None:
         match message:
@@ -145,12 +197,16 @@ class Crew:
                 worker.introduced = True
                 self._introduced(message)
             case Confirmed():
+                self.confirmed = message
                 for each in self.workers:
                     each.tell(message)
             case Played(parts):
-                worker.parts.extend(parts)
-                worker.reached = parts[-1].place
-                self._show(parts)
+                new = [each for each in parts if each.place > worker.reached]
+                if new:
+                    self.played_again += sum(each.place <= worker.lost for each in new)
+                    worker.parts.extend(new)
+                    worker.reached = new[-1].place
+                    self._show(new)
             case Stopped(interrupted, exhausted):
                 if exhausted and self.gathering is not None:
                     self.gathering.exhausted = True
@@ -173,7 +229,7 @@ class Crew:
         """The progress of all together: that of the phase in which the last of them is."""
         for each in parts:
             self.played[PHASES.index(each.phase)] += 1
-        phase = min(each.reached for each in self.workers if not each.ended)[0]
+        phase = max(0, min(each.reached for each in self.workers if not each.ended)[0])
         of = parts[-1].of if PHASES.index(parts[-1].phase) == phase else 0
         if self.played[phase]:
             self.progress(PHASES[phase], self.played[phase], of)
@@ -232,4 +288,5 @@ class Crew:
         report = self.gathering.finished(self.first.scope, self.first.capabilities)
         report.tour.seconds /= len(self.workers)  # they were at it at the same time
         report.interrupted = self.interrupted
+        report.workers_died, report.played_again = self.deaths.total(), self.played_again
         return report

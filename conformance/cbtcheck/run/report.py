@@ -148,7 +148,8 @@ class Report:
     `claimed` and `not_claimed` are capabilities; `by_suite` are commands that the suite does itself.
     `before`: what the run began with, if it was to begin with what had failed in the last one. `list_not_written`:
     why the next run cannot know that of this one; "" if it can. `bounded`: what is larger than was asked for, with
-    the reason.
+    the reason. `workers_died`: processes of the run that were replaced; `played_again`: items that were lost with
+    them, and were played by those who took their place.
     """
 
     suite: str
@@ -183,11 +184,20 @@ class Report:
     before: FailedFirst | None = None
     list_not_written: str = ""
     bounded: dict[str, str] = field(default_factory=dict)
+    workers_died: int = 0
+    played_again: int = 0
 
     @property
     def scenarios(self) -> int:
         """How many scenarios were played."""
         return self.phases.total()
+
+    @property
+    def lost_in_words(self) -> str:
+        """What became of a run whose processes died."""
+        died, again = self.workers_died, self.played_again
+        workers = "a worker" if died == 1 else f"{died:,} workers"
+        return f"{workers} died; {again:,} item{' was' if again == 1 else 's were'} played again"
 
     @property
     def ledger_broken(self) -> bool:

@@ -25,9 +25,13 @@ class ProcessDied(RuntimeError):
     def __init__(self, who: str, process: BaseProcess) -> None:
         process.join(1)
         code = process.exitcode
-        how = f"killed by signal {-code}" if code is not None and code < 0 else f"exit status {code}"
-        super().__init__(f"{who} has died ({how}): there is no result")
+        self.how = f"killed by signal {-code}" if code is not None and code < 0 else f"exit status {code}"
+        super().__init__(f"{who} has died ({self.how}): there is no result")
         self.defect = code == 1
+
+
+class DeadlyItem(RuntimeError):
+    """An item of the run has ended the process that played it twice. The message is one line that names the item."""
 
 
 class DefectInProcess(RuntimeError):

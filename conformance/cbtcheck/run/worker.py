@@ -22,6 +22,7 @@ from cbtcheck.adapters import Opening
 from cbtcheck.follow.play import last_words
 from cbtcheck.host import temporary
 from cbtcheck.host.lacking import lacking, not_written
+from cbtcheck.run.begun import Begun
 from cbtcheck.run.course import Course, Options
 from cbtcheck.run.messages import (
     CannotBegin,
@@ -34,7 +35,7 @@ from cbtcheck.run.messages import (
     Stopped,
     ToWorker,
 )
-from cbtcheck.run.part import Part
+from cbtcheck.run.part import PHASES, Part
 from cbtcheck.run.report import LedgerResult
 from cbtcheck.run.shard import Shard
 from cbtcheck.run.start import ProcessDied, begin
@@ -47,11 +48,16 @@ GRACE = 10.0
 """Seconds that a worker has for its last scenario, when the process that it works for is dead."""
 
 
+ENDED_WITH_ANOTHER = 2
+"""Exit status of a worker if who draws for it was killed: as if it had been killed itself."""
+
+
 class Foreman:
     """The other end: the process that a worker works for."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, confirms: bool = False) -> None:
         self._connection = connection
+        self.once = self.confirm_once if confirms else self.wait_until_confirmed
         self._confirmed = threading.Event()
         self._results: list[LedgerResult] = []
         self._parts: list[Part] = []
@@ -139,9 +145,14 @@ class Foreman:
         return self._results
 
 
-def work(opening: Opening, options: Options, shard: Shard, home: str, connection: Connection) -> None:
-    """Plays a shard. `home` is the directory for what is temporary; it is removed if nobody else can do it."""
-    foreman = Foreman(connection)
+def work(
+    opening: Opening, options: Options, shard: Shard, home: str, connection: Connection, begun: Begun, confirms: bool
+) -> None:  # fmt: skip
+    """Plays a shard. `home` is the directory for what is temporary; it is removed if nobody else can do it.
+
+    Every item is noted in `begun`. Whoever `confirms` the ledger does it for all, who are told what came of it.
+    """
+    foreman = Foreman(connection, confirms)
     begin(lambda number, frame: foreman.obey())
     lock = temporary.join(home)
     tempfile.tempdir = home
@@ -156,10 +167,12 @@ def work(opening: Opening, options: Options, shard: Shard, home: str, connection
         foreman.tell(CannotBegin(why, isinstance(problem, LookupError), broken))
         return
     try:
-        interrupted = _play(adapter, options, shard, foreman)
+        interrupted = _play(adapter, options, shard, foreman, begun)
         exhausted = adapter.exhausted
-    except ProcessDied:
-        raise  # one that works for this one was ended: no defect
+    except ProcessDied as died:
+        if died.defect:
+            raise
+        raise SystemExit(ENDED_WITH_ANOTHER) from None
     except Exception as problem:
         why = lacking(problem) or not_written(problem)
         foreman.tell(CannotBegin(why, unknown=False, broken=False) if why else Defect(traceback.format_exc()))
@@ -172,14 +185,17 @@ def work(opening: Opening, options: Options, shard: Shard, home: str, connection
         temporary.leave(home, lock)
 
 
-def _play(adapter: Adapter, options: Options, shard: Shard, foreman: Foreman) -> bool:
+def _play(adapter: Adapter, options: Options, shard: Shard, foreman: Foreman, begun: Begun) -> bool:
     """Plays a shard on this adapter; whether it was interrupted."""
-    once = foreman.confirm_once if shard.index == 0 else foreman.wait_until_confirmed
     is_set = foreman.stop.is_set
+
+    def note(phase: str, number: int, of: int) -> None:
+        begun.note((PHASES.index(phase), number))
+
     try:
         with foreman.at_once():
             course = Course(
-                adapter, options, lambda *_: None, is_set, foreman.take, foreman.enough.is_set, shard, once
+                adapter, options, note, is_set, foreman.take, foreman.enough.is_set, shard, foreman.once
             )  # fmt: skip
             scope = course.scope if shard.index == 0 else None
     except KeyboardInterrupt:

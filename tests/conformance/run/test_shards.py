@@ -20,6 +20,8 @@ from cbtcheck.adapters import Opening
 from cbtcheck.adapters.mistakes import host_with
 from cbtcheck.adapters.qemu.adapter import QemuAdapter
 from cbtcheck.adapters.reference import ReferenceAdapter
+from cbtcheck.report import printed
+from cbtcheck.report.brief import brief
 from cbtcheck.report.exported import to_json
 from cbtcheck.run import course, parallel, start, tour_phases
 from cbtcheck.run.course import Course, Options, gathering_for
@@ -263,6 +265,8 @@ class Brief(Opening):
     every: int = 0
     log: str = ""
     dies_in: int = -1
+    killed: str = ""
+    """A file `SCENARIO TIMES`: who begins its scenario of that number is killed, so many times in all."""
 
     def open(self) -> Adapter:
         every = self.every
@@ -277,6 +281,7 @@ class Logged(ReferenceAdapter):
     def __init__(self, opening: Brief) -> None:
         self.opening = opening
         self.asked = ""
+        self.begun = 0
         self.log = Path(opening.log, f"{os.getpid()}").open("w") if opening.log else None  # noqa: SIM115
         if opening.mistake:
             super().__init__(host_with(opening.mistake), opening.mistake)
@@ -286,7 +291,16 @@ class Logged(ReferenceAdapter):
     def reset(self, disks: dict[str, int]) -> None:
         self.written()
         self.asked = f"{disks}" if disks else ""
+        if disks and self.opening.killed:
+            self.begun += 1
+            self.maybe_killed(Path(self.opening.killed))
         super().reset(disks)
+
+    def maybe_killed(self, file: Path) -> None:
+        number, times = map(int, file.read_text().split())
+        if self.begun == number and times:
+            file.write_text(f"{number} {times - 1}")
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def perform(self, command: Command, hint: Hint) -> Performed:
         self.asked += f" {command}"
@@ -402,9 +416,48 @@ class Breaking(Logged):
 # The end
 
 
-def test_a_process_that_dies_is_an_error_and_never_a_pass(tmp_path: Path) -> None:
+@dataclass(frozen=True)
+class Small(Brief):
+    """Without the families and the long histories."""
+
+    def open(self) -> Adapter:
+        course.families = lambda: ()
+        Profile.lengths = lambda _: []  # type: ignore[method-assign]
+        return super().open()
+
+
+@pytest.mark.parametrize("number", [1, 30])
+def test_what_a_killed_process_had_not_brought_back_is_played_again(number: int, tmp_path: Path) -> None:
+    (tmp_path / "killed").write_text(f"{number} 1")
+    opening = Small("reference", mistake="hook-never-called")
+    whole = without_times(in_processes(2, opening, tmp_path / "r", examples=20))
+    report = in_processes(2, replace(opening, killed=str(tmp_path / "killed")), tmp_path / "r", examples=20)
+    again = without_times(report)
+    assert again.pop("workers_died") == whole.pop("workers_died") + 1 == 1
+    assert again.pop("played_again") > whole.pop("played_again") == 0
+    assert again == whole
+    told = f"a worker died; {report.played_again} item"
+    assert told in str(printed.course(report))
+    assert sum(told in str(line) for line in brief(report)) == 1
+
+
+def test_an_item_that_kills_who_plays_it_twice_is_named(tmp_path: Path) -> None:
+    with pytest.raises(start.DeadlyItem, match=r"item \d+ of '.*' \(seed 3\) .* \(killed by signal 9\): there is no"):
+        in_processes(2, Small("reference", dies_in=3), tmp_path)
+
+
+@dataclass(frozen=True)
+class NeverOpens(Brief):
+    """Whoever opens it is killed."""
+
+    def open(self) -> Adapter:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return super().open()
+
+
+def test_a_process_that_dies_twice_before_it_begins_is_an_error_and_never_a_pass(tmp_path: Path) -> None:
     with pytest.raises(parallel.ProcessDied, match=r"process \d of 2 .* \(killed by signal 9\): there is no result"):
-        in_processes(2, Brief("reference", dies_in=3), tmp_path)
+        in_processes(2, NeverOpens("reference"), tmp_path)
 
 
 def test_a_defect_in_a_process_is_told_with_its_traceback(tmp_path: Path) -> None:
