@@ -12,6 +12,7 @@ from cbtcheck import adapters
 from cbtcheck.adapter import Adapter, AdapterBroken, AdapterUnusable
 from cbtcheck.cli.problem import DefectFound, Problem
 from cbtcheck.cli.program import Program, check_program
+from cbtcheck.host.temporary import NoPlace
 from cbtcheck.run.start import DeadlyItem, DefectInProcess, ProcessDied
 from cbtcheck.scenario.verdict import EXIT_CODES
 
@@ -80,6 +81,8 @@ def opener_of(opening: adapters.Opening) -> Iterator[Callable[[], Adapter]]:
     except DefectInProcess as defect:
         click.echo(str(defect), err=True, nl=False)
         raise DefectFound("a process of this run has a defect of cbtspec itself: there is no result") from None
+    except NoPlace as problem:
+        raise Problem(str(problem)) from None
     except DeadlyItem as deadly:
         raise DefectFound(f"{deadly}; this is a defect of cbtspec itself, or the machine lacks memory") from None
     except ProcessDied as died:

@@ -13,6 +13,7 @@ from cbtcheck.adapter import Adapter, AdapterBroken
 from cbtcheck.cli.adapter_options import LOG_WIDTH, opener_of
 from cbtcheck.cli.problem import Problem, check_writable, directory
 from cbtcheck.follow.play import last_words
+from cbtcheck.host import temporary
 from cbtcheck.host.progress import ProgressLine
 from cbtcheck.report.exported import to_json
 from cbtcheck.report.outputs import Outputs
@@ -43,6 +44,7 @@ def check(opening: adapters.Opening, options: course.Options, jobs: int, outputs
     for option, path in outputs.files():
         check_writable(path, option)
     with directory(options.reports), opener_of(opening) as opener:
+        temporary.place()  # at the end of a run it would be late to say so
         try:
             with ProgressLine(Console(stderr=True)) as progress:
                 report = _run(opener, opening, options, jobs, progress)

@@ -22,6 +22,13 @@ LONGEST_SOCKET = 107
 """Bytes of the path of a UNIX socket, at most (Linux; on macOS 103)."""
 
 
+class NoPlace(OSError):
+    """The directory that TMPDIR names cannot be used. The message is one line."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 _held: dict[str, int] = {}
 """The open locks of the directories that this process has made."""
 
@@ -29,9 +36,9 @@ _held: dict[str, int] = {}
 def make(purpose: str = "") -> str:
     """Makes a temporary directory of this process, to be given to `remove`; returns its absolute path.
 
-    Raises `OSError` if it cannot be made, also if there is no place for temporary files at all.
+    Raises `NoPlace` if TMPDIR names no directory that can be written to, and `OSError` if it cannot be made.
     """
-    sweep(tempfile.gettempdir())
+    sweep(place())
     while True:
         path = os.path.abspath(tempfile.mkdtemp(prefix=PREFIX + purpose))
         try:
@@ -47,6 +54,16 @@ def make(purpose: str = "") -> str:
             _held[path] = lock
             return path
         os.close(lock)  # somebody has swept it before it was locked
+
+
+def place() -> str:
+    """Where it is made: never somewhere else than where TMPDIR says, as `tempfile` would do."""
+    wanted = os.environ.get("TMPDIR", "")
+    found = tempfile.gettempdir()
+    fallen_back = found in ("/tmp", "/var/tmp", "/usr/tmp", os.getcwd())
+    if wanted and fallen_back and os.path.realpath(found) != os.path.realpath(wanted):
+        raise NoPlace(f"the directory for temporary files, TMPDIR={wanted}, is missing or cannot be written to")
+    return found
 
 
 def remove(path: str) -> None:

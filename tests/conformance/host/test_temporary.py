@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from cbtcheck.host import temporary
+from waiting import run
 
 MAKE = "from cbtcheck.host import temporary; print(temporary.make(), flush=True)"
 
@@ -150,3 +151,13 @@ def test_a_killed_run_leaves_nothing_that_a_later_one_does_not_sweep(tmp_path: P
         assert list(place.iterdir()) == []
     finally:
         subprocess.run(["rm", "-rf", place], check=True)
+
+
+def test_a_tmpdir_that_is_missing_is_said_and_not_replaced(tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
+    command = [sys.executable, "-m", "cbtcheck", "check", "--jobs", "2", "--reports", str(tmp_path / "r")]
+    done = run(command, env=os.environ | {"TMPDIR": str(missing)}, cwd=tmp_path)
+    said = done.stderr.decode().strip().splitlines()
+    assert (done.returncode, said) == (64, [
+        f"cbtspec: the directory for temporary files, TMPDIR={missing}, is missing or cannot be written to"
+    ])  # fmt: skip
