@@ -294,7 +294,8 @@ DRIVER = """
 import runpy, signal, sys
 sys.argv[0] = "cbtspec"
 from unittest.mock import MagicMock
-from cbtcheck import adapters, command
+from cbtcheck import adapters
+from cbtcheck.cli import command
 from cbtcheck.run import course
 def run(open_adapter, options, progress):
     open_adapter()

@@ -525,7 +525,7 @@ def alive(pid: int) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_whatever_ends_the_first_process_the_others_end_too(tmp_path: Path, home: Path, number: int) -> None:
     script = tmp_path / "driver.py"
-    script.write_text(DRIVER.format(place=str(Path(__file__).parents[1])))
+    script.write_text(DRIVER.format(place=str(Path(__file__).parent)))
     environment = os.environ | {"TMPDIR": str(home), "PYTHONPATH": os.pathsep.join(sys.path)}
     process = subprocess.Popen([sys.executable, str(script)], cwd=tmp_path, env=environment, stdout=subprocess.PIPE)
     assert process.stdout is not None
