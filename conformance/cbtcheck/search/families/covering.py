@@ -9,10 +9,11 @@ from itertools import combinations
 def rows(*parameters: Sequence[object]) -> Iterator[tuple[int, ...]]:
     """Rows of indices, one for each parameter; the same rows each time.
 
-    Raises `ValueError` for a parameter without values, and if the library should leave out a pair.
+    There are none if a parameter has no values: an implementation may claim nothing of what a family varies. Raises
+    `ValueError` if the library should leave out a pair.
     """
     if not all(parameters):
-        raise ValueError("each parameter has at least one value")
+        return
     if len(parameters) < 2:
         yield from ((number,) for each in parameters for number in range(len(each)))
         return
