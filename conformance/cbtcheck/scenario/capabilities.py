@@ -6,6 +6,7 @@ name need. A *profile* is a word for several of them (docs/use/adapter-protocol.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator
 from typing import Any, assert_never
 
@@ -15,7 +16,7 @@ from cbtmodel.node import Node, State, initial, usable_granularity
 from cbtmodel.step import step
 
 from cbtcheck.adapter import FEATURES, LONGEST_NAME, Capabilities
-from cbtcheck.scenario.scenario import KINDS, Restore, Scenario, spelled
+from cbtcheck.scenario.scenario import KINDS, Restore, Scenario, later_members, spelled
 from cbtcheck.sets.bitsets import BitSets
 
 COMMANDS = frozenset(KINDS) - {"abort", "restore"}
@@ -61,6 +62,9 @@ def needs(command: c.Command | c.Action) -> Iterator[str]:
     name = spelled(type(command).__name__)
     if name in COMMANDS:
         yield name
+    for member, word in later_members(type(command)).items():
+        if getattr(command, member) != _default(type(command), member):
+            yield word
     if isinstance(command, c.Plain):
         return
     match command:
@@ -89,6 +93,10 @@ def needs(command: c.Command | c.Action) -> Iterator[str]:
             return
         case _:
             assert_never(command)
+
+
+def _default(kind: type, member: str) -> object:
+    return next(each.default for each in dataclasses.fields(kind) if each.name == member)
 
 
 def _needs_of_backup(command: c.StartBackup) -> Iterator[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,22 +111,39 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def command_in_full(command: object, fill: int) -> dict[str, Any]:
-    """A command with all its members, also those that have their default; a guest write has its `fill`."""
+LATER = "claimed as"
+"""In the metadata of a command's field: it came after version 1 of protocol and vectors, and what claims it."""
+
+
+def later_members(kind: type) -> dict[str, str]:
+    """The members of a kind of command that came after version 1, each with the capability that claims it.
+
+    `field(default=…, metadata={LATER: WORD})` makes one; the word is one of `adapter.FEATURES`.
+    """
+    return {each.name: each.metadata[LATER] for each in dataclasses.fields(kind) if LATER in each.metadata}
+
+
+def command_in_full(command: object, fill: int, claimed: Container[str] = ()) -> dict[str, Any]:
+    """A command with all its members, also those that have their default; a guest write has its `fill`.
+
+    Members that came after version 1 only if they are `claimed`: whoever does not know them is not shown them.
+    """
     data: dict[str, Any] = {"do": spelled(type(command).__name__)}
+    later = later_members(type(command))
     for each in dataclasses.fields(command):  # type: ignore[arg-type]
-        data[each.name] = _in_full(getattr(command, each.name))
+        if each.name not in later or later[each.name] in claimed:
+            data[each.name] = _in_full(getattr(command, each.name), claimed)
     if isinstance(command, commands.Write | commands.BeginWrite):
         data["fill"] = fill
     return data
 
 
-def _in_full(value: Any) -> Any:
+def _in_full(value: Any, claimed: Container[str]) -> Any:
     if isinstance(value, tuple):
-        return [_in_full(each) for each in value]
+        return [_in_full(each, claimed) for each in value]
     if isinstance(value, commands.Source):
         return {"node": value.node, "name": value.name}
-    return command_in_full(value, 0) if dataclasses.is_dataclass(value) else value
+    return command_in_full(value, 0, claimed) if dataclasses.is_dataclass(value) else value
 
 
 def command_from_data(data: Any, where: str) -> Step:

@@ -90,7 +90,7 @@ class Writer:
         if refused and may_name_another_reason(command):
             refused = KINDS
         ended = [self._ended(each) for each in result.ended]
-        return f.Step(command_in_full(command, fill), refused, ended, self._after())
+        return f.Step(command_in_full(command, fill, self.needs), refused, ended, self._after())
 
     def restore(self, jobs: tuple[str, ...]) -> f.Restore:
         """What the targets of these jobs give, laid over each other: the disk at the last one's start."""

@@ -75,7 +75,7 @@ EXPECTED: dict[str, Expected] = {
     "beyond-the-largest-offset": Expected("broken", "beyond the end of the disk"),
     "numbers-as-text": Expected("broken", "a seq that is no integer"),
     "wrong-types": Expected("broken", "a list of [offset, length]"),
-    "unknown-member": Expected("broken", "unknown field 'status'"),
+    "misspelt-member": Expected("broken", "did you mean 'error'?"),
     "unknown-error": Expected("broken", "did you mean 'busy'?"),
     "nothing-seen": Expected("broken", "an empty list if there is nothing"),
     "other-names-for-things": Expected("broken", "did you mean 'node'?"),

@@ -225,11 +225,11 @@ class WrongTypes(Adapter):
         return {**super().seen(on, name), "dirty": "all"}
 
 
-class UnknownMember(Spoiled):
-    """says more than the protocol knows"""
+class MisspeltMember(Spoiled):
+    """misspells a member that may be left out"""
 
     def line(self, seq: int) -> bytes:
-        return b'{"seq":%d,"status":"success"}' % seq
+        return b'{"seq":%d,"erorr":"busy"}' % seq
 
 
 class UnknownError(Spoiled):

@@ -52,6 +52,7 @@ class Conversation:
         self.last = b""
         self.begin()
         self.hello = self._hello()
+        self.claimed = frozenset(self.hello.capabilities)
 
     def _hello(self) -> m.Hello:
         self.seq += 1
@@ -69,7 +70,7 @@ class Conversation:
 
     def command(self, command: Command, fill: int) -> m.Done:
         """A command of the specification. Raises `UnicodeEncodeError` if no line can be made of it."""
-        line = lines.command_line(self.seq + 1, command, fill)
+        line = lines.command_line(self.seq + 1, command, fill, self.claimed)
         self.seq += 1
         return self._exchange(m.Done, line)
 
@@ -94,7 +95,7 @@ class Conversation:
     def writes(self, commands: Sequence[Write], fills: Sequence[int]) -> list[m.Done]:
         """Guest writes in a row, with no waiting in between: at most `AHEAD` are under way."""
         first = self.seq + 1
-        made = [lines.write_line(first + i, each, fills[i]) for i, each in enumerate(commands)]
+        made = [lines.write_line(first + i, each, fills[i], self.claimed) for i, each in enumerate(commands)]
         self.seq += len(made)
         child, done, found = self.child, m.Done, []
         sent = 0

@@ -7,6 +7,7 @@ closely, to say what is wrong with it (`mistakes`).
 from __future__ import annotations
 
 import json
+from collections.abc import Container
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -14,8 +15,8 @@ from cbtmodel.commands import Command, Write
 from msgspec import UNSET, Struct
 
 from cbtcheck.adapters.protocol import messages as m
-from cbtcheck.adapters.protocol.mistakes import ProtocolError, mistake_in, said_twice
-from cbtcheck.scenario.scenario import ScenarioError, command_from_data, command_in_full
+from cbtcheck.adapters.protocol.mistakes import ProtocolError, misspelt, mistake_in, said_twice
+from cbtcheck.scenario.scenario import ScenarioError, command_from_data, command_in_full, later_members
 
 R = TypeVar("R", bound=m.Record)
 
@@ -44,19 +45,29 @@ class _WriteLine(Struct, gc=False):
     fill: int
 
 
-def command_line(seq: int, command: Command, fill: int) -> bytes:
+_WRITES_HAVE_GROWN = bool(later_members(Write))
+
+
+def command_line(seq: int, command: Command, fill: int, claimed: Container[str] = ()) -> bytes:
     """The request of a command, with all its members; guest writes are of the byte `fill`.
 
-    Raises `UnicodeEncodeError` for a name that is no Unicode text.
+    Of the members that came after version 1 it has those whose capability is `claimed`. Raises `UnicodeEncodeError`
+    for a name that is no Unicode text.
     """
     if type(command) is Write:
-        return write_line(seq, command, fill)
-    data: dict[str, Any] = {"seq": seq, **command_in_full(command, fill)}
+        return write_line(seq, command, fill, claimed)
+    return _in_full(seq, command, fill, claimed)
+
+
+def _in_full(seq: int, command: Command, fill: int, claimed: Container[str]) -> bytes:
+    data: dict[str, Any] = {"seq": seq, **command_in_full(command, fill, claimed)}
     return _line(data)
 
 
-def write_line(seq: int, command: Write, fill: int) -> bytes:
+def write_line(seq: int, command: Write, fill: int, claimed: Container[str] = ()) -> bytes:
     """The request of a guest write."""
+    if _WRITES_HAVE_GROWN:
+        return _in_full(seq, command, fill, claimed)
     each = command
     made = _WriteLine(seq, "write", each.node, each.offset, each.length, each.kind, each.result, fill)
     return _line(made)
@@ -91,8 +102,14 @@ def reply(line: bytes, seq: int, kind: type[R]) -> R | m.Done:
         if kind is not m.Done:
             return _refused(line, seq, kind, problem)
         raise mistake_in(line, seq, kind, problem) from None
-    if cast(Any, decoded).seq != seq or _says_twice(line, decoded):
+    if cast(Any, decoded).seq != seq:
         raise mistake_in(line, seq, kind, None)
+    if not _says_just_that(line, decoded):
+        if kind is m.Hello and said_twice(line) is not None:
+            raise mistake_in(line, seq, kind, None)
+        wrong = None if kind is m.Hello else misspelt(line, seq, kind)
+        if wrong is not None:
+            raise wrong
     return decoded
 
 
@@ -107,14 +124,12 @@ def _refused(line: bytes, seq: int, kind: type[m.Record], problem: Exception) ->
     raise mistake_in(line, seq, kind, problem) from None
 
 
-def _says_twice(line: bytes, decoded: m.Record) -> bool:
-    """Whether a member is in the line twice. What was decoded has each once; so there are fewer colons in it then.
+def _says_just_that(line: bytes, decoded: m.Record) -> bool:
+    """Whether the line certainly has no member twice, and none that is not known: as many colons as it needs.
 
-    Where that does not tell (a backslash can hide a colon, and what has defaults has more of them), it is read again.
+    A backslash can hide a colon, and what has defaults has more of them: then it is not certain.
     """
-    if b"\\" not in line and type(decoded) is not m.Hello and line.count(b":") == _encode(decoded).count(b":"):
-        return False
-    return said_twice(line) is not None
+    return b"\\" not in line and type(decoded) is not m.Hello and line.count(b":") == _encode(decoded).count(b":")
 
 
 def command_in(entry: dict[str, Any]) -> tuple[Command, m.Done]:

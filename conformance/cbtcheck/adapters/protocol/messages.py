@@ -40,14 +40,18 @@ class Record(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 # Replies
 
 
-class Ended(Record, frozen=True, kw_only=True):
+class Reply(Record, frozen=True, forbid_unknown_fields=False, kw_only=True):
+    """A JSON object from an adapter, perhaps from one that is newer: members that are not known are ignored."""
+
+
+class Ended(Reply, frozen=True, kw_only=True):
     """A job that has ended by the command that is answered."""
 
     job: str
     outcome: Outcome
 
 
-class Done(Record, frozen=True, kw_only=True):
+class Done(Reply, frozen=True, kw_only=True):
     """The reply to a command, to `reset`, to `end-backup` and to `bye`; with an `error`, the reply to anything.
 
     `trace` has commands as they happened, each perhaps with its own `error`, `text` and `definite`.
@@ -61,8 +65,8 @@ class Done(Record, frozen=True, kw_only=True):
     definite: bool | UnsetType = UNSET
 
 
-class Hello(Record, frozen=True, forbid_unknown_fields=False, kw_only=True):
-    """What the implementation is, and what it can do. Members that are not known are ignored.
+class Hello(Reply, frozen=True, kw_only=True):
+    """What the implementation is, and what it can do.
 
     The limits are left out by whoever does not claim them; then the suite's own hold.
     """
@@ -92,7 +96,7 @@ class Hello(Record, frozen=True, forbid_unknown_fields=False, kw_only=True):
     ascii_names: bool = False
 
 
-class SeenBitmap(Record, frozen=True, kw_only=True):
+class SeenBitmap(Reply, frozen=True, kw_only=True):
     """A named bitmap: its own granules that are dirty, not its successor's."""
 
     node: str
@@ -103,7 +107,7 @@ class SeenBitmap(Record, frozen=True, kw_only=True):
     dirty: list[Extent]
 
 
-class SeenJob(Record, frozen=True, kw_only=True):
+class SeenJob(Reply, frozen=True, kw_only=True):
     """A job that has not ended. `copied` has reached its target."""
 
     job: str
@@ -111,14 +115,14 @@ class SeenJob(Record, frozen=True, kw_only=True):
     copied: list[Extent] | UnsetType = UNSET
 
 
-class SeenWrite(Record, frozen=True, kw_only=True):
+class SeenWrite(Reply, frozen=True, kw_only=True):
     """A guest write in flight."""
 
     node: str
     write: str
 
 
-class SeenSuccessor(Record, frozen=True, kw_only=True):
+class SeenSuccessor(Reply, frozen=True, kw_only=True):
     """The bitmap that records in place of a frozen one."""
 
     node: str
@@ -127,7 +131,7 @@ class SeenSuccessor(Record, frozen=True, kw_only=True):
     dirty: list[Extent]
 
 
-class SeenState(Record, frozen=True, kw_only=True):
+class SeenState(Reply, frozen=True, kw_only=True):
     """The reply to `observe` with `what` `state`."""
 
     seq: Seq
@@ -137,7 +141,7 @@ class SeenState(Record, frozen=True, kw_only=True):
     successors: list[SeenSuccessor] | UnsetType = UNSET
 
 
-class SeenContent(Record, frozen=True, kw_only=True):
+class SeenContent(Reply, frozen=True, kw_only=True):
     """The reply to `observe` with `what` `disk` or `target`, and to `read`: runs of equal bytes, [byte, how many]."""
 
     seq: Seq
