@@ -128,12 +128,12 @@ class Look:
 class LookAtJobs:
     """Jobs were looked at, with their phases if these were seen. `all`: there were no others.
 
-    `outsiders`: there may be jobs among them of whose beginning nothing is known.
+    `untracked`: there may be jobs among them of whose beginning nothing is known.
     """
 
     jobs: dict[str, str | None] = field(default_factory=dict)
     all: bool = False
-    outsiders: bool = False
+    untracked: bool = False
 
 
 Change = Given | Landed | EndOfJobs | AllCopied | StoppedByError | Forgotten

@@ -89,7 +89,7 @@ def _judge_jobs(space: BetweenSets, world: Traced, seen: LookAtJobs, judged: Jud
     """Phases are judged where the copies are seen; where not, a job may be further than anybody knows."""
     jobs = world.state.jobs
     for id, phase in seen.jobs.items():
-        if id not in jobs and (seen.outsiders or any(end[0] == id for end in world.due)):
+        if id not in jobs and (seen.untracked or any(end[0] == id for end in world.due)):
             continue
         unseen = id in jobs and jobs[id].todo.more
         judged.findings += judge_job(space, world.state, id, SeenJob(None if unseen else phase))

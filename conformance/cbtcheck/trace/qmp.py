@@ -163,7 +163,7 @@ class QmpReader:
         session = next(self._sessions)
         disks = session.disks()
         self.places = session.places
-        space, rules = CompressedSets(BLOCK), Rules(copies_seen=False, outsiders=True)
+        space, rules = CompressedSets(BLOCK), Rules(copies_seen=False, untracked=True)
         self.verifier = Verifier(space, disks, self._tell, rules, self._guest_seen, frozenset(disks), self.counts)
 
     def read(self, messages: Iterator[Message]) -> None:

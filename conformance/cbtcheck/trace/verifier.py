@@ -27,8 +27,8 @@ from cbtcheck.trace.explained import explain
 from cbtcheck.trace.guesses import advance, gather
 from cbtcheck.trace.judgement import Judged, judge
 from cbtcheck.trace.learn import learn
-from cbtcheck.trace.outsiders import mentions_outsiders
 from cbtcheck.trace.refute import refute
+from cbtcheck.trace.untracked import mentions_untracked
 from cbtcheck.trace.window import MOST_ORDERS, Item, Window, WriteClass, may_start, written
 from cbtcheck.trace.world import Rules, Traced, possible, specified
 
@@ -192,7 +192,7 @@ class Verifier:
         if act.refusal == "?":
             return "refusals for reasons outside of the specification"
         world = self._worlds[0]
-        if self.rules.outsiders and mentions_outsiders(world.state, world.strange, act):
+        if self.rules.untracked and mentions_untracked(world.state, world.strange, act):
             return "commands about nodes, bitmaps or jobs whose beginning is not in the trace"
         return None
 

@@ -2,7 +2,7 @@
 
 Whatever happens in a world is done by the specification. What is added here is only what cannot be seen from outside:
 how far a job is with its copies (if `Rules.copies_seen` is not set), and jobs and bitmaps whose beginning is not in
-the trace (if `Rules.outsiders`).
+the trace (if `Rules.untracked`).
 
 A job whose copies are not seen has *more* in its work list (see `between`), so that it never ends by itself, but when
 the trace says so. One that completed has copied all; one that did not, an unknown part of what was left. When in
@@ -36,8 +36,8 @@ from cbtcheck.scenario.verdict import Finding, Verdict
 from cbtcheck.sets.between import Between, BetweenSets, Unnoticed, at_most, outcomes, without_more
 from cbtcheck.sets.compressed import CompressedSets
 from cbtcheck.trace.events import AllCopied, Change, EndOfJobs, Forgotten, Given, Landed, StoppedByError
-from cbtcheck.trace.outsiders import forget, mentions_outsiders
 from cbtcheck.trace.shape import Sets, noticed, shape
+from cbtcheck.trace.untracked import forget, mentions_untracked
 
 Due = frozenset[tuple[str, Outcome]]
 
@@ -46,11 +46,11 @@ Due = frozenset[tuple[str, Outcome]]
 class Rules:
     """What a trace tells. `copies_seen`: every copy of a job is in it, and so a job ends when the specification says.
 
-    `outsiders`: there may be jobs, and bitmaps of nodes, whose beginning it does not tell.
+    `untracked`: there may be jobs, and bitmaps of nodes, whose beginning it does not tell.
     """
 
     copies_seen: bool = True
-    outsiders: bool = False
+    untracked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def _ends(ended: Iterable[Ended[Between]]) -> Due:
 def _given(world: Traced, act: Given, rules: Rules) -> list[Traced]:
     if act.refusal == "?":
         return [world]  # QEMU says why it did not, in words that we do not know; at least it did not
-    if rules.outsiders and mentions_outsiders(world.state, world.strange, act):
+    if rules.untracked and mentions_untracked(world.state, world.strange, act):
         if act.refusal:
             return [world]
         return [_without(world, None, _named(act.command))]
@@ -234,7 +234,7 @@ def _one_ended(world: Traced, id: str, outcome: Outcome, rules: Rules) -> list[T
         return [replace(world, due=world.due - {(id, outcome)})]
     if id not in world.state.jobs:
         told = any(end[0] == id for end in world.due)
-        return [world] if rules.outsiders and not told else []
+        return [world] if rules.untracked and not told else []
     if rules.copies_seen:
         return []
     found = []

@@ -16,7 +16,7 @@ from cbtcheck.trace.events import Given
 from cbtcheck.trace.shape import Sets
 
 
-def mentions_outsiders(state: Sets, strange: frozenset[str], act: Given) -> bool:
+def mentions_untracked(state: Sets, strange: frozenset[str], act: Given) -> bool:
     """Whether a command is about a node, bitmap or job of which the trace has not told."""
     command = act.command
     if isinstance(command, c.OfJob):
