@@ -28,6 +28,9 @@ PINNED_SEED = 20160121
               help="How long to draw scenarios.")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
               help="How many processes share the scenarios. What is played does not depend on it.")  # fmt: skip
+@click.option("--resume", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+              help="Record what is done in this folder, and go on where the same run has stopped.")  # fmt: skip
+@click.option("--cluster", metavar="ADDRESS", help="Play on the workers of this dask.distributed scheduler.")
 @click.option("-x", "--exitfirst", "first", is_flag=True, help="Stop at the first failure that comes again.")
 @click.option("--failed-first", is_flag=True,
               help="Begin with what failed in the last run on this adapter, as --reports has it.")  # fmt: skip
@@ -47,6 +50,7 @@ def check_command(
     adapter: str, profile: str, seed: int | None, examples: int | None, seconds: float | None, jobs: int,
     only: str | None, outputs: Outputs, form: str, reports: Path, daemon: str | None, mistake: str | None,
     most_seconds: float | None, program: Program, first: bool, failed_first: bool, verbose: bool,
+    resume: Path | None, cluster: str | None,
 ) -> int:  # fmt: skip
     """Checks an implementation against the specification.
 
@@ -56,6 +60,8 @@ def check_command(
     known_adapter(adapter, daemon, mistake, program)
     if examples is not None and seconds is not None:
         raise click.UsageError("--examples and --time exclude each other.")
+    if resume is not None or cluster is not None:
+        _in_pieces(seconds, jobs, cluster, failed_first, seed, profile)
     with importing():
         from cbtcheck.cli import checking
         from cbtcheck.run import course
@@ -67,7 +73,22 @@ def check_command(
     options = course.Options(profile, seed, examples, seconds, name, reports, most_seconds, first, before)
     opening = adapters.Opening(adapter, daemon, mistake, program.command, program.limits)
     printed = checking.Printed(form, verbose, more_options(daemon, mistake, program))
-    return checking.check(opening, options, jobs, outputs, printed)
+    how = checking.How(jobs, resume, cluster)
+    return checking.check(opening, options, how, outputs, printed)
+
+
+def _in_pieces(
+    seconds: float | None, jobs: int, cluster: str | None, failed_first: bool, seed: int | None, profile: str
+) -> None:
+    """What does not go with `--resume` and `--cluster`: what is played must be known beforehand."""
+    if seconds is not None:
+        raise click.UsageError("--time does not go with --resume and --cluster; say --examples, how many.")
+    if failed_first:
+        raise click.UsageError("--failed-first does not go with --resume and --cluster.")
+    if cluster is not None and jobs != 1:
+        raise click.UsageError("--jobs and --cluster exclude each other: each worker's threads play.")
+    if profile == "deep" and seed is None:
+        raise click.UsageError("with --profile deep, --resume and --cluster need a --seed.")
 
 
 def _known_name(only: str | None) -> str | None:

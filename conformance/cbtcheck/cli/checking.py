@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 from rich.console import Console
@@ -39,7 +40,16 @@ class Printed:
     more: str
 
 
-def check(opening: adapters.Opening, options: course.Options, jobs: int, outputs: Outputs, printed: Printed) -> int:
+@dataclass(frozen=True)
+class How:
+    """Who plays: `jobs` processes here, or the workers of a `cluster`. In the folder `resume` is what is done."""
+
+    jobs: int = 1
+    resume: Path | None = None
+    cluster: str | None = None
+
+
+def check(opening: adapters.Opening, options: course.Options, how: How, outputs: Outputs, printed: Printed) -> int:
     """Plays, prints and writes; returns the exit code. Raises `Problem`."""
     for option, path in outputs.files():
         check_writable(path, option)
@@ -47,7 +57,7 @@ def check(opening: adapters.Opening, options: course.Options, jobs: int, outputs
         temporary.place()  # at the end of a run it would be late to say so
         try:
             with ProgressLine(Console(stderr=True)) as progress:
-                report = _run(opener, opening, options, jobs, progress)
+                report = _run(opener, opening, options, how, progress)
             said = ""
         except AdapterBroken as broken:
             report = not_begun(opening.name, opening.command, options, last_words(broken))
@@ -64,16 +74,40 @@ def check(opening: adapters.Opening, options: course.Options, jobs: int, outputs
 
 
 def _run(
-    opener: Callable[[], Adapter], opening: adapters.Opening, options: course.Options, jobs: int,
+    opener: Callable[[], Adapter], opening: adapters.Opening, options: course.Options, how: How,
     progress: ProgressLine,
 ) -> Report:  # fmt: skip
     """The run, in this process or in several."""
-    if jobs == 1:
+    if how.resume is not None or how.cluster is not None:
+        return _in_pieces(opening, options, how, progress)
+    if how.jobs == 1:
         return course.run(opener, options, progress)
     try:
-        return parallel.run(opening, options, jobs, progress)
+        return parallel.run(opening, options, how.jobs, progress)
     except parallel.NothingToOpen as problem:
         raise Problem(str(problem.args[0])) from None
+
+
+def _in_pieces(opening: adapters.Opening, options: course.Options, how: How, progress: ProgressLine) -> Report:
+    """The run in pieces, which goes on where it was interrupted."""
+    from cbtcheck.run import campaign
+    from cbtcheck.run.cluster import NoCluster, cluster
+    from cbtcheck.run.piece import NoSuchAdapter, PieceDied
+
+    def say(line: str) -> None:
+        click.echo(f"cbtspec: {line}", err=True)
+
+    try:
+        if how.cluster is None:
+            return campaign.run(opening, options, campaign.Here(how.jobs), how.resume, progress, say)
+        with cluster(how.cluster, say) as workers:
+            return campaign.run(opening, options, workers, how.resume, progress, say)
+    except (campaign.NotThisCampaign, NoCluster, NoSuchAdapter, PieceDied) as problem:
+        raise Problem(str(problem)) from None
+    except OSError as problem:
+        if how.resume is None:
+            raise
+        raise Problem(f"--resume: {problem.filename or how.resume} cannot be used: {problem.strerror}") from None
 
 
 def _print(report: Report, outputs: Outputs, printed: Printed, said: str) -> None:
