@@ -200,7 +200,8 @@ class _Campaign:
         while waiting or under_way:
             if not self.wanted():
                 raise KeyboardInterrupt
-            while waiting and len(under_way) < self.executor.size:
+            size = self.executor.size  # asked each time: that also notices which workers were lost
+            while waiting and len(under_way) < size:
                 index = waiting.pop(0)
                 under_way[self.executor.submit(pieces[index], self.wanted)] = index
             for future in wait(under_way, 0.2, FIRST_COMPLETED).done:

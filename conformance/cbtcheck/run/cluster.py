@@ -28,9 +28,11 @@ class Cluster:
     def __init__(self, client: Any, say: Callable[[str], None]) -> None:
         self._client, self._say = client, say
         self._workers: dict[str, int] = {}
+        try:
+            client.wait_for_workers(1, timeout=PATIENCE)
+        except TimeoutError:
+            raise NoCluster("the cluster has no workers; start some: dask worker ADDRESS") from None
         self._look()
-        if not self._workers:
-            raise NoCluster("the cluster has no workers; start some: dask worker ADDRESS")
 
     def _look(self) -> None:
         known = self._client.scheduler_info(n_workers=-1)["workers"]
@@ -74,6 +76,8 @@ def _pass_on(done: Any, ours: Future[PiecePlayed]) -> None:
     except BaseException as problem:
         if type(problem).__name__ == "KilledWorker":
             problem = PieceDied("each worker that played it was lost")
+        if type(problem).__name__ == "FutureCancelledError":
+            problem = NoCluster("the scheduler is lost; with --resume, what is done is kept")
         ours.set_exception(problem)
 
 

@@ -71,7 +71,8 @@ def test_a_worker_that_is_killed_costs_its_piece_only(tmp_path: Path, alone: Any
         run = subprocess.Popen(command(*FEW, "--cluster", at, "--resume", "night"), cwd=tmp_path,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
         started.append(run)
-        eventually(lambda: any((tmp_path / "night" / "done").glob("piece-?")))
+        done = tmp_path / "night" / "done"
+        eventually(lambda: any(done.glob("piece-?")) or run.poll() is not None)
         started[2].kill()
         printed, said = run.communicate()
     finally:
