@@ -103,6 +103,7 @@ class Player:
     disks: dict[str, int] = field(default_factory=dict)
     waste: list[Finding] = field(default_factory=list)
     excused: int = 0
+    otherwise: bool = False  # something else has happened in this scenario than was asked for
     frames: list[Frame] = field(default_factory=list)
     not_realised: Counter[str] = field(default_factory=Counter)
 
@@ -128,6 +129,7 @@ class Player:
         self.contents = Contents(self.adapter, disks)
         self.worlds = [World(initial(self.space, disks), Restorer(self.space, self.contents))]
         self.disks, self.frames, self.waste, self.excused = disks, [], [], 0
+        self.otherwise = False
         self.adapter.reset(disks)
 
     def play(self, asked: ScenarioStep, observed: bool = True) -> list[Finding]:
@@ -144,6 +146,9 @@ class Player:
     def _restored(self, asked: Restore) -> list[Finding]:
         """What differs when backups are restored. Behind waste some may not have ended: they had more to copy."""
         if (self.waste or self.excused) and any(job in self.state.jobs for job in asked.jobs):
+            return []
+        if self.otherwise and not self._restorer.has(asked.jobs):  # its backup, or a copy of it, did not happen
+            self.not_realised["Restore"] += 1
             return []
         return self._restorer.restore(asked.jobs)
 
@@ -174,6 +179,7 @@ class Player:
         """
         if not performed.trace:
             self.not_realised[type(asked).__name__] += 1
+        self.otherwise |= all(command != asked for command, _ in performed.trace)
         self.contents.forget(id for id, _ in performed.ended)
         self._follow(performed)
         look = observed or self.worlds[0].findings or len(self.state.jobs) != len(before.jobs)

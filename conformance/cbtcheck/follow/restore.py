@@ -249,6 +249,10 @@ class Restorer:
             image[at] = over[at]
         return bytes(image)
 
+    def has(self, jobs: tuple[str, ...]) -> bool:
+        """Whether all of these jobs have ended."""
+        return all(job in self.backups for job in jobs)
+
     def restore(self, jobs: tuple[str, ...]) -> list[Finding]:
         """Restores backups that have ended, oldest first, and compares with the disk at the start of the last."""
         missing = [id for id in jobs if id not in self.backups]
