@@ -148,10 +148,14 @@ def test_what_takes_a_thousand_is_found_in_ci_alone(name: str) -> None:
     assert not any(found_by_family(name, each.name, "quick") for each in (WRAPPING, WRAPPING_OF_ONE))
 
 
+FOUND_TOO = {"eight-record": {"what is undone"}}
+"""Walks of the tour in context that find a mistake besides: eight bitmaps record where eight actions are undone."""
+
+
 @pytest.mark.parametrize("name", OF_FAMILIES if ALL else OF_FAMILIES[::6])
 def test_nothing_but_families_finds_it(name: str) -> None:
     assert found_by_others(NARROW[name], histories=ALL) == []
-    assert found_in_context(NARROW[name]) == {}
+    assert found_in_context(NARROW[name]).keys() == FOUND_TOO.get(name, set())
 
 
 def test_how_many_and_how_often_have_mistakes_of_their_own() -> None:
