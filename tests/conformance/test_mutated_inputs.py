@@ -22,7 +22,7 @@ from mutated import mutated
 TIMES = int(os.environ.get("CBTSPEC_MUTATIONS", "150"))
 SMALL = 1 << 22
 
-TRACES = [each.read_bytes() for each in sorted((Path(__file__).parent / "traces").glob("*.jsonl"))]
+TRACES = [each.read_bytes() for each in sorted((Path(__file__).parent / "trace" / "traces").glob("*.jsonl"))]
 SCENARIOS = [
     each.read_bytes() for each in sorted(files("cbtcheck").joinpath("workflows").iterdir(), key=str)
     if each.name.endswith(".json")

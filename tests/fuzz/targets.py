@@ -129,7 +129,7 @@ def trace(raw: bytes) -> None:
 
 def recorded() -> Iterable[bytes]:
     """The traces of the tests, if they are short."""
-    found = [each.read_bytes() for each in sorted((ROOT / "conformance/traces").iterdir()) if each.is_file()]
+    found = [each.read_bytes() for each in sorted((ROOT / "conformance/trace/traces").iterdir()) if each.is_file()]
     return [each for each in found if len(each) < 20_000]
 
 

@@ -39,6 +39,8 @@ def brief(report: Report, more_options: str = "") -> Iterator[Text]:
     yield Text(f"steps        {took}; {report.compared:,} restored disks compared")
     if report.workers_died:
         yield Text(f"processes    {report.lost_in_words}", "yellow")
+    if report.before is not None:
+        yield Text(f"first        {report.before.in_words()}")
     if report.steps == 0:
         yield Text(f"safety       {NOT_RUN}")
         yield Text(f"exactness    {NOT_RUN}")

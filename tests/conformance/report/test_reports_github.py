@@ -182,7 +182,7 @@ def test_one_that_cannot_be_written_in_the_end_does_not_lose_the_others(check, t
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("cbtcheck.report.outputs.write_json", full)
+    monkeypatch.setattr("cbtcheck.report.exported.write_json", full)
     result = check("--json", "r.json", "--html", "r.html")
     assert result.exit_code == 2  # what was found weighs more
     assert result.stderr.splitlines() == ["cbtspec: --json: r.json cannot be written: No space left on device"]
