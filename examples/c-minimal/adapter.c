@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
 struct bitmap {
     struct bitmap *next;
     char *node, *name, *job;              /* job: who has frozen it; NULL if nobody has */
