@@ -22,7 +22,13 @@ KINDS = ("command", "property", "capability", "data", "edges", "histories", "bou
          "turned away")  # fmt: skip
 """In the order in which they are listed."""
 
-PLURALS = {"command": "commands", "property": "properties", "capability": "capabilities", "data": "restored data"}
+PLURALS = {
+    "command": "commands",
+    "property": "properties",
+    "capability": "capabilities",
+    "data": "restored data",
+    "bounded": "bounded",
+}
 
 SEEN_IN_DATA = frozenset({"content", "read"})
 """Features that are not done by commands: whether they were exercised is whether restored disks were compared."""

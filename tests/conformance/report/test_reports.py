@@ -5,8 +5,10 @@ import json
 from pathlib import Path
 
 import pytest
+from cbtcheck.report import brief
 from cbtcheck.report.exported import to_json, write_junit
 from cbtcheck.report.printed import print_report
+from cbtcheck.run.not_verified import KINDS, NotVerified
 from cbtcheck.run.report import LedgerResult, Report
 from cbtcheck.scenario.scenario import from_data
 from cbtcheck.scenario.verdict import Finding, Verdict
@@ -176,3 +178,10 @@ def test_junit_of_nothing_passes_nothing(nothing: Report, tmp_path: Path) -> Non
     cases = [case for suite in JUnitXml.fromfile(str(tmp_path / "junit.xml")) for case in suite]
     assert cases
     assert all(isinstance(case.result[0], Skipped) for case in cases)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("many", [1, 2, 5])
+def test_whatever_was_not_verified_can_be_counted_in_a_line(kind: str, many: int) -> None:
+    found = [NotVerified(kind, f"n{number}", "why", 1, False) for number in range(many)]
+    assert brief._counted(Report("0", "x", "1", "quick", 1), kind, found)
