@@ -300,6 +300,16 @@ def test_the_last_copy_of_a_job_triggers_while_another_of_the_disk_is_close_to_i
     assert backups_of_a_disk_end_together(almost, c.Copy("j", 0, SIZE))
 
 
+def test_a_write_behind_the_last_copy_at_hand_of_two_jobs_triggers() -> None:
+    """Seen in every try on 7.2, from a long history: that copy is made first, and the write saves the rest."""
+    two_left = (c.Copy("j", 0, SIZE - 2 * CLUSTER), c.Copy("k", 0, SIZE - 2 * CLUSTER))
+    close = after(transaction(full("j"), full("k")), *two_left)
+    behind = c.Write("d", SIZE - CLUSTER, 1)
+    assert backups_of_a_disk_end_together(close, behind)
+    assert not backups_of_a_disk_end_together(close, c.Write("d", SIZE - 2 * CLUSTER, 1))  # the one at hand
+    assert not backups_of_a_disk_end_together(after(transaction(full("j"), full("k")), two_left[0]), behind)
+
+
 @pytest.mark.parametrize(
     ("state", "command"),
     [

@@ -211,22 +211,32 @@ def made_way(state: State[Bits], command: Command) -> tuple[State[Bits], dict[st
     """The state, and the jobs that have ended, when the copies are made that a guest write must not meet.
 
     A write whose copies are to fail comes when the copies at hand are made, so that it fails its own only. So does
-    one that may turn out to write nothing (of no length, or a discard), where a copy is in flight.
+    one that may turn out to write nothing (of no length, or a discard), where a copy is in flight; and one that would
+    wait for the cluster that a job has taken on behind the one at hand: it saves the former, so the job is done, too.
     """
     ended: dict[str, Job[Bits]] = {}
     if not isinstance(command, Write | BeginWrite) or command.node not in state.nodes:
         return state, ended
     fails = command.result == "copy failed"
-    written = state.space.blocks(command.offset, command.length) if fails else state.space.blocks(0, 0)
+    written = state.space.blocks(command.offset, command.length)
     for id, job in list(state.jobs.items()):
-        meets = fails or (bool(job.copying) and (command.length == 0 or command.kind == "discard"))
-        apart = len(job.todo - state.space.round_out(written, job.cluster, state.nodes[job.node].size))
-        if meets and job.node == command.node and apart <= WAY * job.cluster // 512:
+        nothing = bool(job.copying) and (command.length == 0 or command.kind == "discard")
+        saved = job.todo & state.space.round_out(written, job.cluster, state.nodes[job.node].size)
+        apart = job.todo if nothing and not fails else job.todo - saved
+        meets = (fails or nothing) and len(apart) <= WAY * job.cluster // 512
+        if job.node == command.node and (meets or (saved and only_at_hand(state, job, job.todo - saved))):
             for each in (EndCopy(id), Copy(id, 0, state.nodes[job.node].size)):
                 result = step(state, each)
                 state = result.state
                 ended |= {end.id: end.job for end in result.ended}
     return state, ended
+
+
+def only_at_hand(state: State[Bits], job: Job[Bits], apart: Bits) -> bool:
+    """Whether these blocks are the copy that waits at the gate: the one in flight, or the first that is left."""
+    size = state.nodes[job.node].size
+    left, apart_word = (BitSets().granules(blocks, job.cluster, size) for blocks in (job.copying or job.todo, apart))
+    return bool(left) and apart_word == left & -left
 
 
 def saves_for_many(before: State[Bits], after: State[Bits]) -> bool:
