@@ -1,4 +1,4 @@
-"""A record with some fields changed: `dataclasses.replace` for the specification's records, in a third of its time.
+"""A record with some fields changed: `dataclasses.replace` for the specification's records, in much less time.
 
 They are frozen, have slots, and compute nothing when they are made; so a changed one is a copy, slot by slot, with
 the new values put in. That the fields exist, and are of the right type, mypy checks as for `dataclasses.replace`.
@@ -6,6 +6,7 @@ the new values put in. That the fields exist, and are of the right type, mypy ch
 
 from __future__ import annotations
 
+import types
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,20 +18,24 @@ else:
 
     def replace(record: R, /, **changes: Any) -> R:
         """The same record, but for `changes`. `AttributeError` if it has no such field."""
-        changed = _copier(type(record))(record)
-        for name, value in changes.items():
-            _put(changed, name, value)
-        return changed
-
-
-_put = object.__setattr__
+        return _changer(type(record), *changes)(record, *changes.values())
 
 
 @cache
-def _copier(kind: type) -> Any:
-    """What copies records of this kind; written out field by field, as `dataclasses` writes `__init__`."""
+def _changer(kind: type, *changed: str) -> Any:
+    """What makes a record of this kind from an old one and the values of the fields that are `changed`.
+
+    It is written out field by field, as `dataclasses` writes `__init__`. A frozen record cannot be filled in; so it
+    is a draft first, which has the same slots and is not frozen.
+    """
     names: tuple[str, ...] = kind.__slots__  # type: ignore[attr-defined]
-    puts = "".join(f"    put_{name}(new, old.{name})\n" for name in names)
-    known = {f"put_{name}": vars(kind)[name].__set__ for name in names} | {"kind": kind, "make": object.__new__}
-    exec(f"def copy(old):\n    new = make(kind)\n{puts}    return new\n", known)
-    return known["copy"]
+    for name in changed:
+        if name not in names:
+            raise AttributeError(f"{kind.__name__} has no field {name}")
+    bases = vars(kind).get("__orig_bases__", kind.__bases__)
+    draft = types.new_class("Draft", bases, {}, lambda body: body.update(__slots__=names))
+    given = ", ".join(f"{name}_" for name in changed)
+    puts = "".join(f"    new.{name} = {f'{name}_' if name in changed else f'old.{name}'}\n" for name in names)
+    known = {"make": object.__new__, "draft": draft, "kind": kind}
+    exec(f"def change(old, {given}):\n    new = make(draft)\n{puts}    new.__class__ = kind\n    return new\n", known)
+    return known["change"]
