@@ -8,6 +8,7 @@ happen, in order, in the specification's own commands, and the specification fol
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from abc import ABC, abstractmethod
@@ -250,11 +251,22 @@ POISON = 0xEE
 """What every byte of a fresh target is, so that a write outside the job's scope is seen."""
 
 
+MOST_REMEMBERED = 1 << 12
+"""Granules: the digests of bitmaps up to here are remembered, since most steps leave most bits as they were."""
+
+
 def digest(granules: int, count: int) -> str:
     """The SHA-256 of the bits of a bitmap of `count` granules, as QEMU's x-debug-block-dirty-bitmap-sha256 has it.
 
     It hashes little-endian 64-bit words, the lowest bit first, at least one word. `ValueError` if a bit lies beyond.
     """
+    return (_remembered if count <= MOST_REMEMBERED else _hashed)(granules, count)
+
+
+def _hashed(granules: int, count: int) -> str:
     if granules < 0 or granules >> count:
         raise ValueError(f"bits beyond the {count} granules")
     return hashlib.sha256(granules.to_bytes(8 * max(1, -(-count // 64)), "little")).hexdigest()
+
+
+_remembered = functools.lru_cache(1 << 12)(_hashed)
