@@ -17,7 +17,7 @@ from cbtmodel.step import step
 
 from cbtcheck.adapter import FEATURES, LONGEST_NAME, Capabilities
 from cbtcheck.scenario.scenario import KINDS, Restore, Scenario, later_members, spelled
-from cbtcheck.sets.bitsets import BitSets
+from cbtcheck.sets.bitsets import Bits, BitSets
 
 COMMANDS = frozenset(KINDS) - {"abort", "restore"}
 
@@ -59,11 +59,12 @@ def expanded(words: Iterable[str]) -> frozenset[str]:
 
 def needs(command: c.Command | c.Action) -> Iterator[str]:
     """The capabilities that a command takes, and for a transaction those of its actions."""
-    name = spelled(type(command).__name__)
+    kind: type = type(command)
+    name = spelled(kind.__name__)
     if name in COMMANDS:
         yield name
-    for member, word in later_members(type(command)).items():
-        if getattr(command, member) != _default(type(command), member):
+    for member, word in later_members(kind).items():
+        if getattr(command, member) != _default(kind, member):
             yield word
     if isinstance(command, c.Plain):
         return
@@ -110,8 +111,8 @@ def _needs_of_backup(command: c.StartBackup) -> Iterator[str]:
 
 def not_claimed(command: c.Command, capabilities: Capabilities) -> str:
     """The first capability that a command takes and an implementation does not claim, whatever the state; or ""."""
-    claimed = capabilities.commands | capabilities.features
-    return next((each for each in needs(command) if each not in claimed), "")
+    commands, features = capabilities.commands, capabilities.features
+    return next((each for each in needs(command) if each not in commands and each not in features), "")
 
 
 def wrong_size(command: object, capabilities: Capabilities) -> str:
@@ -249,16 +250,21 @@ def missing(state: State[Any], command: c.Command, capabilities: Capabilities) -
 
 def missing_for(scenario: Scenario, capabilities: Capabilities) -> str:
     """The first thing that a whole scenario takes and an implementation does not claim; or ""."""
-    if len(scenario.disks) > capabilities.max_disks:
-        return f"{len(scenario.disks)} disks"
-    if (largest := max(scenario.disks.values())) > capabilities.largest_disk:
-        return f"a disk of {largest} bytes"
+    return followed(scenario, capabilities)[0]
+
+
+def followed(scenario: Scenario, capabilities: Capabilities) -> tuple[str, State[Bits]]:
+    """What `missing_for` says, and the specification's state then: that after the scenario if all is claimed."""
     state = initial(BitSets(scenario.block), scenario.disks)
+    if len(scenario.disks) > capabilities.max_disks:
+        return f"{len(scenario.disks)} disks", state
+    if (largest := max(scenario.disks.values())) > capabilities.largest_disk:
+        return f"a disk of {largest} bytes", state
     for command in scenario.commands:
         if isinstance(command, Restore):
             continue
         found = missing(state, command, capabilities)
         if found:
-            return found
+            return found, state
         state = step(state, command).state
-    return ""
+    return "", state

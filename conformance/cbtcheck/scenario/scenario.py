@@ -9,6 +9,7 @@ One more step belongs to scenarios only: `restore`, which compares a restored ch
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections.abc import Container
 from dataclasses import dataclass
@@ -65,6 +66,7 @@ class Scenario:
     story: str = ""
 
 
+@functools.lru_cache
 def spelled(name: str) -> str:
     """How a command's class is written in a scenario: `AddBitmap` is `add-bitmap`."""
     return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
@@ -115,6 +117,7 @@ LATER = "claimed as"
 """In the metadata of a command's field: it came after version 1 of protocol and vectors, and what claims it."""
 
 
+@functools.cache
 def later_members(kind: type) -> dict[str, str]:
     """The members of a kind of command that came after version 1, each with the capability that claims it.
 
@@ -129,7 +132,8 @@ def command_in_full(command: object, fill: int, claimed: Container[str] = ()) ->
     Members that came after version 1 only if they are `claimed`: whoever does not know them is not shown them.
     """
     data: dict[str, Any] = {"do": spelled(type(command).__name__)}
-    later = later_members(type(command))
+    kind: type = type(command)
+    later = later_members(kind)
     for each in dataclasses.fields(command):  # type: ignore[arg-type]
         if each.name not in later or later[each.name] in claimed:
             data[each.name] = _in_full(getattr(command, each.name), claimed)

@@ -15,11 +15,13 @@ from importlib.resources import files
 import msgspec
 from cbtmodel import commands as c
 from cbtmodel.commands import Command
+from cbtmodel.node import State
 
 from cbtcheck.adapter import Capabilities
 from cbtcheck.scenario.capabilities import missing_for
 from cbtcheck.scenario.scenario import Scenario, from_data
-from cbtcheck.search.tour.to_the_end import to_the_end
+from cbtcheck.search.tour.to_the_end import on_to_the_end, to_the_end
+from cbtcheck.sets.bitsets import Bits
 
 ONE, OTHER = "disk0", "disk1"
 
@@ -44,6 +46,12 @@ def ended(scenario: Scenario) -> Scenario:
     """The scenario, and what it takes until every job has ended."""
     commands = [each for each in scenario.commands if isinstance(each, Command)]
     return replace(scenario, commands=(*commands, *to_the_end(scenario.disks, commands, scenario.block)))
+
+
+def ended_from(state: State[Bits], scenario: Scenario) -> Scenario:
+    """The same, where the state after the scenario is known already."""
+    commands = [each for each in scenario.commands if isinstance(each, Command)]
+    return replace(scenario, commands=(*commands, *on_to_the_end(state)))
 
 
 def made_for(capabilities: Capabilities) -> Iterator[tuple[str, Scenario]]:

@@ -42,7 +42,7 @@ def test_the_reference_plays_every_sixth_of_a_family_to_its_end(family: object) 
     player = Player(open_adapter("reference"))
     played = [*members((family,), REFERENCE, "quick")][::6]  # type: ignore[arg-type]
     for each in played:
-        assert not missing_for(each.scenario, REFERENCE), each.name
+        assert each.whole_if_claimed(REFERENCE) == each.whole(), each.name
         assert not player.play_scenario(each.whole()), each.name
         assert not player.state.jobs, each.name
     assert played
@@ -54,6 +54,8 @@ def test_they_are_made_for_what_is_claimed() -> None:
     assert claimed
     assert all(len(each.disks) == 1 for each in claimed)
     assert not [each for each in claimed if missing_for(each, few)]
+    made = [each.whole_if_claimed(few) for each in members(families(), few, "quick")]
+    assert [each for each in made if each is not None] == claimed
 
 
 def test_of_several_and_elsewhere_play_what_few_features_and_two_jobs_allow() -> None:

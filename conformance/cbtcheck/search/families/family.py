@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from cbtcheck.adapter import Capabilities
-from cbtcheck.scenario.capabilities import missing_for
+from cbtcheck.scenario.capabilities import followed
 from cbtcheck.scenario.scenario import Scenario
 from cbtcheck.search.families.ground import Ground
-from cbtcheck.search.traps import ended
+from cbtcheck.search.traps import ended, ended_from
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ class Member:
 
     def whole_if_claimed(self, capabilities: Capabilities) -> Scenario | None:
         """The whole scenario, if all that it takes is claimed."""
-        return None if missing_for(self.scenario, capabilities) else self.whole()
+        unclaimed, state = followed(self.scenario, capabilities)
+        return None if unclaimed else replace(ended_from(state, self.scenario), title=self.name)
 
 
 def members(listed: Iterable[Family], capabilities: Capabilities, profile: str) -> Iterator[Member]:

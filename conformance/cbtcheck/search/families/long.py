@@ -16,7 +16,7 @@ from cbtcheck.adapter import Capabilities
 from cbtcheck.scenario.capabilities import missing
 from cbtcheck.scenario.scenario import Scenario
 from cbtcheck.search.draw import Hand, of_a_crowd
-from cbtcheck.search.traps import ended
+from cbtcheck.search.traps import ended_from
 from cbtcheck.sets.bitsets import BitSets
 
 
@@ -39,4 +39,4 @@ def history(capabilities: Capabilities, seed: int, number: int, length: int) -> 
         if not missing(state, command, capabilities):
             commands.append(command)
             state = step(state, command).state
-    return ended(Scenario(disks, tuple(commands), title=f"a history of {length} commands"))
+    return ended_from(state, Scenario(disks, tuple(commands), title=f"a history of {length} commands"))

@@ -19,6 +19,11 @@ def to_the_end(disks: dict[str, int], commands: Iterable[c.Command], block: int)
     state: State[Bits] = initial(BitSets(block), disks)
     for command in commands:
         state = step(state, command).state
+    return on_to_the_end(state)
+
+
+def on_to_the_end(state: State[Bits]) -> list[c.Command]:
+    """The commands that, from this state, leave no write in flight and no job."""
     more: list[c.Command] = []
 
     def happens(command: c.Command) -> State[Bits]:
