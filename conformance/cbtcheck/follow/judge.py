@@ -114,10 +114,12 @@ def judge_successors(
 ) -> list[Finding]:  # fmt: skip
     """All anonymous bitmaps of a disk; which belongs to which bitmap cannot be seen."""
     size = state.nodes[on].size
+    frozen = [(each, each.successor) for each in state.nodes[on].bitmaps.values() if each.successor is not None]
+    if not frozen and not seen:
+        return []
     expected = sorted(
-        (each.granularity, each.successor.enabled, space.counted(each.successor.marks.dirty, each.granularity, size))
-        for each in state.nodes[on].bitmaps.values()
-        if each.successor is not None
+        (each.granularity, heir.enabled, space.counted(heir.marks.dirty, each.granularity, size))
+        for each, heir in frozen
     )
     found = sorted((each.granularity, each.recording, each.count) for each in seen)
     if expected == found:

@@ -8,7 +8,6 @@ operator waived it: blocks written while the bitmap was disabled, or cleared awa
 from __future__ import annotations
 
 import functools
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import assert_never
@@ -47,7 +46,7 @@ class Contents:
 
     def forget(self, ended: Iterable[str]) -> None:
         """A new step: everything may be different now. `ended` are the jobs that have ended, says the adapter."""
-        self._ended = Counter(ended)
+        self._ended = [*ended]
         self._disks: dict[str, bytes | None] = {}
         self._targets: dict[str, list[bytes | None]] = {}
 
@@ -65,7 +64,7 @@ class Contents:
         That is at odds with the specification already; whoever asked for the target would be told that there is none.
         `number` counts the jobs of that id that have ended in this step before: an id may be used again at once.
         """
-        if number >= self._ended[job]:
+        if number >= self._ended.count(job):
             return None
         targets = self._targets.setdefault(job, [])
         while len(targets) <= number:
@@ -105,27 +104,27 @@ class Restorer:
     chains: dict[Place, Chain] = field(default_factory=dict)
     starts: dict[str, bytes | None] = field(default_factory=dict)
     backups: dict[str, Backup] = field(default_factory=dict)
-    ends: Counter[str] = field(default_factory=Counter)
+    ends: list[str] = field(default_factory=list)
     compared: int = 0
 
     def begin(self) -> None:
         """A new step, in which no job has ended yet."""
-        self.ends = Counter()
+        self.ends = []
 
     def fork(self) -> Restorer:
         """Another one that has followed the same, and may follow something else from now on."""
         chains = {place: replace(each) for place, each in self.chains.items()}
-        starts, backups, ends = dict(self.starts), dict(self.backups), self.ends.copy()
+        starts, backups, ends = dict(self.starts), dict(self.backups), list(self.ends)
         return replace(self, chains=chains, starts=starts, backups=backups, ends=ends)
 
     def follow(self, before: State[Bits], command: c.Command, step: Step[Bits]) -> list[Finding]:
         """A command of the trace was accepted, with this result. Returns what differs."""
         self._follow_writes(before, step)
         self._follow_bitmaps(before, command)
-        started = {**{id: job.node for id, job in step.state.jobs.items()}, **{e.id: e.job.node for e in step.ended}}
-        for id, on in started.items():
+        jobs = [*step.state.jobs.items(), *((end.id, end.job) for end in step.ended)]
+        for id, job in jobs:
             if id not in before.jobs:
-                self.starts[id] = self.contents.disk(on)
+                self.starts[id] = self.contents.disk(job.node)
         findings: list[Finding] = []
         for end in step.ended:
             findings += self._ended(before, step, end)
@@ -187,8 +186,8 @@ class Restorer:
     def _ended(self, before: State[Bits], step: Step[Bits], end: Ended[Bits]) -> list[Finding]:
         job = end.job
         then = self.starts.pop(end.id)
-        target = self.contents.target(end.id, self.ends[end.id]) if then is not None else None
-        self.ends[end.id] += 1
+        target = self.contents.target(end.id, self.ends.count(end.id)) if then is not None else None
+        self.ends.append(end.id)
         copied = job.scope - job.todo
         self.backups[end.id] = Backup(job.node, then, target, copied)
         if then is None or target is None:

@@ -60,7 +60,9 @@ class Tally:
             count.refused[result.refusal.kind] += 1
             self._checked("ATOMIC")
         if result.refusal is None or result.refusal.kind == "copy failed":  # which is what it was to do
-            count.features.update(each for each in needs(command) if each in FEATURES)
+            for each in needs(command):
+                if each in FEATURES:
+                    count.features[each] += 1
         for end in result.ended:
             self._ended(end)
 
@@ -86,6 +88,8 @@ class Tally:
         for frame in frames:
             if frame.seen is not None:
                 self._observed(frame.state)
+            if not frame.findings:
+                continue
             for finding in frame.findings:
                 if finding.property:
                     count = self.properties[finding.property]
@@ -97,10 +101,9 @@ class Tally:
                 command.worst = worst([command.worst, verdict])
 
     def _observed(self, state: State[Bits]) -> None:
-        for node in state.nodes.values():
-            for bitmap in node.bitmaps.values():
-                self._checked("EXACT")
-                self._checked("ONE-HEIR")
-                self._checked("NO-LOST-WRITE", int(bool(bitmap.marks.owed)))
-                self._checked("FROZEN-IS-STILL", int(bitmap.successor is not None))
+        bitmaps = [bitmap for node in state.nodes.values() for bitmap in node.bitmaps.values()]
+        self._checked("EXACT", len(bitmaps))
+        self._checked("ONE-HEIR", len(bitmaps))
+        self._checked("NO-LOST-WRITE", sum(bool(bitmap.marks.owed) for bitmap in bitmaps))
+        self._checked("FROZEN-IS-STILL", sum(bitmap.successor is not None for bitmap in bitmaps))
         self._checked("POINT-IN-TIME", len(state.jobs))
