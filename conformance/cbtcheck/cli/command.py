@@ -26,7 +26,7 @@ class _NobodyReads(Exception):
 SUBCOMMANDS = {
     "check": "check_command", "contracts": "contracts_command", "explore": "explore", "oracle": "oracle_command",
     "prove": "prove_command", "refine": "refine", "replay": "replay_command", "smoke": "smoke_command",
-    "tour": "tour_command", "vectors": "vectors_command", "verify": "verify_command",
+    "tap": "tap_command", "tour": "tour_command", "vectors": "vectors_command", "verify": "verify_command",
 }  # fmt: skip
 """Subcommands that are imported when they are called, by what they are called in their modules."""
 

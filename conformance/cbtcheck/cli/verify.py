@@ -43,18 +43,21 @@ Exit codes:
               )  # fmt: skip
 @click.option("--disk", "disks", multiple=True, metavar="NODE=SIZE",
               help="The size of a node that a QMP log does not tell, in bytes or with k, M, G, T.")  # fmt: skip
+@click.option("--monitor", metavar="NAME",
+              help="Judge the conversation of this monitor only, where a QMP log has several.")  # fmt: skip
 @click.option("--output", type=click.Choice(["pretty", "json"]), default="pretty", show_default=True,
               help="The report on stdout.")  # fmt: skip
 def verify_command(
-    trace: Path, form: str, guest: str | None, copies: str | None, disks: tuple[str, ...], output: str
-) -> int:
+    trace: Path, form: str, guest: str | None, copies: str | None, disks: tuple[str, ...],
+    monitor: str | None, output: str,
+) -> int:  # fmt: skip
     """Judges a recorded history: is everything that was seen allowed? TRACE is a file, or - for standard input.
 
     Where the order of commands and guest writes is known in part only, every order that agrees with the trace counts.
     """
     if form == "qmp" and copies == "recorded":
         raise click.UsageError("--copies: copies are never in a QMP log.")
-    options = Options(form, copies, guest, dict(_disk(each) for each in disks))
+    options = Options(form, copies, guest, dict(_disk(each) for each in disks), monitor)
     report = _judged(trace, options)
     with importing():
         from cbtcheck.trace.printed import print_trace, to_json

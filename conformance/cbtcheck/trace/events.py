@@ -12,6 +12,9 @@ from cbtmodel.commands import Command
 
 LONGEST_REASON = 300
 
+NO_REPLY = "commands without a reply in the log"
+"""The text of a command that is not definite for this reason."""
+
 
 class TraceProblem(Exception):
     """A trace cannot be used, or not be judged: `line` and the reason, one line of text whatever is in the trace."""
@@ -96,6 +99,24 @@ class Forgotten:
 
 
 @dataclass(frozen=True, slots=True)
+class Resized:
+    """A disk has another size now, in bytes: what is left of it is as it was."""
+
+    node: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """From here on something outside of the specification may use these bitmaps, by (node, name).
+
+    It makes them busy while it does; their bits follow the rules all the same. A node of None: any that has one.
+    """
+
+    places: frozenset[tuple[str | None, str]]
+
+
+@dataclass(frozen=True, slots=True)
 class ToldBitmap:
     """What is told of a bitmap; None is what was not looked at.
 
@@ -136,7 +157,7 @@ class LookAtJobs:
     untracked: bool = False
 
 
-Change = Given | Landed | EndOfJobs | AllCopied | StoppedByError | Forgotten
+Change = Given | Landed | EndOfJobs | AllCopied | StoppedByError | Forgotten | Resized | Used
 """What can change the state."""
 
 Sight = Look | LookAtJobs

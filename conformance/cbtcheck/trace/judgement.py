@@ -6,7 +6,7 @@ of bits in bytes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pyroaring import BitMap64
 
@@ -22,10 +22,14 @@ from cbtcheck.trace.world import Traced
 
 @dataclass
 class Judged:
-    """What came of a look: the disagreements, and what could not be judged, with the reason."""
+    """What came of a look: the disagreements, and what could not be judged, with the reason.
+
+    `anything`: there was something in it that was judged.
+    """
 
     findings: list[Finding] = field(default_factory=list)
     unjudged: list[str] = field(default_factory=list)
+    anything: bool = False
 
 
 def judge(space: BetweenSets, world: Traced, seen: Look | LookAtJobs) -> Judged:
@@ -38,12 +42,16 @@ def judge(space: BetweenSets, world: Traced, seen: Look | LookAtJobs) -> Judged:
     if node is None:
         judged.unjudged.append("bitmaps of a node whose size is not known")
         return judged
+    judged.anything = seen.all and seen.node not in world.strange
     missing = sorted(node.bitmaps.keys() - seen.bitmaps.keys()) if seen.all else ()
     for name in (*seen.bitmaps, *missing):
         told, bitmap = seen.bitmaps.get(name), node.bitmaps.get(name)
+        if told is not None and told.busy and {(seen.node, name), (None, name)} & world.used:
+            told = replace(told, busy=None)
         if bitmap is None and seen.node in world.strange:
             judged.unjudged.append("bitmaps whose beginning is not in the trace")
             continue
+        judged.anything = True
         granularity = space.inner.block if bitmap is None else bitmap.granularity
         found = None if told is None else in_granules(told, granularity, node.size)
         judged.findings += judge_bitmap(
@@ -91,7 +99,9 @@ def _judge_jobs(space: BetweenSets, world: Traced, seen: LookAtJobs, judged: Jud
     for id, phase in seen.jobs.items():
         if id not in jobs and (seen.untracked or any(end[0] == id for end in world.due)):
             continue
+        judged.anything = True
         unseen = id in jobs and jobs[id].todo.more
         judged.findings += judge_job(space, world.state, id, SeenJob(None if unseen else phase))
+    judged.anything = judged.anything or (seen.all and (bool(jobs) or not seen.untracked))
     for id in sorted(jobs.keys() - seen.jobs.keys()) if seen.all else ():
         judged.findings += judge_job(space, world.state, id, None)

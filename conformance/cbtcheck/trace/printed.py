@@ -44,6 +44,8 @@ def print_trace(report: TraceReport, console: Console, name: str) -> None:
         say(f"note: {_plain(note)}")
     if not report.judged:
         say("nothing was judged", "yellow")
+        for each in report.missing:
+            say(f"    {_plain(each)}", "yellow")
     elif report.number:
         many = "disagreement" if report.number == 1 else "disagreements"
         say(f"{report.worst.value}: {report.number:,} {many}", "red")
@@ -74,6 +76,7 @@ def to_json(report: TraceReport) -> bytes:
         "looks_judged": counts.looks_judged,
         "not_judged": dict(sorted(counts.unjudged.items())),
         "notes": report.notes,
+        "missing": report.missing,
         "findings": [_finding(line, each) for line, each in report.findings],
     }
     raw = msgspec.json.encode(document)

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50, "e": 1 << 60}
 WRITES = {"write", "w", "aio_write", "writev", "aio_writev", "wv"}
 WITH_VALUE = {"-P", "-s", "-C"}
+
+DONE = re.compile(r"\bwrote \d+/\d+ bytes\b|\bdiscard \d+/\d+ bytes\b|\bops?; ")
+"""What `qemu-io` says of a write that it has made, if that is in the reply at all."""
+
+REFUSED = re.compile(
+    r"(?i)permission conflict|not found|cannot find|no such|conflicts? with|read-only|no medium|in use|usage|invalid|"
+    r"unknown|bad |non-numeric|expected|must be|is not|requires|too (?:large|big|many|few)|beyond|parameter"
+)
+"""What it says of one that it has not even begun. Of one that failed on its way, some part may have been written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +32,14 @@ class HumanWrite:
     length: int | None
     sure: bool = True
     later: bool = False
+
+
+def came_of(asked: HumanWrite, said: str) -> HumanWrite | None:
+    """The write as it was, by what the monitor's reply says: as it was asked for, perhaps, or not at all (None)."""
+    text = said.strip()
+    if not text or DONE.search(text):
+        return asked
+    return None if REFUSED.search(text) else replace(asked, sure=False)
 
 
 def human_write(line: str) -> HumanWrite | None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from functools import partial
 from math import inf
 from typing import Any
 
@@ -22,174 +22,101 @@ from msgspec import UNSET
 from cbtcheck.sets.compressed import CompressedSets
 from cbtcheck.trace import form
 from cbtcheck.trace.events import (
+    NO_REPLY,
     AllCopied,
     EndOfJobs,
     Event,
     Forgotten,
     Given,
     LookAtJobs,
+    Resized,
     Span,
     StoppedByError,
     TraceProblem,
 )
 from cbtcheck.trace.form import DoWrite
-from cbtcheck.trace.qemu_io import HumanWrite, human_write
-from cbtcheck.trace.qmp_commands import (
-    DRAINING,
-    FORGETTING,
-    OF_ONE_NODE,
-    Places,
-    Untranslatable,
-    is_known,
-    refusal,
-    to_command,
-)
-from cbtcheck.trace.qmp_sights import NODES, QUERIES, learn_places, sights, with_bitmaps
-from cbtcheck.trace.verifier import Counts, Tell, Verifier
+from cbtcheck.trace.gathered import Counts
+from cbtcheck.trace.pairs import MOST_WAITING, Pairs, Sent
+from cbtcheck.trace.qemu_io import HumanWrite, came_of, human_write
+from cbtcheck.trace.qmp_commands import DRAINING, Untranslatable, is_known, refusal, to_command
+from cbtcheck.trace.qmp_sights import NODES, QUERIES, sights, sizes
+from cbtcheck.trace.sessions import BLOCK, LARGEST, Beginnings, Monitor, Session, nodes_query
+from cbtcheck.trace.unspecified import effects, is_of_unknown_effect
+from cbtcheck.trace.verifier import Tell, Verifier
 from cbtcheck.trace.wire import Message
 from cbtcheck.trace.world import Rules
 
-BLOCK = 512
-MOST_WAITING = 1 << 14
-"""Commands under way, and events that wait for one, at most."""
-
-MOST_NODES = 1024
-
-LARGEST = form.MOST_BLOCKS * BLOCK
-"""The largest disk that is followed, in bytes."""
+MOST_EVENTS = 64
+"""Events that are remembered: one QEMU tells each of its monitors of each."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A command that has not been answered. `moment` counts messages."""
-
-    name: str
-    arguments: Any
-    id: Any
-    moment: int
-
-
-@dataclass
-class Pairs:
-    """Finds the command that a reply answers: by its id, or, without one, the oldest."""
-
-    waiting: deque[Sent] = field(default_factory=deque)
-
-    def sent(self, message: Message, moment: int) -> Sent:
-        """A command is on its way."""
-        data = message.data
-        sent = Sent(str(data.get("execute", data.get("exec-oob"))), data.get("arguments", {}), data.get("id"), moment)
-        self.waiting.append(sent)
-        if len(self.waiting) > MOST_WAITING:
-            raise TraceProblem(message.line, "too many commands without a reply; are the replies in this log?")
-        return sent
-
-    def answered(self, message: Message) -> Sent | None:
-        """The command of a reply; None if it is not in the log."""
-        id = message.data.get("id")
-        for sent in self.waiting:
-            if id is None or sent.id == id:
-                self.waiting.remove(sent)
-                return sent
-        return None
-
-
-@dataclass
-class Session:
-    """A connection, from one greeting to the next: what nodes there are, and those that have to do with bitmaps."""
-
-    places: Places
-    named: set[str] = field(default_factory=set)
-
-    def disks(self) -> dict[str, int]:
-        """The nodes that can be followed, with their sizes in bytes."""
-        names = sorted({self.places.node(name) for name in self.named} - self.places.changing)
-        return {name: self.places.sizes[name] for name in names if 0 < self.places.sizes.get(name, 0) <= LARGEST}
-
-    def left_out(self) -> set[str]:
-        """The nodes that cannot."""
-        return {self.places.node(name) for name in self.named} - self.disks().keys()
-
-
-def survey(messages: Iterator[Message], disks: dict[str, int]) -> list[Session]:
-    """The first time through a log: what is known of the nodes in each of its sessions."""
-    sessions, pairs = [Session(Places(dict(disks)), set(disks))], Pairs()
+def read(
+    messages: Iterator[Message], monitors: dict[str, Monitor], tell: Tell, guest: str, counts: Counts
+) -> list[QmpReader]:
+    """Judges the conversations of these monitors, each by itself; messages of others are passed over."""
+    readers = {name: QmpReader(tell, each.sessions, guest, counts) for name, each in monitors.items()}
     for message in messages:
-        places, named = sessions[-1].places, sessions[-1].named
-        if message.kind == "greeting":
-            pairs.waiting.clear()
-            sessions.append(Session(Places(dict(disks)), set(disks)))
-        elif message.kind == "command":
-            sent = pairs.sent(message, 0)
-            if is_known(sent.name):
-                named |= set(_nodes_in(sent.arguments))
-        elif message.kind == "reply":
-            answered = pairs.answered(message)
-            if answered is not None and answered.name in NODES and "return" in message.data:
-                learn_places(places, answered.name, message.data["return"])
-                named |= set(with_bitmaps(answered.name, message.data["return"]))
-        if len(named) > MOST_NODES:
-            raise TraceProblem(message.line, f"more than {MOST_NODES} disks")
-    return sessions
-
-
-def _nodes_in(arguments: Any) -> Iterator[str]:
-    """What a command says a node is, at whatever depth an action of a transaction has it."""
-    if not isinstance(arguments, dict):
-        return
-    for member in ("node", "device"):
-        if isinstance(arguments.get(member), str):
-            yield arguments[member]
-    actions = arguments.get("actions")
-    for each in actions if isinstance(actions, list) else ():
-        if isinstance(each, dict):
-            yield from _nodes_in(each.get("data"))
+        if message.monitor in readers:
+            readers[message.monitor].take(message)
+    for each in readers.values():
+        each.finish()
+    return list(readers.values())
 
 
 class QmpReader:
-    """Gives the messages of a log to a verifier, the second time through."""
+    """Gives the messages of one monitor to a verifier, the second time through a log."""
 
-    def __init__(self, tell: Tell, sessions: list[Session], guest: str) -> None:
-        self.counts = Counts()
+    def __init__(self, tell: Tell, sessions: list[Session], guest: str, counts: Counts) -> None:
+        self.counts = counts
         self._tell, self._guest_seen = tell, guest == "recorded"
-        self._sessions = iter(sessions)
-        self._pairs = Pairs()
+        self._sessions, self._beginnings = iter(sessions), Beginnings()
         self._begin()
         self._moment = 0
         self._held: list[tuple[int, Callable[[], None]]] = []
+        self._events: deque[tuple[str, object]] = deque(maxlen=MOST_EVENTS)
 
     def _begin(self) -> None:
         """A session begins: it may be with another QEMU, so nothing that was known counts."""
         session = next(self._sessions)
         disks = session.disks()
-        self.places = session.places
+        self.places, self._pairs = session.places, Pairs(session.unsure)
         space, rules = CompressedSets(BLOCK), Rules(copies_seen=False, untracked=True)
         self.verifier = Verifier(space, disks, self._tell, rules, self._guest_seen, frozenset(disks), self.counts)
 
-    def read(self, messages: Iterator[Message]) -> None:
-        """All messages."""
-        for message in messages:
-            self._moment += 1
-            match message.kind:
-                case "command":
-                    self._pairs.sent(message, self._moment)
-                case "reply":
-                    sent = self._pairs.answered(message)
-                    if sent is not None:
-                        self._reply(message, sent)
-                case "event":
-                    self._event(message)
-                case "guest":
-                    self._guest(message)
-                case "greeting":
-                    self._pairs.waiting.clear()
-                    self._release()
-                    self.verifier.finish()
-                    self._begin()
-            if self._held and not self._draining():
-                self._release()
-            if len(self._held) > MOST_WAITING:
-                raise TraceProblem(message.line, "too many events while a command is under way")
+    def take(self, message: Message) -> None:
+        """One more message."""
+        if self._beginnings.begins(message):
+            self.finish()
+            self._begin()
+        self._moment += 1
+        match message.kind:
+            case "command":
+                self._pairs.sent(message, self._moment)
+            case "reply":
+                sent, lost = self._pairs.answered(message)
+                for each in lost:
+                    self._lost(message, each)
+                if sent is not None:
+                    self._reply(message, sent)
+                elif not lost:
+                    self._stranger(message)
+            case "event":
+                self._event(message)
+            case "guest":
+                self._guest(message)
+            case "unreadable":
+                self.counts.unjudged["messages that cannot be read"] += 1
+                self._at(message, Forgotten(None))
+        if self._held and not self._draining():
+            self._release()
+        if len(self._held) > MOST_WAITING:
+            raise TraceProblem(message.line, "too many events while a command is under way")
+
+    def finish(self) -> None:
+        """The session is over."""
+        left = [each for each in self._pairs.end() if is_known(each.name) or each.name in QUERIES]
+        if left:
+            self.counts.unjudged[NO_REPLY] += len(left)
         self._release()
         self.verifier.finish()
 
@@ -229,22 +156,62 @@ class QmpReader:
         elif error is not None:
             return
         elif sent.name in QUERIES:
-            for seen in sights(sent.name, sent.arguments, message.data.get("return"), self.places):
-                if isinstance(seen, LookAtJobs) or seen.bitmaps or seen.node in self.verifier.disks:
-                    self._at(message, seen)
-        elif sent.name == "human-monitor-command":
+            self._seen(message, sent.name, sent.arguments)
+        else:
+            said = message.data.get("return")
             line = sent.arguments.get("command-line") if isinstance(sent.arguments, dict) else None
-            asked = human_write(line) if isinstance(line, str) else None
-            if asked is not None:
-                self._human(message, asked)
-        elif sent.name in FORGETTING:
+            if sent.name == "human-monitor-command" and isinstance(said, str) and isinstance(line, str):
+                asked = human_write(line)
+                asked = None if asked is None else came_of(asked, said)
+                if asked is not None:
+                    self._human(message, asked)
+                if said.strip():
+                    return
+            self._did(message, sent)
+
+    def _did(self, message: Message, sent: Sent) -> None:
+        """A command that the specification does not know was accepted, or may have been."""
+        if is_of_unknown_effect(sent.name):
+            self.counts.unjudged["commands about block devices that the specification does not know"] += 1
+        for each in effects(sent.name, sent.arguments, self.places):
+            self._at(message, each)
+
+    def _seen(self, message: Message, query: str, arguments: Any) -> None:
+        """What the reply of a query shows. Its disks may have another size than before."""
+        reply = message.data.get("return")
+        if query in NODES:
+            for on, size in sizes(query, reply):
+                if self.verifier.disks.get(on, size) != size <= LARGEST:
+                    self._at(message, Resized(on, size))
+        for seen in sights(query, arguments, reply, self.places):
+            if isinstance(seen, LookAtJobs) or seen.bitmaps or seen.node in self.verifier.disks:
+                self._at(message, seen)
+
+    def _lost(self, message: Message, sent: Sent) -> None:
+        """The reply of a command is not in the log, and can no longer come: perhaps it was done."""
+        if not is_known(sent.name):
+            self._did(message, sent)
+            return
+        try:
+            command = to_command(sent.name, sent.arguments, self.places)
+        except Untranslatable:
+            self._did(message, sent)
+        else:
+            self._at(message, Given(command, definite=False, text=NO_REPLY))
+
+    def _stranger(self, message: Message) -> None:
+        """The command of a reply is not in the log. If it says that something was done, that may be anything."""
+        if "return" not in message.data:
+            return
+        said = message.data["return"]
+        query = nodes_query(said)
+        if query:
+            self._seen(message, query, None)
+        elif said == {}:
+            self.counts.unjudged["replies whose commands are not in the log"] += 1
             self._at(message, Forgotten(None))
-        elif sent.name in OF_ONE_NODE and isinstance(sent.arguments, dict):
-            named = sent.arguments.get("node-name", sent.arguments.get("device"))
-            if isinstance(named, str):
-                self._at(message, Forgotten(self.places.node(named)))
-        elif sent.name in ("block-export-add", "nbd-server-add"):
-            self._exported(message, sent.arguments)
+        elif isinstance(said, str) and not said.strip():
+            self._anywhere(message)
 
     def _known(self, message: Message, sent: Sent, error: Any) -> None:
         text = str(error.get("desc", "")) if isinstance(error, dict) else ""
@@ -254,7 +221,10 @@ class QmpReader:
             self.verifier.counts.commands += 1
             self.verifier.counts.unjudged["commands in a form that the specification does not know"] += 1
             if error is None:
-                self._from(message, sent, Forgotten(None))
+                for each in effects(sent.name, sent.arguments, self.places) if sent.name == "transaction" else ():
+                    self._from(message, sent, each)
+                if sent.name != "transaction":
+                    self._from(message, sent, Forgotten(None))
             return
         kind = "" if error is None else refusal(sent.name, sent.arguments, text)
         self._from(message, sent, Given(command, kind, True, text))
@@ -263,6 +233,9 @@ class QmpReader:
         on = self.places.node(asked.device)
         size = self.verifier.disks.get(on)
         if size is None:
+            if not self.places.knows(asked.device):
+                self.counts.unjudged["guest writes to a device of which the log does not say which node it is"] += 1
+                self._anywhere(message)
             return
         first, past = asked.offset // BLOCK, -(-size // BLOCK)
         if asked.length is not None:
@@ -288,20 +261,22 @@ class QmpReader:
             refusal = "" if asked.reply in ("accepted", "indefinite") else asked.reply
             self._at(message, Given(form.to_command(asked), refusal, asked.reply != "indefinite"))
 
-    def _exported(self, message: Message, arguments: Any) -> None:
-        """An export makes bitmaps busy, which the specification does not know."""
-        if not isinstance(arguments, dict):
-            return
-        listed = arguments.get("bitmaps", [arguments.get("bitmap")])
-        names = [each.get("name") if isinstance(each, dict) else each for each in listed if each is not None]
-        texts = tuple(sorted({name for name in names if isinstance(name, str)}))
-        if texts:
-            self._at(message, Forgotten(None, texts))
+    def _anywhere(self, message: Message) -> None:
+        """Something may have been written, to any disk."""
+        line, moment = message.line, self._moment
+        for on, size in self.verifier.disks.items():
+            past = -(-size // BLOCK)
+            self._then(moment, partial(self.verifier.write, line, on, 0, past, moment, None, False))
 
     # Events
 
     def _event(self, message: Message) -> None:
         name, data = message.data["event"], message.data.get("data")
+        if message.channel:
+            told = (message.channel, message.data)
+            if any(each == message.data for channel, each in self._events if channel != message.channel):
+                return
+            self._events.append(told)
         if name == "SHUTDOWN":
             self._at(message, Forgotten(None))
         if not isinstance(data, dict):

@@ -26,17 +26,6 @@ DRAINING = frozenset({
 })  # fmt: skip
 """Commands in the course of which jobs may end."""
 
-FORGETTING = frozenset({
-    "blockdev-reopen", "x-blockdev-reopen", "blockdev-snapshot", "blockdev-snapshot-sync", "blockdev-mirror",
-    "drive-mirror", "block-commit", "x-blockdev-change", "blockdev-change-medium", "blockdev-insert-medium",
-    "blockdev-remove-medium", "device_del", "drive_del", "loadvm", "snapshot-load", "migrate", "migrate-incoming",
-    "quit",
-})  # fmt: skip
-"""Commands that may do to bitmaps, or to whole disks, what the specification does not know."""
-
-OF_ONE_NODE = frozenset({"block_resize", "blockdev-add", "blockdev-del", "x-blockdev-del"})
-"""Those that do so to one node: `node-name` or `device`."""
-
 PAST = re.compile(r"in state '(?:concluded|aborting|null)'")
 
 
@@ -48,19 +37,23 @@ class Untranslatable(Exception):
 class Places:
     """What is known of nodes: their sizes and the cluster sizes of their images in bytes, and names of devices.
 
-    `changing` are those that were seen in more than one size.
+    `others` are nodes that were seen without a size.
     """
 
     sizes: dict[str, int] = field(default_factory=dict)
     clusters: dict[str, int] = field(default_factory=dict)
     devices: dict[str, str] = field(default_factory=dict)
-    changing: set[str] = field(default_factory=set)
+    others: set[str] = field(default_factory=set)
 
     def node(self, name: Any) -> str:
         """The node of a node's or device's name."""
         if not isinstance(name, str):
             raise Untranslatable
         return self.devices.get(name, name)
+
+    def knows(self, name: str) -> bool:
+        """Whether the log tells of a node or device of this name."""
+        return name in self.sizes or name in self.devices or name in self.others
 
     def granularity(self, node: str) -> int:
         """That of a bitmap on a node, if none is asked for."""

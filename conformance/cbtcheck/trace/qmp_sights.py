@@ -12,31 +12,52 @@ NODES = ("query-named-block-nodes", "query-block")
 QUERIES = (*NODES, "query-jobs", "query-block-jobs", "x-debug-block-dirty-bitmap-sha256")
 PHASES = {"running": "running", "paused": "paused", "waiting": "waiting", "pending": "pending"}
 OVER = ("concluded", "null")
+PERIPHERAL = "/machine/peripheral/"
 
 
-def nodes(query: str, reply: Any) -> Iterator[tuple[str, str | None, dict[str, Any]]]:
-    """Every node that a reply shows: its name, that of its device, and what is said of it."""
+def nodes(query: str, reply: Any) -> Iterator[tuple[str, tuple[str, ...], dict[str, Any]]]:
+    """Every node that a reply shows: its name, those of its device, and what is said of it."""
     for each in reply if isinstance(reply, list) else ():
         if not isinstance(each, dict):
             continue
         inserted = each.get("inserted") if query == "query-block" else each
         if isinstance(inserted, dict) and isinstance(inserted.get("node-name"), str):
-            device = each.get("device") if query == "query-block" else None
-            yield inserted["node-name"], device if isinstance(device, str) and device else None, inserted
+            yield inserted["node-name"], tuple(_devices(each)) if query == "query-block" else (), inserted
+
+
+def _devices(shown: dict[str, Any]) -> Iterator[str]:
+    """What a block device is called: by its drive id, by its path in the tree of devices, and by that one's id."""
+    drive, path = shown.get("device"), shown.get("qdev")
+    if isinstance(drive, str) and drive:
+        yield drive
+    if isinstance(path, str) and path:
+        yield path
+        if path.startswith(PERIPHERAL):
+            yield path.removeprefix(PERIPHERAL).split("/")[0]
 
 
 def learn_places(places: Places, query: str, reply: Any) -> None:
-    """Remembers sizes, clusters and names. What was seen first is kept; which nodes have changed in size, too."""
-    for name, device, node in nodes(query, reply):
+    """Remembers sizes, clusters and names. What was seen first is kept."""
+    for name, devices, node in nodes(query, reply):
+        places.others.add(name)
         image = node.get("image")
         if isinstance(image, dict):
             size, cluster = image.get("virtual-size"), image.get("cluster-size")
-            if isinstance(size, int) and 0 < size <= 1 << 60 and places.sizes.setdefault(name, size) != size:
-                places.changing.add(name)
+            if type(size) is int and 0 < size <= 1 << 60:
+                places.sizes.setdefault(name, size)
             if type(cluster) is int and cluster > 0:
                 places.clusters.setdefault(name, cluster)
-        if device is not None:
+        for device in devices:
             places.devices.setdefault(device, name)
+
+
+def sizes(query: str, reply: Any) -> Iterator[tuple[str, int]]:
+    """The nodes that a reply shows with their sizes in bytes."""
+    for name, _, node in nodes(query, reply):
+        image = node.get("image")
+        size = image.get("virtual-size") if isinstance(image, dict) else None
+        if type(size) is int and 0 < size <= 1 << 60:
+            yield name, size
 
 
 def with_bitmaps(query: str, reply: Any) -> Iterator[str]:

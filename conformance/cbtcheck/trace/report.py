@@ -13,34 +13,39 @@ import msgspec
 
 from cbtcheck.scenario.verdict import Finding, Verdict, worst
 from cbtcheck.trace.events import TraceProblem
+from cbtcheck.trace.gathered import Counts
 from cbtcheck.trace.lines import lines
+from cbtcheck.trace.notes import GUEST_UNKNOWN, notes
 from cbtcheck.trace.own import OwnReader, read_head, verifier_for
-from cbtcheck.trace.qmp import LARGEST, QmpReader, Session, survey
-from cbtcheck.trace.verifier import Counts
+from cbtcheck.trace.qmp import read
+from cbtcheck.trace.sessions import Monitor, survey
 from cbtcheck.trace.wire import Wire
 
 MOST_KEPT = 100
 """Disagreements that are kept; the others are counted."""
-
-GUEST_UNKNOWN = "guest writes are not recorded: of bitmaps that record, nothing is too much"
 
 
 @dataclass(frozen=True)
 class Options:
     """What the command line says. None: what the trace says, or what is usual for its format.
 
-    `copies` and `guest` are "recorded" or "unknown". `disks` are sizes in bytes, for QMP logs.
+    `copies` and `guest` are "recorded" or "unknown". For QMP logs: `disks` are sizes in bytes, and `monitor` is
+    the one that is judged.
     """
 
     format: str = "auto"
     copies: str | None = None
     guest: str | None = None
     disks: dict[str, int] = field(default_factory=dict)
+    monitor: str | None = None
 
 
 @dataclass
 class TraceReport:
-    """What came of a trace: disagreements with their lines, how many there were, and what was looked at."""
+    """What came of a trace: disagreements with their lines, how many there were, and what was looked at.
+
+    `missing`: where nothing was judged, what the trace would have to have for that.
+    """
 
     format: str = ""
     counts: Counts = field(default_factory=Counts)
@@ -48,6 +53,7 @@ class TraceReport:
     number: int = 0
     worst: Verdict = Verdict.EXACT
     notes: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
 
     def tell(self, line: int, finding: Finding) -> None:
         """One more disagreement."""
@@ -76,39 +82,36 @@ def verify(file: BinaryIO, options: Options) -> TraceReport:
         raise TraceProblem(1, "the file is empty")
     report.format = options.format if options.format != "auto" else _format(first[1])
     if report.format == "trace":
+        if options.monitor is not None:
+            raise TraceProblem(1, "--monitor is for QMP logs; a trace in our own format has no monitors")
         head = read_head(*first)
         verifier = verifier_for(head, report.tell, options.copies, options.guest)
         report.counts = verifier.counts
         if not verifier.guest_seen:
             report.notes.append(GUEST_UNKNOWN)
         OwnReader(head, verifier).read(listed)
+        if not report.judged:
+            report.missing = ["there is no command with a definite reply in it, and nothing that was seen"]
         return report
     if report.format != "qmp":
         raise ValueError(report.format)
+    guest = options.guest or "unknown"
     with _twice(file, first[1]) as again:
-        sessions = survey(Wire().messages(lines(again)), options.disks)
+        monitors = _chosen(survey(Wire().messages(lines(again)), options.disks), options.monitor)
         again.seek(0)
-        reader = QmpReader(report.tell, sessions, options.guest or "unknown")
-        report.counts = reader.counts
         wire = Wire()
-        reader.read(wire.messages(lines(again)))
-    _note(report, sessions, wire, options.guest or "unknown")
+        read(wire.messages(lines(again)), monitors, report.tell, guest, report.counts)
+    notes(report, monitors, wire, guest)
     return report
 
 
-def _note(report: TraceReport, sessions: list[Session], wire: Wire, guest: str) -> None:
-    if guest == "unknown":
-        report.notes.append(GUEST_UNKNOWN)
-    if wire.passed_over:
-        report.notes.append(f"{wire.passed_over:,} lines without a QMP message were passed over")
-    changing = {node for each in sessions for node in each.left_out() & each.places.changing}
-    large = {node for each in sessions for node in each.left_out() & each.places.sizes.keys()} - changing
-    for node in sorted({node for each in sessions for node in each.left_out()} - changing - large):
-        report.notes.append(f"the size of '{node}' is not in the log, so it was not followed: give it with --disk")
-    for node in sorted(large):
-        report.notes.append(f"'{node}' is larger than {LARGEST >> 40} TiB, so it was not followed")
-    for node in sorted(changing):
-        report.notes.append(f"the size of '{node}' changes, so it was not followed")
+def _chosen(monitors: dict[str, Monitor], chosen: str | None) -> dict[str, Monitor]:
+    if chosen is None:
+        return monitors
+    if chosen not in monitors:
+        there = ", ".join(sorted(monitors)[:20]) or "none with a name"
+        raise TraceProblem(1, f"there is no monitor {chosen} in this log (there are: {there})")
+    return {chosen: monitors[chosen]}
 
 
 @contextmanager

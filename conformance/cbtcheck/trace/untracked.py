@@ -58,6 +58,16 @@ def _names(command: Command | c.Abort) -> Iterator[tuple[str, str | None]]:
             assert_never(command)
 
 
+def names_one_of(used: frozenset[tuple[str | None, str]], command: Command) -> bool:
+    """Whether a command names one of these bitmaps, (node, name) with a node of None for any."""
+    return any(
+        (on, name) in used or (None, name) in used
+        for each in (command.actions if isinstance(command, c.Transaction) else (command,))
+        for on, name in _names(each)
+        if name is not None
+    )
+
+
 def forget(state: Sets, on: str | None, names: tuple[str, ...] | None) -> tuple[Sets, frozenset[str]]:
     """The state without these bitmaps and the jobs that have them; and the nodes of which something was forgotten.
 

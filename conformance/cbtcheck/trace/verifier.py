@@ -7,7 +7,6 @@ it has ended: that is a *window* (see there). Then only worlds are left: states,
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -22,8 +21,23 @@ from cbtcheck.scenario.verdict import Finding
 from cbtcheck.sets.between import Between, BetweenSets, exactly, outcomes
 from cbtcheck.sets.compressed import NOTHING, Compressed, CompressedSets
 from cbtcheck.trace.disagreement import Memory, unheard
-from cbtcheck.trace.events import Change, EndOfJobs, Event, Given, Landed, Look, LookAtJobs, Span, TraceProblem
+from cbtcheck.trace.events import (
+    NO_REPLY,
+    Change,
+    EndOfJobs,
+    Event,
+    Forgotten,
+    Given,
+    Landed,
+    Look,
+    LookAtJobs,
+    Resized,
+    Span,
+    TraceProblem,
+    Used,
+)
 from cbtcheck.trace.explained import explain
+from cbtcheck.trace.gathered import MOST_ALONE, Counts, Gathered, OpenWrite
 from cbtcheck.trace.guesses import advance, gather
 from cbtcheck.trace.judgement import Judged, judge
 from cbtcheck.trace.learn import learn
@@ -38,52 +52,9 @@ MOST_ITEMS = 32
 MOST_OPEN = 1 << 16
 """Writes in flight at once, beyond which they are no longer told apart."""
 
-MOST_ALONE = 64
-"""Writes of one kind in a window, beyond which they are not told apart where a job's end may depend on them."""
-
 SWEEP = 4096
 
 Tell = Callable[[int, Finding], None]
-
-
-@dataclass(slots=True)
-class OpenWrite:
-    """A guest write that may not have ended yet. `before`: the items of the window that are known to be before it."""
-
-    node: str
-    first: int
-    past: int
-    end: float
-    sure: bool
-    before: int
-
-
-class Gathered:
-    """Guest writes as one set, and each for itself, if they are few."""
-
-    def __init__(self) -> None:
-        self.blocks = BitMap64()
-        self.runs: list[tuple[int, int]] = []
-
-    def add(self, first: int, past: int) -> None:
-        """One more."""
-        self.blocks.add_range(first, past)
-        if len(self.runs) <= MOST_ALONE:
-            self.runs.append((first, past))
-
-
-@dataclass
-class Counts:
-    """What was in the trace, what was judged of it, and what was not, by reason."""
-
-    writes: int = 0
-    commands: int = 0
-    ends: int = 0
-    looks: int = 0
-    replies_judged: int = 0
-    looks_judged: int = 0
-    windows: int = 0
-    unjudged: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass
@@ -149,6 +120,8 @@ class Verifier:
     def happen(self, event: Event, span: Span) -> None:
         """A command, the end of a job, or a look."""
         self._count(event)
+        if isinstance(event, Resized):
+            self._resize(event)
         if self._items and span.begin > self._blocked_until:
             self._close()
         self._sweep(span.begin)
@@ -157,6 +130,16 @@ class Verifier:
             self._at_once(event, span)
         else:
             self._add(event, span)
+
+    def _resize(self, event: Resized) -> None:
+        """Guest writes that are not known may be anywhere on the disk, as large as it is from now on."""
+        if self._items:
+            self._close()
+        self._flush()
+        if event.node in self.disks:
+            self.disks[event.node] = event.size
+            if event.node in self._lingering:
+                self._lingering[event.node] = self._lingering[event.node][0], self.space.everything(event.size)
 
     def happen_in_two(self, first: Change, second: Change, span: Span) -> None:
         """Two events in the same interval, one after the other: the halves of a guest write."""
@@ -181,14 +164,14 @@ class Verifier:
                     self.counts.replies_judged += 1
             case Look() | LookAtJobs():
                 self.counts.looks += 1
-            case Landed():
+            case Landed() | Resized() | Used() | Forgotten():
                 pass
             case _:
                 self.counts.ends += 1
 
     def _why_not(self, act: Given) -> str | None:
         if not act.definite:
-            return "replies that say nothing definite"
+            return NO_REPLY if act.text == NO_REPLY else "replies that say nothing definite"
         if act.refusal == "?":
             return "refusals for reasons outside of the specification"
         world = self._worlds[0]
@@ -312,7 +295,7 @@ class Verifier:
 
     def _looked(self, judged: Judged) -> None:
         self.counts.unjudged.update(judged.unjudged)
-        self.counts.looks_judged += 1
+        self.counts.looks_judged += judged.anything
 
     # Windows
 

@@ -1,129 +1,169 @@
-"""QMP messages out of logs: every form in which such logs are usually found.
+"""QMP messages out of logs, in whatever form they are there (see `logged`).
 
-- one JSON message on a line, as it was sent or received;
-- in a wrapper: `{"time":…, "direction":"send"|"receive", "message":{…}}`;
-- behind an arrow, `--> {…}` sent and `<-- {…}` received, after any prefix, on one line or several, as qemu.qmp has it
-  in its debug log;
-- libvirt's log: `QEMU_MONITOR_SEND_MSG: … msg={…}`, `QEMU_MONITOR_RECV_REPLY: … reply={…}`, `…_EVENT: … event={…}`.
-
-Between them there may be guest writes as in our own format, `{"do":"write","node":…,"offset":…,"length":…}`: such a
-write began and ended between what is on the lines around it. All other lines are passed over, and counted.
+Besides these there may be messages in a wrapper, as `cbtspec tap` writes them, with the members `time`, `direction`
+("send" or "receive"), `monitor` and `message`; and guest writes as in our own format, `{"do":"write","node":…,
+"offset":…,"length":…}`: such a write began and ended between what is on the lines around it. All other lines are
+passed over, and counted; a message that cannot be read is told as such, since it may have been anything.
 """
 
 from __future__ import annotations
 
+import ast
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from cbtcheck.trace.events import TraceProblem
 from cbtcheck.trace.lines import LONGEST_LINE
+from cbtcheck.trace.logged import Braces, Start, begins_another, start, undone
 
-ARROW = re.compile(r"(?:^|\s)(?:<--|-->)\s*(\{.*)$", re.DOTALL)
-LIBVIRT = re.compile(
-    r"QEMU_MONITOR_(?:SEND_MSG|RECV_REPLY|RECV_EVENT): mon=(\S+) (?:msg|reply|event)=(\{.*)$", re.DOTALL
-)
-WRAPPER = frozenset({"time", "direction", "message"})
+WRAPPER = frozenset({"time", "direction", "message", "monitor"})
 DIRECTIONS = ("send", "receive", None)
 MOST_LINES = 1 << 18
 """The most lines of one message."""
 
+LONGEST_PYTHON = 1 << 18
+"""The most characters of a dict as Python prints it: reading these takes much more memory than JSON."""
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message, with the line on which it begins: `kind` is command, reply, event, greeting or guest."""
+    """A message, with the line on which it begins: `kind` is command, reply, event, greeting, guest or unreadable.
+
+    `monitor` is whose conversation it belongs to, and `channel` the connection, where one QEMU has several.
+    """
 
     line: int
     kind: str
     data: dict[str, Any]
+    monitor: str = ""
+    channel: str = ""
 
 
 @dataclass
 class Wire:
-    """Takes messages out of lines. `passed_over` is how many lines had none."""
+    """Takes messages out of lines. `passed_over` is how many lines had none; `unreadable` are the first few that
+    could not be read, with their lines and the reasons.
+    """
 
     passed_over: int = 0
-    _monitor: str | None = None
+    unreadable: list[tuple[int, str]] = field(default_factory=list)
+    _again: list[tuple[int, str]] = field(default_factory=list)
     _decoder: json.JSONDecoder = field(
         default_factory=lambda: json.JSONDecoder(object_pairs_hook=_members, parse_constant=_no_constant)
     )
 
     def messages(self, listed: Iterator[tuple[int, bytes]]) -> Iterator[Message]:
-        """Every message in order. `TraceProblem` where there should be one, and is none."""
-        for number, raw in listed:
-            text = raw.decode(errors="replace").strip()
-            if text.startswith("{"):
-                yield self._message(number, self._unwrapped(number, self._decoded(number, text, listed, whole=True)))
-            elif (arrow := ARROW.search(text)) is not None:
-                yield self._message(number, self._decoded(number, arrow[1], listed))
-            elif (libvirt := LIBVIRT.search(text)) is not None:
-                self._same_monitor(number, libvirt[1])
-                yield self._message(number, self._decoded(number, libvirt[2], iter(()), trailing=True))
-            else:
+        """Every message in order. `TraceProblem` where a wrapper or a guest write is not as it must be."""
+        texts = undone((number, raw.decode(errors="replace")) for number, raw in listed)
+        while True:
+            number, line = self._again.pop() if self._again else next(texts, (0, ""))
+            if not number:
+                return
+            text = line.strip()
+            place = start(text)
+            if place is None:
                 self.passed_over += 1
+                continue
+            yield from self._from(number, text[place.at :], place, texts)
 
-    def _decoded(
-        self, number: int, text: str, more: Iterator[tuple[int, bytes]], whole: bool = False, trailing: bool = False
-    ) -> dict[str, Any]:
-        if text.rstrip() == "{":
-            text = self._several_lines(number, text, more)
+    def _from(self, number: int, text: str, place: Start, more: Iterator[tuple[int, str]]) -> Iterator[Message]:
+        """The message that begins there, and those that follow it on the same line."""
+        while text:
+            try:
+                if place.python:
+                    data, rest = _evaluated(text), ""
+                else:
+                    data, rest = self._decoded(text, more)
+            except (ValueError, RecursionError, MemoryError, SyntaxError) as problem:
+                reason = str(problem).splitlines()[0][:120] if str(problem) else type(problem).__name__
+                if len(self.unreadable) < 4:
+                    self.unreadable.append((number, reason))
+                yield Message(number, "unreadable", {}, place.monitor, place.channel)
+                return
+            yield from self._messages(number, data, place)
+            further = start(rest.strip()) if "{" in rest else None
+            text = "" if further is None else rest.strip()[further.at :]
+
+    def _decoded(self, text: str, more: Iterator[tuple[int, str]]) -> tuple[dict[str, Any], str]:
+        """The object at the beginning, and what follows it; further lines are taken where it needs them."""
         try:
             data, past = self._decoder.raw_decode(text)
-        except (ValueError, RecursionError) as problem:
-            raise TraceProblem(number, f"not JSON: {problem}") from None
-        if not trailing and text[past:].strip():
-            raise TraceProblem(number, "something follows after the message")
-        assert isinstance(data, dict)
-        return data
+        except ValueError as problem:
+            whole, rest = self._several_lines(text, more)
+            if whole is None:
+                raise ValueError(f"not JSON: {problem}") from None
+            data, _ = self._decoder.raw_decode(whole)
+            return data, rest
+        return data, text[past:]
 
-    @staticmethod
-    def _several_lines(number: int, text: str, more: Iterator[tuple[int, bytes]]) -> str:
-        """A message that is laid out for people: it ends with a line that begins with a brace."""
-        parts, size = [text], 0
-        for _, raw in more:
-            parts.append(raw.decode(errors="replace"))
-            size += len(raw)
-            if raw.startswith(b"}"):
-                return "".join(parts)
+    def _several_lines(self, text: str, more: Iterator[tuple[int, str]]) -> tuple[str | None, str]:
+        """A message that is laid out for people, and what follows it; no message if it is complete, but no JSON."""
+        braces, parts, size = Braces(), [text], len(text)
+        if braces.close(text) is not None:
+            return None, ""
+        for number, line in more:
+            if begins_another(line):
+                self._again.append((number, line))
+                raise ValueError("it is cut off where another message begins")
+            end = braces.close(line)
+            if end is not None:
+                return "".join([*parts, line[:end]]), line[end:]
+            parts.append(line)
+            size += len(line)
             if len(parts) > MOST_LINES or size > LONGEST_LINE:
-                break
-        raise TraceProblem(number, "a message that does not end")
+                raise ValueError("a message that does not end")
+        raise ValueError("it is cut off: the log ends before the message does")
 
-    @staticmethod
-    def _unwrapped(number: int, data: dict[str, Any]) -> dict[str, Any]:
-        if "message" not in data:
-            return data
-        unknown = data.keys() - WRAPPER
-        if unknown:
-            known = ", ".join(sorted(WRAPPER))
-            raise TraceProblem(number, f"a wrapper has no {sorted(unknown)[0][:60]!r} (known: {known})")
-        if data.get("direction") not in DIRECTIONS:
-            raise TraceProblem(number, "'direction' is 'send' or 'receive'")
-        message = data["message"]
-        if not isinstance(message, dict):
-            raise TraceProblem(number, "'message' is an object")
-        return message
+    def _messages(self, number: int, data: dict[str, Any], place: Start) -> Iterator[Message]:
+        monitor = place.monitor
+        if "message" in data:
+            data, monitor = _unwrapped(number, data)
+        kind = _kind(data)
+        if kind is None:
+            self.passed_over += 1
+        else:
+            yield Message(number, kind, data, monitor, place.channel)
 
-    @staticmethod
-    def _message(number: int, data: dict[str, Any]) -> Message:
-        if isinstance(data.get("execute", data.get("exec-oob")), str):
-            return Message(number, "command", data)
-        if "return" in data or isinstance(data.get("error"), dict):
-            return Message(number, "reply", data)
-        if isinstance(data.get("event"), str):
-            return Message(number, "event", data)
-        if "QMP" in data:
-            return Message(number, "greeting", data)
-        if data.get("do") == "write":
-            return Message(number, "guest", data)
-        raise TraceProblem(number, "an object that is no QMP message, nor a wrapper of one")
 
-    def _same_monitor(self, number: int, monitor: str) -> None:
-        if self._monitor not in (None, monitor):
-            raise TraceProblem(number, f"a second monitor, {monitor[:40]}: give the lines of one of them at a time")
-        self._monitor = monitor
+def _unwrapped(number: int, data: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    unknown = data.keys() - WRAPPER
+    if unknown:
+        known = ", ".join(sorted(WRAPPER))
+        raise TraceProblem(number, f"a wrapper has no {sorted(unknown)[0][:60]!r} (known: {known})")
+    if data.get("direction") not in DIRECTIONS:
+        raise TraceProblem(number, "'direction' is 'send' or 'receive'")
+    monitor = data.get("monitor", "")
+    if not isinstance(monitor, str | int):
+        raise TraceProblem(number, "'monitor' is a name or a number")
+    message = data["message"]
+    if not isinstance(message, dict):
+        raise TraceProblem(number, "'message' is an object")
+    return message, str(monitor)[:100]
+
+
+def _kind(data: dict[str, Any]) -> str | None:
+    """What an object is, if it has to do with QMP."""
+    if isinstance(data.get("execute", data.get("exec-oob")), str):
+        return "command"
+    if "return" in data or isinstance(data.get("error"), dict):
+        return "reply"
+    if isinstance(data.get("event"), str):
+        return "event"
+    if "QMP" in data:
+        return "greeting"
+    return "guest" if data.get("do") == "write" else None
+
+
+def _evaluated(text: str) -> dict[str, Any]:
+    """A dict as Python prints it; `ValueError` if it is none."""
+    if len(text) > LONGEST_PYTHON:
+        raise ValueError("too long for what Python prints")
+    data = ast.literal_eval(text)
+    if not isinstance(data, dict) or not all(isinstance(each, str) for each in data):
+        raise ValueError("no message")
+    return data
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

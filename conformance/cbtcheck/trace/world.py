@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 from cbtmodel import jobs
 from cbtmodel.backup import Ended, Outcome, copied
+from cbtmodel.bitmap import Marks
 from cbtmodel.commands import (
     CancelJob,
     Command,
@@ -28,16 +29,27 @@ from cbtmodel.commands import (
 from cbtmodel.node import landed
 from cbtmodel.refusal import Refused
 from cbtmodel.step import Step, step
+from cbtmodel.table import Table
 
 from cbtcheck.adapter import Reply
 from cbtcheck.follow.refusals import is_answered_by, judge_ends, judge_reply
 from cbtcheck.scenario.scenario import spelled
 from cbtcheck.scenario.verdict import Finding, Verdict
-from cbtcheck.sets.between import Between, BetweenSets, Unnoticed, at_most, outcomes, without_more
+from cbtcheck.sets.between import Between, BetweenSets, Unnoticed, at_most, exactly, outcomes, without_more
 from cbtcheck.sets.compressed import CompressedSets
-from cbtcheck.trace.events import AllCopied, Change, EndOfJobs, Forgotten, Given, Landed, StoppedByError
+from cbtcheck.trace.events import (
+    AllCopied,
+    Change,
+    EndOfJobs,
+    Forgotten,
+    Given,
+    Landed,
+    Resized,
+    StoppedByError,
+    Used,
+)
 from cbtcheck.trace.shape import Sets, noticed, shape
-from cbtcheck.trace.untracked import forget, mentions_untracked
+from cbtcheck.trace.untracked import forget, mentions_untracked, names_one_of
 
 Due = frozenset[tuple[str, Outcome]]
 
@@ -58,12 +70,14 @@ class Traced:
     """A state that explains everything so far. `due` are ends of jobs that are yet to be told.
 
     `strange` are the nodes that may have bitmaps of which nothing is known. `guesses`: see the module of that name.
+    `used` are bitmaps that may be busy for reasons outside of the specification: see `Used`.
     """
 
     state: Sets
     due: Due = frozenset()
     strange: frozenset[str] = frozenset()
     guesses: tuple[tuple[Sets, ...], ...] = ()
+    used: frozenset[tuple[str | None, str]] = frozenset()
 
     def shape(self) -> Traced:
         """All but the sets."""
@@ -87,6 +101,10 @@ def possible(world: Traced, change: Change, rules: Rules) -> list[Traced]:
             return [_stopped(world, id)]
         case Forgotten(on, names):
             return [_without(world, on, names)]
+        case Resized(on, size):
+            return [_resized(world, on, size)]
+        case Used(places):
+            return [replace(world, used=world.used | places)]
 
 
 def specified(world: Traced, change: Change, rules: Rules) -> tuple[Traced, list[Finding]]:
@@ -121,6 +139,8 @@ def _ends(ended: Iterable[Ended[Between]]) -> Due:
 def _given(world: Traced, act: Given, rules: Rules) -> list[Traced]:
     if act.refusal == "?":
         return [world]  # QEMU says why it did not, in words that we do not know; at least it did not
+    if act.refusal == "busy" and world.used and names_one_of(world.used, act.command):
+        return [world]
     if rules.untracked and mentions_untracked(world.state, world.strange, act):
         if act.refusal:
             return [world]
@@ -134,6 +154,31 @@ def _given(world: Traced, act: Given, rules: Rules) -> list[Traced]:
 def _without(world: Traced, on: str | None, names: tuple[str, ...] | None) -> Traced:
     state, strange = forget(world.state, on, names)
     return replace(world, state=state, strange=world.strange | strange)
+
+
+def _resized(world: Traced, on: str, size: int) -> Traced:
+    """Bits of what is left stay; what is new is clean, and may as well be dirty: the specification does not say."""
+    state = world.state
+    node = state.nodes.get(on)
+    if node is None or node.size == size or any(job.node == on for job in state.jobs.values()):
+        return world if node is None or node.size == size else _without(world, on, None)
+    whole = exactly(_inner(state).everything(size))
+    new = at_most(whole.most - _inner(state).everything(node.size))
+
+    def kept(marks: Marks[Between], granularity: int) -> Marks[Between]:
+        dirty, owed = marks.dirty, marks.owed
+        if size < node.size:
+            dirty, owed = dirty & whole, owed & whole
+        return replace(marks, dirty=state.space.round_out(dirty, granularity, size) | new, owed=owed)
+
+    bitmaps = {}
+    for name, each in node.bitmaps.items():
+        successor = each.successor
+        if successor is not None:
+            successor = replace(successor, marks=kept(successor.marks, each.granularity))
+        bitmaps[name] = replace(each, marks=kept(each.marks, each.granularity), successor=successor)
+    changed = replace(node, size=size, bitmaps=Table(bitmaps))
+    return replace(world, state=replace(state, nodes=state.nodes.put(on, changed)), guesses=())
 
 
 def _named(command: Command) -> tuple[str, ...]:

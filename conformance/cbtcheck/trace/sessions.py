@@ -1,0 +1,171 @@
+"""The first time through a log: its monitors, their sessions, and what is known of the disks in each.
+
+A session is a conversation with one QEMU, from one greeting or `qmp_capabilities` to the next: nothing that was known
+before counts, for it may be another QEMU (the first was killed), and bitmaps may have been loaded or lost.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from cbtcheck.trace import form
+from cbtcheck.trace.events import TraceProblem
+from cbtcheck.trace.pairs import Pairs
+from cbtcheck.trace.qmp_commands import JOBS, Places, is_known
+from cbtcheck.trace.qmp_sights import NODES, learn_places, with_bitmaps
+from cbtcheck.trace.wire import Message
+
+BLOCK = 512
+
+MOST_NODES = 1024
+MOST_MONITORS = 256
+
+LARGEST = form.MOST_BLOCKS * BLOCK
+"""The largest disk that is followed, in bytes."""
+
+ASSUMED = 1 << 40
+"""The size in bytes that a disk is given of which the log tells none: its replies are judged, and no sizes."""
+
+
+@dataclass
+class Session:
+    """What nodes there are in one session, and those that have to do with bitmaps.
+
+    `used` are those of which a bitmap command was accepted: so they exist. `unsure`: see `pairs`.
+    """
+
+    places: Places
+    named: set[str] = field(default_factory=set)
+    used: set[str] = field(default_factory=set)
+    unsure: bool = False
+
+    def disks(self) -> dict[str, int]:
+        """The nodes that are followed, with their sizes in bytes as they were first seen."""
+        names = sorted(self.places.node(name) for name in self.named)
+        found = {name: self.places.sizes[name] for name in names if 0 < self.places.sizes.get(name, 0) <= LARGEST}
+        return found | dict.fromkeys(sorted(self.without_size()), ASSUMED)
+
+    def without_size(self) -> set[str]:
+        """The nodes whose size is not in the log, but which have bitmaps."""
+        return {self.places.node(name) for name in self.used} - self.places.sizes.keys()
+
+    def left_out(self) -> set[str]:
+        """The nodes that cannot be followed."""
+        return {self.places.node(name) for name in self.named} - self.disks().keys()
+
+
+class Beginnings:
+    """Tells where a session begins: at a greeting, or at `qmp_capabilities` if no greeting came just before."""
+
+    def __init__(self) -> None:
+        self._fresh = True
+
+    def begins(self, message: Message) -> bool:
+        """Whether this message does not belong to the session of the message before."""
+        if message.kind == "greeting":
+            fresh, self._fresh = self._fresh, True
+            return not fresh
+        negotiates = message.kind == "command" and message.data.get("execute") == "qmp_capabilities"
+        if negotiates and self._fresh:
+            self._fresh = False
+            return False
+        if message.kind not in ("event", "reply"):
+            self._fresh = False
+        return negotiates
+
+
+@dataclass
+class Monitor:
+    """A monitor of a log: its sessions, and how many messages of each kind there were."""
+
+    sessions: list[Session]
+    kinds: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def messages(self) -> int:
+        """How many there were of any kind."""
+        return self.kinds.total()
+
+
+class _Surveyor:
+    """Goes through the messages of one monitor."""
+
+    def __init__(self, disks: dict[str, int]) -> None:
+        self._disks, self._beginnings, self._pairs = disks, Beginnings(), Pairs()
+        self.monitor, self._moment = Monitor([self._session()]), 0
+
+    def _session(self) -> Session:
+        return Session(Places(dict(self._disks)), set(self._disks))
+
+    def take(self, message: Message) -> None:
+        """One more message."""
+        self.monitor.kinds[message.kind] += 1
+        self._moment += 1
+        if self._beginnings.begins(message):
+            self.end()
+            self.monitor.sessions.append(self._session())
+        session = self.monitor.sessions[-1]
+        if message.kind == "command":
+            sent = self._pairs.sent(message, self._moment)
+            if is_known(sent.name):
+                session.named |= set(_nodes_in(sent.name, sent.arguments))
+        elif message.kind == "reply":
+            self._reply(message, session)
+        if len(session.named) > MOST_NODES:
+            raise TraceProblem(message.line, f"more than {MOST_NODES} disks")
+
+    def _reply(self, message: Message, session: Session) -> None:
+        sent, _ = self._pairs.answered(message)
+        if "return" not in message.data:
+            return
+        query = nodes_query(message.data["return"]) if sent is None else sent.name
+        if query in NODES:
+            learn_places(session.places, query, message.data["return"])
+            session.named |= set(with_bitmaps(query, message.data["return"]))
+        elif sent is not None and is_known(sent.name):
+            session.used |= set(_nodes_in(sent.name, sent.arguments))
+
+    def end(self) -> None:
+        """The session has ended."""
+        self.monitor.sessions[-1].unsure = self._pairs.is_unsure
+        self._pairs = Pairs()
+
+
+def survey(messages: Iterator[Message], disks: dict[str, int]) -> dict[str, Monitor]:
+    """The monitors of a log by name, in the order in which they are first seen."""
+    found: dict[str, _Surveyor] = {}
+    for message in messages:
+        if message.monitor not in found:
+            if len(found) == MOST_MONITORS:
+                raise TraceProblem(message.line, f"more than {MOST_MONITORS} monitors")
+            found[message.monitor] = _Surveyor(disks)
+        found[message.monitor].take(message)
+    for each in found.values():
+        each.end()
+    return {name: each.monitor for name, each in found.items()}
+
+
+def nodes_query(reply: Any) -> str:
+    """Which query a reply answers whose command is not in the log, if it shows nodes; "" for another one."""
+    first = reply[0] if isinstance(reply, list) and reply else None
+    if not isinstance(first, dict):
+        return ""
+    if isinstance(first.get("node-name"), str):
+        return "query-named-block-nodes"
+    return "query-block" if "inserted" in first or "qdev" in first else ""
+
+
+def _nodes_in(name: str, arguments: Any) -> Iterator[str]:
+    """What a command says a node is, at whatever depth an action of a transaction has it. A job is no node."""
+    if not isinstance(arguments, dict) or name in JOBS:
+        return
+    for member in ("node", "device"):
+        if isinstance(arguments.get(member), str):
+            yield arguments[member]
+    actions = arguments.get("actions") if name == "transaction" else None
+    for each in actions if isinstance(actions, list) else ():
+        if isinstance(each, dict):
+            yield from _nodes_in(str(each.get("type")), each.get("data"))

@@ -1,0 +1,163 @@
+"""Listens in on QMP: passes on every byte between clients and QEMU unchanged, and writes what `verify` reads.
+
+A message is in the log before it is passed on, so that the log is in the order in which things happened: a command
+before QEMU has it, a reply before the client does. Each client is a monitor of its own, by number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+PIECE = 1 << 16
+LONGEST_MESSAGE = 64 << 20
+"""The most bytes that are kept of a message that has not ended; of a longer one the log says so."""
+
+Clock = Callable[[], float]
+
+
+class Log:
+    """Writes messages. Once it fails it stays closed, and `failed` says why: what is passed on must not suffer."""
+
+    def __init__(self, file: BinaryIO, warn: Callable[[str], None], clock: Clock = time.time) -> None:
+        self.failed: str | None = None
+        self._file, self._warn, self._clock = file, warn, clock
+
+    def message(self, monitor: int, direction: str, raw: bytes) -> None:
+        """One line with the message as it was; one that is no JSON as text that `verify` cannot read."""
+        head = f'{{"time":{self._clock():.6f},"direction":"{direction}","monitor":{monitor},"message":'
+        self._write(head.encode() + raw + b"}\n")
+
+    def _write(self, line: bytes) -> None:
+        if self.failed is not None:
+            return
+        try:
+            self._file.write(line)
+            self._file.flush()
+        except (OSError, ValueError) as problem:
+            self.failed = getattr(problem, "strerror", None) or str(problem)
+            self._warn(f"the log cannot be written any more ({self.failed}): going on without it")
+
+
+class Messages:
+    """Cuts a stream of bytes into JSON objects, whether they have ends of line between them or not."""
+
+    def __init__(self) -> None:
+        self._kept = bytearray()
+        self._at = self._depth = 0
+        self._quoted = self._escaped = False
+
+    def take(self, piece: bytes) -> list[bytes]:
+        """The messages that are complete now, each on one line."""
+        self._kept += piece
+        found, begin = [], 0
+        while self._at < len(self._kept):
+            byte = self._kept[self._at]
+            self._at += 1
+            if self._escaped:
+                self._escaped = False
+            elif self._quoted:
+                self._escaped, self._quoted = byte == 0x5C, byte != 0x22
+            elif byte == 0x22:
+                self._quoted = self._depth > 0
+            elif byte == 0x7B:
+                if not self._depth:
+                    begin = self._at - 1
+                self._depth += 1
+            elif byte == 0x7D and self._depth:
+                self._depth -= 1
+                if not self._depth:
+                    found.append(_on_one_line(bytes(self._kept[begin : self._at])))
+                    begin = self._at
+        if not self._depth:
+            begin = len(self._kept)
+        del self._kept[:begin]
+        self._at -= begin
+        if len(self._kept) > LONGEST_MESSAGE:
+            found.append(json.dumps("a message that is too long to be kept").encode())
+            self.__init__()  # type: ignore[misc]
+        return found
+
+    def rest(self) -> bytes:
+        """What was begun and not ended."""
+        return _on_one_line(bytes(self._kept))
+
+
+def _on_one_line(raw: bytes) -> bytes:
+    return raw.replace(b"\r", b" ").replace(b"\n", b" ")
+
+
+class Tap:
+    """A socket that leads to QEMU's, by way of a log."""
+
+    def __init__(self, qemu: Path, log: Log, warn: Callable[[str], None]) -> None:
+        self._qemu, self._log, self._warn = qemu, log, warn
+        self._clients = 0
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def listen(self, at: Path, ready: Callable[[], None] = lambda: None) -> None:
+        """Serves clients until it is cancelled. `OSError` if it cannot listen there."""
+        server = await asyncio.start_unix_server(self._serve, at)
+        try:
+            ready()
+            await server.serve_forever()
+        finally:
+            server.close()
+            for task in list(self._running):
+                task.cancel()
+            await asyncio.gather(*self._running, return_exceptions=True)
+            with suppress(OSError):
+                at.unlink()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._running.add(task)
+        self._clients += 1
+        number = self._clients
+        try:
+            await self._connect(number, reader, writer)
+        except asyncio.CancelledError:  # the tap ends; asyncio would print that of a task that nobody waits for
+            pass
+        finally:
+            writer.close()
+            self._running.discard(task)
+
+    async def _connect(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            from_qemu, to_qemu = await asyncio.open_unix_connection(self._qemu)
+        except OSError as problem:
+            self._warn(f"client {number}: QEMU's socket {self._qemu} does not answer ({problem.strerror or problem})")
+            return
+        ways = [
+            asyncio.ensure_future(self._pass_on(number, "send", reader, to_qemu)),
+            asyncio.ensure_future(self._pass_on(number, "receive", from_qemu, writer)),
+        ]
+        try:
+            await ways[1]  # QEMU closes last: a client that says no more still gets the replies
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+            to_qemu.close()
+
+    async def _pass_on(
+        self, number: int, direction: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        messages = Messages()
+        with suppress(ConnectionError):
+            while piece := await reader.read(PIECE):
+                for each in messages.take(piece):
+                    self._log.message(number, direction, each)
+                writer.write(piece)
+                await writer.drain()
+        if rest := messages.rest():
+            self._log.message(number, direction, rest)
+        with suppress(OSError):
+            if writer.can_write_eof():
+                writer.write_eof()
