@@ -1,6 +1,6 @@
 """Checks of what comes through the door, before any command looks at the state.
 
-As QEMU's schema does (QEMU-SEMANTICS.md 2.8): a wrong type or an unknown word is `Invalid`, never a crash.
+As QEMU's schema does (qemu-facts.md 2.8): a wrong type or an unknown word is `Invalid`, never a crash.
 `bool` is no number here, although Python says so.
 """
 
@@ -15,7 +15,7 @@ ERROR_POLICIES = ("report", "ignore", "stop")
 SIDES = ("source", "target")
 LARGEST = 2**63 - 1
 LONGEST_NAME = 1023
-"""Bytes of UTF-8 (QEMU-SEMANTICS.md 1.4)."""
+"""Bytes of UTF-8 (qemu-facts.md 1.4)."""
 
 
 def text(parameter: str, value: object) -> str:
@@ -56,7 +56,7 @@ def choice(parameter: str, value: object, choices: Sequence[str]) -> str:
 
 
 def uint32(parameter: str, value: object) -> int:
-    """A number below 2^32, with the texts of QEMU-SEMANTICS.md 1.3."""
+    """A number below 2^32, with the texts of qemu-facts.md 1.3."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise Invalid(f"Parameter '{parameter}' expects uint64")
     if not 0 <= value < 2**32:

@@ -1,6 +1,6 @@
 """One backup job: what it has to copy, how it copies, and what becomes of its bitmap.
 
-Source: QEMU-SEMANTICS.md 4.3, 4.4, 4.6 and 4.7. Each cluster is at any time in one place: on the work list `work`,
+Source: qemu-facts.md 4.3, 4.4, 4.6 and 4.7. Each cluster is at any time in one place: on the work list `work`,
 in flight, in `copied`, or never selected. The content of a cluster on the work list is still that of the job's
 start, because guest writes copy it first. `host` decides when jobs start and end; this class never ends itself.
 """
@@ -49,7 +49,7 @@ class CopyInFlight:
 
 @dataclass
 class Group:
-    """Jobs that end together. A job that stands alone is a group of one (QEMU-SEMANTICS.md 5)."""
+    """Jobs that end together. A job that stands alone is a group of one (qemu-facts.md 5)."""
 
     members: list["BackupJob"] = field(default_factory=list)
 
@@ -114,7 +114,7 @@ class BackupJob:
         self.group.members.remove(self)
 
     def first_work(self) -> GranuleSet:
-        """The clusters to copy: all, or each that shares a byte with a dirty granule (QEMU-SEMANTICS.md 4.3)."""
+        """The clusters to copy: all, or each that shares a byte with a dirty granule (qemu-facts.md 4.3)."""
         if self.sync == "full" or self.bitmap is None:
             return self.set_class.full(self.cluster, self.node.size)
         return self.clusters_of(self.bitmap.bits)
@@ -205,7 +205,7 @@ class BackupJob:
         return failure
 
     def put_back(self, runs: list[Run]) -> None:
-        """Clusters that were not copied are on the work list again (QEMU-SEMANTICS.md 4.7)."""
+        """Clusters that were not copied are on the work list again (qemu-facts.md 4.7)."""
         for first, past in runs:
             self.work.add(first, past)
 
@@ -243,7 +243,7 @@ class BackupJob:
     # Guest writes
 
     def blocks(self, offset: int, length: int) -> bool:
-        """Whether a guest write must wait for the copy in flight: they share a cluster (QEMU-SEMANTICS.md 4.4)."""
+        """Whether a guest write must wait for the copy in flight: they share a cluster (qemu-facts.md 4.4)."""
         if self.in_flight is None:
             return False
         first, past = self.clusters(offset, length)
@@ -264,7 +264,7 @@ class BackupJob:
     # Ending
 
     def synchronises(self, success: bool) -> bool:
-        """Whether the bitmap abdicates at an end like this, instead of reclaiming (QEMU-SEMANTICS.md 4.6)."""
+        """Whether the bitmap abdicates at an end like this, instead of reclaiming (qemu-facts.md 4.6)."""
         return self.bitmap_mode != "never" and (success or self.bitmap_mode == "always")
 
     def keeps_leftovers(self, success: bool) -> bool:
@@ -279,7 +279,7 @@ class BackupJob:
         return left
 
     def finish(self, success: bool) -> None:
-        """Hand the bitmap back, as the table of QEMU-SEMANTICS.md 4.6 has it. Nothing is in flight any more."""
+        """Hand the bitmap back, as the table of qemu-facts.md 4.6 has it. Nothing is in flight any more."""
         if self.bitmap is None or self.bitmap.name is None:
             return
         name = self.bitmap.name

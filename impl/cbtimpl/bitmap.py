@@ -1,6 +1,6 @@
 """The life cycle of one dirty bitmap: record, freeze, then abdicate or reclaim.
 
-Source: QEMU-SEMANTICS.md 0, 1.1 and 12. While a job has a bitmap frozen, its own bits stand still and an anonymous
+Source: qemu-facts.md 0, 1.1 and 12. While a job has a bitmap frozen, its own bits stand still and an anonymous
 *successor* records in its place; at the job's end the successor either takes the name (abdicate) or gives its bits
 back (reclaim). Nothing is checked here: `host` refuses commands before they get this far.
 """
@@ -40,7 +40,7 @@ class Bitmap:
 
     @property
     def busy(self) -> bool:
-        """Whether another operation has it; busy does not stop recording (QEMU-SEMANTICS.md 1.1)."""
+        """Whether another operation has it; busy does not stop recording (qemu-facts.md 1.1)."""
         return self.user is not None
 
     @property
@@ -50,7 +50,7 @@ class Bitmap:
 
     @property
     def recording(self) -> bool:
-        """As QEMU reports it: whether writes are recorded under this name (QEMU-SEMANTICS.md 1.2)."""
+        """As QEMU reports it: whether writes are recorded under this name (qemu-facts.md 1.2)."""
         return self.recorder() is not None
 
     def recorder(self) -> "Bitmap | None":
@@ -94,10 +94,10 @@ class Bitmap:
             self.bits.merge(source.bits)
 
     def merge_nothing(self, source: Self) -> None:
-        """Merge an empty source: this bitmap keeps what it has (FIELD-BUGS.md Q32)."""
+        """Merge an empty source: this bitmap keeps what it has (field-bugs.md Q32)."""
 
     def merge_into_nothing(self, source: Self) -> None:
-        """Merge into an empty bitmap: it gets all of the source (FIELD-BUGS.md Q32)."""
+        """Merge into an empty bitmap: it gets all of the source (field-bugs.md Q32)."""
         self.bits.merge(source.bits)
 
     def make_successor(self) -> Self:
@@ -110,7 +110,7 @@ class Bitmap:
         self.successor = self.make_successor()
 
     def thaw(self) -> None:
-        """Undo a freeze in which nothing was written: the refused start of a job (QEMU-SEMANTICS.md 4.6)."""
+        """Undo a freeze in which nothing was written: the refused start of a job (qemu-facts.md 4.6)."""
         self.user = None
         self.successor = None
 

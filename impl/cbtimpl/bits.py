@@ -108,7 +108,7 @@ class GranuleSet:
         self._set.clear()
 
     def set_bytes(self, offset: int, length: int) -> None:
-        """Set each granule that shares a byte with the range (QEMU-SEMANTICS.md 1.6, set)."""
+        """Set each granule that shares a byte with the range (qemu-facts.md 1.6, set)."""
         self.add(*granules.covering(offset, length, self.granularity, self.size))
 
     def touches(self, offset: int, length: int) -> bool:
@@ -120,7 +120,7 @@ class GranuleSet:
     def merge(self, other: "GranuleSet") -> None:
         """Add what `other` has; across granularities each granule that shares a byte with one of its granules.
 
-        Source: QEMU-SEMANTICS.md 1.6, merge. Across granularities the work is one step for each run of `other`.
+        Source: qemu-facts.md 1.6, merge. Across granularities the work is one step for each run of `other`.
         """
         if other.granularity == self.granularity:
             self._set |= other._set

@@ -1,6 +1,6 @@
 """Draining: what a command waits for before it takes effect.
 
-Source: QEMU-SEMANTICS.md 2.7 and 3.5. Writes in flight end and are recorded; copies in flight end.
+Source: qemu-facts.md 2.7 and 3.5. Writes in flight end and are recorded; copies in flight end.
 Jobs themselves are held still meanwhile, as QEMU's are: what a copy's end means for its job is dealt with
 after the command.
 """

@@ -1,6 +1,6 @@
 """Refusals: a command that is refused has changed nothing.
 
-The text of each is QEMU's where QEMU has one (QEMU-SEMANTICS.md 2 and 4); callers match on `kind`.
+The text of each is QEMU's where QEMU has one (qemu-facts.md 2 and 4); callers match on `kind`.
 I/O errors are not refusals: they are `OSError`.
 """
 

@@ -2,14 +2,14 @@
 
 A *granule* is the smallest stretch of a disk that a bitmap can mark; granule `i` is the bytes from
 `i * granularity` to the next granule's first byte. A *cluster* is the granule of a copy job, so that everything
-here serves both. The last granule of a disk can be partial; it counts as a whole one (QEMU-SEMANTICS.md 1.5).
+here serves both. The last granule of a disk can be partial; it counts as a whole one (qemu-facts.md 1.5).
 
 Ranges are half open, `(first, past)`. Nothing here knows a bitmap, and nothing raises: arguments are checked
 at the door (`arguments`). Only divisions and comparisons, so that a symbolic executor can follow every path.
 """
 
 SMALLEST = 512
-"""Bytes: no bitmap and no job has granules smaller than this (QEMU-SEMANTICS.md 1.3)."""
+"""Bytes: no bitmap and no job has granules smaller than this (qemu-facts.md 1.3)."""
 
 
 def is_granularity(value: int) -> bool:
@@ -46,7 +46,7 @@ def covering(offset: int, length: int, granularity: int, size: int) -> tuple[int
 def inside(offset: int, length: int, granularity: int, size: int) -> tuple[int, int]:
     """The granules that lie wholly in a range of bytes: rounded **inwards**.
 
-    A partial last granule is inside if all the bytes that it has on the disk are (QEMU-SEMANTICS.md 1.6, reset).
+    A partial last granule is inside if all the bytes that it has on the disk are (qemu-facts.md 1.6, reset).
     """
     first, past = clip(offset, length, size)
     if past == first:

@@ -1,6 +1,6 @@
 """What guests do: write, write zeroes, discard, and writes that are in flight for a while.
 
-Source: QEMU-SEMANTICS.md 3 and 4.4. Each job of the node, oldest first, copies what the write would
+Source: qemu-facts.md 3 and 4.4. Each job of the node, oldest first, copies what the write would
 change; then the data lands; then the bits are set. If a copy fails the guest write is refused, and the disk never
 sees it.
 """
@@ -29,7 +29,7 @@ class GuestIO(JobControl):
         self.carry_out(source, self.request(source, offset, length, None))
 
     def discard(self, node: str, offset: int, length: int) -> None:
-        """Discard: a write of zeroes; swallowed while a job is on the node (QEMU-SEMANTICS.md 3.2)."""
+        """Discard: a write of zeroes; swallowed while a job is on the node (qemu-facts.md 3.2)."""
         arguments.numbers(offset=offset, length=length)
         source = self.find_node(node)
         request = self.request(source, offset, length, None)
@@ -107,7 +107,7 @@ class GuestIO(JobControl):
         return self.jobs_on(node)
 
     def wait_for_copy(self, job: BackupJob, request: GuestWrite) -> None:
-        """Let a copy in flight end that shares a cluster with the write (QEMU-SEMANTICS.md 4.4 b)."""
+        """Let a copy in flight end that shares a cluster with the write (qemu-facts.md 4.4 b)."""
         if self.is_alive(job) and job.blocks(request.offset, request.length):
             self.after_copy(job, job.end_copy())
 
@@ -116,7 +116,7 @@ class GuestIO(JobControl):
         return job.copy_before_write(request.offset, request.length)
 
     def check_copied(self, job: BackupJob, failure: Failure | None) -> None:
-        """Refuse the guest write whose old data could not be saved (QEMU-SEMANTICS.md 4.4 c)."""
+        """Refuse the guest write whose old data could not be saved (qemu-facts.md 4.4 c)."""
         if failure is not None:
             raise CopyFailed(
                 f"Job '{job.id}' could not copy before the write ({failure.side}): {failure.error.strerror}",

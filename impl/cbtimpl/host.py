@@ -31,7 +31,7 @@ class Host(Transactions, GuestIO):
 
         `sync`: "full" | "incremental" | "bitmap"; `bitmap_mode`: None | "on-success" | "never" | "always";
         the policies: "report" | "ignore" | "stop". Waits for what is in flight on the node.
-        Refused, in the order of QEMU-SEMANTICS.md 4.1: "not found", "invalid", "busy", "size mismatch", "exists".
+        Refused, in the order of qemu-facts.md 4.1: "not found", "invalid", "busy", "size mismatch", "exists".
         """
         self.start(
             Backup(

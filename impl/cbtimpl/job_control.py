@@ -1,6 +1,6 @@
 """What happens to running jobs: copying in steps, pause, resume, cancel, finalize, and the end.
 
-Source: QEMU-SEMANTICS.md 4.5, 4.7 and 5. Real I/O errors drive the error policies and are not raised: the commands
+Source: qemu-facts.md 4.5, 4.7 and 5. Real I/O errors drive the error policies and are not raised: the commands
 here raise refusals only, and a job that ended is in `ended`.
 """
 
@@ -173,7 +173,7 @@ class JobControl(State):
     def end_group(self, culprit: BackupJob, outcome: str) -> None:
         """End all members without success: the culprit with its own outcome first, the others as cancelled.
 
-        A copy in flight ends first, as it would by itself (QEMU-SEMANTICS.md 4.7).
+        A copy in flight ends first, as it would by itself (qemu-facts.md 4.7).
         """
         members = self.sharers(culprit)
         for member in members:

@@ -1,6 +1,6 @@
 """Starting a backup job: what QEMU refuses, in QEMU's order, and the start itself.
 
-Source: QEMU-SEMANTICS.md 4.1 and 4.2. The numbers of the checks are that section's. A refused start leaves no trace,
+Source: qemu-facts.md 4.1 and 4.2. The numbers of the checks are that section's. A refused start leaves no trace,
 not even of the drain.
 """
 
@@ -110,7 +110,7 @@ class JobStart(State):
             raise Invalid("Cluster size must be power of 2 and at least 512")
 
     def bitmap_mode(self, action: Backup) -> str | None:
-        """The mode that is meant: incremental is bitmap with on-success (QEMU-SEMANTICS.md 4.2)."""
+        """The mode that is meant: incremental is bitmap with on-success (qemu-facts.md 4.2)."""
         return "on-success" if action.sync == "incremental" else action.bitmap_mode
 
     def prepare_backup(self, action: Backup, group: Group) -> Step:

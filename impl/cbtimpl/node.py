@@ -1,6 +1,6 @@
 """A node: a disk, its bitmaps, and the guest writes in flight on it.
 
-Source: QEMU-SEMANTICS.md 3.1. Data lands first, then the bits are set, then the guest hears of it; bits are
+Source: qemu-facts.md 3.1. Data lands first, then the bits are set, then the guest hears of it; bits are
 set also when the request failed, since then the content is unknown.
 """
 
@@ -68,5 +68,5 @@ class Node:
         return None
 
     def records(self, error: OSError | None) -> bool:
-        """Whether a write that ended so is recorded: always (QEMU-SEMANTICS.md 10, 7)."""
+        """Whether a write that ended so is recorded: always (qemu-facts.md 10)."""
         return True

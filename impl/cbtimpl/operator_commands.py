@@ -1,8 +1,8 @@
 """The operator's commands on bitmaps: add, remove, clear, enable, disable, merge.
 
-Source: QEMU-SEMANTICS.md 2.1 to 2.5. Each `prepare_…` checks, takes effect, and returns the `Step` that undoes
+Source: qemu-facts.md 2.1 to 2.5. Each `prepare_…` checks, takes effect, and returns the `Step` that undoes
 it; alone a command is committed at once, in a transaction with the others. A command alone does not drain:
-writes in flight are recorded by what records when they end (QEMU-SEMANTICS.md 3.5).
+writes in flight are recorded by what records when they end (qemu-facts.md 3.5).
 """
 
 from collections.abc import Sequence
@@ -124,7 +124,7 @@ class OperatorCommands(State):
         return Step(undo=lambda: self.forget(node, action.name))
 
     def prepare_remove(self, action: BitmapRemove) -> Step:
-        """Mark as busy; gone with the commit, so that the name is taken until then (QEMU-SEMANTICS.md 2.7)."""
+        """Mark as busy; gone with the commit, so that the name is taken until then (qemu-facts.md 2.7)."""
         bitmap = self.find_bitmap(action.node, action.name)
         self.check_remove(bitmap)
         node = self.nodes[action.node]

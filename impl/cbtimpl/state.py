@@ -82,13 +82,13 @@ class State:
         return taken
 
     def find_node(self, name: str) -> Node:
-        """A node, as commands on its bitmaps look it up (QEMU-SEMANTICS.md 2)."""
+        """A node, as commands on its bitmaps look it up (qemu-facts.md 2)."""
         if arguments.text("node", name) not in self.nodes:
             raise NotFound(f"Node '{name}' not found")
         return self.nodes[name]
 
     def find_device(self, name: str) -> Node:
-        """A node, as bitmap-add and backup look it up: another text (QEMU-SEMANTICS.md 2)."""
+        """A node, as bitmap-add and backup look it up: another text (qemu-facts.md 2)."""
         if name not in self.nodes:
             raise NotFound(f"Cannot find device='{name}' nor node-name='{name}'")
         return self.nodes[name]

@@ -1,6 +1,6 @@
 """Transactions: several commands at one instant, all or nothing.
 
-Source: QEMU-SEMANTICS.md 2.7 and 5. Actions take effect one after the other, so later ones see earlier
+Source: qemu-facts.md 2.7 and 5. Actions take effect one after the other, so later ones see earlier
 ones; the first refusal undoes them in reverse order. The drain comes first, yet only for a transaction that will be
 accepted: if anything is in flight, the actions are rehearsed and undone before the drain. No refusal depends on
 what a drain does.

@@ -20,7 +20,7 @@ FIELD_BUGS = {
     "Q5", "Q6", "Q7", "Q8", "Q9", "Q10", "Q11", "Q16", "Q19", "Q23", "Q24", "Q26", "Q32", "Q33", "V1", "V2", "V3",
     "O2", "D2", "D3", "B1", "B2", "C1", "C2", "C3", "C4", "M2", "M3", "R2", "Z1", "Z2", "K1", "F1",
 }  # fmt: skip
-"""The entries of FIELD-BUGS.md."""
+"""The entries of field-bugs.md."""
 
 BY_RULE = [
     "bitmap.reclaim: bitmap.marks | bitmap.successor.marks -> bitmap.marks",

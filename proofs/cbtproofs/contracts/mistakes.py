@@ -131,7 +131,7 @@ MISTAKES: tuple[Mistake, ...] = (
     *_of("Bitmap.merge", ("if source.bits.is_empty()", "if self.bits.is_empty()", "a_merge_is_the_union"),
          ("self.bits.merge(source.bits)", "source.bits.merge(self.bits)", "a_merge_is_the_union"),
          ("return", "self.clear()", "a_merge_with_itself_is_nothing")),
-    *_of("Bitmap.merge_nothing", ('(FIELD-BUGS.md Q32)."""', '(FIELD-BUGS.md Q32)."""\n    self.clear()',
+    *_of("Bitmap.merge_nothing", ('(field-bugs.md Q32)."""', '(field-bugs.md Q32)."""\n    self.clear()',
                                   "a_merge_is_the_union")),
     *_of("Bitmap.merge_into_nothing", ("self.bits.merge(source.bits)", "pass", "a_merge_is_the_union"),
          ("self.bits.merge(source.bits)", "self.bits = source.bits.copy()",

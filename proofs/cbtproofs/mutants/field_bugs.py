@@ -1,7 +1,7 @@
 """Mutants of the specification after real bugs, and after the seeded mistakes of the reference implementation.
 
 Each is a small function that takes the place of one of the specification's. Names are those of the seeded mistakes in
-`cbtcheck.adapters.mistakes` where the mistake is the same. IDs are those of FIELD-BUGS.md.
+`cbtcheck.adapters.mistakes` where the mistake is the same. IDs are those of field-bugs.md.
 
 A function here runs with the global names of the module that it is put into; those that it uses mean the same here
 and there, which is checked. Not here: bugs that are no change of this specification (`not_applicable`).

@@ -29,7 +29,7 @@ from types import CodeType, FunctionType
 class Mutant:
     """A function of the specification with one thing wrong.
 
-    `field_bug` is the ID of the real bug that it is after (FIELD-BUGS.md), or empty. `before` and `after` are the
+    `field_bug` is the ID of the real bug that it is after (field-bugs.md), or empty. `before` and `after` are the
     lines that differ, for people. `docstring` says in one line what is wrong.
     """
 

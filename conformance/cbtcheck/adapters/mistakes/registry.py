@@ -22,7 +22,7 @@ from cbtcheck.scenario.verdict import Verdict
 class Mistake:
     """One seeded mistake.
 
-    `bug` is the field bug that it is after (an ID of FIELD-BUGS.md), or empty. `verdict` is what the suite must say
+    `bug` is the field bug that it is after (an ID of field-bugs.md), or empty. `verdict` is what the suite must say
     of it, `at_most` how many commands the shortest scenario that shows it may have.
     """
 
