@@ -125,7 +125,7 @@ def test_a_held_read_holds_the_backup_and_events_come_in_order(binary: str, tmp_
         assert reads == [("read", CLUSTER, CLUSTER), ("read", 3 * CLUSTER, CLUSTER)]
         assert statuses[:2] == ["created", "running"]
         assert statuses[-4:] == ["waiting", "pending", "concluded", "null"]
-        assert server.disks["target"].content == server.disks["source"].content
+        assert server.disks["target"].content.all() == server.disks["source"].content.all()
         server.disks["source"].handler = None  # quitting flushes
         await client.close()
         await daemon.stop()

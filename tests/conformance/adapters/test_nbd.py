@@ -45,7 +45,7 @@ def test_everything_lands_at_once_without_a_handler(tmp_path: Path) -> None:
         await client.zeroes(1001, 1)
         await client.trim(1002, 1)
         await client.flush()
-        assert disk.content[1000:1004] == b"a\0\0a"
+        assert disk.content.read(1000, 4) == b"a\0\0a"
         assert disk.counts == {"read": 1, "write": 1, "zeroes": 1, "trim": 1, "flush": 1}
 
     play(tmp_path, scenario)
@@ -68,7 +68,7 @@ def test_requests_complete_in_any_order_and_land_only_then(tmp_path: Path) -> No
         await arrived(held, 3)
         assert [request.kind for request in held] == ["write", "read", "write"]
         assert [request.sequence for request in held] == [1, 2, 3]
-        assert disk.content[:2] == b"\0\0"
+        assert disk.content.read(0, 2) == b"\0\0"
         held[2].complete()
         await second
         assert not first.done()
@@ -76,7 +76,7 @@ def test_requests_complete_in_any_order_and_land_only_then(tmp_path: Path) -> No
         assert await read == b"\0" + b"2"
         held[0].complete()
         await first
-        assert disk.content[:2] == b"12"
+        assert disk.content.read(0, 2) == b"12"
         with pytest.raises(RuntimeError, match="settled twice"):
             held[0].complete()
 
@@ -90,7 +90,7 @@ def test_a_failure_may_or_may_not_land(tmp_path: Path) -> None:
             with pytest.raises(NbdError) as refused:
                 await client.write(offset, b"x")
             assert refused.value.errno == errno.ENOSPC
-        assert disk.content[:2] == b"x\0"
+        assert disk.content.read(0, 2) == b"x\0"
         with pytest.raises(NbdError):
             await client.read(0, 512)
 
@@ -104,10 +104,10 @@ def test_landing_and_replying_are_two_steps(tmp_path: Path) -> None:
         write = client.write(0, b"old")
         await arrived(held, 1)
         held[0].land()
-        disk.content[:3] = b"new"
+        disk.content.write(0, b"new")
         held[0].complete()
         await write
-        assert disk.content[:3] == b"new", "a request lands once"
+        assert disk.content.read(0, 3) == b"new", "a request lands once"
 
     play(tmp_path, scenario)
 
@@ -127,7 +127,7 @@ def test_pending_requests_die_with_their_connection(tmp_path: Path) -> None:
             client.write(0, b"x")
         held[0].complete()
         assert held[0].dead
-        assert disk.content[0] == 0
+        assert disk.content.read(0, 1) == b"\0"
 
     play(tmp_path, scenario)
 
@@ -138,7 +138,7 @@ def test_a_range_outside_the_disk_is_refused(tmp_path: Path, offset: int, length
         with pytest.raises(NbdError) as refused:
             await client.zeroes(offset, length)
         assert refused.value.errno == errno.EINVAL
-        assert len(disk.content) == SIZE
+        assert disk.size == SIZE
 
     play(tmp_path, scenario)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final, Literal, Protocol
 
 from . import wire
+from .content import Flat, Sparse, content_of
 
 RequestKind = Literal["read", "write", "zeroes", "trim", "flush"]
 
@@ -87,9 +88,9 @@ class Request:
             return
         self.landed = True
         if self.kind == "write":
-            self.disk.content[self.offset : self.offset + self.length] = self.data
+            self.disk.content.write(self.offset, self.data)
         elif self.kind in ("zeroes", "trim"):
-            self.disk.content[self.offset : self.offset + self.length] = bytes(self.length)
+            self.disk.content.zero(self.offset, self.length)
 
     def complete(self) -> None:
         """Land, unless it has landed already, and reply success; a read gets the content as of now."""
@@ -109,7 +110,7 @@ class Request:
     def _answer(self) -> bytes:
         if self.kind != "read":
             return b""
-        return bytes(self.disk.content[self.offset : self.offset + self.length])
+        return self.disk.content.read(self.offset, self.length)
 
     def _settle(self) -> bool:
         """Leave the pending state; False if the request is dead."""
@@ -133,7 +134,7 @@ class Disk:
 
     def __init__(self, name: str, size: int) -> None:
         self.name = name
-        self.content = bytearray(size)
+        self.content: Flat | Sparse = content_of(size)
         self.handler: Callable[[Request], None] | None = None
         """Called with each request as it arrives; None completes each at once."""
         self.on_dead: Callable[[Request], None] | None = None
@@ -144,4 +145,4 @@ class Disk:
     @property
     def size(self) -> int:
         """Size in bytes."""
-        return len(self.content)
+        return self.content.size

@@ -272,7 +272,7 @@ class _Connection(asyncio.BufferedProtocol):
     def _receive(self, command: int, cookie: int, offset: int, length: int, data: bytes) -> None:
         disk = cast(Disk, self._disk)
         kind = KINDS.get(command)
-        if kind is None or offset + length > len(disk.content) or (length == 0 and kind != "flush"):
+        if kind is None or offset + length > disk.size or (length == 0 and kind != "flush"):
             self.reply(cookie, errno.EINVAL, b"")
             return
         server = self.server

@@ -146,7 +146,7 @@ class QemuAdapter(Adapter):
         for name, size in disks.items():
             number = numbers[size] = numbers.get(size, -1) + 1
             source = stage.sources[name] = await session.source(size, number)
-            source.disk.content[:] = bytes(size)
+            source.disk.content.refill(0)
             stage.gate.watch_source(source.disk, name)
         session.daemon.on_event = stage.on_event
         self._operator = Operator(stage)
@@ -276,11 +276,11 @@ class QemuAdapter(Adapter):
 
     def disk(self, node: str) -> bytes:
         """The content of a disk, from our end of it."""
-        return bytes(self._stage_now().sources[node].disk.content)
+        return self._stage_now().sources[node].disk.content.all()
 
     def target(self, job: str) -> bytes:
         """The content of a target, from our end of it. An id may be used again: its targets are given in order."""
-        return bytes(self._stage_now().targets[job].pop(0).content)
+        return self._stage_now().targets[job].pop(0).content.all()
 
     def close(self) -> None:
         """Stops the daemon and removes its directory."""

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from cbtmodel.backup import Side
 from cbtwire.nbd.disk import Disk, Request
 
-from cbtcheck.follow.restore import poisoned
+from cbtcheck.adapter import POISON
 
 Range = tuple[int, int]
 
@@ -148,7 +148,7 @@ class Gate:
 
     def watch_target(self, disk: Disk) -> None:
         """This disk is a backup's target; it is poisoned anew."""
-        disk.content[:] = poisoned(disk.size)
+        disk.content.refill(POISON)
         disk.handler = self._at_target
 
     def _at_source(self, on: str, request: Request) -> None:
