@@ -126,7 +126,8 @@ def _write(outputs: Outputs, report: Report, more: str) -> bool:
 
     Says what could not be written, scenarios too; returns whether all was.
     """
-    unsaved = dict.fromkeys(each.not_saved for each in report.failures if each.not_saved)
+    found = (*report.failures, *report.not_repeatable)
+    unsaved = dict.fromkeys(each.not_saved for each in found if each.not_saved)
     problems = [f"--reports: {each}; the report has the scenarios" for each in unsaved]
     if report.list_not_written:
         problems.append(f"--reports: {report.list_not_written}")

@@ -184,6 +184,7 @@ def _failure(failure: Failure, adapter: str, more_options: str) -> form.FailedSc
         reproduce=reproduce(failure, adapter, more_options) or None,
         findings=[_finding(each) for each in failure.findings],
         scenario=to_data(failure.scenario),
+        not_saved=failure.not_saved or None,
     )
 
 

@@ -140,6 +140,7 @@ class FailedScenario(Struct):
     reproduce: Annotated[str | None, Meta(description="The shell line that plays it again.")]
     findings: list[Finding]
     scenario: Annotated[dict[str, Any], Meta(description="A cbtspec-scenario, as `cbtspec replay` reads it.")]
+    not_saved: Annotated[str | None, Meta(description="Why `saved` names no file, if one was to be written.")] = None
 
 
 class FailedFirst(Struct):

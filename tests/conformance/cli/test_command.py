@@ -215,6 +215,17 @@ def test_json_is_all_that_is_on_stdout(fake: Fake) -> None:
     assert Path("junit.xml").read_text().startswith("<?xml")
 
 
+@pytest.mark.parametrize("where", ["failures", "not_repeatable"])
+def test_what_could_not_be_saved_is_said_in_json_and_on_stderr(fake: Fake, where: str) -> None:
+    unsaved = failed(Verdict.UNSAFE)
+    unsaved.not_saved = "reports cannot be written: disk full"
+    setattr(fake.report, where, [unsaved])
+    result = cbtspec("check", "-x", "--format", "json")
+    (told,) = json.loads(result.stdout)[where]
+    assert (told["saved"], told["not_saved"]) == (None, "reports cannot be written: disk full")
+    assert "--reports: reports cannot be written: disk full" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -255,3 +255,10 @@ def test_the_page_shows_what_a_run_says(whole: Report) -> None:
 
 def test_the_page_has_every_kind_of_what_was_not_verified() -> None:
     assert re.findall(r"^\| `([a-z ]+)` \|", PAGE, re.MULTILINE) == list(KINDS)
+
+
+def test_why_a_scenario_was_not_saved_is_there(failing: Report) -> None:
+    assert {each["not_saved"] for each in valid(failing)["failures"]} == {None}
+    failing.failures[0].saved, failing.failures[0].not_saved = None, "reports cannot be written: disk full"
+    told = valid(failing)["failures"][0]
+    assert (told["saved"], told["not_saved"]) == (None, "reports cannot be written: disk full")
