@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic, Literal
 
-from cbtmodel.bitmap import Bitmap, abdicate, reclaim, spilled
+from cbtmodel.bitmap import Bitmap, abdicate, marked, reclaim
 from cbtmodel.blocks import S, Space
 from cbtmodel.record import replace
 
@@ -127,9 +127,12 @@ def released(space: Space[S], job: Job[S], bitmap: Bitmap[S], outcome: Outcome, 
     | on-success | W         | P and W             |
     | never      | P and W   | P and W             |
     | always     | W         | W and U             |
+
+    U is owed, written or not: the target lacks it, and the next increment is laid over that target. What P owed is in
+    U, or has been copied.
     """
     if job.mode == "always" and outcome != "completed":
-        left = replace(spilled(space, job.todo, bitmap.granularity, size), owed=bitmap.marks.owed - job.good)
+        left = marked(space, job.todo, bitmap.granularity, size)
         heir = abdicate(bitmap)
         return replace(heir, marks=heir.marks | left)
     if job.mode == "never" or outcome != "completed":

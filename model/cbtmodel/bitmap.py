@@ -21,9 +21,10 @@ from cbtmodel.record import replace
 class Marks(Generic[S]):
     """What was marked, and why. An implementation has `dirty` only; the other two are ghosts.
 
-    `owed` are the blocks written while this was recording that no completed backup delivered and no operator
-    waived: the backup that reads these marks must contain them. `causes` are the blocks that were written, merged or
-    left over, before rounding: nothing may be dirty that does not share a granule with one of them.
+    `owed` are the blocks that the backup which reads these marks must contain: those written while this was recording
+    that no backup delivered and no operator waived, and those that a failed or cancelled job of mode *always* set out
+    to copy and did not. `causes` are the blocks that were written, merged or left over, before rounding: nothing may
+    be dirty that does not share a granule with one of them.
     """
 
     dirty: S
@@ -77,12 +78,12 @@ def recording(bitmap: Bitmap[S]) -> bool:
 
 
 def marked(space: Space[S], blocks: S, granularity: int, size: int) -> Marks[S]:
-    """The marks that a write of `blocks` leaves on a disk of `size` bytes."""
+    """The marks of blocks that are owed, on a disk of `size` bytes: a write leaves them, and what was not copied."""
     return Marks(space.round_out(blocks, granularity, size), blocks, blocks)
 
 
 def spilled(space: Space[S], blocks: S, granularity: int, size: int) -> Marks[S]:
-    """The marks of blocks that are dirty for another reason than a write: nobody is owed the rounding."""
+    """The marks of blocks that are dirty in another bitmap: nobody is owed the rounding."""
     return Marks(space.round_out(blocks, granularity, size), space.empty, blocks)
 
 

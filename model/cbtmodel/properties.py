@@ -202,18 +202,22 @@ def delivered(before: State[S], command: object, step: Step[S]) -> Claims[S]:
 
 
 def failure_keeps(before: State[S], command: object, step: Step[S]) -> Claims[S]:
-    """After failure or cancel, all that was owed and not delivered is still owed, and dirty.
+    """After failure or cancel, what was owed and not delivered is owed, and dirty; so is what mode *always* leaves.
 
-    Only bitmap mode *always* counts the copies of a job that did not succeed as delivered.
+    Only bitmap mode *always* counts the copies of a job that did not succeed as delivered. So its target is part of
+    the chain, and what is left of its work list is owed, too: that is not on the target.
     """
     for end in step.ended:
         if end.outcome == "completed" or end.bitmap is None or end.bitmap.successor is None:
             continue
         heir = step.state.nodes[end.job.node].bitmaps[str(end.job.bitmap)]
-        waived = end.job.good if end.job.mode == "always" else step.state.space.empty
-        owed = (end.bitmap.marks.owed - waived) | end.bitmap.successor.marks.owed
+        always = end.job.mode == "always"
+        delivered, left = (end.job.good, end.job.todo) if always else (step.state.space.empty,) * 2
+        owed = (end.bitmap.marks.owed - delivered) | end.bitmap.successor.marks.owed
         yield Inclusion(f"{end.id}: owed before, so owed still", owed, heir.marks.owed)
         yield Inclusion(f"{end.id}: owed before, so dirty still", owed, heir.marks.dirty)
+        yield Inclusion(f"{end.id}: left to copy, so owed", left, heir.marks.owed)
+        yield Inclusion(f"{end.id}: left to copy, so dirty", left, heir.marks.dirty)
 
 
 def success_keeps(before: State[S], command: object, step: Step[S]) -> Claims[S]:

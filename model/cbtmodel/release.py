@@ -1,9 +1,13 @@
-"""RELEASE: from every state every job can still end, and then nothing is frozen.
+"""RELEASE: from every state every job can still end, and then nothing is frozen; there is always a way on.
 
-There are two ways out. An operator can give any job up, at any time. And if nobody does, a job comes to its end by
-itself: there is always a next command on its way to success (`way_on`), and each makes less of what is left. What is
-left of a job is, in this order: the phases before it, the blocks of its work list, and whether it is paused. A work
-list is finite, so it gets there: nothing stays frozen for ever.
+There are two ways out. An operator can give any job up, at any time. And there is always a next command on a job's
+way to success (`way_on`). It is accepted, and the way is shorter then (`distance`): at most three commands for each
+job of its group, and a finalize. If one copy does not cover the rest of a work list, there is one for each cluster in
+place of the last of the three; each makes less of what is left, and a work list is finite.
+
+It is not claimed that somebody takes that way. A copy that fails is no step on it. With the error policy *ignore* it
+is tried again, so that a job retries for ever on a disk that fails for ever: only a cancel ends it then. With *stop*
+the job waits for a resume each time. A paused job waits for a resume, a pending one for a finalize.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from cbtmodel.backup import Job
 from cbtmodel.blocks import S
 from cbtmodel.commands import CancelJob, Command, Copy, EndCopy, FinalizeJob, ResumeJob
 from cbtmodel.node import State
@@ -29,11 +34,12 @@ def can_be_given_up(state: State[S]) -> Claims[S]:
 
 
 def comes_to_an_end(state: State[S]) -> Claims[S]:
-    """Every job has a next command on its way to success; it is accepted, and less is left to do then."""
+    """Every job has a next command on its way to success; it is accepted, and the way is shorter then."""
     for id in state.jobs:
         member, command = way_on(state, id)
         done = step(state, command)
         yield Fact(f"{id}: can go on", done.refusal is None)
+        yield Fact(f"{id}: nearer to its end", distance(done.state, id) < distance(state, id))
         yield from less_is_left(state, member, done)
         for end in done.ended:
             yield Fact(f"{id}: {end.id} freezes nothing", not freezes(state, end.id, done))
@@ -52,6 +58,20 @@ def way_on(state: State[S], id: str) -> tuple[str, Command]:
     if job.copying:
         return id, EndCopy(id)
     return id, Copy(id, 0, state.nodes[job.node].size)
+
+
+def distance(state: State[S], id: str) -> int:
+    """How many commands a job is away from success, if each copy covers all that is left; 0 when it has ended."""
+    if id not in state.jobs:
+        return 0
+    group = [state.jobs[member] for member in state.jobs[id].group]
+    by_hand = any(job.phase == "pending" or not job.auto_finalize for job in group)
+    return int(by_hand) + sum(steps_left(job) for job in group if job.phase == "running")
+
+
+def steps_left(job: Job[S]) -> int:
+    """Resuming it, the end of its copy in flight, and a copy of the rest: those of the three that it needs."""
+    return int(bool(job.paused)) + int(bool(job.copying)) + int(bool(job.todo - job.copying))
 
 
 def less_is_left(state: State[S], id: str, done: Step[S]) -> Claims[S]:

@@ -37,6 +37,18 @@ def test_the_end_of_a_job(sync: Any, mode: Any, outcome: str, dirty: set[int], s
     assert story.state.nodes["d"].bitmaps["b"].successor is None
 
 
+@pytest.mark.parametrize("enabled", [True, False])
+def test_what_a_job_of_mode_always_did_not_copy_is_owed_written_or_not(enabled: bool, story: Any) -> None:
+    """The next increment goes on top of its target, and the target lacks it."""
+    story.do(AddBitmap("d", "b", G, enabled), StartBackup("j", "d", "full", "b", "always", cluster=G))
+    story.do(Copy("j", 0, G), Write("d", 0, 1), CancelJob("j"))
+    marks = story.state.nodes["d"].bitmaps["b"].marks
+    left = story.state.space.blocks(G, 7 * G)
+    assert left <= marks.owed
+    assert marks.owed == (left | story.state.space.blocks(0, 1) if enabled else left)
+    assert story.dirty() == ({*range(8)} if enabled else {*range(1, 8)})
+
+
 def test_leftovers_are_rounded_out_to_the_granularity(story: Any) -> None:
     story.do(AddBitmap("d", "b", G), Write("d", 0, 1), StartBackup("j", "d", "bitmap", "b", "always", cluster=512))
     story.do(Copy("j", 0, 7 * 512), CancelJob("j"))

@@ -31,16 +31,16 @@ SMALL = Scope(2, alphabet="small")
 COUNTS = {
     TINY: (31, 465, 124, 6),
     SMALL: (191, 3438, 923, 8),
-    Scope(1): (234, 8892, 2038, 8),
-    Scope(2, granularity=2, alphabet="small"): (715, 12870, 3525, 12),
-    Scope(2, granularity=2, cluster=2, alphabet="small"): (211, 3798, 1023, 9),
-    Scope(2, cluster=2, alphabet="small"): (211, 3798, 1023, 9),
+    Scope(1): (149, 5662, 1310, 7),
+    Scope(2, granularity=2, alphabet="small"): (275, 4950, 1355, 8),
+    Scope(2, granularity=2, cluster=2, alphabet="small"): (131, 2358, 635, 8),
+    Scope(2, cluster=2, alphabet="small"): (131, 2358, 635, 8),
     Scope(2, bitmaps=2, jobs=0, granularity=2, alphabet="small"): (161, 2576, 2076, 9),
     Scope(1, bitmaps=2, jobs=1, alphabet="small"): (155, 3720, 1211, 8),
     Scope(1, bitmaps=2, jobs=2, alphabet="small"): (1029, 34986, 7163, 10),
     Scope(1, bitmaps=0, jobs=3, alphabet="small"): (141, 3384, 1096, 7),
     Scope(1, bitmaps=0, jobs=3, nodes=3, alphabet="small"): (265, 6890, 2515, 9),
-    Scope(1, alphabet="values"): (890, 70310, 18950, 7),
+    Scope(1, alphabet="values"): (536, 42344, 11454, 7),
 }
 
 

@@ -37,7 +37,7 @@ def few_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def nothing_seeded(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests in which a mutant is applied already."""
-    monkeypatch.setattr(vacuity, "found", lambda id, known: dict.fromkeys(known, True))
+    monkeypatch.setattr(vacuity, "found", lambda id, known: {"none": dict.fromkeys(known, True)})
 
 
 def masked(text: str) -> str:
@@ -73,7 +73,9 @@ def test_one_theorem_and_json() -> None:
     assert (one["id"], one["verdict"], data["proved"]) == ("FAILURE-KEEPS", "proved", True)
     assert one["statement"] == statement("FAILURE-KEEPS")
     assert one["obligations"] > 0
-    assert one["found_by"] == {"universal disk": True, "generic block": True}
+    both = {"universal disk": True, "generic block": True}
+    assert one["found_by"] == both
+    assert one["seeded_mistakes"] == {"abdicate-on-failure": both, "leftovers-only-where-dirty": both}
     assert data["failures"] == data["disagreements"] == data["never_seen"] == data["unknown"] == []
 
 
@@ -117,7 +119,8 @@ def test_a_specification_that_looks_inside_a_set_fails_clearly(name: str) -> Non
 
 @pytest.mark.usefixtures("few_scenes")
 def test_a_dead_pipeline_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(vacuity.SEEDED, "ATOMIC", vacuity.Mistake("lists-blocks", A_JOB.name, "no such command"))
+    nowhere = vacuity.Mistake("lists-blocks", A_JOB.name, "no such command")
+    monkeypatch.setitem(vacuity.SEEDED, "ATOMIC", (*vacuity.SEEDED["ATOMIC"], nowhere))
     result = run("--only", "ATOMIC")
     assert result.exit_code == 2
     assert "lists-blocks is not found by the universal disk: ATOMIC says nothing" in result.stdout

@@ -17,7 +17,7 @@ COUNTS = {
     Scope(2, alphabet="small"): (111, 502),
     Scope(3, alphabet="small"): (289, 1442),
     Scope(4, alphabet="small"): (621, 3328),
-    Scope(1): (234, 2038),
+    Scope(1): (149, 1310),
     Scope(2, bitmaps=0): (23, 217),
     Scope(1, bitmaps=2, jobs=2, alphabet="small"): (1029, 7163),
     Scope(2, bitmaps=2, jobs=0, nodes=2, alphabet="small"): (53, 704),

@@ -15,7 +15,7 @@ from cbtproofs.arithmetic.arithmetic_proof import Result
 from cbtproofs.inductive import prove
 from cbtproofs.inductive.prove import PROVERS, Failure, Proved
 from cbtproofs.inductive.statements import statement
-from cbtproofs.inductive.vacuity import EXPECTED, SEEDED
+from cbtproofs.inductive.vacuity import EXPECTED, SEEDED, Found
 from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
@@ -38,7 +38,7 @@ class Outcome:
 
     inductive: tuple[str, ...] = ()
     proved: Proved = field(default_factory=Proved)
-    found: dict[str, dict[str, bool]] = field(default_factory=dict)
+    found: dict[str, Found] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     arithmetic: list[Result] = field(default_factory=list)
     only: str | None = None
@@ -50,7 +50,7 @@ def good(outcome: Outcome) -> bool:
     if not outcome.inductive:
         return bool(outcome.arithmetic) and numbers
     named = all(verdict(outcome, id) == "proved" for id in outcome.inductive)
-    alive = all(id in outcome.found and all(outcome.found[id].values()) for id in outcome.inductive)
+    alive = all(id in outcome.found and all(found_by(outcome, id).values()) for id in outcome.inductive)
     return numbers and named and alive and not outcome.missing and prove.holds(outcome.proved)
 
 
@@ -59,6 +59,12 @@ def verdict(outcome: Outcome, id: str) -> str:
     if any(each.obligation.id == id for each in outcome.proved.failures):
         return "fails"
     return "proved" if outcome.proved.obligations[id] else "vacuous"
+
+
+def found_by(outcome: Outcome, id: str) -> dict[str, bool]:
+    """Which provers have found all the mistakes that are seeded for a theorem."""
+    said = outcome.found.get(id, {}).values()
+    return {name: all(each[name] for each in said) for name in PROVERS} if said else {}
 
 
 def print_proof(outcome: Outcome, console: Console) -> None:
@@ -133,10 +139,12 @@ def vacuity_lines(outcome: Outcome) -> Iterator[Text]:
         fine = f"all {len(EXPECTED)} kinds of commands, actions, refusals and ends of jobs, on possible paths"
         yield _line("seen", missing, fine)
     wrong = [
-        f"{SEEDED[id].mutant} is not found by the {name}: {id} says nothing"
-        for id, said in outcome.found.items() for name, fails in said.items() if not fails
+        f"{mistake} is not found by the {name}: {id} says nothing"
+        for id, found in outcome.found.items() for mistake, said in found.items()
+        for name, fails in said.items() if not fails
     ]  # fmt: skip
-    fine = f"{len(outcome.found)} mistakes; with its own each theorem fails, in both provers"
+    number = sum(map(len, outcome.found.values()))
+    fine = f"{number} mistakes; with each of its own a theorem fails, in both provers"
     yield _line("seeded", wrong, fine)
 
 
@@ -237,7 +245,8 @@ def to_plain(outcome: Outcome) -> dict[str, Any]:
         {
             "id": id, "statement": statement(id), "verdict": verdict(outcome, id),
             "obligations": proved.obligations[id], "paths": proved.paths[id],
-            "seeded_mistake": SEEDED[id].mutant, "found_by": outcome.found.get(id, {}),
+            "seeded_mistake": SEEDED[id][0].mutant, "found_by": found_by(outcome, id),
+            "seeded_mistakes": outcome.found.get(id, {}),
             "seconds": {name: round(seconds_for(outcome, id, name), 3) for name in PROVERS},
         }
         for id in outcome.inductive

@@ -81,6 +81,14 @@ def always_after_a_part(before: State[Any], command: Any, step: Step[Any]) -> bo
     )
 
 
+def left_over_and_never_owed(before: State[Any], command: Any, step: Step[Any]) -> bool:
+    """A job with bitmap mode *always* ends without success, and leaves to be copied what its bitmap did not owe."""
+    return any(
+        end.job.mode == "always" and end.bitmap is not None and bool(end.job.todo - end.bitmap.marks.owed)
+        for end in (*ended(step, "failed"), *ended(step, "cancelled"))
+    )
+
+
 def nothing_to_copy(before: State[Any], command: Any, step: Step[Any]) -> bool:
     """A job starts with a clean bitmap, and has completed at once."""
     return isinstance(command, c.StartBackup) and bool(ended(step, "completed"))
@@ -227,7 +235,7 @@ def copied_for_two(before: State[Any], command: Any, step: Step[Any]) -> bool:
 
 
 def dirty_but_not_owed(before: State[Any], command: Any, step: Step[Any]) -> bool:
-    """A bitmap is dirty where nobody wrote: the rest of its granule, or what a failed job left."""
+    """A bitmap is dirty where it owes nothing: the rest of a granule, its own or that of a bitmap merged into it."""
     return any(
         bool(each.marks.dirty - each.marks.owed) and bool(each.marks.owed)
         for node in step.state.nodes.values()
@@ -262,6 +270,7 @@ EXPECTED: tuple[tuple[Predicate, Callable[[Scope], bool]], ...] = (
     (failure_after_saving, two_clusters),
     (cancelled_half_way, two_clusters),
     (always_after_a_part, two_clusters),
+    (left_over_and_never_owed, large),
     (nothing_to_copy, a_bitmap_and_a_job),
     (completed_by_a_write, a_bitmap_and_a_job),
     (paused_with_nothing_left, a_bitmap_and_a_job),

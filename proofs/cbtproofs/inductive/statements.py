@@ -12,7 +12,9 @@ from cbtproofs.inductive import locality, theorem
 from cbtproofs.inductive.script import OPAQUE
 
 OTHERS = {
-    theorem.ID: "Every write that a bitmap recorded is in it still, or in a backup that completed, or was waived.",
+    theorem.ID: theorem.STATEMENT,
+    "RELEASE": "Every job can be cancelled at once, and has a next command on its way to success, which makes that "
+    "way shorter; its end freezes nothing. Not that a copy which is tried again ever succeeds.",
     locality.ID: (locality.local.__doc__ or "").splitlines()[0],
     OPAQUE: "The specification comes to an end without looking inside a set.",
 }

@@ -1,8 +1,12 @@
 """The theorem, in the words of those who use it: no dirty write is ever lost.
 
-    For every write that a bitmap recorded, at every later moment: the bitmap or its successor still has it; or a
-    backup holds the block as it was at the start of its job, and that was after the write; or an operator waived it,
-    explicitly, by clearing or removing the bitmap.
+    For every write that ended while a bitmap recorded, at every later moment: the bitmap or its successor has it; or
+    a backup that started after it has copied the block, as it was at that start, and has completed, or is of bitmap
+    mode *always*; or an operator waived it, explicitly, by clearing or removing the bitmap.
+
+Mode *always* means that copies count however the job ends, failed or cancelled: its target is part of the chain. A
+write that is in flight when its bitmap is disabled ends when nothing records, and the theorem is not about it. A
+transaction waits for it first.
 
 A *history* follows one bitmap's name from its creation on. It is told by the commands alone; it does not look at what
 the specification says is owed. For every block it keeps what became of the last recorded write: an earlier write of
@@ -25,6 +29,10 @@ from cbtmodel.step import Step
 from cbtproofs.inductive.script import Assume, Item, Prove, Prover
 
 ID = "NO DIRTY WRITE IS EVER LOST"
+STATEMENT = (
+    "Every write that ended while a bitmap recorded is in it or its successor; or copied by a backup that started "
+    "after it and that completed or is of mode always; or waived by a clear or remove."
+)
 SETS = ("recorded", "meanwhile", "delivered", "waived")
 
 
@@ -33,7 +41,8 @@ class History:
     """What has become of the last recorded write of each block, of one bitmap.
 
     `recorded`: it came before the job that has the bitmap now, if one has. `meanwhile`: it came since. `delivered`:
-    a backup that started after it holds it. `waived`: the operator has cleared or removed the bitmap since.
+    a backup that started after it holds it, and counts. `waived`: the operator has cleared or removed the bitmap
+    since.
     """
 
     recorded: Any

@@ -8,10 +8,10 @@ from __future__ import annotations
 from cbtmodel import backup, bitmap, jobs, node, step, transaction
 from cbtmodel import commands as c
 from cbtmodel.backup import Job, Outcome
-from cbtmodel.bitmap import Bitmap, Marks, Successor, abdicate, reclaim, spilled, unmarked
+from cbtmodel.bitmap import Bitmap, Marks, Successor, abdicate, marked, reclaim, spilled, unmarked
 from cbtmodel.blocks import S, Space
 from cbtmodel.commands import malformed
-from cbtmodel.jobs import Result, conclude, fail_group, find_job
+from cbtmodel.jobs import Result, conclude, fail_group, find_job, settle
 from cbtmodel.node import State, find_bitmap, find_free_bitmap, with_bitmap
 from cbtmodel.record import replace
 from cbtmodel.refusal import Refused, require
@@ -78,9 +78,8 @@ def abdicate_on_failure(space: Space[S], job: Job[S], bitmap: Bitmap[S], outcome
 def never_means_on_success(space: Space[S], job: Job[S], bitmap: Bitmap[S], outcome: Outcome, size: int) -> Bitmap[S]:
     """A differential backup resets its bitmap: the next one lacks what this one had."""
     if job.mode == "always" and outcome != "completed":
-        left = replace(spilled(space, job.todo, bitmap.granularity, size), owed=bitmap.marks.owed - job.good)
         heir = abdicate(bitmap)
-        return replace(heir, marks=heir.marks | left)
+        return replace(heir, marks=heir.marks | marked(space, job.todo, bitmap.granularity, size))
     return abdicate(bitmap) if outcome == "completed" else reclaim(bitmap)
 
 
@@ -97,8 +96,32 @@ def reset_rounds_out(space: Space[S], job: Job[S], bitmap: Bitmap[S], outcome: O
     """What was copied is cleared in whole granules, also where a granule was copied only in part."""
     if job.mode == "always" and outcome != "completed":
         reset = space.round_out(job.scope - job.todo, bitmap.granularity, size)
-        left = spilled(space, job.todo, bitmap.granularity, size)
-        left = replace(left, dirty=left.dirty - reset, owed=bitmap.marks.owed - job.good)
+        left = marked(space, job.todo, bitmap.granularity, size)
+        left = replace(left, dirty=left.dirty - reset)
+        heir = abdicate(bitmap)
+        return replace(heir, marks=heir.marks | left)
+    return reclaim(bitmap) if job.mode == "never" or outcome != "completed" else abdicate(bitmap)
+
+
+@instead_of(backup.released)
+def leftovers_only_where_dirty(
+    space: Space[S], job: Job[S], bitmap: Bitmap[S], outcome: Outcome, size: int
+) -> Bitmap[S]:
+    """A best-effort job that fails leaves what it did not copy, but only where its bitmap was dirty before."""
+    if job.mode == "always" and outcome != "completed":
+        left = marked(space, job.todo & bitmap.marks.dirty, bitmap.granularity, size)
+        heir = abdicate(bitmap)
+        return replace(heir, marks=heir.marks | left)
+    return reclaim(bitmap) if job.mode == "never" or outcome != "completed" else abdicate(bitmap)
+
+
+@instead_of(backup.released)
+def leftovers_are_not_owed(
+    space: Space[S], job: Job[S], bitmap: Bitmap[S], outcome: Outcome, size: int
+) -> Bitmap[S]:
+    """What a best-effort job did not copy may be dirty afterwards, and need not be where nobody wrote."""
+    if job.mode == "always" and outcome != "completed":
+        left = replace(marked(space, job.todo, bitmap.granularity, size), owed=bitmap.marks.owed - job.good)
         heir = abdicate(bitmap)
         return replace(heir, marks=heir.marks | left)
     return reclaim(bitmap) if job.mode == "never" or outcome != "completed" else abdicate(bitmap)
@@ -218,6 +241,14 @@ def remove_busy_in_transaction(state: State[S], on: str, name: str) -> State[S]:
 def nothing_is_busy(bitmap: Bitmap[S]) -> bool:
     """A bitmap that a job has frozen can be used by whoever likes, also by a second job."""
     return bitmap.leaving
+
+
+@instead_of(jobs.resume)
+def resumed_stays_paused(state: State[S], id: str) -> Result[S]:
+    """A job that is resumed says so, and stays paused."""
+    job = find_job(state, id)
+    require(job.phase == "running" and job.paused, "wrong phase", "the job is not paused")
+    return settle(state, [id])
 
 
 # Transactions and groups

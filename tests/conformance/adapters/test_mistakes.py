@@ -10,6 +10,7 @@ from cbtcheck.adapters.reference import ReferenceAdapter
 from cbtcheck.follow.play import Player, verdict_of
 from cbtcheck.run.hunting import hunt_down, player_of, shortest
 from cbtcheck.scenario.verdict import Verdict
+from cbtproofs.mutants.catalogue import applied, mutant
 from cbtproofs.mutants.kill_matrix.table import table
 
 DOCUMENT = Path(__file__).parents[3] / "docs/understand" / "seeded-mistakes.md"
@@ -37,6 +38,12 @@ def test_the_shortest_scenario_that_is_kept_shows_the_mistake(mistake: Mistake) 
 @each_mistake
 def test_without_the_mistake_the_same_scenario_agrees(mistake: Mistake) -> None:
     assert Player(ReferenceAdapter()).play_scenario(shortest(mistake)) == []
+
+
+@pytest.mark.parametrize("name", ["leftovers-only-where-dirty", "disabled-gets-no-leftovers"])
+def test_what_is_left_over_and_was_never_written_is_missed_because_it_is_owed(name: str) -> None:
+    with applied(mutant("leftovers-are-not-owed")):
+        assert player_of(MISTAKES[name]).play_scenario(shortest(MISTAKES[name])) == []
 
 
 def test_hosts_with_and_without_a_mistake_live_side_by_side() -> None:

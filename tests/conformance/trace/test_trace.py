@@ -150,6 +150,19 @@ def test_recorded_copies_end_jobs_where_the_specification_says() -> None:
     assert verdicts(judged(*begun, whole | {"result": "write error", "ended": {"j": "completed"}})) == [(5, "unsafe")]
 
 
+def test_what_a_cancelled_full_backup_of_mode_always_did_not_copy_must_be_dirty() -> None:
+    full = do("start-backup", job="j", node="d", sync="full", bitmap="b", bitmap_mode="always")
+    copy = do("copy", job="j", offset=0, length=K64)
+    begun = [add(), full, copy, do("cancel-job", job="j", ended={"j": "cancelled"})]
+    assert judged(*begun, see(*range(1, 8))).conformant
+    report = judged(*begun, see())
+    assert verdicts(report) == [(6, "unsafe")]
+    assert report.findings[0][1].property == "NO-LOST-WRITE"
+    assert report.findings[0][1].expected == "at least granules of 65536: 1-7"
+    unknown = [each for each in begun if each is not copy]
+    assert judged(*unknown, see(), head={"copies": "unknown"}).conformant, "it may have copied everything"
+
+
 def test_a_job_that_a_guest_write_ends_must_be_told() -> None:
     begun = [add(), write(1), start()]
     assert allows(*begun, write(1, ended={"j": "completed"}), see(1))

@@ -91,6 +91,31 @@ class FailedWriteNotMarked(Node):
         return error is None
 
 
+@mistake("unchanged-not-marked", "", Verdict.UNSAFE, 2)
+class UnchangedNotMarked(Node):
+    """A write that changes no byte is not recorded: what is on the disk already is compared, and left out."""
+
+    def carry_out(self, write: GuestWrite, error: OSError | None = None, land: bool = True) -> OSError | None:
+        """Looks first."""
+        data = bytes(write.length) if write.data is None else write.data
+        try:
+            same = self.disk.read(write.offset, write.length) == data
+        except OSError:
+            same = False
+        return error if same else super().carry_out(write, error, land)
+
+
+@mistake("pads-undeclared", "", Verdict.WASTEFUL, 2)
+class PadsUndeclared(Node):
+    """A write is padded to sectors of 4 KiB, which is legitimate, and nobody is told of that alignment."""
+
+    def record(self, offset: int, length: int) -> None:
+        """Whole sectors."""
+        if length:
+            first, past = granules.covering(offset, length, 4096, self.size)
+            super().record(*granules.span(first, past, 4096, self.size))
+
+
 @mistake("recorder-of-yesterday", "Q24", Verdict.UNSAFE, 3)
 class RecorderOfYesterday(Node):
     """A write in flight is recorded only by what recorded when it began; what appeared meanwhile misses it."""

@@ -134,6 +134,36 @@ class ResetRoundsOut(BackupJob):
         return left
 
 
+@mistake("leftovers-only-where-dirty", "", Verdict.UNSAFE, 3)
+class LeftoversOnlyWhereDirty(BackupJob):
+    """A best-effort job that fails leaves what it did not copy, but only where its bitmap was dirty before."""
+
+    def leftovers(self) -> GranuleSet:
+        """Those that were dirty."""
+        assert self.bitmap is not None
+        return both(super().leftovers(), self.bitmap.bits)
+
+
+@mistake("disabled-gets-no-leftovers", "", Verdict.UNSAFE, 3)
+class DisabledGetsNoLeftovers(BackupJob):
+    """A best-effort job that fails leaves nothing new in a bitmap that does not record."""
+
+    def leftovers(self) -> GranuleSet:
+        """If the bitmap is disabled, those that were dirty."""
+        assert self.bitmap is not None
+        left = super().leftovers()
+        return left if self.bitmap.enabled else both(left, self.bitmap.bits)
+
+
+def both(one: GranuleSet, other: GranuleSet) -> GranuleSet:
+    """What is in both of two sets of equal granules."""
+    common = type(one)(one.granularity, one.size)
+    for first, past in one.runs():
+        for run in other.runs(first, past):
+            common.add(*run)
+    return common
+
+
 @mistake("successor-always-on", "", Verdict.DIVERGES, 2)
 class SuccessorAlwaysOn(Bitmap):
     """The successor of a disabled bitmap records."""
