@@ -71,7 +71,9 @@ class Capabilities:
     `most_granules`: how many granules a bitmap may have. `most_clusters`: how many clusters a disk may have for a
     job. `most_marked`: how many granules or clusters one command may mark. `longest_write`: bytes of a guest write.
     `longest_name`: bytes of the longest name, in UTF-8; `ascii_names`: names have no characters beyond ASCII.
-    `by_default`: which of these limits nobody has claimed, so that the suite's own hold.
+    `alignment`: it may record a guest write as if that began and ended at multiples of so many bytes, a power of two
+    that is no larger than a cluster; 1: it pads nothing. `by_default`: which of these limits nobody has claimed, so
+    that the suite's own hold.
     """
 
     commands: frozenset[str]
@@ -95,6 +97,7 @@ class Capabilities:
     longest_write: int = (1 << 63) - 1
     longest_name: int = LONGEST_NAME
     ascii_names: bool = False
+    alignment: int = 1
     by_default: frozenset[str] = frozenset()
 
 

@@ -31,14 +31,14 @@ def capabilities_of(name: str) -> Capabilities:
 
 def open_adapter(
     name: str, *, daemon: str | None = None, mistake: str | None = None, command: tuple[str, ...] = (),
-    limits: Limits | None = None,
+    limits: Limits | None = None, alignment: int = 1,
 ) -> Adapter:  # fmt: skip
     """The adapter of that name.
 
-    `daemon` is the path of qemu-storage-daemon for `qemu`; `mistake` the name of a seeded mistake for `reference`;
-    `command` and `limits` are the program and its arguments for `exec`, and what it may take. Raises `LookupError`
-    for an unknown name, `AdapterUnusable` if the implementation cannot be started, `AdapterBroken` if it can and does
-    not say who it is.
+    `daemon` is the path of qemu-storage-daemon for `qemu`, `alignment` the sectors of its disks in bytes (1: none);
+    `mistake` the name of a seeded mistake for `reference`; `command` and `limits` are the program and its arguments
+    for `exec`, and what it may take. Raises `LookupError` for an unknown name, `AdapterUnusable` if the
+    implementation cannot be started, `AdapterBroken` if it can and does not say who it is.
     """
     if name == "reference":
         from cbtcheck.adapters.reference import ReferenceAdapter
@@ -51,7 +51,7 @@ def open_adapter(
     if name == "qemu":
         from cbtcheck.adapters.qemu.adapter import QemuAdapter
 
-        return QemuAdapter(daemon)
+        return QemuAdapter(daemon, alignment)
     if name == "exec":
         from cbtcheck.adapters.exec import ExecAdapter
 
@@ -63,7 +63,8 @@ def open_adapter(
 class Opening:
     """How an adapter is opened, as data, so that every process of a run can open one of its own.
 
-    `daemon` and `mistake` are as for `open_adapter`; `command` and `limits` are for adapters that start a program.
+    `daemon`, `mistake` and `alignment` are as for `open_adapter`; `command` and `limits` are for adapters that start
+    a program.
     """
 
     name: str
@@ -71,9 +72,10 @@ class Opening:
     mistake: str | None = None
     command: tuple[str, ...] = ()
     limits: Limits | None = None
+    alignment: int = 1
 
     def open(self) -> Adapter:
         """A new adapter. Raises what `open_adapter` does."""
         if self.name == "exec":
             return open_adapter(self.name, command=self.command, limits=self.limits)
-        return open_adapter(self.name, daemon=self.daemon, mistake=self.mistake)
+        return open_adapter(self.name, daemon=self.daemon, mistake=self.mistake, alignment=self.alignment)

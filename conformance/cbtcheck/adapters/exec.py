@@ -295,9 +295,21 @@ def capabilities_of(hello: m.Hello) -> Capabilities:
         tails=hello.tails,
         suite_copies=suite,
         ascii_names=hello.ascii_names,
+        alignment=_alignment(hello),
         by_default=frozenset(LIMITS) - frozenset(each for each in LIMITS if getattr(hello, each) is not UNSET),
         **claimed,
     )
+
+
+def _alignment(hello: m.Hello) -> int:
+    """What writes may be padded to, in bytes. Raises `LookupError` if that is no size, or larger than a cluster."""
+    if hello.alignment > min(hello.clusters):
+        raise LookupError(
+            f"'alignment' has {hello.alignment}, and 'clusters' {min(hello.clusters)}: no cluster may be smaller"
+        )
+    if hello.alignment.bit_count() != 1:
+        raise LookupError(f"'alignment' has {hello.alignment}, which is no power of two")
+    return hello.alignment
 
 
 LIMITS = {

@@ -41,9 +41,15 @@ DAEMON = click.option(
 MISTAKE = click.option(
     "--mistake", metavar="NAME", help="Only with reference: a seeded mistake of it, to see what a failure looks like."
 )
+ALIGNMENT = click.option(
+    "--alignment", type=click.Choice(["512", "1024", "2048", "4096"]), metavar="BYTES",
+    help="Only with qemu: the sectors of its disks, 512 to 4096, to which it pads writes (default: none).",
+)  # fmt: skip
 
 
-def known_adapter(adapter: str, daemon: str | None, mistake: str | None, program: Program) -> None:
+def known_adapter(
+    adapter: str, daemon: str | None, mistake: str | None, program: Program, alignment: str | None
+) -> None:
     """The adapter exists, and each option is for it. Raises `click.UsageError`."""
     if adapter not in adapters.NAMES:
         raise click.UsageError(f"There is no adapter '{adapter}' (known: {', '.join(adapters.NAMES)}).")
@@ -51,12 +57,14 @@ def known_adapter(adapter: str, daemon: str | None, mistake: str | None, program
         raise click.UsageError("--mistake is for the adapter 'reference' only.")
     if daemon is not None and adapter != "qemu":
         raise click.UsageError("--qemu-storage-daemon is for the adapter 'qemu' only.")
+    if alignment is not None and adapter != "qemu":
+        raise click.UsageError("--alignment is for the adapter 'qemu' only; others declare theirs (hello).")
     check_program(adapter, program)
 
 
-def more_options(daemon: str | None, mistake: str | None, program: Program) -> str:
+def more_options(daemon: str | None, mistake: str | None, program: Program, alignment: str | None) -> str:
     """What else a line that reproduces a failure needs."""
-    pairs = (("--qemu-storage-daemon", daemon), ("--mistake", mistake))
+    pairs = (("--qemu-storage-daemon", daemon), ("--mistake", mistake), ("--alignment", alignment))
     given = [f"{option} {shlex.quote(value)}" for option, value in pairs if value is not None]
     return " ".join([*given, program.options()]).strip()
 

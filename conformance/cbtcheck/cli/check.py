@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from cbtcheck import adapters
-from cbtcheck.cli.adapter_options import DAEMON, EPILOG, MISTAKE, known_adapter, more_options
+from cbtcheck.cli.adapter_options import ALIGNMENT, DAEMON, EPILOG, MISTAKE, known_adapter, more_options
 from cbtcheck.cli.imports import importing
 from cbtcheck.cli.program import SECONDS, Program, program_options
 from cbtcheck.report.outputs import Outputs, output_options
@@ -46,18 +46,19 @@ PINNED_SEED = 20160121
 @program_options
 @DAEMON
 @MISTAKE
+@ALIGNMENT
 def check_command(
     adapter: str, profile: str, seed: int | None, examples: int | None, seconds: float | None, jobs: int,
     only: str | None, outputs: Outputs, form: str, reports: Path, daemon: str | None, mistake: str | None,
     most_seconds: float | None, program: Program, first: bool, failed_first: bool, verbose: bool,
-    resume: Path | None, cluster: str | None,
+    resume: Path | None, cluster: str | None, alignment: str | None,
 ) -> int:  # fmt: skip
     """Checks an implementation against the specification.
 
     That is the built-in reference, a real qemu-storage-daemon, or (exec) anything else, behind a program that speaks
     the adapter protocol: cbtspec check exec -- ./my-adapter
     """
-    known_adapter(adapter, daemon, mistake, program)
+    known_adapter(adapter, daemon, mistake, program, alignment)
     if examples is not None and seconds is not None:
         raise click.UsageError("--examples and --time exclude each other.")
     if resume is not None or cluster is not None:
@@ -71,8 +72,10 @@ def check_command(
         seed = secrets.randbelow(1 << 32) if profile == "deep" else PINNED_SEED
     before = failed_before(reports, adapter) if failed_first else None
     options = course.Options(profile, seed, examples, seconds, name, reports, most_seconds, first, before)
-    opening = adapters.Opening(adapter, daemon, mistake, program.command, program.limits)
-    printed = checking.Printed(form, verbose, more_options(daemon, mistake, program))
+    opening = adapters.Opening(
+        adapter, daemon, mistake, program.command, program.limits, int(alignment or 1)
+    )
+    printed = checking.Printed(form, verbose, more_options(daemon, mistake, program, alignment))
     how = checking.How(jobs, resume, cluster)
     return checking.check(opening, options, how, outputs, printed)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from cbtcheck import adapters
-from cbtcheck.cli.adapter_options import DAEMON, EPILOG, MISTAKE, known_adapter
+from cbtcheck.cli.adapter_options import ALIGNMENT, DAEMON, EPILOG, MISTAKE, known_adapter
 from cbtcheck.cli.imports import importing
 from cbtcheck.cli.program import Program, program_options
 
@@ -19,9 +19,13 @@ from cbtcheck.cli.program import Program, program_options
 @program_options
 @DAEMON
 @MISTAKE
-def replay_command(file: Path, adapter: str, daemon: str | None, mistake: str | None, program: Program) -> int:
+@ALIGNMENT
+def replay_command(
+    file: Path, adapter: str, daemon: str | None, mistake: str | None, program: Program, alignment: str | None
+) -> int:
     """Plays a saved scenario, and shows what happens."""
-    known_adapter(adapter, daemon, mistake, program)
+    known_adapter(adapter, daemon, mistake, program, alignment)
     with importing():
         from cbtcheck.cli import replaying
-    return replaying.replay(file, adapters.Opening(adapter, daemon, mistake, program.command, program.limits))
+    opening = adapters.Opening(adapter, daemon, mistake, program.command, program.limits, int(alignment or 1))
+    return replaying.replay(file, opening)

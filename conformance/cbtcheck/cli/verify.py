@@ -14,7 +14,7 @@ from cbtcheck.cli.imports import importing
 from cbtcheck.host.lacking import why_of
 from cbtcheck.scenario.verdict import EXIT_CODES, exit_code
 from cbtcheck.trace.events import TraceProblem
-from cbtcheck.trace.form import LARGEST_DISK
+from cbtcheck.trace.form import LARGEST_ALIGNMENT, LARGEST_DISK
 from cbtcheck.trace.report import Options, TraceReport, verify
 
 LOG_WIDTH = 100
@@ -45,11 +45,14 @@ Exit codes:
               help="The size of a node that a QMP log does not tell, in bytes or with k, M, G, T.")  # fmt: skip
 @click.option("--monitor", metavar="NAME",
               help="Judge the conversation of this monitor only, where a QMP log has several.")  # fmt: skip
+@click.option("--alignment", metavar="BYTES",
+              help="Writes may be recorded as if padded to multiples of so many bytes, as with sectors of 4k.",
+              )  # fmt: skip
 @click.option("--output", type=click.Choice(["pretty", "json"]), default="pretty", show_default=True,
               help="The report on stdout.")  # fmt: skip
 def verify_command(
     trace: Path, form: str, guest: str | None, copies: str | None, disks: tuple[str, ...],
-    monitor: str | None, output: str,
+    monitor: str | None, alignment: str | None, output: str,
 ) -> int:  # fmt: skip
     """Judges a recorded history: is everything that was seen allowed? TRACE is a file, or - for standard input.
 
@@ -57,7 +60,8 @@ def verify_command(
     """
     if form == "qmp" and copies == "recorded":
         raise click.UsageError("--copies: copies are never in a QMP log.")
-    options = Options(form, copies, guest, dict(_disk(each) for each in disks), monitor)
+    padded = None if alignment is None else _alignment(alignment)
+    options = Options(form, copies, guest, dict(_disk(each) for each in disks), monitor, padded)
     report = _judged(trace, options)
     with importing():
         from cbtcheck.trace.printed import print_trace, to_json
@@ -94,8 +98,21 @@ def _opened(trace: Path) -> Iterator[BinaryIO]:
 
 def _disk(given: str) -> tuple[str, int]:
     name, _, size = given.rpartition("=")
-    number, unit = (size[:-1], size[-1:].lower()) if size[-1:].lower() in "kmgt" else (size, "")
-    digits = number.isascii() and number.isdigit() and len(number) <= 19
-    if not name or not digits or not 0 < int(number) * UNITS[unit] <= LARGEST_DISK:
+    number = _bytes(size)
+    if not name or not 0 < number <= LARGEST_DISK:
         raise click.UsageError(f"--disk {given}: expected NODE=SIZE, as in drive0=64M.")
-    return name, int(number) * UNITS[unit]
+    return name, number
+
+
+def _alignment(given: str) -> int:
+    number = _bytes(given)
+    if number.bit_count() != 1 or number > LARGEST_ALIGNMENT:
+        raise click.UsageError(f"--alignment {given}: expected a power of two, as in 4096 or 4k.")
+    return number
+
+
+def _bytes(given: str) -> int:
+    """A size in bytes, perhaps with a unit; 0 if it is none."""
+    number, unit = (given[:-1], given[-1:].lower()) if given[-1:].lower() in "kmgt" else (given, "")
+    digits = number.isascii() and number.isdigit() and len(number) <= 19
+    return int(number) * UNITS[unit] if digits else 0

@@ -1,7 +1,8 @@
 """The verdict rule for the bits of one bitmap.
 
-For every bitmap there are two bounds: *must* (what is owed, rounded to the granularity) and *may* (what is dirty).
-Less than must is a lost write; more than may is waste; what lies between is allowed. Of the bits a set may have been
+For every bitmap there are two bounds: *must* (what is owed, rounded to the granularity) and *may* (what is dirty; and
+what an implementation that pads writes has marked besides, as far as it declares that: `Comparing.alignment`). Less
+than must is a lost write; more than may is waste; what lies between is allowed. Of the bits a set may have been
 seen, or their number, or their digest: each excludes what it excludes, and no more is said than that.
 """
 
@@ -56,8 +57,9 @@ def limits(
     granule = bitmap.granularity if granularity is None else granularity
     dirty, owed = bitmap.marks.dirty, bitmap.marks.owed
     must = space.at_least(owed, granule, size)
+    may = space.padded(dirty, bitmap.granularity, size)
     return Limits(
-        must, space.at_most(dirty, granule, size), max(len(must), space.number(owed, granule)),
+        must, space.at_most(may, granule, size), max(len(must), space.number(owed, granule)),
         max(shown, space.number(dirty, granule)), unit,
     )  # fmt: skip
 
@@ -68,7 +70,11 @@ def agree(space: Comparing[S], bitmap: Bitmap[S], size: int, seen: SeenBitmap) -
         return False
     if seen.count is None:
         return True
-    return space.is_shown(bitmap.marks.dirty, bitmap.granularity, size, seen.count, seen.digest)
+    dirty, granule = bitmap.marks.dirty, bitmap.granularity
+    if space.is_shown(dirty, granule, size, seen.count, seen.digest):
+        return True
+    padded = space.padded(dirty, granule, size)
+    return padded is not dirty and space.is_shown(padded, granule, size, seen.count, seen.digest)
 
 
 def judge_bits(

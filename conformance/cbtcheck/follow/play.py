@@ -125,7 +125,7 @@ class Player:
 
     def begin(self, disks: dict[str, int]) -> None:
         """A new scenario on fresh disks of these sizes in bytes. Raises `AdapterBroken`."""
-        self.space = BitSets(self.block)
+        self.space = BitSets(self.block, self.adapter.capabilities.alignment)
         self.contents = Contents(self.adapter, disks)
         self.worlds = [World(initial(self.space, disks), Restorer(self.space, self.contents))]
         self.disks, self.frames, self.waste, self.excused = disks, [], [], 0

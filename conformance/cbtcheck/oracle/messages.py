@@ -41,11 +41,15 @@ Ends = Annotated[dict[str, Outcome], Meta(description="The jobs that ended, by t
 
 
 class Disks(Struct, tag_field="do", tag="disks", forbid_unknown_fields=True):
-    """The first line: fresh disks, sizes by name. What is smaller than a `block` is not told apart."""
+    """The first line: fresh disks, sizes by name. What is smaller than a `block` is not told apart.
+
+    `alignment`: writes may be recorded as if they began and ended at multiples of so many bytes, a power of two.
+    """
 
     disks: Annotated[dict[Name, Annotated[int, Meta(ge=512, multiple_of=512)]],
                      Meta(min_length=1, max_length=MOST_DISKS)]  # fmt: skip
     block: Annotated[int, Meta(ge=512, le=1 << 31)] = 512
+    alignment: Annotated[int, Meta(ge=1, le=1 << 31)] = 1
 
 
 class Bitmap(Struct, forbid_unknown_fields=True):

@@ -36,12 +36,14 @@ INDEFINITE = Reply(definite=False)
 class Oracle:
     """Follows what happens to disks (sizes in bytes, by name) in blocks of `block` bytes, a power of two.
 
-    Granularities of bitmaps and clusters of jobs must not be smaller than a block. Nothing that is given is changed
-    or kept but as a part of the specification's state. Not for several threads at a time.
+    Granularities of bitmaps and clusters of jobs must not be smaller than a block. `alignment`: writes may be
+    recorded as if they began and ended at multiples of so many bytes, a power of two; 1 if they are not padded.
+    Nothing that is given is changed or kept but as a part of the specification's state. Not for several threads at a
+    time.
     """
 
-    def __init__(self, disks: Mapping[str, int], block: int = 512) -> None:
-        """Fresh disks. `OracleError` if a size or the block cannot be used."""
+    def __init__(self, disks: Mapping[str, int], block: int = 512, alignment: int = 1) -> None:
+        """Fresh disks. `OracleError` if a size, the block or the alignment cannot be used."""
         if type(block) is not int or block < 512 or block.bit_count() != 1:
             raise OracleError(f"a block of {block!r} bytes: it must be a power of two, at least 512")
         for name, size in disks.items():
@@ -50,7 +52,9 @@ class Oracle:
                     f"disk '{name}' of {size!r} bytes: it must be a multiple of 512, and have no more than "
                     f"{MOST_BLOCKS:,} blocks of {block} bytes (larger blocks allow a larger disk)"
                 )
-        self.space = CompressedSets(block)
+        if type(alignment) is not int or alignment < 1 or alignment.bit_count() != 1:
+            raise OracleError(f"an alignment of {alignment!r} bytes: it must be a power of two")
+        self.space = CompressedSets(block, alignment)
         self._worlds = [World(initial(self.space, dict(disks)))]
         self._buffers = {name: Buffer(self.space, size) for name, size in disks.items()}
         self._gathered = Answer()

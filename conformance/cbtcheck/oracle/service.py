@@ -76,7 +76,7 @@ class Service:
         if isinstance(line, m.Disks):
             if self.oracle is not None:
                 raise OracleError("the disks are there already: they are told once, in the first line")
-            self.oracle, self._sizes = Oracle(line.disks, line.block), line.disks
+            self.oracle, self._sizes = Oracle(line.disks, line.block, line.alignment), line.disks
             return m.Begun(self.lines, len(line.disks))
         if self.oracle is None:
             raise OracleError('no disks yet: the first line is {"do":"disks","disks":{NAME:SIZE,…},"block":BYTES}')

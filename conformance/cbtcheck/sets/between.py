@@ -127,6 +127,11 @@ class BetweenSets(Comparing[Between]):
     inner: CompressedSets
 
     @property
+    def alignment(self) -> int:
+        """That of the bounds."""
+        return self.inner.alignment
+
+    @property
     def empty(self) -> Between:
         """No block."""
         return EMPTY

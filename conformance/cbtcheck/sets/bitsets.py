@@ -85,6 +85,7 @@ class BitSets(Comparing[Bits]):
     """The space of `Bits`. `block` is the size of a block in bytes, a power of two."""
 
     block: int = 512
+    alignment: int = 1
     _combs: dict[tuple[int, int], int] = field(default_factory=dict, compare=False, repr=False)
 
     @property

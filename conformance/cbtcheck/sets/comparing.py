@@ -12,8 +12,18 @@ from cbtcheck.sets.granules import LARGEST_DIGEST, Granules
 class Comparing(Space[S], Protocol[S]):
     """A space that can say in which granules of a disk of `size` bytes a set has blocks.
 
-    What is said here is right for sets that are known exactly.
+    What is said here is right for sets that are known exactly. `alignment`: an implementation may record a guest
+    write as if it began and ended at multiples of so many bytes, a power of two; 1 if it pads nothing.
     """
+
+    @property
+    def alignment(self) -> int:
+        """In bytes."""
+        return 1
+
+    def padded(self, dirty: S, granule: int, size: int) -> S:
+        """What may be dirty where `dirty` is in granules of `granule`: if writes are padded to more, all of that."""
+        return self.round_out(dirty, self.alignment, size) if self.alignment > granule else dirty
 
     def at_most(self, blocks: S, granule: int, size: int) -> Granules:
         """The granules that can have a block of `blocks`."""

@@ -138,6 +138,7 @@ class CompressedSets(Comparing[Compressed]):
     """The space of `Compressed`. `block` is the size of a block in bytes, a power of two; so are granules."""
 
     block: int = 512
+    alignment: int = 1
 
     @property
     def empty(self) -> Compressed:

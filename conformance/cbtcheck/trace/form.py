@@ -23,6 +23,8 @@ LARGEST_BLOCK = 1 << 20
 MOST_BLOCKS = 1 << 36
 """Blocks of a disk: 32 TiB in blocks of 512 bytes. A set of all of them is no longer small then."""
 MOST_BITMAPS = 4096
+LARGEST_ALIGNMENT = 1 << 31
+"""Bytes."""
 
 Size = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Name = Annotated[str, Meta(max_length=1 << 16)]
@@ -37,7 +39,8 @@ class Head(Struct, forbid_unknown_fields=True):
     """The first line. `disks` are sizes in bytes; `block` is the smallest unit, in bytes, that is told apart.
 
     `copies`: every copy of a job is in the trace. `guest`: every guest write is. `earlier`: there may be bitmaps and
-    jobs from before the trace begins.
+    jobs from before the trace begins. `alignment`: writes may be recorded as if they began and ended at multiples of
+    so many bytes, a power of two.
     """
 
     format: Literal["cbtspec-trace"]
@@ -49,6 +52,7 @@ class Head(Struct, forbid_unknown_fields=True):
     copies: Knowledge = "recorded"
     guest: Knowledge = "recorded"
     earlier: bool = False
+    alignment: Annotated[int, Meta(ge=1, le=LARGEST_ALIGNMENT)] = 1
 
 
 class Bitmap(Struct, forbid_unknown_fields=True):

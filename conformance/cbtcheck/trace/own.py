@@ -33,15 +33,19 @@ def read_head(number: int, line: bytes) -> Head:
     refuse_duplicates(number, line)
     if head.block.bit_count() != 1:
         raise TraceProblem(number, "'block' must be a power of two")
+    if head.alignment.bit_count() != 1:
+        raise TraceProblem(number, "'alignment' must be a power of two")
     if max(head.disks.values()) // head.block > form.MOST_BLOCKS:
         raise TraceProblem(number, f"a disk of more than {form.MOST_BLOCKS} blocks: say a larger 'block'")
     return head
 
 
-def verifier_for(head: Head, tell: Tell, copies: str | None = None, guest: str | None = None) -> Verifier:
-    """A verifier for a trace with this head; `copies` and `guest` count instead of what the head says."""
+def verifier_for(
+    head: Head, tell: Tell, copies: str | None = None, guest: str | None = None, alignment: int | None = None
+) -> Verifier:
+    """A verifier for a trace with this head; what is given besides counts instead of what the head says."""
     return Verifier(
-        CompressedSets(head.block),
+        CompressedSets(head.block, alignment or head.alignment),
         dict(head.disks),
         tell,
         Rules((copies or head.copies) == "recorded", head.earlier),

@@ -51,10 +51,11 @@ MOST_EVENTS = 64
 
 
 def read(
-    messages: Iterator[Message], monitors: dict[str, Monitor], tell: Tell, guest: str, counts: Counts
-) -> list[QmpReader]:
+    messages: Iterator[Message], monitors: dict[str, Monitor], tell: Tell, guest: str, counts: Counts,
+    alignment: int = 1,
+) -> list[QmpReader]:  # fmt: skip
     """Judges the conversations of these monitors, each by itself; messages of others are passed over."""
-    readers = {name: QmpReader(tell, each.sessions, guest, counts) for name, each in monitors.items()}
+    readers = {name: QmpReader(tell, each.sessions, guest, counts, alignment) for name, each in monitors.items()}
     for message in messages:
         if message.monitor in readers:
             readers[message.monitor].take(message)
@@ -66,8 +67,10 @@ def read(
 class QmpReader:
     """Gives the messages of one monitor to a verifier, the second time through a log."""
 
-    def __init__(self, tell: Tell, sessions: list[Session], guest: str, counts: Counts) -> None:
-        self.counts = counts
+    def __init__(
+        self, tell: Tell, sessions: list[Session], guest: str, counts: Counts, alignment: int = 1
+    ) -> None:
+        self.counts, self._alignment = counts, alignment
         self._tell, self._guest_seen = tell, guest == "recorded"
         self._sessions, self._beginnings = iter(sessions), Beginnings()
         self._begin()
@@ -80,7 +83,7 @@ class QmpReader:
         session = next(self._sessions)
         disks = session.disks()
         self.places, self._pairs = session.places, Pairs(session.unsure)
-        space, rules = CompressedSets(BLOCK), Rules(copies_seen=False, untracked=True)
+        space, rules = CompressedSets(BLOCK, self._alignment), Rules(copies_seen=False, untracked=True)
         self.verifier = Verifier(space, disks, self._tell, rules, self._guest_seen, frozenset(disks), self.counts)
 
     def take(self, message: Message) -> None:

@@ -30,7 +30,8 @@ class Options:
     """What the command line says. None: what the trace says, or what is usual for its format.
 
     `copies` and `guest` are "recorded" or "unknown". For QMP logs: `disks` are sizes in bytes, and `monitor` is
-    the one that is judged.
+    the one that is judged. `alignment`: writes may be recorded as if they began and ended at multiples of so many
+    bytes, a power of two.
     """
 
     format: str = "auto"
@@ -38,6 +39,7 @@ class Options:
     guest: str | None = None
     disks: dict[str, int] = field(default_factory=dict)
     monitor: str | None = None
+    alignment: int | None = None
 
 
 @dataclass
@@ -85,7 +87,7 @@ def verify(file: BinaryIO, options: Options) -> TraceReport:
         if options.monitor is not None:
             raise TraceProblem(1, "--monitor is for QMP logs; a trace in our own format has no monitors")
         head = read_head(*first)
-        verifier = verifier_for(head, report.tell, options.copies, options.guest)
+        verifier = verifier_for(head, report.tell, options.copies, options.guest, options.alignment)
         report.counts = verifier.counts
         if not verifier.guest_seen:
             report.notes.append(GUEST_UNKNOWN)
@@ -100,7 +102,7 @@ def verify(file: BinaryIO, options: Options) -> TraceReport:
         monitors = _chosen(survey(Wire().messages(lines(again)), options.disks), options.monitor)
         again.seek(0)
         wire = Wire()
-        read(wire.messages(lines(again)), monitors, report.tell, guest, report.counts)
+        read(wire.messages(lines(again)), monitors, report.tell, guest, report.counts, options.alignment or 1)
     notes(report, monitors, wire, guest)
     return report
 

@@ -44,7 +44,8 @@ class Fake:
         self.asked = None
         self.raises = None
 
-    def open_adapter(self, name: str, *, daemon: str | None = None, mistake: str | None = None):
+    def open_adapter(self, name: str, *, daemon: str | None = None, mistake: str | None = None, alignment: int = 1):
+        self.alignment = alignment
         self.asked = (name, daemon, mistake)
         if mistake == "nonsense":
             raise LookupError("unknown mistake 'nonsense' (known: drop-successor)")

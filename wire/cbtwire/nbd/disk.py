@@ -130,10 +130,12 @@ class Request:
 class Disk:
     """One exported disk: its content, who handles its requests, and how many there have been."""
 
-    __slots__ = ("content", "counts", "handler", "name", "on_dead")
+    __slots__ = ("content", "counts", "handler", "name", "on_dead", "sector")
 
-    def __init__(self, name: str, size: int) -> None:
+    def __init__(self, name: str, size: int, sector: int = 1) -> None:
         self.name = name
+        self.sector = sector
+        """The smallest unit in bytes that peers are told to read and write."""
         self.content: Flat | Sparse = content_of(size)
         self.handler: Callable[[Request], None] | None = None
         """Called with each request as it arrives; None completes each at once."""

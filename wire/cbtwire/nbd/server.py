@@ -51,13 +51,16 @@ class DiskServer:
         server._listener = await loop.create_unix_server(lambda: _Connection(server), socket_path)
         return server
 
-    def add_export(self, name: str, size: int) -> Disk:
-        """Serve a new, zeroed disk of ``size`` bytes (> 0). ``ValueError`` if the name is taken."""
+    def add_export(self, name: str, size: int, sector: int = 1) -> Disk:
+        """Serve a new, zeroed disk of ``size`` bytes (> 0). ``ValueError`` if the name is taken.
+
+        Peers that ask are told to keep to multiples of ``sector`` bytes, a power of two of at most 64 KiB.
+        """
         if name in self.disks:
             raise ValueError(f"an export named {name!r} exists already")
         if size <= 0:
             raise ValueError(f"size {size} is not positive")
-        disk = self.disks[name] = Disk(name, size)
+        disk = self.disks[name] = Disk(name, size, sector)
         return disk
 
     def remove_export(self, name: str) -> None:
@@ -230,7 +233,9 @@ class _Connection(asyncio.BufferedProtocol):
         self._send(wire.option_reply(option, wire.REPLY_INFO, export))
         if wire.INFO_BLOCK_SIZE in wanted:
             # A minimum of 1 keeps the peer from reading around small writes, which would be I/O of its own.
-            sizes = wire.INFO_BLOCK_SIZE_BODY.pack(wire.INFO_BLOCK_SIZE, 1, 4096, wire.MAXIMUM_PAYLOAD)
+            sizes = wire.INFO_BLOCK_SIZE_BODY.pack(
+                wire.INFO_BLOCK_SIZE, disk.sector, max(4096, disk.sector), wire.MAXIMUM_PAYLOAD
+            )
             self._send(wire.option_reply(option, wire.REPLY_INFO, sizes))
         self._send(wire.option_reply(option, wire.REPLY_ACKNOWLEDGE))
         if option == wire.OPTION_GO:

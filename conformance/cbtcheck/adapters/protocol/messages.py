@@ -94,6 +94,7 @@ class Hello(Reply, frozen=True, kw_only=True):
     max_writes: Annotated[int, Meta(ge=1, le=4096)] | UnsetType = UNSET
     max_name: Annotated[int, Meta(ge=8, le=1023)] | UnsetType = UNSET
     ascii_names: bool = False
+    alignment: Annotated[int, Meta(ge=1, le=1 << 31)] = 1
 
 
 class SeenBitmap(Reply, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from cbtmodel import commands as c
@@ -65,7 +66,10 @@ def _why_not(problem: Exception) -> list[str]:
 
 
 class QemuAdapter(Adapter):
-    """Drives a qemu-storage-daemon. `AdapterUnusable` if there is none, or one that is too old."""
+    """Drives a qemu-storage-daemon. `AdapterUnusable` if there is none, or one that is too old.
+
+    `alignment`: its disks have sectors of so many bytes, a power of two of at most `CLUSTER`; 1: none.
+    """
 
     name = "qemu"
     capabilities = Capabilities(
@@ -84,7 +88,11 @@ class QemuAdapter(Adapter):
         ),
     )
 
-    def __init__(self, daemon: str | None = None) -> None:
+    def __init__(self, daemon: str | None = None, alignment: int = 1) -> None:
+        if alignment > 1:  # QEMU's disks are of whole sectors
+            claimed = self.capabilities
+            whole = tuple(each for each in claimed.disks if not any(size % alignment for size in each.values()))
+            self.capabilities = replace(claimed, alignment=alignment, tails=alignment <= 512, disks=whole)
         try:
             self._binary = find_daemon(daemon)
         except DaemonMissing as missing:
@@ -115,7 +123,7 @@ class QemuAdapter(Adapter):
             raise
 
     async def _start(self) -> Session:
-        self._session = await Session.start(self._binary)
+        self._session = await Session.start(self._binary, self.capabilities.alignment)
         self._version = f"qemu-storage-daemon {self._session.daemon.version_text}"
         self.daemons_started += 1
         return self._session

@@ -50,11 +50,15 @@ class Target:
 
 @dataclass
 class Session:
-    """One daemon with its disks. `start` makes it, `stop` ends it and leaves nothing behind."""
+    """One daemon with its disks. `start` makes it, `stop` ends it and leaves nothing behind.
+
+    Sources have sectors of `sector` bytes (1: none), to which QEMU pads what is written.
+    """
 
     daemon: Daemon
     server: DiskServer
     directory: str
+    sector: int = 1
     sources: dict[tuple[int, int], Source] = field(default_factory=dict)
     targets: dict[int, list[Target]] = field(default_factory=dict)
     process: Process = field(init=False)
@@ -70,7 +74,7 @@ class Session:
             yield from source.guest.sockets()
 
     @classmethod
-    async def start(cls, binary: str) -> Session:
+    async def start(cls, binary: str, sector: int = 1) -> Session:
         """Starts the daemon and both NBD servers."""
         few = too_few_files(OPEN_FILES)
         if few:
@@ -89,7 +93,7 @@ class Session:
         except BaseException:
             temporary.remove(directory)
             raise
-        session = cls(daemon, server, directory)
+        session = cls(daemon, server, directory, sector)
         try:
             address = {"type": "unix", "data": {"path": session.export_socket}}
             await daemon.execute("nbd-server-start", {"addr": address})
@@ -130,7 +134,7 @@ class Session:
         if found is None:
             count = len(self.sources)
             name = chr(ord("a") + count) if count < 26 else f"s{count}"
-            disk = await self._open(name, size, {"discard": "unmap"})
+            disk = await self._open(name, size, {"discard": "unmap"}, self.sector)
             export = {"type": "nbd", "id": name, "node-name": name, "name": name, "writable": True}
             await self.daemon.execute("block-export-add", export)
             guest = await DiskClient.connect(self.export_socket, name)
@@ -147,8 +151,8 @@ class Session:
             pool.append(Target(name, await self._open(name, size, {})))
         return pool[number]
 
-    async def _open(self, name: str, size: int, options: dict[str, str]) -> Disk:
-        disk = self.server.add_export(name, size)
+    async def _open(self, name: str, size: int, options: dict[str, str], sector: int = 1) -> Disk:
+        disk = self.server.add_export(name, size, sector)
         address = {"type": "unix", "path": f"{self.directory}/d"}
         await self.daemon.execute(
             "blockdev-add", {"driver": "nbd", "node-name": name, "server": address, "export": name, **options}
