@@ -28,6 +28,7 @@ Exit codes:
   {EXIT_CODES["ledger"]:>3}  an expected failure in the ledger fails no more, or in another way
   {EXIT_CODES["not repeatable"]:>3}  not repeatable: something failed once, and not when it was played again
   {EXIT_CODES["incomplete"]:>3}  agrees, incomplete: nothing failed, but not all of the profile was played (--only)
+  {EXIT_CODES["commands"]:>3}  unsafe (the commands): all agrees, and the scenario's backups do not give the disk back
   {EXIT_CODES["usage"]:>3}  usage: cbtspec was not called as it can be, or nothing could be run
   {EXIT_CODES["internal"]:>3}  a defect of cbtspec itself, with a traceback to report
   {EXIT_CODES["output"]:>3}  nothing failed, but a report, a scenario or standard output could not be written

@@ -10,6 +10,8 @@ from cbtcheck import adapters
 from cbtcheck.adapter import Adapter, AdapterBroken
 from cbtcheck.cli.adapter_options import LOG_WIDTH, opener_of
 from cbtcheck.cli.problem import Problem
+from cbtcheck.follow import chain_words
+from cbtcheck.follow.chains_of_frames import chains_of
 from cbtcheck.follow.play import Frame, last_words, verdict_of
 from cbtcheck.host.printable import plain
 from cbtcheck.report.picture import picture
@@ -44,8 +46,14 @@ def replay(file: Path, opening: adapters.Opening) -> int:
         out.print(str(each), style=COLOUR[each.verdict], markup=False, highlight=False, soft_wrap=True)
     for said in dict.fromkeys(map(rule, findings)):
         out.print(f"Rule: {said}", markup=False, highlight=False, soft_wrap=True)
+    table = chains_of(frames, scenario.block)
+    for line in chain_words.lines(table):
+        out.print(plain(line), markup=False, highlight=False, soft_wrap=True)
     if came is None:
         out.print("agrees at every step", style="green")
+        if table.unsafe:
+            out.print(plain(chain_words.verdict(table)), style=COLOUR[Verdict.UNSAFE], markup=False, highlight=False)
+            return EXIT_CODES["commands"]
         return EXIT_CODES["conformant"]
     if came.counts:
         if came.again < came.replays:

@@ -71,6 +71,7 @@ EXIT_CODES = {
     "ledger": 4,
     "not repeatable": 5,
     "incomplete": 6,
+    "commands": 7,
     "usage": 64,
     "internal": 70,
     "output": 74,

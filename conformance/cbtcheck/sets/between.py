@@ -150,6 +150,10 @@ class BetweenSets(Comparing[Between]):
         most = least if blocks.exact else self.inner.round_out(blocks.most, granule, size)
         return Between(least, most, number=blocks.number)
 
+    def unnoticed(self) -> BetweenSets:
+        """The same space for a job that starts and does not end at once, although nothing may be left to copy."""
+        return Unnoticed(self.inner)
+
     # What observations are compared in
 
     def at_least(self, blocks: Between, granule: int, size: int) -> Granules:

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from cbtcheck.follow import chain_words
 from cbtcheck.host.version import VERSION
 from cbtcheck.scenario.verdict import Finding, Verdict
+from cbtcheck.trace.chains import OfGaps
 from cbtcheck.trace.report import MOST_KEPT, TraceReport
 
 if TYPE_CHECKING:
@@ -32,6 +34,14 @@ def print_trace(report: TraceReport, console: Console, name: str) -> None:
     if report.number > MOST_KEPT:
         say(f"and {report.number - MOST_KEPT:,} more")
     if report.findings:
+        say("")
+    for table, session in report.tables:
+        for text in chain_words.lines(table, session.named):
+            say(_plain(text))
+        said = chain_words.verdict(table)
+        if said:
+            say(_plain(said), "red")
+    if report.tables:
         say("")
     counts = report.counts
     say(
@@ -77,6 +87,10 @@ def to_json(report: TraceReport) -> bytes:
         "not_judged": dict(sorted(counts.unjudged.items())),
         "notes": report.notes,
         "missing": report.missing,
+        "chains": [
+            {"blocks": "lines" if isinstance(each, OfGaps) else "bytes", **chain_words.as_data(table, each.listed)}
+            for table, each in report.tables
+        ],
         "findings": [_finding(line, each) for line, each in report.findings],
     }
     raw = msgspec.json.encode(document)

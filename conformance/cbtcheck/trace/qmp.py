@@ -21,6 +21,7 @@ from msgspec import UNSET
 
 from cbtcheck.sets.compressed import CompressedSets
 from cbtcheck.trace import form
+from cbtcheck.trace.chains import OfGaps, OfWorlds
 from cbtcheck.trace.events import (
     NO_REPLY,
     AllCopied,
@@ -38,7 +39,7 @@ from cbtcheck.trace.form import DoWrite
 from cbtcheck.trace.gathered import Counts
 from cbtcheck.trace.pairs import MOST_WAITING, Pairs, Sent
 from cbtcheck.trace.qemu_io import HumanWrite, came_of, human_write
-from cbtcheck.trace.qmp_commands import DRAINING, Untranslatable, is_known, refusal, to_command
+from cbtcheck.trace.qmp_commands import DRAINING, Untranslatable, is_known, not_whole, refusal, to_command
 from cbtcheck.trace.qmp_sights import NODES, QUERIES, sights, sizes
 from cbtcheck.trace.sessions import BLOCK, LARGEST, Beginnings, Monitor, Session, nodes_query
 from cbtcheck.trace.unspecified import effects, is_of_unknown_effect
@@ -71,6 +72,7 @@ class QmpReader:
         self, tell: Tell, sessions: list[Session], guest: str, counts: Counts, alignment: int = 1
     ) -> None:
         self.counts, self._alignment = counts, alignment
+        self.chains: list[OfGaps | OfWorlds] = []
         self._tell, self._guest_seen = tell, guest == "recorded"
         self._sessions, self._beginnings = iter(sessions), Beginnings()
         self._begin()
@@ -85,6 +87,7 @@ class QmpReader:
         self.places, self._pairs = session.places, Pairs(session.unsure)
         space, rules = CompressedSets(BLOCK, self._alignment), Rules(copies_seen=False, untracked=True)
         self.verifier = Verifier(space, disks, self._tell, rules, self._guest_seen, frozenset(disks), self.counts)
+        self.chains.append(self.verifier.chains)
 
     def take(self, message: Message) -> None:
         """One more message."""
@@ -160,6 +163,8 @@ class QmpReader:
             return
         elif sent.name in QUERIES:
             self._seen(message, sent.name, sent.arguments)
+        elif sent.name in ("stop", "cont"):
+            self._runs(message, sent.name == "cont")
         else:
             said = message.data.get("return")
             line = sent.arguments.get("command-line") if isinstance(sent.arguments, dict) else None
@@ -230,6 +235,8 @@ class QmpReader:
                     self._from(message, sent, Forgotten(None))
             return
         kind = "" if error is None else refusal(sent.name, sent.arguments, text)
+        if isinstance(self.verifier.chains, OfGaps):
+            self.verifier.chains.apart |= set(not_whole(sent.name, sent.arguments))
         self._from(message, sent, Given(command, kind, True, text))
 
     def _human(self, message: Message, asked: HumanWrite) -> None:
@@ -271,6 +278,12 @@ class QmpReader:
             past = -(-size // BLOCK)
             self._then(moment, partial(self.verifier.write, line, on, 0, past, moment, None, False))
 
+    def _runs(self, message: Message, runs: bool) -> None:
+        """The guest is stopped, or goes on: in between it writes nothing."""
+        chains, line = self.verifier.chains, message.line
+        if isinstance(chains, OfGaps):
+            self._then(self._moment, lambda: chains.guest_runs(line, runs))
+
     # Events
 
     def _event(self, message: Message) -> None:
@@ -280,6 +293,8 @@ class QmpReader:
             if any(each == message.data for channel, each in self._events if channel != message.channel):
                 return
             self._events.append(told)
+        if name in ("STOP", "RESUME"):
+            self._runs(message, name == "RESUME")
         if name == "SHUTDOWN":
             self._at(message, Forgotten(None))
         if not isinstance(data, dict):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,6 +58,23 @@ class Places:
     def granularity(self, node: str) -> int:
         """That of a bitmap on a node, if none is asked for."""
         return min(max(self.clusters.get(node, LARGEST_DEFAULT), SMALLEST_DEFAULT), LARGEST_DEFAULT)
+
+
+def not_whole(name: str, arguments: Any) -> Iterator[str]:
+    """The jobs of a command whose targets are no whole backups: sync mode `none` copies what is overwritten only,
+    `top` what is above the backing file.
+    """
+    if not isinstance(arguments, dict):
+        return
+    if name == "transaction":
+        actions = arguments.get("actions")
+        for each in actions if isinstance(actions, list) else ():
+            if isinstance(each, dict):
+                yield from not_whole(str(each.get("type")), each.get("data"))
+    elif name in ("blockdev-backup", "drive-backup") and arguments.get("sync") in ("none", "top"):
+        id = arguments.get("job-id", arguments.get("device"))
+        if isinstance(id, str):
+            yield id
 
 
 def to_command(name: str, arguments: Any, places: Places) -> c.Command:

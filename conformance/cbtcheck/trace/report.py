@@ -11,7 +11,9 @@ from typing import BinaryIO
 
 import msgspec
 
+from cbtcheck.follow.chain_table import ChainTable
 from cbtcheck.scenario.verdict import Finding, Verdict, worst
+from cbtcheck.trace.chains import OfGaps, OfWorlds
 from cbtcheck.trace.events import TraceProblem
 from cbtcheck.trace.gathered import Counts
 from cbtcheck.trace.lines import lines
@@ -56,6 +58,7 @@ class TraceReport:
     worst: Verdict = Verdict.EXACT
     notes: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    chains: list[OfGaps | OfWorlds] = field(default_factory=list)
 
     def tell(self, line: int, finding: Finding) -> None:
         """One more disagreement."""
@@ -68,6 +71,12 @@ class TraceReport:
     def judged(self) -> int:
         """How many replies and looks were judged."""
         return self.counts.replies_judged + self.counts.looks_judged
+
+    @property
+    def tables(self) -> list[tuple[ChainTable, OfGaps | OfWorlds]]:
+        """What the backups of each session give back, of those that have any."""
+        found = [(each.table(), each) for each in self.chains]
+        return [(table, each) for table, each in found if table.rows or table.failed or table.waived]
 
     @property
     def conformant(self) -> bool:
@@ -94,6 +103,7 @@ def verify(file: BinaryIO, options: Options) -> TraceReport:
         OwnReader(head, verifier).read(listed)
         if not report.judged:
             report.missing = ["there is no command with a definite reply in it, and nothing that was seen"]
+        report.chains = [verifier.chains]
         return report
     if report.format != "qmp":
         raise ValueError(report.format)
@@ -102,7 +112,8 @@ def verify(file: BinaryIO, options: Options) -> TraceReport:
         monitors = _chosen(survey(Wire().messages(lines(again)), options.disks), options.monitor)
         again.seek(0)
         wire = Wire()
-        read(wire.messages(lines(again)), monitors, report.tell, guest, report.counts, options.alignment or 1)
+        readers = read(wire.messages(lines(again)), monitors, report.tell, guest, report.counts, options.alignment or 1)
+    report.chains = [chains for reader in readers for chains in reader.chains]
     notes(report, monitors, wire, guest)
     return report
 

@@ -20,6 +20,7 @@ from cbtcheck.follow.worlds import least_at_odds
 from cbtcheck.scenario.verdict import Finding
 from cbtcheck.sets.between import Between, BetweenSets, exactly, outcomes
 from cbtcheck.sets.compressed import NOTHING, Compressed, CompressedSets
+from cbtcheck.trace.chains import OfGaps, OfWorlds
 from cbtcheck.trace.disagreement import Memory, unheard
 from cbtcheck.trace.events import (
     NO_REPLY,
@@ -87,6 +88,9 @@ class Verifier:
         if not self.guest_seen:
             self._lingering = {on: (inf, self.space.everything(size)) for on, size in self.disks.items()}
         self._memory = Memory()
+        self.chains: OfGaps | OfWorlds = OfGaps(self.disks, self.rules)
+        if self.guest_seen:
+            self.chains = OfWorlds(self._between, self.space.block)
 
     # What is given
 
@@ -122,6 +126,8 @@ class Verifier:
         self._count(event)
         if isinstance(event, Resized):
             self._resize(event)
+        if isinstance(self.chains, OfGaps) and not isinstance(event, Look | LookAtJobs):
+            self.chains.happens(span.line, event)
         if self._items and span.begin > self._blocked_until:
             self._close()
         self._sweep(span.begin)
@@ -244,6 +250,8 @@ class Verifier:
             if perhaps:
                 self._perhaps[on] = BitMap64()
             blocks = exactly(least) if most is least else Between(least, most)
+            if isinstance(self.chains, OfWorlds):
+                self.chains.wrote(self._last_line, self._worlds[0].state, on, blocks)
             self._worlds = [after for each in self._worlds for after in self._written(each, on, blocks)]
 
     def _written(self, world: Traced, on: str, blocks: Between) -> list[Traced]:
@@ -263,7 +271,10 @@ class Verifier:
         if isinstance(event, Look | LookAtJobs):
             self._look(event, span)
         else:
+            before = self._worlds[0]
             self._worlds = self._change(event, span, self._worlds)
+            if isinstance(self.chains, OfWorlds):
+                self.chains.happens(span.line, event, before, self._worlds[0])
 
     def _change(self, event: Change, span: Span, worlds: list[Traced]) -> list[Traced]:
         change = partial(possible, change=event, rules=self.rules)
@@ -328,6 +339,8 @@ class Verifier:
         window = Window(tuple(self._items), classes, lingering, self.rules)
         self._open, self._items, self._classes, self._blocked_until = after, [], {}, -inf
         self.counts.windows += 1
+        if isinstance(self.chains, OfWorlds):
+            self.chains.happen_at_once(window, self._worlds[0])
         explained = explain(self._between, window, self._worlds)
         if explained is None:
             self._unexplained(window)

@@ -35,8 +35,7 @@ from cbtcheck.adapter import Reply
 from cbtcheck.follow.refusals import is_answered_by, judge_ends, judge_reply
 from cbtcheck.scenario.scenario import spelled
 from cbtcheck.scenario.verdict import Finding, Verdict
-from cbtcheck.sets.between import Between, BetweenSets, Unnoticed, at_most, exactly, outcomes, without_more
-from cbtcheck.sets.compressed import CompressedSets
+from cbtcheck.sets.between import Between, BetweenSets, at_most, outcomes, without_more
 from cbtcheck.trace.events import (
     AllCopied,
     Change,
@@ -162,8 +161,8 @@ def _resized(world: Traced, on: str, size: int) -> Traced:
     node = state.nodes.get(on)
     if node is None or node.size == size or any(job.node == on for job in state.jobs.values()):
         return world if node is None or node.size == size else _without(world, on, None)
-    whole = exactly(_inner(state).everything(size))
-    new = at_most(whole.most - _inner(state).everything(node.size))
+    whole = state.space.everything(size)
+    new = at_most(whole.most - state.space.everything(node.size).most)
 
     def kept(marks: Marks[Between], granularity: int) -> Marks[Between]:
         dirty, owed = marks.dirty, marks.owed
@@ -207,7 +206,8 @@ def _steps(state: Sets, command: Command, rules: Rules) -> Iterator[Step[Between
     if rules.copies_seen:
         yield from outcomes(lambda: step(state, command))
     elif isinstance(command, StartBackup | Transaction):
-        patient = replace(state, space=Unnoticed(_inner(state)))
+        assert isinstance(state.space, BetweenSets)
+        patient = replace(state, space=state.space.unnoticed())
         for done in outcomes(lambda: step(patient, command)):
             after = state if done.refusal else noticed(replace(done.state, space=state.space))
             yield replace(done, state=after)
@@ -216,11 +216,6 @@ def _steps(state: Sets, command: Command, rules: Rules) -> Iterator[Step[Between
             yield replace(done, state=state, ended=())
     else:
         yield from outcomes(lambda: step(state, command))
-
-
-def _inner(state: Sets) -> CompressedSets:
-    assert isinstance(state.space, BetweenSets)
-    return state.space.inner
 
 
 def _after_silent_copies(world: Traced, act: Given, rules: Rules) -> list[Traced]:

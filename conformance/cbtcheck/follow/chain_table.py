@@ -1,0 +1,175 @@
+"""What a history's backups give back, as a table: each restore point, what it stacks on, and what is lost by whom.
+
+Blocks can be lost for certain, or perhaps: where guest writes were not seen, a chain depends on that none was made in
+some window. Both are said, and never one for the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Generic, Literal
+
+from cbtmodel.blocks import S
+from cbtmodel.chain import Point
+from cbtmodel.node import State
+
+from cbtcheck.follow.chains import ChainsFollowed, Failed
+from cbtcheck.follow.reasons import At, Reasons
+from cbtcheck.sets.comparing import Comparing
+from cbtcheck.sets.granules import Granules
+
+Gives = Literal["restores", "assumed", "does not restore", "perhaps", "in part"]
+"""What laying a link over all older ones gives: the disk of its instant, also because what is below and not in this
+history is taken to be right; not that; that unless something was written unseen; or it is no restore point, since its
+backup did not complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Blocks that are lost, and why. `certain` of them are for certain; the others only if they were written.
+
+    They were changed at `first` or later and at `last` or before. `blame` is the command that cost them.
+    """
+
+    why: str
+    blame: At
+    first: At
+    last: At
+    certain: Granules
+    perhaps: Granules
+
+    @property
+    def blocks(self) -> Granules:
+        """Those that are lost for certain; if there are none, those that may be."""
+        return self.certain if len(self.certain) else self.perhaps
+
+    def __str__(self) -> str:
+        at = "at" if self.first == self.last else f"between {self.first.short} and"
+        return f"{self.why}: {self.blame}; changed {at} {self.last.short}"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One link. `stacks_on` are the numbers of those older ones on which nothing is lost."""
+
+    number: str
+    job: str
+    node: str
+    bitmap: str | None
+    began: At
+    full: bool
+    complete: bool
+    stacks_on: tuple[str, ...]
+    not_on: tuple[str, ...]
+    gives: Gives
+    lost: tuple[Lost, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NotCovered:
+    """What an operator waived, and no completed backup has had since."""
+
+    node: str
+    bitmap: str
+    at: At
+    certain: Granules
+    perhaps: Granules
+
+
+@dataclass(frozen=True, slots=True)
+class ChainTable:
+    """All links of a history in the order of their instants, what was waived for good, and what failed."""
+
+    rows: tuple[Row, ...]
+    waived: tuple[NotCovered, ...]
+    failed: tuple[Failed, ...]
+    forgotten: int
+
+    @property
+    def unsafe(self) -> bool:
+        """Whether a backup that completed does not give its disk back, for certain."""
+        return any(row.gives == "does not restore" for row in self.rows)
+
+    @property
+    def depends(self) -> bool:
+        """Whether one does not if something was written when nobody saw."""
+        return any(row.gives == "perhaps" for row in self.rows)
+
+
+@dataclass(frozen=True)
+class Tabled(Generic[S]):
+    """Makes the table of what was followed, in the granules of `block` bytes that `space` has."""
+
+    space: Comparing[S]
+    block: int
+    state: State[S]
+    followed: ChainsFollowed[S]
+
+    def table(self) -> ChainTable:
+        """The table as things are now."""
+        followed = self.followed.told()
+        rows = tuple(self._rows())
+        found = [
+            NotCovered(on, name, each.at, *self._both(on, each.blocks))
+            for each in followed.waived
+            for on, name in [each.place]
+        ]
+        waived = tuple(each for each in found if len(each.perhaps))
+        return ChainTable(rows, waived, followed.failed, followed.forgotten)
+
+    def _both(self, on: str, blocks: S) -> tuple[Granules, Granules]:
+        size = self.state.nodes[on].size
+        return self.space.at_least(blocks, self.block, size), self.space.at_most(blocks, self.block, size)
+
+    def _rows(self) -> Iterator[Row]:
+        for number, point in self.followed.chains.points.items():
+            link, began = point.link, self.followed.began[number]
+            if link is None:
+                continue
+            on = {older: self._both(point.node, lost) for older, lost in link.lost_on.items()}
+            stacks = tuple(older for older, (_, perhaps) in on.items() if not len(perhaps))
+            lacks = tuple(older for older, (certain, _) in on.items() if len(certain))
+            certain, perhaps = self._both(point.node, link.lost)
+            gives: Gives = "does not restore" if len(certain) else "perhaps" if len(perhaps) else "restores"
+            if number in self.followed.assumed:
+                gives = "assumed"
+            yield Row(
+                number, point.job, point.node, point.bitmap, began.at, began.full, link.complete, stacks, lacks,
+                gives if link.complete else "in part", tuple(self._why(number, point, link.lost)),
+            )  # fmt: skip
+
+    def _why(self, number: str, point: Point[S], lost: S) -> Iterator[Lost]:
+        """Which of the blocks that are lost are lost for which reason."""
+        began = self.followed.began[number].at
+        earliest = self._earliest(point)
+        if point.bitmap is not None:
+            known = self.followed.reasons.get((point.node, point.bitmap), Reasons())
+            for reason in known.of(lost, began):
+                certain, perhaps = self._both(point.node, reason.blocks)
+                if len(perhaps):
+                    first = reason.first if earliest is None else max(reason.first, earliest)
+                    yield Lost(reason.why, reason.blame, first, reason.last, certain, perhaps)
+                lost = lost - reason.blocks
+        certain, perhaps = self._both(point.node, lost)
+        if len(perhaps):
+            yield Lost(*self._otherwise(point, began), certain, perhaps)
+
+    def _earliest(self, point: Point[S]) -> At | None:
+        """The instant of the youngest link below, after which all that is lost has changed, if that one restores."""
+        older = [] if point.link is None else [*point.link.lost_on]
+        below = self.followed.chains.points.get(older[0]) if older else None
+        if below is None or below.link is None or len(self._both(point.node, below.link.lost)[1]):
+            return None
+        return self.followed.began[older[0]].at
+
+    def _otherwise(self, point: Point[S], began: At) -> tuple[str, At, At, At]:
+        """Why blocks are lost for which no bitmap gives a reason: there is nothing below, or below that nothing."""
+        if point.link is not None and point.link.lost_on:
+            return "in none of the older backups, nor in the bitmap", began, began, began
+        tried = [each for each in self.followed.failed if each.node == point.node and each.full]
+        failed = [each for each in tried if each.ended <= began]
+        if failed:
+            last = failed[-1]
+            return f"there is no backup to lay it over, {last.job} {last.outcome}", last.ended, last.began, began
+        return "there is no older backup to lay it over", began, began, began

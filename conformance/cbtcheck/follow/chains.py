@@ -1,0 +1,223 @@
+"""Follows what the backups of a history give back, and which commands are to blame where they do not.
+
+The sets come from the specification (`cbtmodel.chain`). What is added is where in the history a point has its
+instant, and the reasons why a bitmap lacks a block. Blame is laid on commands, never on the implementation: what is
+followed is what the specification says that these commands do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Generic
+
+from cbtmodel import commands as c
+from cbtmodel.bitmap import recording
+from cbtmodel.blocks import S
+from cbtmodel.chain import Chains, Point, changed, follow
+from cbtmodel.claims import begun, is_full, owed_under_name, waives, written
+from cbtmodel.node import State
+from cbtmodel.step import Step
+from cbtmodel.table import Table
+from cbtmodel.traits import changed_bitmap, traits_of
+
+from cbtcheck.follow.reasons import At, Reason, Reasons
+
+Place = tuple[str, str]
+
+MOST_POINTS = 64
+"""Points that are followed on all disks together; the oldest are forgotten then, with all that needs them."""
+
+MOST_WAIVED = 64
+"""Waivers that are remembered, and failed backups."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """Where the backup of a point began, and what was asked for."""
+
+    at: At
+    full: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A backup of which nothing counts: failed, or cancelled."""
+
+    job: str
+    node: str
+    full: bool
+    began: At
+    ended: At
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waived(Generic[S]):
+    """Blocks that a command said no backup need have, but for those that a backup which began later has supplied.
+
+    `next` is the number that the next point had then.
+    """
+
+    place: Place
+    at: At
+    blocks: S
+    next: int
+
+
+@dataclass(frozen=True)
+class ChainsFollowed(Generic[S]):
+    """All that has been followed until now. It does not change, so that several worlds can go on from it.
+
+    `pending` are changes of disks that the points have not been told of yet. `assumed` are the links that need an
+    older one which is not in this history: made before, or by other means, it is taken to be right.
+    """
+
+    chains: Chains[S] = field(default_factory=Chains)
+    pending: Table[S] = field(default_factory=Table)
+    reasons: Mapping[Place, Reasons[S]] = field(default_factory=dict)
+    began: Mapping[str, Begun] = field(default_factory=dict)
+    waived: tuple[Waived[S], ...] = ()
+    failed: tuple[Failed, ...] = ()
+    assumed: frozenset[str] = frozenset()
+    forgotten: int = 0
+
+    def step(self, at: At, before: State[S], command: object, step: Step[S]) -> ChainsFollowed[S]:
+        """A command was carried out; if it was refused, nothing has happened."""
+        if step.refusal is not None:
+            return self
+        after = self
+        if traits_of(command).records or before.nodes != step.state.nodes:
+            for on in before.nodes:
+                landed = written(before, command, step, on)
+                after = after.wrote(at, before, on, landed | begun(before, command, step, on), landed)
+        after = after._said(at, before, command, step)
+        if not step.ended and len(before.jobs) == len(step.state.jobs):
+            return after
+        return after.told()._lived(at, before, command, step)
+
+    def wrote(self, at: At, state: State[S], on: str, blocks: S, landed: S | None = None) -> ChainsFollowed[S]:
+        """These blocks of a disk may have changed; `landed` are those of writes that are over, or None if all are."""
+        if not any(point.node == on for point in self.chains.points.values()):
+            return self
+        known = self.pending.get(on)
+        after = replace(self, pending=self.pending.put(on, blocks if known is None else known | blocks))
+        for name, bitmap in state.nodes[on].bitmaps.items():
+            if not recording(bitmap):
+                since = self.reasons.get((on, name), Reasons()).disabled or at
+                why = f"written while {on}/{name} was disabled"
+                after = after._lacks((on, name), Reason(why, since, blocks if landed is None else landed, at, at))
+        return after
+
+    # Bitmaps
+
+    def _lacks(self, place: Place, reason: Reason[S]) -> ChainsFollowed[S]:
+        known = self.reasons.get(place, Reasons())
+        return replace(self, reasons={**self.reasons, place: known.and_also(reason)})
+
+    def _said(self, at: At, before: State[S], command: object, step: Step[S]) -> ChainsFollowed[S]:
+        """What a command, or a transaction with all its actions, says of bitmaps."""
+        actions = command.actions if isinstance(command, c.Transaction) else (command,)
+        after = self
+        for place in dict.fromkeys(map(changed_bitmap, actions)):
+            if place is not None and place[0] in before.nodes:
+                anew = any(isinstance(each, c.AddBitmap) and changed_bitmap(each) == place for each in actions)
+                after = after._changed(at, before, command, step, place, anew)
+        return after
+
+    def _changed(
+        self, at: At, before: State[S], command: object, step: Step[S], place: Place, anew: bool
+    ) -> ChainsFollowed[S]:
+        on, name = place
+        then, now = before.nodes[on].bitmaps.get(name), step.state.nodes[on].bitmaps.get(name)
+        after = self
+        if then is not None and waives(command, on, name):
+            after = after._waives(at, place, owed_under_name(then) | written(before, command, step, on))
+        if anew:
+            after = after._adds(at, place)
+        known = after.reasons.get(place, Reasons())
+        off = now is not None and not recording(now)
+        known = replace(known, disabled=(known.disabled or at) if off else None, removed=at if now is None else None)
+        return replace(after, reasons={**after.reasons, place: known})
+
+    def _waives(self, at: At, place: Place, owed: S) -> ChainsFollowed[S]:
+        known = (*self.waived, Waived(place, at, owed, self.chains.next))[-MOST_WAIVED:]
+        first = next((each.at for each in self._began_on(place[0])), at)
+        return replace(self._lacks(place, Reason("waived", at, owed, first, at)), waived=known)
+
+    def _adds(self, at: At, place: Place) -> ChainsFollowed[S]:
+        """A new bitmap lacks all that has changed before, since the oldest point."""
+        after = self.told()
+        points = [each for each in after.chains.points.values() if each.node == place[0]]
+        if not points:
+            return after
+        removed = after.reasons.get(place, Reasons()).removed
+        first = next(iter(after._began_on(place[0]))).at
+        why = f"changed before {place[0]}/{place[1]} was added"
+        return after._lacks(place, Reason(why, removed or at, points[0].since, first, at))
+
+    # Points
+
+    def _began_on(self, on: str) -> list[Begun]:
+        """Where the points of a disk have their instants, the oldest first."""
+        return [self.began[number] for number, point in self.chains.points.items() if point.node == on]
+
+    def told(self) -> ChainsFollowed[S]:
+        """The points know of all changes."""
+        chains = self.chains
+        for on, blocks in self.pending.items():
+            chains = changed(chains, on, blocks)
+        return replace(self, chains=chains, pending=Table())
+
+    def _lived(self, at: At, before: State[S], command: object, step: Step[S]) -> ChainsFollowed[S]:
+        """Backups have begun, or have ended."""
+        then = self.chains.points
+        chains = follow(self.chains, before, command, step)
+        new = {
+            number: Begun(at, is_full(command, point.job))
+            for number, point in chains.points.items()
+            if number not in then
+        }
+        failed = [
+            Failed(point.job, point.node, begun.full, begun.at, at, _outcome(step, point.job))
+            for number, point in then.items()
+            for begun in [self.began[number]]
+            if number not in chains.points
+        ]
+        waived, assumed = self.waived, self.assumed
+        for number, point in chains.points.items():
+            if point.link is not None and (number not in then or then[number].link is None):
+                if self._has_its_base_elsewhere(point, {**self.began, **new}[number]):
+                    assumed |= {number}
+                    link = replace(point.link, lost=step.state.space.empty)
+                    chains = replace(chains, points=chains.points.put(number, replace(point, link=link)))
+                waived = tuple(_supplied(each, number, point) for each in waived)
+        began = {number: each for number, each in {**self.began, **new}.items() if number in chains.points}
+        known = (*self.failed, *failed)[-MOST_WAIVED:]
+        after = replace(self, chains=chains, began=began, waived=waived, failed=known, assumed=assumed)
+        return after._without_the_oldest()
+
+    def _has_its_base_elsewhere(self, point: Point[S], began: Begun) -> bool:
+        """Whether there is nothing to lay an increment over, and nobody has tried to make it in this history."""
+        alone = not began.full and point.link is not None and not point.link.lost_on
+        return alone and not any(each.node == point.node and each.full for each in self.failed)
+
+    def _without_the_oldest(self) -> ChainsFollowed[S]:
+        over = len(self.chains.points) - MOST_POINTS
+        if over <= 0:
+            return self
+        points = self.chains.points
+        for number in [*points][:over]:
+            points = points.drop(number)
+        return replace(self, chains=replace(self.chains, points=points), forgotten=self.forgotten + over)
+
+
+def _outcome(step: Step[S], job: str) -> str:
+    return next((each.outcome for each in step.ended if each.id == job), "failed")
+
+
+def _supplied(waived: Waived[S], number: str, point: Point[S]) -> Waived[S]:
+    """What is left of a waiver when a backup has supplied something that began after it."""
+    if point.link is None or not point.link.complete or point.node != waived.place[0] or int(number) < waived.next:
+        return waived
+    return replace(waived, blocks=waived.blocks - point.link.supplied)

@@ -1,0 +1,247 @@
+"""What the backups of a trace give back: whether a tool's commands, each accepted, add up to a restore.
+
+Where guest writes are recorded, chains are followed in the blocks of the disks (`OfWorlds`). Where they are not, what
+is asked is *when a guest must not have written*: each gap between two events is followed as a block (`OfGaps`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from cbtmodel import commands as c
+from cbtmodel.backup import Ended, Job, Outcome, copy_ends
+from cbtmodel.bitmap import Bitmap, Marks
+from cbtmodel.node import initial, with_bitmap
+from cbtmodel.step import Step
+from cbtmodel.traits import changed_bitmap
+
+from cbtcheck.follow.chain_table import ChainTable, Tabled
+from cbtcheck.follow.chain_words import ranges
+from cbtcheck.follow.chains import ChainsFollowed
+from cbtcheck.follow.reasons import At
+from cbtcheck.scenario.describe import describe
+from cbtcheck.sets.between import Between, BetweenSets, at_most, exactly
+from cbtcheck.sets.gaps import BLOCK, MOST_GAPS, GapSets
+from cbtcheck.sets.granules import Granules
+from cbtcheck.trace.events import Change, EndOfJobs, Forgotten, Given, Look, LookAtJobs, Resized, Used
+from cbtcheck.trace.shape import Sets
+from cbtcheck.trace.window import Window, written
+from cbtcheck.trace.world import Rules, Traced, possible
+
+MOST_NAMED = 4
+"""Windows that are named for one reason."""
+
+GRANULARITY = 65536
+"""Of a bitmap whose beginning is not in the trace; of no importance, since gaps are not rounded."""
+
+
+def at_line(line: int, change: Change | None) -> At:
+    """Where an event is, and what it was."""
+    if isinstance(change, Given):
+        return At(line, "line", describe(change.command))
+    if isinstance(change, EndOfJobs):
+        return At(line, "line", ", ".join(f"{id} {outcome}" for id, outcome in change.jobs))
+    return At(line, "line", "what was written" if change is None else type(change).__name__)
+
+
+def stepped(followed: ChainsFollowed[Between], at: At, change: Change, before: Traced, after: Traced,
+            apart: frozenset[str] = frozenset()) -> ChainsFollowed[Between]:  # fmt: skip
+    """What was followed, after a change that was accepted. `apart` are jobs that back nothing up for a restore."""
+    command: c.Command | None = None
+    told: dict[str, Outcome] = dict(after.due)
+    if isinstance(change, Given):
+        if change.refusal or not change.definite:
+            return followed
+        command, told = change.command, {**told, **dict(change.ended)}
+    elif isinstance(change, EndOfJobs):
+        told |= dict(change.jobs)
+    elif isinstance(change, Forgotten | Resized | Used):
+        return followed  # nobody knows how its jobs end
+    gone = {id: job for id, job in before.state.jobs.items() if id not in after.state.jobs}
+    gone |= dict(_at_once(before.state, command, told))
+    ended = tuple(_ended(before.state, id, job, told.get(id, "completed")) for id, job in gone.items())
+    step = Step(_without(after.state, apart), None, tuple(each for each in ended if each.id not in apart))
+    return followed.step(at, _without(before.state, apart), command, step)
+
+
+def _at_once(
+    state: Sets, command: c.Command | None, told: dict[str, Outcome]
+) -> Iterator[tuple[str, Job[Between]]]:
+    """Jobs that ended with the command that started them: nothing was dirty, so there was nothing to copy."""
+    for each in command.actions if isinstance(command, c.Transaction) else (command,):
+        if isinstance(each, c.StartBackup) and each.job in told and each.job not in state.jobs:
+            nothing = state.space.empty
+            yield each.job, Job(
+                each.node, each.bitmap, each.bitmap_mode, each.cluster, (each.job,), each.auto_finalize,
+                each.on_source_error, each.on_target_error, nothing, nothing, nothing, nothing, nothing,
+            )  # fmt: skip
+
+
+def _without(state: Sets, apart: frozenset[str]) -> Sets:
+    jobs = state.jobs
+    for id in apart & jobs.keys():
+        jobs = jobs.drop(id)
+    return state if jobs is state.jobs else replace(state, jobs=jobs)
+
+
+def _ended(state: Sets, id: str, job: Job[Between], outcome: str) -> Ended[Between]:
+    """How a job ended that is gone. One that did not complete has copied what it is known to have copied."""
+    bitmap = None if job.bitmap is None else state.nodes[job.node].bitmaps.get(job.bitmap)
+    if outcome == "completed":
+        return Ended(id, "completed", replace(job, todo=state.space.empty, copying=state.space.empty), bitmap)
+    return Ended(id, "failed" if outcome == "failed" else "cancelled", copy_ends(job), bitmap)
+
+
+@dataclass
+class OfGaps:
+    """Follows the commands of a trace without its guest's writes: a state of its own, in which every gap is written.
+
+    `apart` are jobs that back nothing up for a restore (sync modes `none` and `top`). `paused`: the guest is.
+    """
+
+    disks: dict[str, int]
+    rules: Rules
+    apart: set[str] = field(default_factory=set)
+    paused: bool = False
+    lost_from: int = 0
+    gaps: list[tuple[int, int]] = field(default_factory=list)
+    _line: int = 0
+    _quiet: bool = True
+
+    def __post_init__(self) -> None:
+        self.space = GapSets()
+        rules = replace(self.rules, copies_seen=False, untracked=True)
+        self.rules, self.world = rules, Traced(initial(self.space, self.disks))
+        self.followed: ChainsFollowed[Between] = ChainsFollowed()
+
+    def happens(self, line: int, change: Change) -> None:
+        """An event of the trace, in the order of its lines. Once it cannot be followed, nothing more is."""
+        if self.lost_from:
+            return
+        self._gap(line)
+        if isinstance(change, Given):
+            if change.refusal or not change.definite:
+                return
+            self._adopt(change.command)
+        found = possible(self.world, change, self.rules)
+        if not found or len(self.gaps) >= MOST_GAPS:
+            self.lost_from = line
+            return
+        before, self.world = self.world, found[0]
+        self.followed = stepped(
+            self.followed, at_line(line, change), change, before, self.world, frozenset(self.apart)
+        )
+        self._quiet = self._quiet and self.world.state == before.state
+
+    def guest_runs(self, line: int, runs: bool) -> None:
+        """The guest was stopped, or goes on."""
+        self._gap(line)
+        self.paused = not runs
+
+    def _gap(self, line: int) -> None:
+        """Whatever the guest writes between the last event and this one."""
+        if self.gaps and self._quiet:
+            self.gaps[-1] = (self.gaps[-1][0], line)
+        elif not self.paused:
+            number = len(self.gaps)
+            self.gaps.append((self._line, line))
+            blocks = exactly(self.space.inner.blocks(number * BLOCK, BLOCK))
+            for on in self.disks:
+                self.followed = self.followed.wrote(At(line, "line", "a write before"), self.world.state, on, blocks)
+                self.world = next(iter(written(self.world, on, blocks)), self.world)
+        self._line, self._quiet = line, True
+
+    def _adopt(self, command: c.Command) -> None:
+        """Bitmaps that were there before the trace began: they record, as far as anybody knows."""
+        state = self.world.state
+        actions = command.actions if isinstance(command, c.Transaction) else (command,)
+        added = {changed_bitmap(each) for each in actions if isinstance(each, c.AddBitmap)}
+        for on, name in _bitmaps_in(actions):
+            if on in state.nodes and name not in state.nodes[on].bitmaps and (on, name) not in added:
+                past = exactly(self.space.inner.blocks(0, len(self.gaps) * BLOCK))
+                bitmap: Bitmap[Between] = Bitmap(GRANULARITY, True, Marks(past, past, past))
+                state = with_bitmap(state, on, name, bitmap)
+        self.world = replace(self.world, state=state)
+
+    def table(self) -> ChainTable:
+        """What the backups give back."""
+        return Tabled(self.space, BLOCK, self.world.state, self.followed).table()
+
+    def listed(self, gaps: Granules) -> list[tuple[int, int]]:
+        """Gaps as (line, line): between which a guest must not have written."""
+        return [
+            (self.gaps[offset // BLOCK][0], self.gaps[(offset + length) // BLOCK - 1][1])
+            for offset, length in gaps.extents()
+            if offset // BLOCK < len(self.gaps)
+        ]
+
+    def named(self, gaps: Granules) -> str:
+        """Gaps, as what a guest may have written between which lines."""
+        lines = self.listed(gaps)
+        said = [f"between lines {first} and {last}" if first else f"before line {last}" for first, last in lines]
+        return "what a guest writes " + ", ".join(said[:MOST_NAMED]) + (", …" if len(said) > MOST_NAMED else "")
+
+
+def _bitmaps_in(actions: Iterable[object]) -> Iterable[tuple[str, str]]:
+    for each in actions:
+        if isinstance(each, c.StartBackup) and each.bitmap is not None:
+            yield each.node, each.bitmap
+        elif isinstance(each, c.MergeBitmaps):
+            yield from ((one.node, one.name) for one in each.sources)
+        place = changed_bitmap(each)
+        if place is not None:
+            yield place
+
+
+@dataclass
+class OfWorlds:
+    """Follows the blocks of the disks, in the first of the worlds that explain a trace with its guest's writes."""
+
+    space: BetweenSets
+    block: int
+    followed: ChainsFollowed[Between] = field(default_factory=ChainsFollowed)
+    state: Sets | None = None
+
+    def wrote(self, line: int, state: Sets, on: str, blocks: Between) -> None:
+        """Something was written, for certain or perhaps, before an event that is at this line."""
+        self.state = state
+        self.followed = self.followed.wrote(at_line(line, None), state, on, blocks)
+
+    def happens(self, line: int, change: Change, before: Traced, after: Traced) -> None:
+        """A change took the first world from one state to another."""
+        self.state = after.state
+        self.followed = stepped(self.followed, at_line(line, change), change, before, after)
+
+    def happen_at_once(self, window: Window, world: Traced) -> None:
+        """Changes that overlap each other or writes: in the order of lines, with every write perhaps before each.
+
+        If the order was another one, some of these writes may be lost, or not: that is what is said of them, too.
+        """
+        then = self.followed.chains.next
+        for item in window.items:
+            for each in window.classes:
+                self.wrote(item.span.line, world.state, each.node, at_most(each.blocks))
+            if not isinstance(item.event, Look | LookAtJobs):
+                after = next(iter(possible(world, item.event, window.rules)), None)
+                if after is not None:
+                    self.happens(item.span.line, item.event, world, after)
+                    world = after
+        for each in window.classes:
+            sure = each.sure and then == self.followed.chains.next
+            blocks = exactly(each.blocks) if sure else at_most(each.blocks)
+            self.wrote(window.items[-1].span.line if window.items else 0, world.state, each.node, blocks)
+
+    def listed(self, blocks: Granules) -> list[tuple[int, int]]:
+        """Blocks as (offset, length) in bytes."""
+        return blocks.extents()
+
+    def named(self, blocks: Granules) -> str:
+        """Blocks as ranges of bytes."""
+        return ranges(blocks)
+
+    def table(self) -> ChainTable:
+        """What the backups give back."""
+        if self.state is None:
+            return ChainTable((), (), (), 0)
+        return Tabled(self.space, self.block, self.state, self.followed).table()

@@ -1,0 +1,241 @@
+"""Chains in traces: whether a tool's commands add up to a restore, with the guest's writes recorded or without."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cbtcheck.adapters.reference import ReferenceAdapter
+from cbtcheck.cli.command import main
+from cbtcheck.follow import chain_words
+from cbtcheck.follow.chains_of_frames import chains_of
+from cbtcheck.run import course
+from cbtcheck.scenario.scenario import Restore, Scenario, command_to_data, load
+from cbtcheck.search.machine import draw_scenarios
+from cbtcheck.trace.printed import to_json
+from cbtcheck.trace.report import Options, TraceReport, verify
+from cbtcheck.workflows import workflows
+from cbtmodel.step import step
+from click.testing import CliRunner
+
+WRONG = sorted((Path(__file__).parents[3] / "examples/wrong-orders").glob("*.json"))
+OK: dict[str, Any] = {"return": {}}
+
+
+def sent(execute: str, /, **arguments: Any) -> list[dict[str, Any]]:
+    return [{"execute": execute, "arguments": arguments}, OK]
+
+
+def over(job: str, how: str = "COMPLETED") -> list[dict[str, Any]]:
+    data = {"device": job, "type": "backup", "len": 1, "offset": 1, "speed": 0}
+    return [{"timestamp": {"seconds": 1, "microseconds": 1}, "event": f"BLOCK_JOB_{how}", "data": data}]
+
+
+def happened(name: str) -> list[dict[str, Any]]:
+    return [{"timestamp": {"seconds": 1, "microseconds": 1}, "event": name}]
+
+
+def backup(job: str, sync: str = "full", **more: Any) -> dict[str, Any]:
+    return {"job-id": job, "device": "d", "target": f"t-{job}", "sync": sync, **more}
+
+
+DISK = [
+    {"execute": "query-named-block-nodes"},
+    {"return": [{"node-name": "d", "image": {"virtual-size": 1048576, "filename": "x", "format": "raw"}}]},
+]
+ADD = sent("block-dirty-bitmap-add", node="d", name="b")
+CLEAR = sent("block-dirty-bitmap-clear", node="d", name="b")
+FULL = [*sent("blockdev-backup", **backup("full")), *over("full")]
+INCREMENT = [*sent("blockdev-backup", **backup("inc", "incremental", bitmap="b")), *over("inc")]
+
+
+def together(*actions: tuple[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    return sent("transaction", actions=[{"type": kind, "data": data} for kind, data in actions])
+
+
+ADD_AND_FULL = [
+    *together(("block-dirty-bitmap-add", {"node": "d", "name": "b"}), ("blockdev-backup", backup("full"))),
+    *over("full"),
+]
+
+
+def judged(*entries: dict[str, Any], guest: str | None = None) -> TraceReport:
+    text = "".join(json.dumps(each) + "\n" for each in [*DISK, *entries])
+    return verify(io.BytesIO(text.encode()), Options("auto", None, guest))
+
+
+def windows(report: TraceReport) -> list[tuple[int, int]]:
+    """Between which lines a guest must not have written."""
+    [(table, session)] = report.tables
+    return [window for row in table.rows for lost in row.lost for window in session.listed(lost.perhaps)]
+
+
+# Without the guest's writes: when it must not have written
+
+
+def test_add_and_full_in_one_transaction_restores_whatever_the_guest_wrote() -> None:
+    assert windows(judged(*ADD_AND_FULL, *INCREMENT, *INCREMENT)) == []
+
+
+def test_a_bitmap_that_is_added_after_the_full_backup_has_a_window() -> None:
+    report = judged(*FULL, *ADD, *INCREMENT)
+    assert windows(report) == [(4, 7)]  # from the full backup's reply to that of the add
+    [(table, _)] = report.tables
+    assert [(row.gives, [each.blame.number for each in row.lost]) for row in table.rows] == [
+        ("restores", []), ("perhaps", [7]),
+    ]  # fmt: skip
+
+
+def test_there_is_no_window_while_the_guest_is_stopped() -> None:
+    for stop, go_on in ((happened("STOP"), happened("RESUME")), (sent("stop"), sent("cont"))):
+        assert windows(judged(*stop, *FULL, *ADD, *go_on, *INCREMENT)) == []
+        assert windows(judged(*FULL, *stop, *ADD, *go_on, *INCREMENT)) != []
+
+
+@pytest.mark.parametrize(
+    ("entries", "whose"),
+    [
+        ([*ADD, *FULL, *CLEAR, *INCREMENT], "clear d/b"),
+        ([*ADD_AND_FULL, *INCREMENT, *CLEAR, *INCREMENT], "clear d/b"),
+        ([*ADD_AND_FULL, *sent("block-dirty-bitmap-disable", node="d", name="b"),
+          *sent("block-dirty-bitmap-enable", node="d", name="b"), *INCREMENT], "disable d/b"),
+        ([*ADD_AND_FULL, *sent("block-dirty-bitmap-remove", node="d", name="b"), *ADD, *INCREMENT], "remove d/b"),
+    ],
+    ids=["cleared after the full", "cleared after the increment", "disabled", "removed"],
+)  # fmt: skip
+def test_a_wrong_order_names_the_command(entries: list[dict[str, Any]], whose: str) -> None:
+    report = judged(*entries)
+    assert windows(report)
+    assert {each.blame.said for table, _ in report.tables for row in table.rows for each in row.lost} == {whose}
+
+
+def test_a_full_backup_that_was_cancelled_is_no_base() -> None:
+    add_and_full = ADD_AND_FULL[:2]
+    report = judged(*add_and_full, *sent("block-job-cancel", device="full"), *over("full", "CANCELLED"), *INCREMENT)
+    [(table, _)] = report.tables
+    assert [row.gives for row in table.rows] == ["perhaps"]
+    assert [each.outcome for each in table.failed] == ["cancelled"]
+
+
+def test_a_log_that_begins_in_the_middle_accuses_nobody_of_what_was_before() -> None:
+    report = judged(*INCREMENT, *INCREMENT)
+    assert windows(report) == []
+    assert [row.gives for table, _ in report.tables for row in table.rows] == ["assumed", "restores"]
+
+
+def test_the_target_of_a_fleecing_job_is_no_backup() -> None:
+    none = [*sent("blockdev-backup", **backup("fleece", "none")), *over("fleece", "CANCELLED")]
+    assert judged(*ADD, *none).tables == []
+
+
+# With them: which blocks are lost
+
+
+def guest(offset: int) -> dict[str, Any]:
+    return {"do": "write", "node": "d", "offset": offset, "length": 512}
+
+
+def test_writes_that_are_in_the_log_are_lost_for_certain_or_not_at_all() -> None:
+    lost = judged(*FULL, guest(65536), *ADD, guest(0), *INCREMENT, guest="recorded")
+    [(table, session)] = lost.tables
+    assert table.unsafe
+    assert [session.named(each.certain) for each in table.rows[1].lost] == ["64K+512"]
+    right = judged(*FULL, *ADD, guest(0), *INCREMENT, guest="recorded")
+    assert not right.tables[0][0].unsafe
+    assert not right.tables[0][0].depends
+
+
+def test_a_write_that_overlaps_the_clear_is_lost_perhaps() -> None:
+    clear = {"do": "clear-bitmap", "node": "d", "name": "b", "begin": 3.0, "end": 4.0}
+    lines = [
+        {"format": "cbtspec-trace", "version": 1, "block": 512, "disks": {"d": 524288}, "copies": "unknown"},
+        {"do": "transaction", "actions": [
+            {"do": "add-bitmap", "node": "d", "name": "b", "granularity": 65536},
+            {"do": "start-backup", "job": "full", "node": "d", "sync": "full"}]},
+        {"ended": {"full": "completed"}},
+        {"do": "write", "node": "d", "offset": 0, "length": 512, "begin": 2.5, "end": 3.5}, clear,
+        {"do": "start-backup", "job": "inc", "node": "d", "sync": "incremental", "bitmap": "b", "at": 5.0},
+        {"ended": {"inc": "completed"}, "at": 6.0},
+    ]  # fmt: skip
+    for number, line in enumerate(lines[1:3], 1):
+        line["at"] = float(number)
+    report = verify(io.BytesIO("".join(json.dumps(each) + "\n" for each in lines).encode()), Options())
+    [(table, _)] = report.tables
+    assert [row.gives for row in table.rows] == ["restores", "perhaps"]
+
+
+def told(scenario: Scenario) -> bytes:
+    """A scenario as a trace: what the reference answered, one thing after the other."""
+    frames, findings = course.replay(ReferenceAdapter(), scenario)
+    assert not findings
+    lines: list[dict[str, Any]] = [
+        {"format": "cbtspec-trace", "version": 1, "block": scenario.block, "disks": scenario.disks}
+    ]
+    for frame in frames:
+        state = frame.before
+        for command, reply in frame.trace:
+            done = step(state, command)
+            state = done.state
+            ended = {end.id: end.outcome for end in done.ended}
+            data = command_to_data(command)
+            if reply.refusal:
+                data["reply"] = reply.refusal
+            lines.append(data | ({"ended": ended} if ended else {}))
+    return "".join(json.dumps(each) + "\n" for each in lines).encode()
+
+
+def rows(table: Any) -> list[Any]:
+    return [(row.job, row.gives, row.stacks_on, [chain_words.ranges(each.certain) for each in row.lost])
+            for row in table.rows]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", WRONG, ids=lambda path: path.stem)
+def test_a_trace_of_a_wrong_order_says_what_its_replay_says(path: Path) -> None:
+    scenario = load(path)
+    frames, _ = course.replay(ReferenceAdapter(), scenario)
+    report = verify(io.BytesIO(told(scenario)), Options())
+    assert rows(report.tables[0][0]) == rows(chains_of(frames, scenario.block))
+
+
+def test_a_trace_of_a_drawn_scenario_says_what_its_replay_says() -> None:
+    drawn: list[Scenario] = list(workflows().values())
+    draw_scenarios(ReferenceAdapter.capabilities, drawn.append, seed=7, examples=120, steps=25)
+    compared = 0
+    for scenario in drawn:
+        commands = tuple(each for each in scenario.commands if not isinstance(each, Restore))
+        bare = Scenario(scenario.disks, commands, block=scenario.block)
+        frames, _ = course.replay(ReferenceAdapter(), bare)
+        table = chains_of(frames, bare.block)
+        report = verify(io.BytesIO(told(bare)), Options())
+        assert report.number == 0
+        found = [rows(each) for each, _ in report.tables]
+        assert found == ([rows(table)] if table.rows or table.failed or table.waived else [])
+        compared += len(table.rows)
+    assert compared > 30
+
+
+# The command
+
+
+def test_the_command_says_which_command_is_to_blame_and_exits_with_7(tmp_path: Path) -> None:
+    log = tmp_path / "tool.log"
+    log.write_text("".join(json.dumps(each) + "\n" for each in [*DISK, *FULL, *ADD, *INCREMENT]))
+    done = CliRunner().invoke(main, ["verify", str(log)])
+    assert done.exit_code == 7
+    assert "lost if it was written: what a guest writes between lines 4 and 7" in done.output
+    assert "line 7 (add bitmap d/b (64K))" in done.output
+    as_json = CliRunner().invoke(main, ["verify", "--output", "json", str(log)])
+    assert as_json.exit_code == 7
+    [chain] = json.loads(as_json.output)["chains"]
+    assert chain["blocks"] == "lines"
+    assert chain["restore_points"][1]["lost"][0]["perhaps"] == [[4, 7]]
+
+
+def test_the_document_has_chains_in_bytes_where_the_writes_are_recorded() -> None:
+    report = judged(*FULL, guest(65536), *ADD, *INCREMENT, guest="recorded")
+    [chain] = json.loads(to_json(report))["chains"]
+    assert chain["blocks"] == "bytes"
+    assert chain["restore_points"][1]["lost"][0]["certain"] == [[65536, 512]]
