@@ -136,7 +136,8 @@ class Tabled(Generic[S]):
                 gives = "assumed"
             yield Row(
                 number, point.job, point.node, point.bitmap, began.at, began.full, link.complete, stacks, lacks,
-                gives if link.complete else "in part", tuple(self._why(number, point, link.lost)),
+                gives if link.complete else "in part",
+                tuple(self._why(number, point, link.lost)) if link.complete else (),
             )  # fmt: skip
 
     def _why(self, number: str, point: Point[S], lost: S) -> Iterator[Lost]:

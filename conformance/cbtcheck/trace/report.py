@@ -112,7 +112,8 @@ def verify(file: BinaryIO, options: Options) -> TraceReport:
         monitors = _chosen(survey(Wire().messages(lines(again)), options.disks), options.monitor)
         again.seek(0)
         wire = Wire()
-        readers = read(wire.messages(lines(again)), monitors, report.tell, guest, report.counts, options.alignment or 1)
+        messages = wire.messages(lines(again))
+        readers = read(messages, monitors, report.tell, guest, report.counts, options.alignment or 1)
     report.chains = [chains for reader in readers for chains in reader.chains]
     notes(report, monitors, wire, guest)
     return report
