@@ -352,6 +352,7 @@ class Course:
         everything is observed after every step; None leaves that to the phase.
         """
         self.turned_away_now = []
+        self.failing.known = known
         closely = phase in CLOSELY if closely is None else closely
         self.player.closely = closely
         findings = self.player.play_scenario(scenario)

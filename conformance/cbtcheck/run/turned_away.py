@@ -102,7 +102,7 @@ class Behind:
 
 
 def _is_a_hang(entry: Entry) -> bool:
-    return any("hang" in each for each in entry.seen)
+    return all("hang" in each for each in entry.seen)
 
 
 def the_race(

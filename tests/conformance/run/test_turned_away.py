@@ -90,6 +90,27 @@ def test_something_worse_behind_a_trigger_is_a_failure(run: Callable[..., Report
     assert failure.scenario.commands == (IN_TRANSACTION,), "made short"
 
 
+def test_what_was_worse_once_and_then_the_known_defect_again_is_not_repeatable(run: Callable[..., Report]) -> None:
+    """Freed memory that is used may once do what it does not do again."""
+
+    class Once(Crashes):
+        in_transactions = 0
+
+        def perform(self, command: Any, hint: Hint) -> Performed:
+            if isinstance(command, c.Transaction):
+                Once.in_transactions += 1
+                self.worse = Once.in_transactions == 1
+                if self.worse:
+                    raise AdapterBroken("hang: no answer")
+            return super().perform(command, hint)
+
+    report = run(lambda: Once(worse=False), listed(), ALONE, TOGETHER)
+    assert report.failures == []
+    assert [str(each.findings[0]) for each in report.not_repeatable] == [
+        "broken Transaction: expected an answer; seen hang: no answer"
+    ]
+
+
 def test_what_is_turned_away_without_need_agrees(run: Callable[..., Report]) -> None:
     def always(*_: Any) -> bool:
         return True
