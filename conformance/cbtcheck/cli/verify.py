@@ -27,7 +27,7 @@ Exit codes:
   {EXIT_CODES["wasteful"]:>3}  wasteful: safe, but more is reported than there need be
   {EXIT_CODES["unsafe or diverging"]:>3}  unsafe or diverging: a write is lost, or something is not as specified
   {EXIT_CODES["commands"]:>3}  unsafe (the commands): all is allowed, and the backups do not give the disk back
-  {EXIT_CODES["usage"]:>3}  usage: the trace cannot be read or judged, or nothing in it could be
+  {EXIT_CODES["usage"]:>3}  usage: the trace cannot be read, nothing in it could be judged, or some is undecided
   {EXIT_CODES["interrupted"]:>3}  interrupted by Ctrl-C
 """
 
@@ -77,7 +77,7 @@ def verify_command(
         return exit_code(report.worst)
     if any(table.unsafe or table.depends for table, _ in report.tables):
         return EXIT_CODES["commands"]
-    return EXIT_CODES["conformant"] if report.judged else EXIT_CODES["usage"]
+    return EXIT_CODES["conformant"] if report.conformant else EXIT_CODES["usage"]
 
 
 def _judged(trace: Path, options: Options) -> TraceReport:

@@ -218,10 +218,21 @@ def _answer() -> bool:
     return answers.next()
 
 
+MOST_OUTCOMES = 64
+"""Combinations of answers that are gone through at most."""
+
+
+class TooMuch(Exception):
+    """More is undecided than is gone through: nothing can be said."""
+
+
 def outcomes(run: Callable[[], T]) -> Iterator[T]:
-    """What `run` returns, for every combination of answers to the questions whether an uncertain set is empty."""
+    """What `run` returns, for every combination of answers to the questions whether an uncertain set is empty.
+
+    `TooMuch` if there are more than are gone through.
+    """
     given: list[bool] = []
-    while True:
+    for _ in range(MOST_OUTCOMES):
         answers = _Answers(given)
         token = _ANSWERS.set(answers)
         try:
@@ -235,3 +246,4 @@ def outcomes(run: Callable[[], T]) -> Iterator[T]:
         if not given:
             return
         given[-1] = False
+    raise TooMuch

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from cbtcheck.scenario.verdict import Finding
-from cbtcheck.sets.between import BetweenSets
-from cbtcheck.trace.events import Look, LookAtJobs, TraceProblem
+from cbtcheck.sets.between import BetweenSets, TooMuch
+from cbtcheck.trace.commuting import dependences
+from cbtcheck.trace.events import Look, LookAtJobs
 from cbtcheck.trace.guesses import gather
 from cbtcheck.trace.judgement import Judged, judge
-from cbtcheck.trace.window import MOST_ORDERS, TOO_MUCH, Item, Window
+from cbtcheck.trace.search import MOST_STEPS, Search
+from cbtcheck.trace.window import Item, Window
 from cbtcheck.trace.world import Traced
+
+MOST_ORDERS = 64
+"""Orders of commands of which the bounds are found at most."""
+
+MOST_RUNS = 6_000
+"""Commands that the specification is run on for that, in one window at most."""
 
 
 @dataclass
@@ -23,26 +32,63 @@ class Explained:
 
 
 def explain(space: BetweenSets, window: Window, worlds: list[Traced]) -> Explained | None:
-    """The worlds that explain all replies, and as many of the looks as any of them does; None if there is none."""
+    """The worlds that explain all replies, and as many of the looks as any of them does; None if there is none.
+
+    `TooMuch` if there are more orders than are gone through.
+    """
+    try:
+        return _explain(space, window, worlds, exact=True)
+    except TooMuch:
+        loose = window.loosened()
+        if not loose.items:
+            raise
+        explained = _explain(space, loose, worlds, exact=False)
+        if explained is not None:
+            looks = sum(item.is_look for item in window.items)
+            unjudged = ["looks that overlap more commands than can be put in order"] * looks
+            explained.judged.append(Judged(unjudged=unjudged))
+        return explained
+
+
+def _explain(space: BetweenSets, window: Window, worlds: list[Traced], exact: bool) -> Explained | None:
     found: list[Explained] = []
-    tried = 0
+    controls = [item for item in window.items if not item.is_look]
+    depends, alike = dependences(window, worlds, exact), _alike(window, controls)
+    steps, runs = MOST_STEPS, 0
+    tried: list[tuple[Traced, tuple[Item, ...]]] = []
     for world in worlds:
-        for order in window.orders(world):
-            tried += 1
-            if tried > MOST_ORDERS:
-                raise TraceProblem(window.line, TOO_MUCH)
-            after = window.bounds(world, order)
-            if after:
-                explained = _look(space, window, world, order)
-                if explained is not None:
-                    explained.worlds = after
-                    found.append(explained)
+        search = Search(controls, depends, alike, window.after, not exact, len(window.classes), steps)
+        for order in search.orders([world]) if len(controls) > 1 else [tuple(controls)]:
+            runs += window.choices(world, order) * len(order)
+            tried.append((world, order))
+            if len(tried) > MOST_ORDERS or runs > MOST_RUNS:
+                raise TooMuch
+        steps = search.steps
+    for world, order in tried:
+        after = window.bounds(world, order)
+        if after:
+            explained = _look(space, window, world, order)
+            if explained is not None:
+                explained.worlds = after
+                found.append(explained)
     if not found:
         return None
     best = min(found, key=lambda each: len(each.findings))
     agreeing = [each for each in found if len(each.findings) == len(best.findings)]
     best.worlds = gather(world for each in agreeing for world in each.worlds)
     return best
+
+
+def _alike(window: Window, controls: list[Item]) -> dict[int, Hashable]:
+    """What is equal for commands that can be exchanged for each other in every order."""
+
+    def key(item: Item) -> Hashable:
+        bit = 1 << item.number
+        after = tuple(each.number for each in window.items if each.before & bit)
+        writes = tuple((bool(each.before & bit), item.number >= each.closed) for each in window.classes)
+        return item.event, item.before, after, writes
+
+    return {item.number: key(item) for item in controls}
 
 
 def _look(space: BetweenSets, window: Window, world: Traced, order: tuple[Item, ...]) -> Explained | None:

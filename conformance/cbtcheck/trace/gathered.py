@@ -4,8 +4,31 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from pyroaring import BitMap64
+
+from cbtcheck.trace.events import (
+    AllCopied,
+    EndOfJobs,
+    Event,
+    Forgotten,
+    Given,
+    Landed,
+    Look,
+    LookAtJobs,
+    Resized,
+    StoppedByError,
+    Used,
+)
+
+MOST_ITEMS = 32
+"""Commands and looks in a window, after which writes that have not ended are no longer told apart."""
+
+MOST_OPEN = 1 << 16
+"""Writes in flight at once, beyond which they are no longer told apart."""
+
+SWEEP = 4096
 
 MOST_ALONE = 64
 """Writes of one kind in a window, beyond which they are not told apart where a job's end may depend on them."""
@@ -39,7 +62,10 @@ class Gathered:
 
 @dataclass
 class Counts:
-    """What was in the trace, what was judged of it, and what was not, by reason."""
+    """What was in the trace, what was judged of it, and what was not, by reason.
+
+    `undecided` are the lines where so much overlaps that nothing can be said of it, nor of what was known before.
+    """
 
     writes: int = 0
     commands: int = 0
@@ -49,3 +75,22 @@ class Counts:
     looks_judged: int = 0
     windows: int = 0
     unjudged: Counter[str] = field(default_factory=Counter)
+    undecided: list[int] = field(default_factory=list)
+
+    def happened(self, event: Event, unjudged: str | None) -> None:
+        """One more event; `unjudged` is why the reply of a command is not judged."""
+        match event:
+            case Given():
+                self.commands += 1
+                if unjudged is None:
+                    self.replies_judged += 1
+                else:
+                    self.unjudged[unjudged] += 1
+            case Look() | LookAtJobs():
+                self.looks += 1
+            case EndOfJobs() | AllCopied() | StoppedByError():
+                self.ends += 1
+            case Landed() | Resized() | Used() | Forgotten():
+                pass
+            case _:
+                assert_never(event)

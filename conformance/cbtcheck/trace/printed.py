@@ -15,6 +15,9 @@ from cbtcheck.trace.report import MOST_KEPT, TraceReport
 if TYPE_CHECKING:
     from rich.console import Console
 
+MOST_LINES = 10
+"""Undecided places that are printed."""
+
 COLOURS = {Verdict.WASTEFUL: "yellow", Verdict.DIVERGES: "magenta", Verdict.UNSAFE: "red", Verdict.BROKEN: "red"}
 
 
@@ -50,6 +53,11 @@ def print_trace(report: TraceReport, console: Console, name: str) -> None:
     )
     for reason, number in sorted(counts.unjudged.items()):
         say(f"not judged: {number:,} {_plain(reason)}")
+    for line in counts.undecided[:MOST_LINES]:
+        what = "more overlaps here than can be put in order; bitmaps are followed from when they are seen again"
+        say(f"{name}:{line}: undecided: {what}", "yellow")
+    if len(counts.undecided) > MOST_LINES:
+        say(f"and {len(counts.undecided) - MOST_LINES:,} more that are undecided", "yellow")
     for note in report.notes:
         say(f"note: {_plain(note)}")
     if not report.judged:
@@ -59,6 +67,8 @@ def print_trace(report: TraceReport, console: Console, name: str) -> None:
     elif report.number:
         many = "disagreement" if report.number == 1 else "disagreements"
         say(f"{report.worst.value}: {report.number:,} {many}", "red")
+    elif counts.undecided:
+        say("undecided: everything that was judged is allowed, and not everything could be", "yellow")
     else:
         say("everything that was judged is allowed", "green")
 
@@ -85,6 +95,7 @@ def to_json(report: TraceReport) -> bytes:
         "replies_judged": counts.replies_judged,
         "looks_judged": counts.looks_judged,
         "not_judged": dict(sorted(counts.unjudged.items())),
+        "undecided": counts.undecided[:MOST_KEPT],
         "notes": report.notes,
         "missing": report.missing,
         "chains": [

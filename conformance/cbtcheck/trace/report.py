@@ -80,8 +80,8 @@ class TraceReport:
 
     @property
     def conformant(self) -> bool:
-        """Something was judged, and all of it is allowed."""
-        return self.number == 0 and self.judged > 0
+        """Something was judged, all of it is allowed, and nothing was undecided."""
+        return self.number == 0 and self.judged > 0 and not self.counts.undecided
 
 
 def verify(file: BinaryIO, options: Options) -> TraceReport:

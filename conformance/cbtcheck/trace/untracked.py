@@ -21,13 +21,15 @@ def mentions_untracked(state: Sets, strange: frozenset[str], act: Given) -> bool
     command = act.command
     if isinstance(command, c.OfJob):
         return command.job not in state.jobs
+    if isinstance(command, c.EndWrite):
+        return command.node not in state.nodes or command.write not in state.nodes[command.node].writes
     added: set[tuple[str, str]] = set()
     for each in command.actions if isinstance(command, c.Transaction) else (command,):
         if isinstance(each, c.AddBitmap) and not act.refusal:
             added.add((each.node, each.name))
         if isinstance(each, c.StartBackup) and act.refusal == "exists" and each.job not in state.jobs:
             return True
-        for on, name in _names(each):
+        for on, name in names_in(each):
             if on not in state.nodes:
                 return True
             if on in strange and name is not None and name not in state.nodes[on].bitmaps and (on, name) not in added:
@@ -35,8 +37,8 @@ def mentions_untracked(state: Sets, strange: frozenset[str], act: Given) -> bool
     return False
 
 
-def _names(command: Command | c.Abort) -> Iterator[tuple[str, str | None]]:
-    """The bitmaps that a command names, as (node, name); a node without one as (node, None)."""
+def names_in(command: Command | c.Abort) -> Iterator[tuple[str, str | None]]:
+    """The bitmaps that a command or an action names, as (node, name); a node without one as (node, None)."""
     if isinstance(command, c.OnBitmap):
         yield command.node, command.name
         return
@@ -63,7 +65,7 @@ def names_one_of(used: frozenset[tuple[str | None, str]], command: Command) -> b
     return any(
         (on, name) in used or (None, name) in used
         for each in (command.actions if isinstance(command, c.Transaction) else (command,))
-        for on, name in _names(each)
+        for on, name in names_in(each)
         if name is not None
     )
 

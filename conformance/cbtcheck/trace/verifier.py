@@ -18,7 +18,7 @@ from pyroaring import BitMap64
 
 from cbtcheck.follow.worlds import least_at_odds
 from cbtcheck.scenario.verdict import Finding
-from cbtcheck.sets.between import Between, BetweenSets, exactly, outcomes
+from cbtcheck.sets.between import Between, BetweenSets, TooMuch, exactly, outcomes
 from cbtcheck.sets.compressed import NOTHING, Compressed, CompressedSets
 from cbtcheck.trace.chains import OfGaps, OfWorlds
 from cbtcheck.trace.disagreement import Memory, unheard
@@ -29,31 +29,20 @@ from cbtcheck.trace.events import (
     Event,
     Forgotten,
     Given,
-    Landed,
     Look,
     LookAtJobs,
     Resized,
     Span,
-    TraceProblem,
-    Used,
 )
 from cbtcheck.trace.explained import explain
-from cbtcheck.trace.gathered import MOST_ALONE, Counts, Gathered, OpenWrite
-from cbtcheck.trace.guesses import advance, gather
+from cbtcheck.trace.gathered import MOST_ALONE, MOST_ITEMS, MOST_OPEN, SWEEP, Counts, Gathered, OpenWrite
+from cbtcheck.trace.guesses import MOST_APART, advance, gather
 from cbtcheck.trace.judgement import Judged, judge
 from cbtcheck.trace.learn import learn
 from cbtcheck.trace.refute import refute
 from cbtcheck.trace.untracked import mentions_untracked
-from cbtcheck.trace.window import MOST_ORDERS, Item, Window, WriteClass, may_start, written
+from cbtcheck.trace.window import MOST_WORLDS, Item, Window, WriteClass, may_start, written
 from cbtcheck.trace.world import Rules, Traced, possible, specified
-
-MOST_ITEMS = 32
-"""Commands and looks in a window, after which writes that have not ended are no longer told apart."""
-
-MOST_OPEN = 1 << 16
-"""Writes in flight at once, beyond which they are no longer told apart."""
-
-SWEEP = 4096
 
 Tell = Callable[[int, Finding], None]
 
@@ -91,6 +80,7 @@ class Verifier:
         self.chains: OfGaps | OfWorlds = OfGaps(self.disks, self.rules)
         if self.guest_seen:
             self.chains = OfWorlds(self._between, self.space.block)
+        self._lost_until = -inf
 
     # What is given
 
@@ -123,7 +113,9 @@ class Verifier:
 
     def happen(self, event: Event, span: Span) -> None:
         """A command, the end of a job, or a look."""
-        self._count(event)
+        self.counts.happened(event, self._why_not(event) if isinstance(event, Given) else None)
+        if self._is_lost(span):
+            return
         if isinstance(event, Resized):
             self._resize(event)
         if isinstance(self.chains, OfGaps) and not isinstance(event, Look | LookAtJobs):
@@ -150,7 +142,8 @@ class Verifier:
     def happen_in_two(self, first: Change, second: Change, span: Span) -> None:
         """Two events in the same interval, one after the other: the halves of a guest write."""
         self.happen(first, span)
-        self._add(second, span, after=len(self._items) - 1)
+        if not self._is_lost(span):
+            self._add(second, span, after=len(self._items) - 1)
 
     def finish(self) -> None:
         """There is nothing more to come."""
@@ -158,22 +151,6 @@ class Verifier:
             self._close()
         self._sweep(inf)
         self._flush()
-
-    def _count(self, event: Event) -> None:
-        match event:
-            case Given():
-                self.counts.commands += 1
-                reason = self._why_not(event)
-                if reason:
-                    self.counts.unjudged[reason] += 1
-                else:
-                    self.counts.replies_judged += 1
-            case Look() | LookAtJobs():
-                self.counts.looks += 1
-            case Landed() | Resized() | Used() | Forgotten():
-                pass
-            case _:
-                self.counts.ends += 1
 
     def _why_not(self, act: Given) -> str | None:
         if not act.definite:
@@ -252,7 +229,10 @@ class Verifier:
             blocks = exactly(least) if most is least else Between(least, most)
             if isinstance(self.chains, OfWorlds):
                 self.chains.wrote(self._last_line, self._worlds[0].state, on, blocks)
-            self._worlds = [after for each in self._worlds for after in self._written(each, on, blocks)]
+            try:
+                self._worlds = [after for each in self._worlds for after in self._written(each, on, blocks)]
+            except TooMuch:
+                self._worlds = self._undecided(self._last_line)
 
     def _written(self, world: Traced, on: str, blocks: Between) -> list[Traced]:
         silent = advance(world, lambda each: written(each, on, blocks))
@@ -278,9 +258,12 @@ class Verifier:
 
     def _change(self, event: Change, span: Span, worlds: list[Traced]) -> list[Traced]:
         change = partial(possible, change=event, rules=self.rules)
-        after = gather(done for each in worlds for done in advance(each, change))
-        if len(after) > MOST_ORDERS:
-            raise TraceProblem(span.line, "too much is uncertain here to be judged: too many worlds")
+        try:
+            after = gather(done for each in worlds for done in advance(each, change))
+            if len(after) > MOST_WORLDS:
+                raise TooMuch
+        except TooMuch:
+            return self._undecided(span.line)
         if after:
             return after
         forbidden = [specified(replace(each, guesses=()), event, self.rules) for each in worlds]
@@ -290,6 +273,8 @@ class Verifier:
         return gather(world for world, _ in kept)
 
     def _look(self, look: Look | LookAtJobs, span: Span) -> None:
+        if self.counts.undecided:
+            look = replace(look, adopt=True) if isinstance(look, Look) else replace(look, untracked=True)
         judged = [(world, judge(self._between, world, look)) for world in self._worlds]
         kept = least_at_odds(judged, lambda pair: pair[1].findings)
         self._worlds, best = [world for world, _ in kept], kept[0][1]
@@ -308,6 +293,23 @@ class Verifier:
         self.counts.unjudged.update(judged.unjudged)
         self.counts.looks_judged += judged.anything
 
+    # What cannot be decided
+
+    def _undecided(self, line: int) -> list[Traced]:
+        """From here on nothing is known of any bitmap or job, until it is seen: the world in which that is so."""
+        self.counts.undecided.append(line)
+        self.rules = replace(self.rules, untracked=True)
+        self._memory = Memory()
+        world = replace(self._worlds[0], guesses=(), due=frozenset())
+        return possible(world, Forgotten(None), self.rules)
+
+    def _is_lost(self, span: Span) -> bool:
+        """Whether it overlaps commands that nothing can be said of any more, directly or by way of others."""
+        if span.begin > self._lost_until:
+            return False
+        self._lost_until = max(self._lost_until, span.end)
+        return True
+
     # Windows
 
     def _add(self, event: Event, span: Span, after: int | None = None) -> None:
@@ -316,7 +318,12 @@ class Verifier:
             if span.begin > self._blocked_until:
                 self._close()
         if len(self._items) > 2 * MOST_ITEMS:
-            raise TraceProblem(span.line, "too much at once to be judged: more commands overlap than can be ordered")
+            self._worlds = self._undecided(self._items[0].span.line)
+            self._lost_until = max(item.span.end for item in self._items)
+            self._items, self._classes, self._blocked_until = [], {}, -inf
+            self._open = [replace(each, before=0) for each in self._open]
+            self._is_lost(span)
+            return
         before = self._over(span.begin) | (0 if after is None else 1 << after)
         self._items.append(Item(len(self._items), event, span, before))
         ends = [each.end for each in self._open]
@@ -339,11 +346,15 @@ class Verifier:
         window = Window(tuple(self._items), classes, lingering, self.rules)
         self._open, self._items, self._classes, self._blocked_until = after, [], {}, -inf
         self.counts.windows += 1
-        if isinstance(self.chains, OfWorlds):
-            self.chains.happen_at_once(window, self._worlds[0])
-        explained = explain(self._between, window, self._worlds)
-        if explained is None:
-            self._unexplained(window)
+        try:
+            if isinstance(self.chains, OfWorlds):
+                self.chains.happen_at_once(window, self._worlds[0])
+            explained = explain(self._between, window, self._worlds)
+            if explained is None:
+                self._unexplained(window)
+                return
+        except TooMuch:
+            self._worlds = self._undecided(window.line)
             return
         self._worlds = explained.worlds
         for judged in explained.judged:
@@ -368,16 +379,21 @@ class Verifier:
 
     def _unexplained(self, window: Window) -> None:
         """No order explains all replies: in the order of lines, what the specification says to each is told."""
-        worlds = self._worlds
+        worlds, most = self._worlds, dict[str, Compressed]()
+        for each in window.classes:
+            most[each.node] = most.get(each.node, NOTHING) | each.blocks
         for item in window.items:
-            for each in window.classes:
-                perhaps = Between(NOTHING, each.blocks)
-                worlds = [done for world in worlds for done in self._written(world, each.node, perhaps)]
+            worlds = self._perhaps_written(worlds, most)
             if isinstance(item.event, Look | LookAtJobs):
                 self.counts.unjudged["looks that overlap commands whose replies contradict each other"] += 1
             else:
                 worlds = self._change(item.event, item.span, worlds)
-        for each in window.classes:
-            perhaps = Between(NOTHING, each.blocks)
-            worlds = [done for world in worlds for done in self._written(world, each.node, perhaps)]
-        self._worlds = gather(worlds)
+        self._worlds = gather(self._perhaps_written(worlds, most))
+
+    def _perhaps_written(self, worlds: list[Traced], most: dict[str, Compressed]) -> list[Traced]:
+        for on, blocks in most.items():
+            perhaps = Between(NOTHING, blocks)
+            worlds = gather(done for world in worlds for done in self._written(world, on, perhaps))
+            if len(worlds) > MOST_APART:
+                raise TooMuch
+        return worlds

@@ -3,8 +3,9 @@
 The events of a window overlap each other, directly or by way of others. Every order that agrees with their intervals
 is allowed. How the bounds are found:
 
-1. Commands. Each order of them that agrees with the intervals and with all replies is gone through (`orders`). They
-   are few: more than `MOST_ORDERS` are an error, for nobody could judge them.
+1. Commands. Each order of them that agrees with the intervals and with all replies is gone through, but for orders
+   that differ only in commands that commute (`search`). Where they are too many, looks and how far writes have come
+   are left open (`loosened`); where they are too many still, nothing is said.
 2. Guest writes commute with each other (BATCH), so of a write it matters only in which gap between the commands it
    began, and in which it ended. Writes with the same gaps to choose from are one *class*, and one set of blocks.
 3. What each class does, all others being uncertain: the specification runs once for each choice of gaps of this
@@ -22,24 +23,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from itertools import islice
 
 from cbtmodel import jobs, node
 from cbtmodel.commands import StartBackup, Transaction
 from cbtmodel.step import whole_write
 
-from cbtcheck.follow.orders import orders
-from cbtcheck.sets.between import Between, exactly, outcomes
+from cbtcheck.sets.between import Between, TooMuch, exactly, outcomes
 from cbtcheck.sets.compressed import NOTHING, Compressed
-from cbtcheck.trace.events import Change, Event, Given, Look, LookAtJobs, Span, TraceProblem
+from cbtcheck.trace.events import Change, Event, Given, Look, LookAtJobs, Span
 from cbtcheck.trace.guesses import advance, refined, unite
 from cbtcheck.trace.shape import Sets
 from cbtcheck.trace.world import Rules, Traced, possible
 
-MOST_ORDERS = 64
-"""Orders of commands, and worlds, that are gone through at most."""
-
-TOO_MUCH = f"too much at once to be judged: commands could have happened in more than {MOST_ORDERS} orders"
+MOST_WORLDS = 64
+"""Worlds that are followed at most."""
 
 IN_FLIGHT = "\0"
 """The id of the class that is in flight while its choices are gone through."""
@@ -122,23 +119,26 @@ class Window:
         """Where it begins."""
         return self.items[0].span.line if self.items else 0
 
-    # Orders of commands
+    # Orders of commands: see `search`
 
-    def orders(self, world: Traced) -> list[tuple[Item, ...]]:
-        """Every order of the commands that agrees with the intervals and with all replies."""
-        controls = tuple(item for item in self.items if not item.is_look)
-        if len(controls) <= 1:
-            return [controls]
+    def after(self, order: tuple[Item, ...], worlds: list[Traced]) -> list[Traced]:
+        """The worlds after an order of commands, of those after all of them but the last; none if its reply is not
+        explained. How far writes have come is left open.
+        """
+        written = self._gap(self._play(order, ()), len(order) - 1, worlds, None)
+        change = _change(order[-1])
+        return unite(done for each in written for done in possible(each, change, self.rules))
 
-        def after(order: tuple[Item, ...], worlds: list[Traced]) -> list[Traced]:
-            written = self._gap(self._play(order, ()), len(order) - 1, worlds, None)
-            change = _change(order[-1])
-            return unite(done for each in written for done in possible(each, change, self.rules))
+    def loosened(self) -> Window:
+        """The same without looks, and with writes that may as well not have happened: sound, and less tight."""
+        items = tuple(item for item in self.items if not item.is_look)
+        return replace(self, items=items, classes=tuple(replace(each, sure=False) for each in self.classes))
 
-        found = list(islice(orders(controls, [world], after), MOST_ORDERS + 1))
-        if len(found) > MOST_ORDERS:
-            raise TraceProblem(self.line, TOO_MUCH)
-        return found
+    def choices(self, world: Traced, order: tuple[Item, ...]) -> int:
+        """How often the specification has to be run to find the bounds for an order, roughly."""
+        gaps = [last - first + 1 for first, last in (each.gaps(order) for each in self.classes if each.sure)]
+        jobs = world.state.jobs or any(may_start(item) for item in order)
+        return 1 + sum(each * (each + 1) // 2 if jobs else each for each in gaps if each > 1)
 
     # Bounds
 
@@ -193,8 +193,8 @@ class Window:
             if item.is_look:
                 return unite(worlds)
             worlds = unite(done for each in worlds for done in possible(each, _change(item), self.rules))
-            if len(worlds) > MOST_ORDERS:
-                raise TraceProblem(item.span.line, "too much is uncertain here to be judged: too many worlds")
+            if len(worlds) > MOST_WORLDS:
+                raise TooMuch
         return unite(self._gap(play, len(play.order), worlds, chosen))
 
     def _gap(self, play: Play, gap: int, worlds: list[Traced], chosen: Chosen | None) -> list[Traced]:

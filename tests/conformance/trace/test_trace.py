@@ -325,10 +325,72 @@ def test_a_write_whose_end_nobody_knows_may_be_in_or_not_at_any_time() -> None:
     assert not allows(*begun, see(4, at=30))
 
 
-def test_too_much_at_once_is_an_error_with_its_line() -> None:
-    toggles = [do("enable-bitmap", node="d", name="b", **during(10, 20)) for _ in range(6)]
-    with pytest.raises(TraceProblem, match="line 3: too much at once to be judged"):
-        judged(add(at=0), *toggles)
+def overlapping(*listed: Line) -> list[Line]:
+    return [{**each, **during(10, 20)} for each in listed]
+
+
+def on_bitmap(verb: str, name: str = "b") -> Line:
+    return do(f"{verb}-bitmap", node="d", name=name)
+
+
+TOGGLES = [on_bitmap(("clear", "enable", "disable")[at % 3]) for at in range(32)]
+SOURCES = [[{"node": "d", "name": f"b{(at * 5 + 1) % 12}"}] for at in range(31)]
+MERGES = [do("merge-bitmaps", node="d", target=f"b{at % 12}", sources=each) for at, each in enumerate(SOURCES)]
+STARTS = [do("start-backup", job=f"j{at}", node="d", sync="full") for at in range(32)]
+MANY: dict[str, list[Line]] = {
+    "adds": [add(f"b{at}") for at in range(32)],
+    "adds and removes of one name": [each for _ in range(16) for each in (add("c"), on_bitmap("remove", "c"))],
+    "of one bitmap": TOGGLES,
+    "merges of all with all": MERGES,
+    "jobs that begin": STARTS,
+    "pauses": [do("pause-job", job=f"i{at}") for at in range(2)] + TOGGLES[:30],
+}
+
+
+@pytest.mark.parametrize("writes", [0, 16])
+@pytest.mark.parametrize("which", MANY)
+def test_one_impossible_reply_among_32_commands_that_overlap_is_found(which: str, writes: int) -> None:
+    """In as many steps as the bound of the search allows, whatever the machine."""
+    begun = [add(at=0), *(add(f"b{at}", at=1) for at in range(12) if which.startswith("merges"))]
+    begun += [start(f"i{at}", f"c{at}", at=3) for at in range(2) if which == "pauses"]
+    begun[1:1] = [add(f"c{at}", at=1) for at in range(2) if which == "pauses"]
+    open_writes = [write(at % 8, **during(9, 20)) for at in range(writes)]
+    impossible = overlapping(on_bitmap("clear", "nobody"))
+    report = judged(*begun, *open_writes, *overlapping(*MANY[which]), *impossible)
+    last = 1 + len(begun) + writes + len(MANY[which]) + 1
+    if which == "jobs that begin" and writes:  # whether each write has ended each job is open: 2^32 worlds
+        assert (report.findings, len(report.counts.undecided)) == ([], 1)
+        return
+    assert (last, "clear-bitmap") in [(line, each.where) for line, each in report.findings]
+    assert not report.counts.undecided
+
+
+def test_what_is_too_much_to_be_put_in_order_is_undecided_and_nothing_is_known_after_it() -> None:
+    begun = [add(f"b{at}", at=0) for at in range(12)]
+    twice = [on_bitmap("remove", "b3"), on_bitmap("remove", "b3")]
+    head = HEAD | {"title": "x"}
+    report = judged(*begun, write(1, at=1), *overlapping(*MERGES[:30], *twice), see(name="b1", at=30), head=head)
+    assert (report.findings, report.counts.undecided) == ([], [15])
+    assert not report.conformant
+    later = [add("new", at=31), write(2, at=32), see(name="new", at=33)]
+    report = judged(*begun, *overlapping(*MERGES[:30], *twice), *later, head=head)
+    assert [(line, each.verdict.value) for line, each in report.findings] == [(48, "unsafe")]
+
+
+def test_more_commands_than_are_kept_at_once_are_undecided_up_to_where_nothing_overlaps_them() -> None:
+    many = [add(f"b{at}", **during(10, 20)) for at in range(70)]
+    looks = [see(name="b1", **during(25, 26)), see(1, name="b1", at=27)]
+    among = [{**on_bitmap("remove", "x"), **during(15, 30)}, *looks]
+    report = judged(*many, *among, add("b1", at=40), write(1, at=41), see(name="b1", at=42))
+    assert report.counts.undecided == [2]
+    assert [(line, each.verdict.value) for line, each in report.findings] == [(77, "unsafe")]
+
+
+@pytest.mark.parametrize("name", ["verify-factorial-8.jsonl", "verify-factorial-12.jsonl"])
+def test_an_input_that_no_order_explains(name: str) -> None:
+    with (Path(__file__).parent / "inputs" / name).open("rb") as file:
+        report = verify(file, Options())
+    assert [each.where for _, each in report.findings] == ["clear-bitmap"]
 
 
 def test_a_write_that_hangs_for_ever_does_not_stop_the_rest_from_being_judged() -> None:
