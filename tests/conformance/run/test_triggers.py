@@ -300,6 +300,20 @@ def test_the_last_copy_of_a_job_triggers_while_another_of_the_disk_is_close_to_i
     assert backups_of_a_disk_end_together(almost, c.Copy("j", 0, SIZE))
 
 
+def test_a_read_error_behind_the_last_copy_of_a_job_triggers() -> None:
+    """Seen on 11.1, in a long history: with two jobs the read at hand has passed, and so the copy ends the job."""
+    almost = after(full("j"), full("k"), c.Copy("j", 0, SIZE - CLUSTER), c.Copy("k", 0, SIZE - 2 * CLUSTER))
+    failing = c.Copy("j", 0, 1, "read error")
+    stopping = step(almost, c.Copy("j", SIZE - CLUSTER, 1, "read error"))
+    assert stopping.ended, "the policy is to report"
+    stop = after(c.StartBackup("j", "d", "full", on_source_error="stop"), full("k"),
+                 c.Copy("j", 0, SIZE - CLUSTER), c.Copy("k", 0, SIZE - 2 * CLUSTER))  # fmt: skip
+    assert backups_of_a_disk_end_together(stop, failing)
+    two_left = after(c.StartBackup("j", "d", "full", on_source_error="stop"), full("k"),
+                     c.Copy("j", 0, SIZE - 2 * CLUSTER), c.Copy("k", 0, SIZE - 2 * CLUSTER))  # fmt: skip
+    assert not backups_of_a_disk_end_together(two_left, failing)
+
+
 def test_a_write_behind_the_last_copy_at_hand_of_two_jobs_triggers() -> None:
     """Seen in every try on 7.2, from a long history: that copy is made first, and the write saves the rest."""
     two_left = (c.Copy("j", 0, SIZE - 2 * CLUSTER), c.Copy("k", 0, SIZE - 2 * CLUSTER))
