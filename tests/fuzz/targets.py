@@ -133,9 +133,16 @@ def recorded() -> Iterable[bytes]:
     return [each for each in found if len(each) < 20_000]
 
 
+def logs() -> Iterable[bytes]:
+    """Logs as people have them, if they are short."""
+    found = [each.read_bytes() for each in sorted((ROOT / "conformance/trace/inputs").iterdir())]
+    return [each for each in found if len(each) < 20_000]
+
+
 TARGETS = {
     "scenario": Target(scenario, workflows),
     "protocol": Target(protocol, lambda: REPLIES),
     "oracle": Target(oracle, lambda: [CONVERSATION]),
     "trace": Target(trace, recorded),
+    "log": Target(trace, logs),
 }

@@ -12,7 +12,7 @@ from targets import TARGETS
 
 sys.path.remove(str(Path(__file__).parent))
 
-CHANGES = {"scenario": 300, "protocol": 1500, "oracle": 300, "trace": 60}
+CHANGES = {"scenario": 300, "protocol": 1500, "oracle": 300, "trace": 60, "log": 40}
 """By target: of all its seeds together."""
 
 

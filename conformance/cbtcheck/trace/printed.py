@@ -96,7 +96,7 @@ def to_json(report: TraceReport) -> bytes:
         "looks_judged": counts.looks_judged,
         "not_judged": dict(sorted(counts.unjudged.items())),
         "undecided": counts.undecided[:MOST_KEPT],
-        "notes": report.notes,
+        "notes": [each.encode(errors="replace").decode() for each in report.notes],
         "missing": report.missing,
         "chains": [
             {"blocks": "lines" if isinstance(each, OfGaps) else "bytes", **chain_words.as_data(table, each.listed)}
