@@ -33,6 +33,9 @@ class At:
         return f"{self.short} ({self.said})"
 
 
+BEGINNING = At(0, "command", "the beginning")
+
+
 @dataclass(frozen=True, slots=True)
 class Reason(Generic[S]):
     """Blocks that a bitmap lacks although they have changed, and why.

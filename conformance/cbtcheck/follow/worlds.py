@@ -19,7 +19,9 @@ from cbtmodel.properties import violations
 from cbtmodel.step import Step, step
 
 from cbtcheck.adapter import Observation, Reply
+from cbtcheck.follow.chains import ChainsFollowed
 from cbtcheck.follow.judge import ReadBits
+from cbtcheck.follow.reasons import BEGINNING, At
 from cbtcheck.follow.refusals import judge_ends, judge_reply
 from cbtcheck.follow.seen import Shown
 from cbtcheck.scenario.verdict import Finding, worst
@@ -52,7 +54,8 @@ class World(Generic[S]):
     """A state, what restoring gives in it, and in the present step: what is at odds with it, and the jobs ended.
 
     `restorer` is None if no data are compared. `shown` is what was seen of bitmaps, `last` what the specification
-    says of the last command, None if that has not happened.
+    says of the last command, None if that has not happened. `chains` is what backups give back, None if nobody asks;
+    `at` is where in the history the next command is, for that.
     """
 
     state: State[S]
@@ -61,11 +64,15 @@ class World(Generic[S]):
     ended: list[tuple[str, str]] = field(default_factory=list)
     shown: Shown = field(default_factory=Shown)
     last: Step[S] | None = None
+    chains: ChainsFollowed[S] | None = None
+    at: At = BEGINNING
 
     def fork(self) -> World[S]:
         """The same once more, to go its own way."""
         restorer = None if self.restorer is None else self.restorer.fork()
-        return World(self.state, restorer, list(self.findings), list(self.ended), self.shown.fork())
+        return World(
+            self.state, restorer, list(self.findings), list(self.ended), self.shown.fork(), None, self.chains, self.at
+        )
 
     def begin(self) -> None:
         """A new step."""
@@ -89,6 +96,8 @@ class World(Generic[S]):
             if self.restorer is not None and not (reply is not None and definite and reply.refusal):
                 self.findings += self.restorer.follow(before, command, result)
         self.ended += [(end.id, end.outcome) for end in result.ended]
+        if self.chains is not None:
+            self.chains = self.chains.step(self.at, before, command, result)
         return result
 
     def has_ended(self, jobs: Iterable[tuple[str, str]]) -> None:

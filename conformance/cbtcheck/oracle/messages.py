@@ -66,6 +66,10 @@ class Bounds(Struct, tag_field="do", tag="bounds", forbid_unknown_fields=True):
     most: Annotated[int, Meta(ge=0, le=MOST_EXTENTS)] = 1000
 
 
+class Chains(Struct, tag_field="do", tag="chains", forbid_unknown_fields=True):
+    """Asks what the backups give back, and which commands are to blame where they do not give the disk back."""
+
+
 class SeenBitmap(Struct, forbid_unknown_fields=True):
     """A bitmap as it was seen. What is left out was not looked at; `absent`: it was looked for and is not there.
 
@@ -135,7 +139,7 @@ _TYPES = CommandTypes(
 )  # fmt: skip
 ACTIONS, COMMANDS = _TYPES.actions, _TYPES.commands
 WRITE: Any = next(made for made, kind in COMMANDS.items() if kind is c.Write)
-INPUT = typing.Union[(Disks, Bounds, Observed, *COMMANDS)]  # type: ignore[valid-type]
+INPUT = typing.Union[(Disks, Bounds, Chains, Observed, *COMMANDS)]  # type: ignore[valid-type]
 READ: msgspec.json.Decoder[Any] = msgspec.json.Decoder(INPUT)
 
 
@@ -215,6 +219,72 @@ class Bounded(Struct, tag_field="is", tag="bounds"):
     bounds: list[BitmapBounds]
 
 
+class LostBlocks(Struct):
+    """Blocks that a restore point lacks, and why; `blame` is the command without which it, or an older one, had them.
+
+    They were changed between the commands `from` and `to`. Of `certain` it is known, of `perhaps` not.
+    """
+
+    why: str
+    blame: int
+    from_: int = msgspec.field(name="from")
+    to: int
+    certain: list[tuple[int, int]]
+    perhaps: list[tuple[int, int]]
+
+
+class RestorePoint(Struct):
+    """A backup that counts: at which command it began, on which older ones nothing is lost, and what it gives."""
+
+    number: int
+    job: str
+    node: str
+    bitmap: str | None
+    at: int
+    full: bool
+    complete: bool
+    gives: Literal["restores", "assumed", "does not restore", "perhaps", "in part"]
+    stacks_on: list[int]
+    not_on: list[int]
+    lost: list[LostBlocks]
+
+
+class WaivedBlocks(Struct):
+    """What a command said no backup need have, and none that completed has had since."""
+
+    node: str
+    bitmap: str
+    at: int
+    certain: list[tuple[int, int]]
+    perhaps: list[tuple[int, int]]
+
+
+class FailedBackup(Struct):
+    """A backup of which nothing counts."""
+
+    job: str
+    node: str
+    began: int
+    ended: int
+    outcome: Outcome
+
+
+class ChainsOfHistory(Struct):
+    """The restore points of one history that is possible. `forgotten`: so many older ones are no longer followed."""
+
+    restore_points: list[RestorePoint]
+    waived: list[WaivedBlocks]
+    failed: list[FailedBackup]
+    forgotten: int
+
+
+class Chained(Struct, tag_field="is", tag="chains"):
+    """What the backups give back, in each history that is possible. Commands are numbered by their lines."""
+
+    line: int
+    histories: list[ChainsOfHistory]
+
+
 class Judged(Struct, tag_field="is", tag="verdict", omit_defaults=True):
     """Whether the specification allows what was observed."""
 
@@ -231,7 +301,7 @@ class Wrong(Struct, tag_field="is", tag="error"):
     error: str
 
 
-OUTPUT = Begun | Answered | Bounded | Judged | Wrong
+OUTPUT = Begun | Answered | Bounded | Chained | Judged | Wrong
 TITLES = {
     "input": (INPUT, "A line that cbtspec oracle reads"),
     "output": (OUTPUT, "A line that cbtspec oracle writes"),

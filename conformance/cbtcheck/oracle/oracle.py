@@ -18,10 +18,14 @@ from cbtmodel.step import whole_write
 
 from cbtcheck.adapter import Reply
 from cbtcheck.follow.bits import limits
+from cbtcheck.follow.chain_table import ChainTable, Tabled
+from cbtcheck.follow.chains import ChainsFollowed
+from cbtcheck.follow.reasons import At
 from cbtcheck.follow.worlds import MOST_WORLDS, World, different, follow, possible
 from cbtcheck.oracle.answer import Answer, Bounds, Ends, OracleError, answer_of
 from cbtcheck.oracle.buffer import MOST_WRITES, SHORT, Buffer
 from cbtcheck.oracle.observed import Bits, Seen, Sight, judged, to_look_at_twice
+from cbtcheck.scenario.describe import describe
 from cbtcheck.scenario.scenario import Restore, ScenarioError, command_from_data
 from cbtcheck.scenario.verdict import Finding
 from cbtcheck.sets.compressed import Compressed, CompressedSets
@@ -55,7 +59,8 @@ class Oracle:
         if type(alignment) is not int or alignment < 1 or alignment.bit_count() != 1:
             raise OracleError(f"an alignment of {alignment!r} bytes: it must be a power of two")
         self.space = CompressedSets(block, alignment)
-        self._worlds = [World(initial(self.space, dict(disks)))]
+        self._worlds = [World(initial(self.space, dict(disks)), chains=ChainsFollowed())]
+        self.number = 1  # of the next command, by which `chains` calls it
         self._buffers = {name: Buffer(self.space, size) for name, size in disks.items()}
         self._gathered = Answer()
 
@@ -155,6 +160,8 @@ class Oracle:
         before = [world.fork() for world in self._worlds]
         for world in before:
             world.begin()
+            world.at = At(self.number, "command", describe(command))
+        self.number += 1
         after = follow(before, command, reply)
         accepted = any(world.last is not None and world.last.refusal is None for world in after)
         if accepted and (fine := _too_fine(command, self.space.block)) is not None:
@@ -223,6 +230,18 @@ class Oracle:
             must = must - must
         return Bounds(must, may, granularity, all(map(recording, there)), any(map(busy, there)))
 
+    def chains(self) -> list[ChainTable]:
+        """What the backups give back, in each history that is possible: see `docs/use/chains.md`.
+
+        Commands are counted from 1, guest writes that were gathered are with the one after them.
+        """
+        self._flush_all()
+        return [
+            Tabled(self.space, self.space.block, world.state, world.chains).table()
+            for world in self._worlds
+            if world.chains is not None
+        ]
+
     def bitmaps(self) -> list[tuple[str, str]]:
         """The bitmaps that there are, in any possible history, as (disk, name)."""
         nodes = ((on, node) for state in self.states for on, node in state.nodes.items())
@@ -256,7 +275,10 @@ class Oracle:
     def _flush(self, node: str, buffer: Buffer) -> None:
         """What waits is written; that ends no job, or it would not have waited."""
         blocks = buffer.taken()
+        at = At(self.number, "command", "guest writes before it")
         for world in self._worlds:
+            if world.chains is not None:
+                world.chains = world.chains.wrote(at, world.state, node, blocks)
             world.state, ended = whole_write(world.state, node, blocks)
             if ended:
                 raise AssertionError(f"a gathered write ended {ended[0].id}")

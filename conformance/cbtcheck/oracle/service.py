@@ -14,6 +14,7 @@ from msgspec import UNSET
 
 from cbtcheck import adapter
 from cbtcheck.adapter import Reply, SeenAnonymous
+from cbtcheck.follow import chain_words
 from cbtcheck.follow.bits import BitsFinding
 from cbtcheck.oracle import messages as m
 from cbtcheck.oracle.answer import Ends, OracleError
@@ -82,6 +83,9 @@ class Service:
             raise OracleError('no disks yet: the first line is {"do":"disks","disks":{NAME:SIZE,…},"block":BYTES}')
         if isinstance(line, m.Bounds):
             return self._bounds(self.oracle, line)
+        if isinstance(line, m.Chains):
+            tables = [chain_words.as_data(each) for each in self.oracle.chains()]
+            return m.Chained(self.lines, msgspec.convert(tables, list[m.ChainsOfHistory]))
         if isinstance(line, m.Observed):
             findings = self.oracle.observe(_sight(line, self._sizes))
             self._note(findings)
@@ -92,6 +96,7 @@ class Service:
     def _command(self, oracle: Oracle, line: Any) -> m.Answered:
         command = m.to_command(line)
         self._room_for(oracle, command)
+        oracle.number = self.lines
         reply: Any = None
         if line.reply == "indefinite":
             reply = INDEFINITE
