@@ -21,7 +21,7 @@ from cbtcheck.follow.chain_words import ranges
 from cbtcheck.follow.chains import ChainsFollowed
 from cbtcheck.follow.reasons import At
 from cbtcheck.scenario.describe import describe
-from cbtcheck.sets.between import Between, BetweenSets, at_most, exactly
+from cbtcheck.sets.between import Between, BetweenSets, TooMuch, at_most, exactly
 from cbtcheck.sets.gaps import BLOCK, MOST_GAPS, GapSets
 from cbtcheck.sets.granules import Granules
 from cbtcheck.trace.events import Change, EndOfJobs, Forgotten, Given, Look, LookAtJobs, Resized, Used
@@ -98,6 +98,7 @@ class OfGaps:
     """Follows the commands of a trace without its guest's writes: a state of its own, in which every gap is written.
 
     `apart` are jobs that back nothing up for a restore (sync modes `none` and `top`). `paused`: the guest is.
+    `lost_from`: the line from which on nothing is followed, since the commands contradict each other; 0 if none.
     """
 
     disks: dict[str, int]
@@ -124,7 +125,10 @@ class OfGaps:
             if change.refusal or not change.definite:
                 return
             self._adopt(change.command)
-        found = possible(self.world, change, self.rules)
+        try:
+            found = possible(self.world, change, self.rules)
+        except TooMuch:
+            found = []
         if not found or len(self.gaps) >= MOST_GAPS:
             self.lost_from = line
             return
@@ -133,6 +137,9 @@ class OfGaps:
             self.followed, at_line(line, change), change, before, self.world, frozenset(self.apart)
         )
         self._quiet = self._quiet and self.world.state == before.state
+
+    def undecided(self, line: int) -> None:
+        """What is undecided about blocks is nothing here: commands are followed in the order of lines."""
 
     def guest_runs(self, line: int, runs: bool) -> None:
         """The guest was stopped, or goes on."""
@@ -196,22 +203,34 @@ def _bitmaps_in(actions: Iterable[object]) -> Iterable[tuple[str, str]]:
 
 @dataclass
 class OfWorlds:
-    """Follows the blocks of the disks, in the first of the worlds that explain a trace with its guest's writes."""
+    """Follows the blocks of the disks, in the first of the worlds that explain a trace with its guest's writes.
+
+    `lost_from`: the line from which on nothing is followed, since it is undecided what happened there; 0 if none.
+    """
 
     space: BetweenSets
     block: int
+    lost_from: int = 0
     followed: ChainsFollowed[Between] = field(default_factory=ChainsFollowed)
     state: Sets | None = None
 
     def wrote(self, line: int, state: Sets, on: str, blocks: Between) -> None:
         """Something was written, for certain or perhaps, before an event that is at this line."""
+        if self.lost_from:
+            return
         self.state = state
         self.followed = self.followed.wrote(at_line(line, None), state, on, blocks)
 
     def happens(self, line: int, change: Change, before: Traced, after: Traced) -> None:
         """A change took the first world from one state to another."""
+        if self.lost_from:
+            return
         self.state = after.state
         self.followed = stepped(self.followed, at_line(line, change), change, before, after)
+
+    def undecided(self, line: int) -> None:
+        """It is undecided what happened at this line."""
+        self.lost_from = self.lost_from or line
 
     def happen_at_once(self, window: Window, world: Traced) -> None:
         """Changes that overlap each other or writes: in the order of lines, with every write perhaps before each.

@@ -41,6 +41,8 @@ def print_trace(report: TraceReport, console: Console, name: str) -> None:
     for table, session in report.tables:
         for text in chain_words.lines(table, session.named):
             say(_plain(text))
+        if session.lost_from:
+            say(f"not followed: backups from line {session.lost_from} on, since it is undecided what happened there")
         said = chain_words.verdict(table)
         if said:
             say(_plain(said), "red")
@@ -99,7 +101,10 @@ def to_json(report: TraceReport) -> bytes:
         "notes": [each.encode(errors="replace").decode() for each in report.notes],
         "missing": report.missing,
         "chains": [
-            {"blocks": "lines" if isinstance(each, OfGaps) else "bytes", **chain_words.as_data(table, each.listed)}
+            {
+                "blocks": "lines" if isinstance(each, OfGaps) else "bytes", "lost_from": each.lost_from,
+                **chain_words.as_data(table, each.listed),
+            }
             for table, each in report.tables
         ],
         "findings": [_finding(line, each) for line, each in report.findings],

@@ -298,6 +298,7 @@ class Verifier:
     def _undecided(self, line: int) -> list[Traced]:
         """From here on nothing is known of any bitmap or job, until it is seen: the world in which that is so."""
         self.counts.undecided.append(line)
+        self.chains.undecided(line)
         self.rules = replace(self.rules, untracked=True)
         self._memory = Memory()
         world = replace(self._worlds[0], guesses=(), due=frozenset())
