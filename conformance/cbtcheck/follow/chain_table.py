@@ -123,7 +123,7 @@ class Tabled(Generic[S]):
         return self.space.at_least(blocks, self.block, size), self.space.at_most(blocks, self.block, size)
 
     def _rows(self) -> Iterator[Row]:
-        for number, point in self.followed.chains.points.items():
+        for number, point in sorted(self.followed.points().items(), key=lambda each: int(each[0])):
             link, began = point.link, self.followed.began[number]
             if link is None:
                 continue
@@ -159,7 +159,7 @@ class Tabled(Generic[S]):
     def _earliest(self, point: Point[S]) -> At | None:
         """The instant of the youngest link below, after which all that is lost has changed, if that one restores."""
         older = [] if point.link is None else [*point.link.lost_on]
-        below = self.followed.chains.points.get(older[0]) if older else None
+        below = self.followed.points().get(older[0]) if older else None
         if below is None or below.link is None or len(self._both(point.node, below.link.lost)[1]):
             return None
         return self.followed.began[older[0]].at

@@ -25,8 +25,11 @@ from cbtcheck.follow.reasons import At, Reason, Reasons
 
 Place = tuple[str, str]
 
-MOST_POINTS = 64
-"""Points that are followed on all disks together; the oldest are forgotten then, with all that needs them."""
+MOST_FOLLOWED = 4
+"""Links of a disk that others can be laid over; what came of older ones is kept, and they are followed no more."""
+
+MOST_KEPT = 64
+"""Links that are kept; the oldest are forgotten then."""
 
 MOST_WAIVED = 64
 """Waivers that are remembered, and failed backups."""
@@ -70,10 +73,12 @@ class ChainsFollowed(Generic[S]):
     """All that has been followed until now. It does not change, so that several worlds can go on from it.
 
     `pending` are changes of disks that the points have not been told of yet. `assumed` are the links that need an
-    older one which is not in this history: made before, or by other means, it is taken to be right.
+    older one which is not in this history: made before, or by other means, it is taken to be right. `kept` are links
+    that are followed no more.
     """
 
     chains: Chains[S] = field(default_factory=Chains)
+    kept: Table[Point[S]] = field(default_factory=Table)
     pending: Table[S] = field(default_factory=Table)
     reasons: Mapping[Place, Reasons[S]] = field(default_factory=dict)
     began: Mapping[str, Begun] = field(default_factory=dict)
@@ -192,7 +197,8 @@ class ChainsFollowed(Generic[S]):
                     link = replace(point.link, lost=step.state.space.empty)
                     chains = replace(chains, points=chains.points.put(number, replace(point, link=link)))
                 waived = tuple(_supplied(each, number, point) for each in waived)
-        began = {number: each for number, each in {**self.began, **new}.items() if number in chains.points}
+        there = {**self.kept, **chains.points}
+        began = {number: each for number, each in {**self.began, **new}.items() if number in there}
         known = (*self.failed, *failed)[-MOST_WAIVED:]
         after = replace(self, chains=chains, began=began, waived=waived, failed=known, assumed=assumed)
         return after._without_the_oldest()
@@ -203,13 +209,22 @@ class ChainsFollowed(Generic[S]):
         return alone and not any(each.node == point.node and each.full for each in self.failed)
 
     def _without_the_oldest(self) -> ChainsFollowed[S]:
-        over = len(self.chains.points) - MOST_POINTS
-        if over <= 0:
+        points, kept = self.chains.points, self.kept
+        for on in {point.node for point in points.values()}:
+            links = [number for number, point in points.items() if point.node == on and point.link is not None]
+            for number in links[:-MOST_FOLLOWED]:
+                kept, points = kept.put(number, points[number]), points.drop(number)
+        over = [*kept][: max(0, len(kept) - MOST_KEPT)]
+        for number in over:
+            kept = kept.drop(number)
+        if points is self.chains.points:
             return self
-        points = self.chains.points
-        for number in [*points][:over]:
-            points = points.drop(number)
-        return replace(self, chains=replace(self.chains, points=points), forgotten=self.forgotten + over)
+        chains, began = replace(self.chains, points=points), {n: b for n, b in self.began.items() if n not in over}
+        return replace(self, chains=chains, kept=kept, began=began, forgotten=self.forgotten + len(over))
+
+    def points(self) -> dict[str, Point[S]]:
+        """All points that are known, by number."""
+        return {**self.kept, **self.chains.points}
 
 
 def _outcome(step: Step[S], job: str) -> str:

@@ -8,7 +8,7 @@ from cbtcheck.adapters.reference import ReferenceAdapter
 from cbtcheck.cli.command import main
 from cbtcheck.follow import chain_words
 from cbtcheck.follow.chain_table import ChainTable
-from cbtcheck.follow.chains import MOST_POINTS
+from cbtcheck.follow.chains import MOST_FOLLOWED, MOST_KEPT
 from cbtcheck.follow.chains_of_frames import chains_of
 from cbtcheck.run import course
 from cbtcheck.scenario.scenario import Restore, Scenario, load
@@ -168,11 +168,25 @@ def test_a_write_that_is_in_flight_when_the_bitmap_is_disabled_is_lost_by_the_di
     assert [(each.why, each.blame.number) for each in table.rows[1].lost] == [("written while d/b was disabled", 4)]
 
 
-def test_what_is_older_than_can_be_followed_is_forgotten_and_said() -> None:
-    many = [each for number in range(MOST_POINTS + 3) for each in (full(f"j{number}"), copy(f"j{number}"))]
+def test_what_is_older_than_can_be_kept_is_forgotten_and_said() -> None:
+    most = MOST_KEPT + MOST_FOLLOWED
+    many = [each for number in range(most + 3) for each in (full(f"j{number}"), copy(f"j{number}"))]
     table = of(*many)
-    assert (len(table.rows), table.forgotten) == (MOST_POINTS, 3)
+    assert (len(table.rows), table.forgotten) == (most, 3)
+    assert [int(row.number) for row in table.rows] == list(range(4, most + 4))
     assert any("3 oldest backups" in line for line in chain_words.lines(table))
+
+
+def test_increments_stack_on_the_youngest_ones_however_many_there_are() -> None:
+    many = [
+        each
+        for number in range(MOST_FOLLOWED + 5)
+        for each in (write(number % 8), increment(f"i{number}"), copy(f"i{number}"))
+    ]
+    table = of(*IN_STEP, *many, write(3), c.ClearBitmap("d", "b"), write(1), increment("last"), copy("last"))
+    assert [row.gives for row in table.rows[:-1]] == ["restores"] * (len(table.rows) - 1)
+    assert table.rows[-2].stacks_on == (table.rows[-3].number,)
+    assert [chain_words.ranges(each.certain) for each in table.rows[-1].lost] == ["192K+512"]
 
 
 def test_an_increment_of_which_the_full_backup_is_not_in_the_history_accuses_nobody() -> None:
