@@ -1,6 +1,6 @@
 """The specification of changed block tracking. Read it in this order:
 
-blocks, bitmap, backup, node, commands, jobs, transaction, step, properties.
+blocks, bitmap, backup, commands, loops, node, jobs, transaction, step, properties.
 """
 
 from cbtmodel.blocks import BlockSet, Frozensets, Space

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from cbtmodel import backup, bitmap
 from cbtmodel.backup import Ended, Job, Outcome, Side
 from cbtmodel.blocks import S
 from cbtmodel.commands import StartBackup
+from cbtmodel.loops import every, fold, some
 from cbtmodel.node import State, find_bitmap, find_node, with_bitmap
 from cbtmodel.record import replace
 from cbtmodel.refusal import require
@@ -58,7 +60,7 @@ def start(state: State[S], command: StartBackup, group: tuple[str, ...]) -> Stat
 
 def usable_id(id: str) -> bool:
     """A letter, then letters, digits, '-', '.' and '_' (QEMU, util/id.c)."""
-    return id.isascii() and id[:1].isalpha() and all(c.isalnum() or c in "-._" for c in id)
+    return re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]*", id) is not None
 
 
 # Copies
@@ -123,22 +125,26 @@ def cancel(state: State[S], id: str) -> Result[S]:
 def fail_group(state: State[S], id: str, outcome: Outcome) -> Result[S]:
     """One job's failure is everybody's failure."""
     group = state.jobs[id].group
-    return conclude(state, {member: outcome if member == id else "cancelled" for member in group})
+    cancelled: dict[str, Outcome] = dict.fromkeys(group, "cancelled")
+    return conclude(state, {**cancelled, id: outcome})
 
 
 def conclude(state: State[S], outcomes: dict[str, Outcome]) -> Result[S]:
-    """The jobs end: a copy in flight ends first, the bitmap abdicates or reclaims, the job is gone."""
-    ended: list[Ended[S]] = []
-    for id, outcome in outcomes.items():
-        job = backup.copy_ends(state.jobs[id])
-        node = state.nodes[job.node]
-        frozen = None if job.bitmap is None else node.bitmaps[job.bitmap]
-        ended.append(Ended(id, outcome, job, frozen))
-        if job.bitmap is not None and frozen is not None:
-            heir = backup.released(state.space, job, frozen, outcome, node.size)
-            state = with_bitmap(state, job.node, job.bitmap, heir)
-        state = replace(state, jobs=state.jobs.drop(id))
-    return state, tuple(ended)
+    """The jobs end, each with its outcome, in their order."""
+    none: tuple[Ended[S], ...] = ()
+    return fold(outcomes, (state, none), lambda so_far, id: ends(so_far, id, outcomes[id]))
+
+
+def ends(so_far: Result[S], id: str, outcome: Outcome) -> Result[S]:
+    """One more job ends: a copy in flight ends first, the bitmap abdicates or reclaims, the job is gone."""
+    state, ended = so_far
+    job = backup.copy_ends(state.jobs[id])
+    node = state.nodes[job.node]
+    frozen = None if job.bitmap is None else node.bitmaps[job.bitmap]
+    if job.bitmap is not None and frozen is not None:
+        heir = backup.released(state.space, job, frozen, outcome, node.size)
+        state = with_bitmap(state, job.node, job.bitmap, heir)
+    return replace(state, jobs=state.jobs.drop(id)), (*ended, Ended(id, outcome, job, frozen))
 
 
 def settle(state: State[S], touched: Iterable[str]) -> Result[S]:
@@ -146,17 +152,26 @@ def settle(state: State[S], touched: Iterable[str]) -> Result[S]:
 
     `touched` are the ids of all jobs that may have changed; the others had settled before.
     """
-    ended: tuple[Ended[S], ...] = ()
-    for id in touched:
-        if id not in state.jobs or not backup.all_copied(state.jobs[id]):
-            continue
-        state = with_job(state, id, replace(state.jobs[id], phase="waiting"))
-        group = {member: state.jobs[member] for member in state.jobs[id].group}
-        if any(member.phase != "waiting" for member in group.values()):
-            continue
-        for member, job in group.items():
-            state = with_job(state, member, replace(job, phase="pending"))
-        if all(job.auto_finalize for job in group.values()):
-            state, more = conclude(state, dict.fromkeys(group, "completed"))
-            ended += more
-    return state, ended
+    none: tuple[Ended[S], ...] = ()
+    return fold(touched, (state, none), settles)
+
+
+def settles(so_far: Result[S], id: str) -> Result[S]:
+    """One more job goes on by itself, if it is there and has nothing left to copy."""
+    state, ended = so_far
+    if id not in state.jobs or not backup.all_copied(state.jobs[id]):
+        return so_far
+    waiting = with_job(state, id, replace(state.jobs[id], phase="waiting"))
+    group = waiting.jobs[id].group
+    if some(group, lambda member: waiting.jobs[member].phase != "waiting"):
+        return waiting, ended
+    pending = fold(group, waiting, pends)
+    if not every(group, lambda member: pending.jobs[member].auto_finalize):
+        return pending, ended
+    completed, more = conclude(pending, dict.fromkeys(group, "completed"))
+    return completed, (*ended, *more)
+
+
+def pends(state: State[S], id: str) -> State[S]:
+    """The job, which waited for the rest of its group, is pending."""
+    return with_job(state, id, replace(state.jobs[id], phase="pending"))

@@ -8,6 +8,7 @@ Source: QEMU, block/io.c (bdrv_co_write_req_finish) and block/monitor/bitmap-qmp
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic
 
@@ -15,6 +16,8 @@ from cbtmodel import backup, bitmap
 from cbtmodel.backup import Job
 from cbtmodel.bitmap import Bitmap
 from cbtmodel.blocks import S, Space
+from cbtmodel.commands import Source
+from cbtmodel.loops import fold, kept, mapped, some
 from cbtmodel.record import replace
 from cbtmodel.refusal import require
 from cbtmodel.table import Table
@@ -120,52 +123,56 @@ def disable(state: State[S], node: str, name: str) -> State[S]:
     return with_bitmap(state, node, name, replace(free, enabled=False))
 
 
-def merge(state: State[S], node: str, target: str, sources: tuple[tuple[str, str], ...]) -> State[S]:
-    """Every source (node, bitmap) is merged into the target, or none is. The sources keep what they have."""
+def merge(state: State[S], node: str, target: str, sources: tuple[Source, ...]) -> State[S]:
+    """Every source is merged into the target, or none is. The sources keep what they have."""
     find_bitmap(state, node, target)
+    return fold(sources, state, lambda so_far, source: merge_one(so_far, node, target, source))
+
+
+def merge_one(state: State[S], node: str, target: str, source: Source) -> State[S]:
+    """One source is merged into the target."""
+    taken = find_bitmap(state, source.node, source.name)
+    into = find_free_bitmap(state, node, target)
+    find_free_bitmap(state, source.node, source.name)
     size = state.nodes[node].size
-    for source_node, source in sources:
-        taken = find_bitmap(state, source_node, source)
-        into = find_free_bitmap(state, node, target)
-        find_free_bitmap(state, source_node, source)
-        require(state.nodes[source_node].size == size, "size mismatch", "the disks differ in size")
-        state = with_bitmap(state, node, target, bitmap.merge(state.space, into, taken, size))
-    return state
+    require(state.nodes[source.node].size == size, "size mismatch", "the disks differ in size")
+    return with_bitmap(state, node, target, bitmap.merge(state.space, into, taken, size))
 
 
 # Guest writes, as sets of blocks
 
 
-def jobs_of(state: State[S], node: str) -> dict[str, Job[S]]:
+def jobs_of(state: State[S], node: str) -> Table[Job[S]]:
     """The jobs whose source is this node."""
-    return {id: job for id, job in state.jobs.items() if job.node == node}
+    return kept(state.jobs, lambda job: job.node == node)
+
+
+def with_jobs_of(state: State[S], node: str, change: Callable[[Job[S]], Job[S]]) -> State[S]:
+    """The state with every job of this node changed, each by itself, and nothing else."""
+    return replace(state, jobs=mapped(state.jobs, lambda job: change(job) if job.node == node else job))
 
 
 def must_be_copied_first(state: State[S], node: str, blocks: S) -> bool:
     """Whether a write of `blocks` needs a copy-before-write that could fail; a copy in flight is waited for."""
     size = state.nodes[node].size
-    jobs = jobs_of(state, node).values()
-    return any(backup.hit_by_write(state.space, job, blocks, size) - job.copying for job in jobs)
+    return some(
+        jobs_of(state, node).values(),
+        lambda job: bool(backup.hit_by_write(state.space, job, blocks, size) - job.copying),
+    )
 
 
 def copy_before_write(state: State[S], node: str, blocks: S) -> State[S]:
     """A guest write begins: every job saves what it still needs; then the content at `blocks` may change."""
     size = state.nodes[node].size
-    jobs = state.jobs
-    for id, job in jobs_of(state, node).items():
-        jobs = jobs.put(id, backup.before_write(state.space, job, blocks, size))
-    return replace(state, jobs=jobs)
+    return with_jobs_of(state, node, lambda job: backup.before_write(state.space, job, blocks, size))
 
 
 def record(state: State[S], node: str, blocks: S) -> State[S]:
     """A guest write ends, well or badly: the content at `blocks` has changed, and all that records has it."""
     before = state.nodes[node]
-    bitmaps, jobs = before.bitmaps, state.jobs
-    for name, each in bitmaps.items():
-        bitmaps = bitmaps.put(name, bitmap.record(state.space, each, blocks, before.size))
-    for id, job in jobs_of(state, node).items():
-        jobs = jobs.put(id, backup.content_changes(job, blocks))
-    return replace(state, nodes=state.nodes.put(node, replace(before, bitmaps=bitmaps)), jobs=jobs)
+    bitmaps = mapped(before.bitmaps, lambda each: bitmap.record(state.space, each, blocks, before.size))
+    state = replace(state, nodes=state.nodes.put(node, replace(before, bitmaps=bitmaps)))
+    return with_jobs_of(state, node, lambda job: backup.content_changes(job, blocks))
 
 
 def write(state: State[S], node: str, blocks: S) -> State[S]:
@@ -189,9 +196,5 @@ def landed(state: State[S], node: str, id: str) -> State[S]:
 
 def drain(state: State[S], node: str) -> State[S]:
     """Everything in flight on the node ends: guest writes, and the copies of its jobs."""
-    for id in state.nodes[node].writes:
-        state = landed(state, node, id)
-    jobs = state.jobs
-    for id, job in jobs_of(state, node).items():
-        jobs = jobs.put(id, backup.copy_ends(job))
-    return replace(state, jobs=jobs)
+    state = fold(state.nodes[node].writes, state, lambda so_far, id: landed(so_far, node, id))
+    return with_jobs_of(state, node, backup.copy_ends)

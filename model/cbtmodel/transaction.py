@@ -26,7 +26,8 @@ from cbtmodel.commands import (
     Transaction,
 )
 from cbtmodel.jobs import Result, settle, start
-from cbtmodel.node import State, drain, find_free_bitmap, with_bitmap
+from cbtmodel.loops import every, fold, kept, mapped
+from cbtmodel.node import Node, State, drain, find_free_bitmap, with_bitmap
 from cbtmodel.record import replace
 from cbtmodel.refusal import Refused, require
 
@@ -45,7 +46,7 @@ def act(state: State[S], action: Action, group: tuple[str, ...]) -> State[S]:
         case DisableBitmap(on, name):
             return node.disable(state, on, name)
         case MergeBitmaps(on, target, sources):
-            return node.merge(state, on, target, tuple((each.node, each.name) for each in sources))
+            return node.merge(state, on, target, sources)
         case StartBackup():
             return start(state, action, group)
         case Abort():
@@ -62,32 +63,34 @@ def leave(state: State[S], on: str, name: str) -> State[S]:
 
 def without_leaving(state: State[S]) -> State[S]:
     """The removals are committed."""
-    for on, disk in state.nodes.items():
-        for name, bitmap in disk.bitmaps.items():
-            if bitmap.leaving:
-                disk = state.nodes[on]
-                staying = replace(disk, bitmaps=disk.bitmaps.drop(name))
-                state = replace(state, nodes=state.nodes.put(on, staying))
-    return state
+    return replace(state, nodes=mapped(state.nodes, those_that_stay))
+
+
+def those_that_stay(node: Node[S]) -> Node[S]:
+    """The node with the bitmaps that are not leaving."""
+    return replace(node, bitmaps=kept(node.bitmaps, lambda bitmap: not bitmap.leaving))
 
 
 def transact(state: State[S], command: Transaction) -> Result[S]:
     """Drain, prepare every action in order, commit."""
-    backups = tuple(action.job for action in command.actions if isinstance(action, StartBackup))
     if command.grouped:
-        require(len(backups) == len(command.actions), "invalid", "only backups can complete as a group")
-    touched = (*state.jobs, *backups)
-    state = drain_all(state)
-    for action in command.actions:
-        state = prepare(state, action, backups if command.grouped else ())
-    return commit(state, touched)
+        only_backups = every(command.actions, lambda action: isinstance(action, StartBackup))
+        require(only_backups, "invalid", "only backups can complete as a group")
+    backups = started_by(command.actions)
+    together = backups if command.grouped else ()
+    prepared = fold(command.actions, drain_all(state), lambda so_far, action: prepare(so_far, action, together))
+    return commit(prepared, (*state.jobs, *backups))
+
+
+def started_by(actions: tuple[Action, ...]) -> tuple[str, ...]:
+    """The ids of the jobs that these actions start, in their order."""
+    none: tuple[str, ...] = ()
+    return fold(actions, none, lambda ids, each: (*ids, each.job) if isinstance(each, StartBackup) else ids)
 
 
 def drain_all(state: State[S]) -> State[S]:
     """Nothing is in flight any more, on any disk."""
-    for on in state.nodes:
-        state = drain(state, on)
-    return state
+    return fold(state.nodes, state, drain)
 
 
 def prepare(state: State[S], action: Action, together: tuple[str, ...]) -> State[S]:

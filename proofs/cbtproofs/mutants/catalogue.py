@@ -25,9 +25,9 @@ The reference implementation has a seeded mistake of the same name, so that what
 
 AFTER: dict[str, str] = {
     "node.find_free_bitmap: require(not bitmap.busy(found)) dropped": "Q16",
-    "node.merge: find_free_bitmap(state, source_node, source) dropped": "Q16",
+    "node.merge_one: find_free_bitmap(state, source.node, source.name) dropped": "Q16",
     "jobs.start: require(frozen is None or not bitmap.busy(frozen)) dropped": "Q16",
-    "jobs.conclude: backup.copy_ends(state.jobs[id]) -> state.jobs[id]": "Q24",
+    "jobs.ends: backup.copy_ends(state.jobs[id]) -> state.jobs[id]": "Q24",
     "step.transition: node.drain(state, on) -> state": "M3",
 }
 """Mutants by rule that are field bugs just as they are."""

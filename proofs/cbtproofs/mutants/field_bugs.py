@@ -19,7 +19,7 @@ from cbtmodel.bitmap import Bitmap, Marks, marked, recording
 from cbtmodel.blocks import S, Space
 from cbtmodel.commands import Write
 from cbtmodel.jobs import Result, find_job, settle, with_job
-from cbtmodel.node import State, jobs_of
+from cbtmodel.node import State, with_jobs_of
 from cbtmodel.record import replace
 from cbtmodel.refusal import require
 from cbtmodel.step import may_begin, whole_write, written
@@ -264,10 +264,7 @@ def start_without_drain(state: State[S], node: str) -> State[S]:
 @instead_of(node.drain, "M3")
 def writes_not_drained(state: State[S], node: str) -> State[S]:
     """A drain waits for the copies of jobs and not for guest writes."""
-    jobs = state.jobs
-    for id, job in jobs_of(state, node).items():
-        jobs = jobs.put(id, backup.copy_ends(job))
-    return replace(state, jobs=jobs)
+    return with_jobs_of(state, node, backup.copy_ends)
 
 
 @instead_of(transaction.drain_all, "R2")

@@ -191,44 +191,35 @@ def disable_busy(state: State[S], node: str, name: str) -> State[S]:
     return with_bitmap(state, node, name, replace(find_bitmap(state, node, name), enabled=False))
 
 
-@instead_of(node.merge, "Q16")
-def merge_into_busy(state: State[S], node: str, target: str, sources: tuple[tuple[str, str], ...]) -> State[S]:
+@instead_of(node.merge_one, "Q16")
+def merge_into_busy(state: State[S], node: str, target: str, source: c.Source) -> State[S]:
     """A bitmap that a job has frozen can be merged into."""
-    find_bitmap(state, node, target)
+    taken = find_free_bitmap(state, source.node, source.name)
+    into = find_bitmap(state, node, target)
     size = state.nodes[node].size
-    for source_node, source in sources:
-        taken = find_free_bitmap(state, source_node, source)
-        into = find_bitmap(state, node, target)
-        require(state.nodes[source_node].size == size, "size mismatch", "the disks differ in size")
-        state = with_bitmap(state, node, target, bitmap.merge(state.space, into, taken, size))
-    return state
+    require(state.nodes[source.node].size == size, "size mismatch", "the disks differ in size")
+    return with_bitmap(state, node, target, bitmap.merge(state.space, into, taken, size))
 
 
-@instead_of(node.merge, "Q16")
-def merge_from_busy(state: State[S], node: str, target: str, sources: tuple[tuple[str, str], ...]) -> State[S]:
+@instead_of(node.merge_one, "Q16")
+def merge_from_busy(state: State[S], node: str, target: str, source: c.Source) -> State[S]:
     """A bitmap that a job has frozen can be merged from, although it is not all that was written."""
-    find_bitmap(state, node, target)
+    taken = find_bitmap(state, source.node, source.name)
+    into = find_free_bitmap(state, node, target)
     size = state.nodes[node].size
-    for source_node, source in sources:
-        taken = find_bitmap(state, source_node, source)
-        into = find_free_bitmap(state, node, target)
-        require(state.nodes[source_node].size == size, "size mismatch", "the disks differ in size")
-        state = with_bitmap(state, node, target, bitmap.merge(state.space, into, taken, size))
-    return state
+    require(state.nodes[source.node].size == size, "size mismatch", "the disks differ in size")
+    return with_bitmap(state, node, target, bitmap.merge(state.space, into, taken, size))
 
 
-@instead_of(node.merge, "Q33")
-def merge_error_is_success(state: State[S], node: str, target: str, sources: tuple[tuple[str, str], ...]) -> State[S]:
+@instead_of(node.merge_one, "Q33")
+def merge_error_is_success(state: State[S], node: str, target: str, source: c.Source) -> State[S]:
     """A merge whose last step fails reports success: the transaction that it is in is committed."""
-    find_bitmap(state, node, target)
+    taken = find_bitmap(state, source.node, source.name)
+    into = find_bitmap(state, node, target)
     size = state.nodes[node].size
-    for source_node, source in sources:
-        taken = find_bitmap(state, source_node, source)
-        into = find_bitmap(state, node, target)
-        free = not bitmap.busy(into) and not bitmap.busy(taken)
-        if free and state.nodes[source_node].size == size:
-            state = with_bitmap(state, node, target, bitmap.merge(state.space, into, taken, size))
-    return state
+    if bitmap.busy(into) or bitmap.busy(taken) or state.nodes[source.node].size != size:
+        return state
+    return with_bitmap(state, node, target, bitmap.merge(state.space, into, taken, size))
 
 
 @instead_of(transaction.leave, "Q16")

@@ -36,12 +36,10 @@ EQUIVALENT: dict[str, str] = {
         "a bitmap was looked up exactly if the command names one",
     "jobs.resume: job.phase == 'running' and job.paused -> job.paused":
         "a job that is paused is running: it is paused while it runs, and does not settle before it is resumed",
-    "jobs.conclude: job.bitmap is not None and frozen is not None -> frozen is not None": LOOKED_UP,
-    "jobs.conclude: job.bitmap is not None and frozen is not None -> job.bitmap is not None": LOOKED_UP,
-    "node.record: for (id, job) in jobs_of(state, node).items(): only the first": BEGUN,
-    "node.record: jobs.put(id, backup.content_changes(job, blocks)) -> jobs": BEGUN,
+    "jobs.ends: job.bitmap is not None and frozen is not None -> frozen is not None": LOOKED_UP,
+    "jobs.ends: job.bitmap is not None and frozen is not None -> job.bitmap is not None": LOOKED_UP,
+    "node.record: with_jobs_of(state, node, lambda job: backup.content_changes(job, blocks)) -> state": BEGUN,
     "node.record: backup.content_changes(job, blocks) -> job": BEGUN,
-    "node.record: replace(state) without jobs": BEGUN,
 }  # fmt: skip
 """Mutants by name, and why they do the same. A test plays them beside the right ones in a small world."""
 

@@ -10,7 +10,7 @@ The rules know the few words that the specification is made of. Each says what i
     a transition               skipped as a whole, or where it is called: what was given to it comes back unchanged
     if a, a if b else c        always, never
     a and b, a or b, not a     one condition dropped; the negation dropped; any and all exchanged
-    for each in them           only the first of them
+    fold(them, ...), ...       only the first of them, the first two, in reverse; so for each word of `loops`
 
 Left alone: docstrings, the words of refusals, assertions, annotations, and modules that say what sets, tables and
 commands are, and what must hold. A mutant's name is made of the text that it changes; equal ones are numbered.
@@ -31,7 +31,8 @@ import cbtmodel
 from cbtproofs.mutants.mutant import Mutant, compiled, same_code, tree_of
 
 MODULES: tuple[ModuleType, ...] = tuple(
-    sys.modules[f"{cbtmodel.__name__}.{name}"] for name in ("bitmap", "backup", "node", "jobs", "transaction", "step")
+    sys.modules[f"{cbtmodel.__name__}.{name}"]
+    for name in ("loops", "bitmap", "backup", "node", "jobs", "transaction", "step")
 )
 NOT_TRANSITIONS = frozenset({"node.initial"})
 """Functions without any rule: they are no part of what a command does."""
@@ -204,6 +205,8 @@ def changes_of_call(call: ast.Call, function: FunctionType) -> Iterator[Change]:
             yield Change(instead, text(call), text(instead))
         case ast.Call(ast.Attribute(_, "round_out"), [blocks, *_]):
             yield Change(blocks, text(call), text(blocks))
+        case ast.Call(ast.Name("fold" | "some" | "every" | "mapped" | "kept"), _):
+            yield from fewer_turns(call)
         case ast.Call(ast.Attribute(table, "put" | "drop")):
             yield Change(table, text(call), text(table))
         case ast.Call(ast.Name("Marks" | "Job" as what), arguments, keywords):
@@ -224,6 +227,29 @@ def changes_of_call(call: ast.Call, function: FunctionType) -> Iterator[Change]:
                 argument = call.args[index]
                 back = ast.Tuple([argument, ast.Tuple([], ast.Load())], ast.Load()) if wrapped else argument
                 yield Change(back, text(call), text(argument))
+
+
+TURNS = {"only the first": "[:1]", "only the first two": "[:2]", "in reverse": "[::-1]"}
+
+
+def fewer_turns(call: ast.Call) -> Iterator[Change]:
+    """Not all of what a word of `loops` is to treat alike, or not in its order where there is one."""
+    word, items = text(call.func), text(call.args[0])
+    for what, part in TURNS.items():
+        match word:
+            case "fold":
+                rest = ", ".join(map(text, call.args[1:]))
+                instead = f"fold(list({items}){part}, {rest})"
+            case "some" | "every" if what != "in reverse":
+                instead = f"{word}(list({items}){part}, {text(call.args[1])})"
+            case "mapped" if what != "in reverse":
+                instead = f"type({items})({{**{items}, **dict(list({text(call)}.items()){part})}})"
+            case "kept" if what != "in reverse":
+                instead = f"type({items})(dict(list({text(call)}.items()){part}))"
+            case _:
+                continue
+        tree = ast.parse(instead, mode="eval").body
+        yield Change(tree, text(call), instead, f"{word}({items}): {what}")
 
 
 def skipped(function: FunctionType, tree: ast.FunctionDef) -> Iterator[Change]:

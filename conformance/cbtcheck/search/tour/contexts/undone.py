@@ -209,7 +209,7 @@ def _refused_merge(state: State[Bits], command: c.MergeBitmaps, kind: str, where
     for number, each in enumerate(command.sources):
         one = c.MergeBitmaps(command.node, command.target, (each,))
         try:
-            node.merge(state, one.node, one.target, ((each.node, each.name),))
+            node.merge(state, one.node, one.target, one.sources)
         except Refused:
             given = f"source {counted(number + 1)} of {counted(len(command.sources))}"
             back = "bits to take back" if brought - has else "nothing to take back"
