@@ -106,6 +106,15 @@ def pending_together(state: State[S]) -> Claims[S]:
         yield Fact(f"{id}: pending with all of its group", job.phase != "pending" or pending)
 
 
+def pending_for_somebody(state: State[S]) -> Claims[S]:
+    """A job is pending only as long as somebody has to finalize one of its group."""
+    for id, job in state.jobs.items():
+        group = [state.jobs.get(member) for member in job.group]
+        if job.phase == "pending":
+            by_hand = any(each is not None and not each.auto_finalize for each in group)
+            yield Fact(f"{id}: pending, so somebody is to finalize it", by_hand)
+
+
 def groups_hold_together(state: State[S]) -> Claims[S]:
     """The jobs of a group are all there; one waits only for another that runs; and only a running job is paused."""
     for id, job in state.jobs.items():
@@ -278,7 +287,7 @@ OF_STATES: dict[str, tuple[StateProperty, ...]] = {
     "POINT-IN-TIME": (point_in_time,),
     "ONE-HEIR": (one_heir, nothing_is_half_done),
     "EXACT": (exact, granular),
-    "RELEASE": (nobody_idles, groups_hold_together, pending_together),
+    "RELEASE": (nobody_idles, groups_hold_together, pending_together, pending_for_somebody),
 }
 
 OF_STEPS: dict[str, tuple[StepProperty, ...]] = {

@@ -65,9 +65,8 @@ def transition(state: State[S], command: c.Command) -> Result[S]:
             return write(state, command)
         case c.BeginWrite():
             return begin_write(state, command)
-        case c.EndWrite(on, id):
-            require(id in node.find_node(state, on).writes, "not found", f"no write '{id}' is in flight")
-            return node.landed(state, on, id), ()
+        case c.EndWrite():
+            return end_write(state, command), ()
         case c.Copy(id, offset, length, result):
             begun = jobs.begin_copy(state, id, offset, length)
             return jobs.end_copy(begun, id, None if result == "ok" else result)
@@ -104,6 +103,13 @@ def begin_write(state: State[S], command: c.BeginWrite) -> Result[S]:
     state = node.copy_before_write(state, command.node, blocks)
     touched = tuple(node.jobs_of(state, command.node))
     return settle(node.in_flight(state, command.node, command.write, blocks), touched)
+
+
+def end_write(state: State[S], command: c.EndWrite) -> State[S]:
+    """The second half of a guest write, which may have changed the disk even if it failed."""
+    taken = command.write in node.find_node(state, command.node).writes
+    require(taken, "not found", f"no write '{command.write}' is in flight")
+    return node.landed(state, command.node, command.write)
 
 
 def written(state: State[S], command: c.Write | c.BeginWrite) -> S:

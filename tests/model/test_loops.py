@@ -21,8 +21,8 @@ from cbtmodel import loops as words
 STEP = inspect.getmodule(step)
 assert STEP is not None
 TRANSITIONS: tuple[ModuleType, ...] = (bitmap, backup, node, jobs, transaction, STEP)
-NOT_TRANSITIONS = {"initial", "usable_id"}
-"""They make the first state, and look at the letters of a name."""
+NOT_TRANSITIONS = {"initial"}
+"""It makes the first state."""
 
 WORDS = {"fold", "mapped", "kept", "some", "every"}
 ALONE = {"mapped", "kept", "some", "every"}

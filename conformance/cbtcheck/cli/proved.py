@@ -16,6 +16,7 @@ from cbtproofs.inductive import prove
 from cbtproofs.inductive.prove import PROVERS, Failure, Proved
 from cbtproofs.inductive.statements import statement
 from cbtproofs.inductive.vacuity import EXPECTED, SEEDED, Found
+from cbtproofs.inductive.variety import VARIETY
 from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
@@ -136,7 +137,9 @@ def vacuity_lines(outcome: Outcome) -> Iterator[Text]:
     yield _line("assumptions", impossible, "those of every scene can be satisfied")
     missing = [f"never seen: {each}" for each in outcome.missing]
     if outcome.only is None:
-        fine = f"all {len(EXPECTED)} kinds of commands, actions, refusals and ends of jobs, on possible paths"
+        rest = len(EXPECTED) - len(VARIETY)
+        fine = f"all {rest} kinds of commands, actions, refusals and ends of jobs, on possible paths; with them all "
+        fine += f"{len(VARIETY)} values of fields, numbers and places"
         yield _line("seen", missing, fine)
     wrong = [
         f"{mistake} is not found by the {name}: {id} says nothing"
@@ -213,7 +216,8 @@ def result(outcome: Outcome) -> Text:
     if outcome.inductive:
         seconds = " and ".join(f"{outcome.proved.seconds[name]:.1f} s on the {name}" for name in PROVERS)
         obligations = outcome.proved.obligations.total()
-        parts.append(f"{obligations:,} obligations twice, for disks of every size, in {seconds}")
+        z3 = f"{outcome.proved.solver:.1f} s of these in Z3"
+        parts.append(f"{obligations:,} obligations twice, for disks of every size, in {seconds} ({z3})")
     if outcome.arithmetic:
         obligations = sum(each.obligations for each in outcome.arithmetic)
         parts.append(f"{obligations:,} about {INTEGERS} in {spent(outcome):.1f} s")
@@ -264,6 +268,7 @@ def to_plain(outcome: Outcome) -> dict[str, Any]:
         "proved": good(outcome),
         "theorems": [*by_induction, *about_integers],
         "seconds": {name: round(seconds, 3) for name, seconds in proved.seconds.items()},
+        "solver_seconds": round(proved.solver, 3),
         "impossible_scenes": [f"{each.cast}: {played(each.command)}" for each in proved.vacuous],
         "never_seen": outcome.missing,
         "disagreements": [f"{scene.cast}: {played(scene.command)}: {words}" for scene, words in proved.disagreements],

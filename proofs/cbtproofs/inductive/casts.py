@@ -31,9 +31,9 @@ Moment: TypeAlias = Literal["at rest", "amid", "at commit"]
 class Cast:
     """Who is on stage. `bitmaps` are (disk, name), `jobs` (id, disk, name of its bitmap); `foggy` are names.
 
-    `sizes` are those of the two disks, in bytes. With `together` all jobs are one group. Jobs in `paused` are paused.
-    `moment` says what need not hold of the state yet. Unless `marks_matter`, everybody is in the fog, and only what
-    jobs have left to do is a set.
+    `disks` are all that there are, with their sizes in bytes, in this order. With `together` all jobs are one group.
+    Jobs in `paused` are paused. `moment` says what need not hold of the state yet. Unless `marks_matter`, everybody
+    is in the fog, and only what jobs have left to do is a set.
     """
 
     name: str
@@ -45,12 +45,12 @@ class Cast:
     moment: Moment = "at rest"
     paused: frozenset[str] = frozenset()
     marks_matter: bool = True
-    sizes: tuple[int, int] = (SIZE, SIZE)
+    disks: tuple[tuple[str, int], ...] = (("d", SIZE), ("e", SIZE))
 
     def state(self, prover: Prover) -> State[Any]:
         """An arbitrary state with this cast, legal or not."""
         taken = {(on, name) for _, on, name in self.jobs}
-        nodes: dict[str, Node[Any]] = {on: Node(size) for on, size in zip(("d", "e"), self.sizes, strict=True)}
+        nodes: dict[str, Node[Any]] = {on: Node(size) for on, size in self.disks}
         for number, (on, name) in enumerate(self.bitmaps):
             granularity = 4096 << number
             made = self._bitmap(prover, f"{on}/{name}", name in self.foggy, granularity, (on, name) in taken)

@@ -13,6 +13,7 @@ This shares nothing with `universal` but the specification and the list of what 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -47,10 +48,12 @@ class Solver:
     """Z3, which is asked the same question once only, and not at all if a block that it has shown is the answer.
 
     Each formula has a name, a Boolean that is equivalent to it, so that Z3 learns from question to question.
+    `seconds` are the CPU seconds that it has spent on answers.
     """
 
     def __init__(self) -> None:
         self._z3 = z3.Solver()
+        self.seconds = 0.0
         self._formulas: dict[tuple[str, ...] | tuple[str, int, int], Formula] = {}
         self._answers: dict[tuple[int, int], bool] = {}
         self._shown: list[Any] = []
@@ -91,9 +94,11 @@ class Solver:
     def _can_be_shown(self, known: Known, formula: Formula) -> bool:
         # The same as `self._z3.check(*names)`, which spends most of its time on looking at its arguments.
         names = [*known.names, formula.name.as_ast()]
+        before = time.process_time()
         answer = z3.Z3_solver_check_assumptions(
             self._z3.ctx.ref(), self._z3.solver, len(names), (z3.Ast * len(names))(*names)
         )
+        self.seconds += time.process_time() - before
         if answer == z3.Z3_L_UNDEF:
             raise GaveUp(f"Z3 gives up: {self._z3.reason_unknown()}")
         if answer == z3.Z3_L_TRUE:
@@ -164,7 +169,7 @@ class Member(Opaque):
     __slots__ = ("_block", "formula", "granule", "parts")
 
     def __init__(self, block: GenericBlock, formula: Formula, parts: tuple[Member, ...] = ()) -> None:
-        self._block, self.formula, self.granule = block, formula, 0
+        self._block, self.formula, self.granule = block, formula, (0, 0)
         self.parts = parts or (self,)
 
     def __or__(self, other: Any) -> Member:
@@ -195,7 +200,8 @@ class GenericBlock:
         self._known = solver.nothing_known
         self._inhabited = [self._all]  # sets that are not empty; a disk without blocks has nothing to lose
         self._named: dict[str, Member] = {}
-        self._rounded: list[tuple[Member, int, Member]] = []
+        self._rounded: list[tuple[Member, tuple[int, int], Member]] = []
+        self._sizes: dict[int, Member] = {}  # the blocks of disks, by size
 
     def arbitrary(self, name: str, foggy: bool = False) -> Any:
         """A set of which nothing is known: a new Boolean."""
@@ -205,8 +211,14 @@ class GenericBlock:
         return self._named[name]
 
     def everything(self, size: int) -> Any:
-        """Our block is a block of the disk; of a disk of another size it may be one, or not."""
-        return self.blocks(0, size)
+        """Our block is a block of the disk; of a smaller one it may be, and then of each that is larger than that."""
+        if size > SIZE:
+            raise ValueError(f"no disk is larger than {SIZE} bytes")
+        blocks = self.blocks(0, size)
+        for other, of_other in list(self._sizes.items()):
+            self.learn_within(*((blocks, of_other) if size < other else (of_other, blocks)))
+        self._sizes[size] = blocks
+        return blocks
 
     def blocks(self, offset: int, length: int) -> Any:
         """A byte range: it may touch our block or not; none touches nothing, and the whole disk everything."""
@@ -222,12 +234,12 @@ class GenericBlock:
         """
         if isinstance(blocks, Fog):
             return blocks & blocks
-        united = self._round(blocks.parts[0], granule)
+        united = self._round(blocks.parts[0], (granule, size))
         for part in blocks.parts[1:]:
-            united = united | self._round(part, granule)
+            united = united | self._round(part, (granule, size))
         return united
 
-    def _round(self, part: Member, granule: int) -> Member:
+    def _round(self, part: Member, granule: tuple[int, int]) -> Member:
         if part.granule == granule or self.must_be_within(part, self.empty):
             return part
         for argument, of, rounded in self._rounded:

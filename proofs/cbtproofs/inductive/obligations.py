@@ -12,18 +12,20 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from cbtmodel import properties as must
-from cbtmodel.node import State, initial
-from cbtmodel.release import future_claims
+from cbtmodel.node import State
 from cbtmodel.step import Step, step
 
+from cbtproofs.effects import composition, contract
+from cbtproofs.effects.during import Part
 from cbtproofs.inductive import locality, theorem
-from cbtproofs.inductive.casts import SIZE, Cast, Moment
+from cbtproofs.inductive.casts import Cast, Moment
 from cbtproofs.inductive.script import Assume, Claim, Item, Played, Prove, Prover, Script
 
 Act: TypeAlias = Callable[[State[Any], Any], Step[Any]]
+Says: TypeAlias = Callable[..., Iterator[Item]]
 
 SAFE = {must.no_lost_write, must.point_in_time, must.one_heir, must.exact, must.granular, must.nothing_is_half_done}
-LIVE = {must.nobody_idles, must.groups_hold_together, must.pending_together}
+LIVE = {must.nobody_idles, must.groups_hold_together, must.pending_together, must.pending_for_somebody}
 NOT_YET = {"amid": {must.nothing_is_half_done, *LIVE}, "at commit": {must.nothing_is_half_done, must.nobody_idles}}
 
 
@@ -41,14 +43,6 @@ def in_focus(claim: Claim, cast: Cast) -> bool:
     return subject.rpartition("/")[2] not in cast.foggy
 
 
-def at_first(prover: Prover) -> Iterator[Item]:
-    """Everything holds of fresh disks, and nothing is lost yet."""
-    state = initial(prover.space, {"d": SIZE, "e": SIZE})
-    yield Played(state, Step(state))
-    yield from (Prove(id, claim) for id, claim in claims_of(state, "at rest", SAFE | LIVE))
-    yield from theorem.at_first(state)
-
-
 def keeps(cast: Cast, command: Any, act: Act = step, after: Moment = "at rest") -> Script:
     """Whatever is safe stays safe when a command is given, and the step itself is as it must be.
 
@@ -62,13 +56,23 @@ def keeps(cast: Cast, command: Any, act: Act = step, after: Moment = "at rest") 
     def proved(prover: Prover, before: State[Any], done: Step[Any]) -> Iterator[Item]:
         named = command.actions[0] if cast.moment == "amid" else command
         yield from (Prove(locality.ID, claim) for claim in locality.local(before, named, done))
+        told = contract.effects(before, command, done, part_of(cast, after), cast.foggy)
+        yield from (Prove(contract.EFFECT, claim) for claim in told if in_focus(claim, cast))
         for id, each in must.OF_STEPS.items():
             claims = (claim for property in each for claim in property(before, command, done))
             yield from (Prove(id, claim) for claim in claims if in_focus(claim, cast))
         yield from (Prove(id, claim) for id, claim in claims_of(done.state, after, SAFE) if in_focus(claim, cast))
         yield from theorem.carried(prover, before, command, done)
 
-    return played(cast, command, act, assumed, proved)
+    return played(cast, command, act, assumed, proved, part_of(cast, after))
+
+
+def part_of(cast: Cast, after: Moment) -> Part:
+    """Which part of a transaction leads from the cast's moment to one after it; or it is a whole step."""
+    parts: dict[tuple[Moment, Moment], Part] = {
+        ("at rest", "at commit"): "drain", ("amid", "amid"): "prepare", ("at commit", "at rest"): "commit",
+    }  # fmt: skip
+    return parts.get((cast.moment, after), "step")
 
 
 def goes_on(cast: Cast, command: Any, act: Act = step, after: Moment = "at rest") -> Script:
@@ -80,8 +84,11 @@ def goes_on(cast: Cast, command: Any, act: Act = step, after: Moment = "at rest"
     return played(cast.only_what_is_left(), command, act, partial(arranged, cast), proved)
 
 
-def played(cast: Cast, command: Any, act: Act, assumed: Callable[..., Any], proved: Callable[..., Any]) -> Script:
-    """A command is given in a state of the cast: what is assumed before, and proved after if it is accepted."""
+def played(cast: Cast, command: Any, act: Act, assumed: Says, proved: Says, part: Part | None = None) -> Script:
+    """A command is given in a state of the cast: what is assumed before, and proved after if it is accepted.
+
+    `part`: also whether it is refused exactly when it must be, if that is to be proved.
+    """
 
     def script(prover: Prover) -> Iterator[Item]:
         before = cast.state(prover)
@@ -93,6 +100,10 @@ def played(cast: Cast, command: Any, act: Act, assumed: Callable[..., Any], prov
             yield from proved(prover, before, done)
         else:
             yield from (Prove("ATOMIC", claim) for claim in locality.atomic(before, command, done))
+        if part is not None:
+            yield from (Prove(contract.REFUSED, claim) for claim in contract.refusals(before, command, done, part))
+        if part == "step":
+            yield from (Prove(composition.ID, claim) for claim in composition.composed(before, command, done))
 
     return script
 
@@ -101,25 +112,3 @@ def arranged(cast: Cast, state: State[Any]) -> Iterator[Item]:
     """All that has to do with what is left to copy may be relied on."""
     for _, claim in claims_of(state, cast.moment, {must.point_in_time, *LIVE}):
         yield Assume(claim)
-
-
-def always(cast: Cast, id: str, claims: Callable[[Prover, State[Any]], Iterator[Claim]]) -> Script:
-    """Something holds in every state of the cast."""
-
-    def script(prover: Prover) -> Iterator[Item]:
-        state = cast.state(prover)
-        yield from arranged(cast, state)
-        yield Played(state, Step(state))
-        yield from (Prove(id, claim) for claim in claims(prover, state))
-
-    return script
-
-
-def unites(cast: Cast) -> Script:
-    """BATCH, of two arbitrary writes."""
-    return always(cast, "BATCH", lambda prover, state: must.batch(state, "d", *map(prover.arbitrary, ("v", "w"))))
-
-
-def releases(cast: Cast) -> Script:
-    """RELEASE: every job can be given up, and has a next command that makes less of what is left."""
-    return always(cast.only_what_is_left(), "RELEASE", lambda _, state: future_claims(state))

@@ -21,9 +21,9 @@ Prover = Callable[[Script], list[Obligation]]
 PROVERS = ("universal disk", "generic block")
 
 
-def provers(names: Iterable[str] = PROVERS) -> dict[str, Prover]:
+def provers(names: Iterable[str] = PROVERS, own: generic_block.Solver | None = None) -> dict[str, Prover]:
     """The provers by name; each run gets a Z3 of its own."""
-    solver = generic_block.Solver()
+    solver = own or generic_block.Solver()
     known: dict[str, Prover] = {
         "universal disk": universal_disk.obligations,
         "generic block": lambda script: generic_block.obligations(script, solver),
@@ -45,13 +45,15 @@ class Proved:
     """What has been proved so far.
 
     `obligations` and `paths` are by theorem. `seconds` are CPU seconds by prover; `spent` are those by prover and
-    theorem, and what was spent for no theorem (states, assumptions and commands) is under "".
+    theorem, and what was spent for no theorem (states, assumptions and commands) is under "". `solver` are the CPU
+    seconds that Z3 itself had: a part of those of the generic block.
     """
 
     obligations: Counter[str] = field(default_factory=Counter)
     paths: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=dict)
     spent: dict[str, dict[str, float]] = field(default_factory=dict)
+    solver: float = 0.0
     failures: list[Failure] = field(default_factory=list)
     disagreements: list[tuple[Scene, str]] = field(default_factory=list)
     vacuous: list[Scene] = field(default_factory=list)
@@ -67,7 +69,8 @@ def prove(
     Gives what has been proved so far after each scene: the same object. That the specification comes to an end is
     always proved.
     """
-    proved, known = Proved(), provers(names)
+    proved, solver = Proved(), generic_block.Solver()
+    known = provers(names, solver)
     for scene in scenes() if listed is None else listed:
         found: list[list[Obligation]] = []
         for name, prover in known.items():
@@ -86,6 +89,7 @@ def prove(
         if not first:
             proved.vacuous.append(scene)
         proved.disagreements += [(scene, each) for other in found[1:] for each in differences(first, other)]
+        proved.solver = solver.seconds
         yield proved
 
 
@@ -94,18 +98,18 @@ def _watched(scene: Scene, only: str | None, seen: Seen, spent: dict[str, float]
 
     def script(prover: OnOnePath) -> Iterator[Item]:
         played = []
-        before = time.perf_counter()
+        before = time.process_time()
         for item in scene.script(prover):
             if isinstance(item, Played):
-                played.append(item.done)
+                played.append(item)
             theorem = item.id if isinstance(item, Prove) else ""
             if only in (None, theorem) or not theorem:
                 yield item
-            now = time.perf_counter()
+            now = time.process_time()
             spent[theorem] += now - before
             before = now
-        for done in played:
-            seen.note(scene.command, done)
+        for each in played:
+            seen.note(scene.command, each.before, each.done)
 
     return script
 

@@ -8,7 +8,8 @@ from typing import Any
 from cbtmodel import properties
 from cbtmodel.release import OF_FUTURES
 
-from cbtproofs.inductive import locality, theorem
+from cbtproofs.effects import composition, contract
+from cbtproofs.inductive import laws, locality, theorem
 from cbtproofs.inductive.script import OPAQUE
 
 OTHERS = {
@@ -16,10 +17,16 @@ OTHERS = {
     "RELEASE": "Every job can be cancelled at once, and has a next command on its way to success, which makes that "
     "way shorter; its end freezes nothing. Not that a copy which is tried again ever succeeds.",
     locality.ID: (locality.local.__doc__ or "").splitlines()[0],
+    contract.EFFECT: (contract.effects.__doc__ or "").splitlines()[0],
+    contract.REFUSED: (contract.refusals.__doc__ or "").splitlines()[0],
+    composition.ID: (composition.composed.__doc__ or "").splitlines()[0],
+    laws.ID: "What is done to one entry of a table, or one item of a sequence, is done to each, in their order.",
     OPAQUE: "The specification comes to an end without looking inside a set.",
 }
 
-THEOREMS = (theorem.ID, *properties.IDS, locality.ID, OPAQUE)
+THEOREMS = (
+    theorem.ID, *properties.IDS, contract.EFFECT, contract.REFUSED, composition.ID, locality.ID, laws.ID, OPAQUE,
+)  # fmt: skip
 """Their IDs, in the order in which they are to be read."""
 
 

@@ -17,7 +17,8 @@ from cbtmodel.step import Step
 from cbtmodel.transaction import commit, drain_all, prepare
 
 from cbtproofs.inductive.casts import Cast
-from cbtproofs.inductive.obligations import Act, always
+from cbtproofs.inductive.instants import always
+from cbtproofs.inductive.obligations import Act
 from cbtproofs.inductive.script import Claim, Prover, Script
 
 

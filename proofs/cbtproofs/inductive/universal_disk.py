@@ -24,6 +24,9 @@ from cbtproofs.inductive.opaque import Opaque
 from cbtproofs.inductive.paths import Fog, Impossible, Path, every_path
 from cbtproofs.inductive.script import Assume, Findings, Obligation, Prove, Script
 
+Granule = tuple[int, int]
+"""Its size, and that of the disk: disks of two sizes end in different granules."""
+
 
 class Column(Opaque):
     """A set of blocks, united of `parts`; `granule` is that of `round_out`, if it comes from there."""
@@ -33,7 +36,7 @@ class Column(Opaque):
     def __init__(self, disk: UniversalDisk, word: int, parts: tuple[Column, ...] = ()) -> None:
         self._disk, self._word, self._version = disk, word, len(disk.changes)
         self.parts = parts or (self,)
-        self.granule = 0
+        self.granule: Granule = 0, 0
 
     @property
     def word(self) -> int:
@@ -68,9 +71,11 @@ class UniversalDisk:
         self.width = self.possible = 1  # how many blocks the disk has; those that a legal disk may have, as a word
         self.changes: list[tuple[int, int]] = []  # only these blocks were kept; or, with 0, the disk doubled
         self.empty = Column(self, 0)
-        self._inhabited = [Column(self, 1)]  # sets that are not empty; a disk without blocks has nothing to lose
+        self._all = Column(self, 1)
+        self._inhabited = [self._all]  # sets that are not empty; a disk without blocks has nothing to lose
         self._ranges: dict[tuple[int, int], Any] = {}
-        self._roundings: list[tuple[int, Column, Column]] = []  # granule, argument, result
+        self._sizes: dict[int, Column] = {}  # the blocks of disks, by size
+        self._roundings: list[tuple[Granule, Column, Column]] = []  # granule, argument, result
 
     def arbitrary(self, name: str, foggy: bool = False) -> Any:
         """A new set that may have any blocks: the disk doubles, and the new half is in the set."""
@@ -85,13 +90,20 @@ class UniversalDisk:
         return Column(self, ((1 << width) - 1) << width)
 
     def everything(self, size: int) -> Any:
-        """All blocks; or of a disk of another size, whichever they are."""
-        return self.blocks(0, size)
+        """All blocks; of a smaller disk some of them, and none that a disk between the two has not."""
+        if size > SIZE:
+            raise ValueError(f"no disk is larger than {SIZE} bytes")
+        blocks = self.blocks(0, size)
+        for other, of_other in list(self._sizes.items()):
+            small, large = (blocks, of_other) if size < other else (of_other, blocks)
+            self.strike_out(small.word & ~large.word)
+        self._sizes[size] = blocks
+        return blocks
 
     def blocks(self, offset: int, length: int) -> Any:
         """A byte range: any set of blocks, but the same for the same range; none, and all, are as they are."""
         if length in (0, SIZE):
-            return Column(self, (1 << self.width) - 1) if length else self.empty
+            return self._all if length else self.empty
         if (offset, length) not in self._ranges:
             self._ranges[offset, length] = self.arbitrary(f"bytes {offset}+{length}")
         return self._ranges[offset, length]
@@ -99,9 +111,9 @@ class UniversalDisk:
     def round_out(self, blocks: Any, granule: int, size: int) -> Any:
         """The union of the roundings of its parts."""
         parts = () if isinstance(blocks, Fog) else blocks.parts
-        return reduce(or_, (self._rounded(each, granule) for each in parts)) if parts else blocks & blocks
+        return reduce(or_, (self._rounded(each, (granule, size)) for each in parts)) if parts else blocks & blocks
 
-    def _rounded(self, part: Column, granule: int) -> Column:
+    def _rounded(self, part: Column, granule: Granule) -> Column:
         """All that is known: it contains the part, is the same for the same part, and empty if that is."""
         word, possible = part.word, self.possible
         if part.granule == granule or not word & possible:  # what is rounded out already stays

@@ -2,7 +2,8 @@
 
 A theorem about nothing is easily proved. So each scene must have a path whose assumptions do not contradict each
 other; every kind of command and of action must be accepted on such a path, every kind of refusal given, every outcome
-of a job reached. And for each theorem there is a mistake that makes it fail, and must do so in every run.
+of a job reached, and whatever can be varied must be (`variety`). And for each theorem there is a mistake that makes
+it fail, and must do so in every run.
 """
 
 from __future__ import annotations
@@ -13,16 +14,20 @@ from typing import Any, get_args
 
 from cbtmodel import commands as c
 from cbtmodel.backup import Outcome
+from cbtmodel.node import State
 from cbtmodel.refusal import Kind
 from cbtmodel.step import Step
 
-from cbtproofs.inductive import locality, theorem
+from cbtproofs.effects import composition, contract
+from cbtproofs.inductive import laws, locality, theorem
 from cbtproofs.inductive.script import OPAQUE, Obligation, Script
-from cbtproofs.inductive.stage import A_BITMAP, A_JOB, BESIDE, Scene, scenes
+from cbtproofs.inductive.stage import A_BITMAP, A_JOB, BESIDE, LAWS, THREE_BITMAPS, TWO_BITMAPS, Scene, scenes
+from cbtproofs.inductive.variety import VARIETY, chosen, numbers
 from cbtproofs.mutants.catalogue import CANARY
 from cbtproofs.mutants.field_bugs import field_bug_mutants
 from cbtproofs.mutants.improper import IMPROPER
 from cbtproofs.mutants.mutant import Mutant, applied
+from cbtproofs.mutants.once_proved_effects import once_proved
 
 IN_TRANSACTION = "in a transaction"
 
@@ -32,9 +37,10 @@ EXPECTED: frozenset[str] = frozenset(
         *(f"{each.__name__} {IN_TRANSACTION}" for each in get_args(c.Action) if each is not c.Abort),
         *(f"refused: {each}" for each in get_args(Kind)),
         *(f"a job {each}" for each in get_args(Outcome)),
+        *VARIETY,
     ]
 )
-"""What must be seen: commands and actions that are accepted, refusals, and ends of jobs."""
+"""What must be seen: commands and actions that are accepted, with each of their values; refusals; ends; numbers."""
 
 
 @dataclass
@@ -43,12 +49,13 @@ class Seen:
 
     things: set[str] = field(default_factory=set)
 
-    def note(self, command: Any, done: Step[Any]) -> None:
+    def note(self, command: Any, before: State[Any], done: Step[Any]) -> None:
         """A command was given, and this came of it."""
         if done.refusal is not None:
             self.things.add(f"refused: {done.refusal.kind}")
             return
         self.things.add(type(command).__name__)
+        self.things |= {*chosen(command), *numbers(before, command)}
         if isinstance(command, c.Transaction):
             self.things |= {f"{type(each).__name__} {IN_TRANSACTION}" for each in command.actions}
         self.things |= {f"a job {each.outcome}" for each in done.ended}
@@ -93,6 +100,13 @@ SEEDED: dict[str, tuple[Mistake, ...]] = {
         Mistake("successor-leaks", A_JOB.name, "every end"),
         Mistake("resumed-stays-paused", A_JOB.name, "every end"),
     ),
+    contract.EFFECT: (
+        Mistake("clear-does-nothing", A_BITMAP.name, "ClearBitmap"),
+        Mistake("first-two-bitmaps-record", THREE_BITMAPS[-1].name, "Write"),
+    ),
+    contract.REFUSED: (Mistake("clear-busy", A_JOB.name, "ClearBitmap"),),
+    composition.ID: (Mistake("actions-in-reverse", TWO_BITMAPS.name, "Transaction"),),
+    laws.ID: (Mistake("only-the-first-round", LAWS, "by length"),),
     locality.ID: (Mistake("makes-others-anew", BESIDE.name, "EnableBitmap"),),
     OPAQUE: (Mistake("compares-sets", A_BITMAP.name, "Write"),),
 }
@@ -118,5 +132,5 @@ def _fails(id: str, mistake: Mistake, prover: Callable[[Script], list[Obligation
 
 
 def mutant(name: str) -> Mutant:
-    """The mutant of that name, after a real bug or an improper one."""
-    return next(each for each in (*field_bug_mutants(), *IMPROPER) if each.name == name)
+    """The mutant of that name: after a real bug, an improper one, or one that the proof did not always find."""
+    return next(each for each in (*field_bug_mutants(), *IMPROPER, *once_proved()) if each.name == name)

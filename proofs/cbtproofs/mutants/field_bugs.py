@@ -9,10 +9,6 @@ and there, which is checked. Not here: bugs that are no change of this specifica
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from types import FunctionType
-from typing import Any
-
 from cbtmodel import backup, bitmap, jobs, node, transaction
 from cbtmodel.backup import Job, Side, content_changes, copied
 from cbtmodel.bitmap import Bitmap, Marks, marked, recording
@@ -25,21 +21,11 @@ from cbtmodel.refusal import require
 from cbtmodel.step import may_begin, whole_write, written
 from cbtmodel.step import write as guest_write
 
-from cbtproofs.mutants.mutant import Mutant, replacement
+from cbtproofs.mutants.mutant import Mutant, declaring
 
 FIELD_BUGS: list[Mutant] = []
-
-
-def instead_of(right: Callable[..., Any], bug: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Declares a function to be a mutant of `right`, after a field bug if there was one."""
-
-    def declare(wrong: Callable[..., Any]) -> Callable[..., Any]:
-        assert isinstance(right, FunctionType)
-        assert isinstance(wrong, FunctionType)
-        FIELD_BUGS.append(replacement(wrong.__name__.replace("_", "-"), bug, right, wrong))
-        return wrong
-
-    return declare
+instead_of = declaring(FIELD_BUGS)
+"""Declares a function to be a mutant of another, after a field bug if there was one."""
 
 
 def field_bug_mutants() -> tuple[Mutant, ...]:

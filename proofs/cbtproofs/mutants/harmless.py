@@ -9,6 +9,10 @@ from __future__ import annotations
 ALIKE = "a frozen bitmap and its successor are enabled alike: freezing copies that, and nobody changes it meanwhile"
 BEGUN = "a job that is there when a write lands was there when it began (a start drains), and knew of it then"
 
+UNORDERED = "a table has no order, and whether some or all are such does not depend on the order of asking"
+
+TOGETHER = "what happens at one instant has no order: the same jobs end, and the state is the same"
+
 LOOKED_UP = "a bitmap was looked up exactly if the job has one"
 
 EQUIVALENT: dict[str, str] = {
@@ -34,6 +38,11 @@ EQUIVALENT: dict[str, str] = {
         "a bitmap was looked up exactly if the command names one",
     "jobs.start: frozen is not None and command.bitmap is not None -> frozen is not None":
         "a bitmap was looked up exactly if the command names one",
+    **{f"loops.{each}: in reverse": UNORDERED
+       for each in ("mapped: fold(table)", "kept: fold(table)", "some: fold(items)", "every: fold(items)")},
+    **{f"{each}: in reverse": TOGETHER
+       for each in ("jobs.conclude: fold(outcomes)", "jobs.settle: fold(touched)", "jobs.settles: fold(group)",
+                    "node.drain: fold(state.nodes[node].writes)", "transaction.drain_all: fold(state.nodes)")},
     "jobs.resume: job.phase == 'running' and job.paused -> job.paused":
         "a job that is paused is running: it is paused while it runs, and does not settle before it is resumed",
     "jobs.ends: job.bitmap is not None and frozen is not None -> frozen is not None": LOOKED_UP,

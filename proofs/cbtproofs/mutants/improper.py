@@ -6,8 +6,6 @@ so that they are not among `all_mutants`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from types import FunctionType
 from typing import Any
 
 from cbtmodel import bitmap, node
@@ -16,21 +14,11 @@ from cbtmodel.blocks import S, Space
 from cbtmodel.node import State, find_free_bitmap, with_bitmap
 from cbtmodel.record import replace
 
-from cbtproofs.mutants.mutant import Mutant, replacement
+from cbtproofs.mutants.mutant import Mutant, declaring
 
 IMPROPER: list[Mutant] = []
-
-
-def instead_of(right: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Declares a function to be a mutant of `right`."""
-
-    def declare(wrong: Callable[..., Any]) -> Callable[..., Any]:
-        assert isinstance(right, FunctionType)
-        assert isinstance(wrong, FunctionType)
-        IMPROPER.append(replacement(wrong.__name__.replace("_", "-"), "", right, wrong))
-        return wrong
-
-    return declare
+instead_of = declaring(IMPROPER)
+"""Declares a function to be a mutant of another."""
 
 
 @instead_of(bitmap.record)

@@ -17,12 +17,13 @@ import inspect
 import sys
 import textwrap
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import ndiff
 from functools import cache
 from types import CodeType, FunctionType
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,24 @@ def replacement(name: str, field_bug: str, right: FunctionType, wrong: FunctionT
     removed, added = ("\n".join(each[2:] for each in lines if each.startswith(sign)) for sign in "-+")
     docstring = inspect.getdoc(wrong) or ""
     return Mutant(name, field_bug, right, removed, added, docstring, wrong.__code__)
+
+
+Declare = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def declaring(into: list[Mutant]) -> Callable[..., Declare]:
+    """A decorator's maker: `instead_of(right, bug)` puts the function that it decorates into a list of mutants."""
+
+    def instead_of(right: Callable[..., Any], bug: str = "") -> Declare:
+        def declare(wrong: Callable[..., Any]) -> Callable[..., Any]:
+            assert isinstance(right, FunctionType)
+            assert isinstance(wrong, FunctionType)
+            into.append(replacement(wrong.__name__.replace("_", "-"), bug, right, wrong))
+            return wrong
+
+        return declare
+
+    return instead_of
 
 
 def _global_names(code: CodeType) -> set[str]:

@@ -10,6 +10,7 @@ The rules know the few words that the specification is made of. Each says what i
     a transition               skipped as a whole, or where it is called: what was given to it comes back unchanged
     if a, a if b else c        always, never
     a and b, a or b, not a     one condition dropped; the negation dropped; any and all exchanged
+    flag=True, flag=False      the other
     fold(them, ...), ...       only the first of them, the first two, in reverse; so for each word of `loops`
 
 Left alone: docstrings, the words of refusals, assertions, annotations, and modules that say what sets, tables and
@@ -157,6 +158,8 @@ def changes(site: Site | None, function: FunctionType, tree: ast.FunctionDef) ->
                 rest = [each for each in values if each is not value]
                 fewer = rest[0] if len(rest) == 1 else ast.BoolOp(op, rest)
                 yield Change(fewer, text(node), text(fewer))
+        case ast.keyword(flag, ast.Constant(bool() as value)):
+            yield Change(ast.keyword(flag, ast.Constant(not value)), text(node), f"{flag}={not value}")
         case ast.UnaryOp(ast.Not(), operand):
             yield Change(operand, text(node), text(operand))
         case ast.Compare(left, [one, other], [middle, right]):

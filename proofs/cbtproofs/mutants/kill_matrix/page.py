@@ -41,8 +41,9 @@ up to 8 writes, counted as one walk), in what is drawn, and in the walks of refi
 own, below. The shortest scenario is the shortest that any of them came upon (for the implementation, the one that is
 kept, see [seeded mistakes](seeded-mistakes.md)).
 
-The proof and the explorer look at the specification by itself: they cannot know that a command should have been
-refused, if nothing that must hold breaks when it is not. The tour, the drawn scenarios and refinement compare with
+The proof says of each command what it does, no more and no less, and when it is refused. The explorer looks at the
+specification by itself, too, with the properties only: it cannot know that a command should have been refused, if
+nothing that must hold breaks when it is not. The tour, the drawn scenarios and refinement compare with
 the implementation: they cannot know what is owed. That is why there are several.
 
 """
@@ -100,7 +101,7 @@ def summary(rows: Iterable[Row]) -> str:
     longest = max((len(each.scenario) for each in rows if each.unsafe), default=0)
     lines.append(
         f"\nMutants that one checker alone finds: {only or 'none'}. Every mistake that breaks safety "
-        f"({sum(each.unsafe for each in rows)} of them) is shown by a scenario of at most {longest} commands.\n"
+        f"is shown by a scenario of at most {longest} commands.\n"
     )
     return "".join(lines)
 
