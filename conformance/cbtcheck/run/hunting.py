@@ -17,7 +17,7 @@ SEED = 20160106
 ROUNDS = 6
 EXAMPLES = 1000
 STEPS = 20
-ENOUGH = 4
+ENOUGH = 8
 SHORTEST = Path(__file__).parents[1] / "search" / "shortest"
 """The shortest scenario of each mistake, as a file that anyone can replay."""
 

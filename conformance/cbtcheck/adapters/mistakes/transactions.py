@@ -14,7 +14,7 @@ from cbtcheck.adapters.mistakes.registry import mistake
 from cbtcheck.scenario.verdict import Verdict
 
 
-@mistake("clear-busy", "Q16", Verdict.UNSAFE, 5)
+@mistake("clear-busy", "Q16", Verdict.UNSAFE, 4)
 class ClearBusy(Host):
     """A bitmap that a job has frozen can be cleared."""
 
