@@ -42,17 +42,18 @@ def replay(file: Path, opening: adapters.Opening) -> int:
         out.print(plain(scenario.story), markup=False, highlight=False, soft_wrap=True)
     out.print()
     out.print(picture(frames, scenario.block))
+    table = chains_of(frames, scenario.block)
+    for line in chain_words.lines(table):
+        out.print(plain(line), markup=False, highlight=False, soft_wrap=True)
     for each in findings:
         out.print(str(each), style=COLOUR[each.verdict], markup=False, highlight=False, soft_wrap=True)
     for said in dict.fromkeys(map(rule, findings)):
         out.print(f"Rule: {said}", markup=False, highlight=False, soft_wrap=True)
-    table = chains_of(frames, scenario.block)
-    for line in chain_words.lines(table):
-        out.print(plain(line), markup=False, highlight=False, soft_wrap=True)
     if came is None:
         out.print("agrees at every step", style="green")
         if table.unsafe:
-            out.print(plain(chain_words.verdict(table)), style=COLOUR[Verdict.UNSAFE], markup=False, highlight=False)
+            said_of = plain(chain_words.verdict(table))
+            out.print(said_of, style=COLOUR[Verdict.UNSAFE], markup=False, highlight=False, soft_wrap=True)
             return EXIT_CODES["commands"]
         return EXIT_CODES["conformant"]
     if came.counts:
