@@ -19,12 +19,14 @@ from typing import Any
 from cbtmodel.commands import Command
 from cbtmodel.node import State
 
+from cbtcheck.content import Content
+
 DIED = re.compile(r"^crash\b|\bdied\b|\bsignal \d+|\bwas killed by\b|\bexited with\b|\bexit (status|code) -?\d+")
 """How the message begins, or what is in it, if an implementation has crashed."""
 
 
-LARGEST_COMPARED = 64 << 20
-"""Bytes: the content of disks beyond that is neither kept nor compared. Their bits are, and where copies went."""
+LARGEST_UNCLAIMED = 64 << 20
+"""Bytes: whoever does not claim larger disks is asked for none, and for the content of none that is larger."""
 
 MOST_UNCLAIMED = 1 << 20
 """Granules of a bitmap, clusters of a disk, and what one command marks of them, if no more is claimed."""
@@ -67,7 +69,8 @@ class Capabilities:
     `features` is what it claims besides commands (see `claims`). Granularities outside of the two bounds are never
     asked for, clusters other than `clusters` only if `any_cluster`. `tails`: a disk may end within a granule or a
     cluster. `suite_copies`: the suite itself runs the jobs and makes the copies. `max_writes`: how many guest writes
-    of a disk may be in flight at once. `largest_disk`: bytes of the largest disk that is ever asked for.
+    of a disk may be in flight at once. `largest_disk`: bytes of the largest disk that is ever asked for;
+    `largest_content`: of the largest whose content is, and that of targets of its backups.
     `most_granules`: how many granules a bitmap may have. `most_clusters`: how many clusters a disk may have for a
     job. `most_marked`: how many granules or clusters one command may mark. `longest_write`: bytes of a guest write.
     `longest_name`: bytes of the longest name, in UTF-8; `ascii_names`: names have no characters beyond ASCII.
@@ -90,7 +93,8 @@ class Capabilities:
     tails: bool = True
     suite_copies: bool = False
     max_writes: int = 300
-    largest_disk: int = LARGEST_COMPARED
+    largest_disk: int = LARGEST_UNCLAIMED
+    largest_content: int = LARGEST_UNCLAIMED
     most_granules: int = MOST_UNCLAIMED
     most_clusters: int = MOST_UNCLAIMED
     most_marked: int = MOST_UNCLAIMED
@@ -236,11 +240,11 @@ class Adapter(ABC):
         return [self.perform(command, hint) for command, hint in zip(commands, hints, strict=True)]
 
     @abstractmethod
-    def disk(self, node: str) -> bytes | None:
-        """The content of a disk; None if it cannot be read."""
+    def disk(self, node: str) -> Content | None:
+        """The content of a disk; None if it cannot be read. It may be in runs, whatever its size."""
 
     @abstractmethod
-    def target(self, job: str) -> bytes | None:
+    def target(self, job: str) -> Content | None:
         """The content of the target of a job that has just ended; asked for once. None if it cannot be read.
 
         A target is `POISON` wherever the job has not written.

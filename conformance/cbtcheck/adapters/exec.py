@@ -16,7 +16,6 @@ from msgspec import UNSET
 
 from cbtcheck.adapter import (
     ACCEPTED,
-    LARGEST_COMPARED,
     Adapter,
     AdapterBroken,
     AdapterUnusable,
@@ -32,6 +31,7 @@ from cbtcheck.adapters.protocol.conversation import Conversation, Late, Start, w
 from cbtcheck.adapters.protocol.mistakes import ProtocolError, plain, printable
 from cbtcheck.adapters.protocol.observation import reply_of
 from cbtcheck.adapters.suite_copies import SuiteCopies
+from cbtcheck.content import Content
 from cbtcheck.host.child import CannotStart, Child, Limits
 from cbtcheck.host.pace import Patience
 from cbtcheck.scenario import capabilities as claims
@@ -211,25 +211,25 @@ class ExecAdapter(Adapter):
         """The granules of a bitmap, as they were last observed."""
         return self._bits.get((node, name))
 
-    def disk(self, node: str) -> bytes | None:
+    def disk(self, node: str) -> Content | None:
         """The content of a disk."""
         return self.content("disk", node, self._sizes[node])
 
-    def content(self, what: Any, name: str, size: int) -> bytes | None:
+    def content(self, what: Any, name: str, size: int) -> Content | None:
         """What `observe` shows of a disk or a target of so many bytes; None if the adapter does not claim that."""
-        if "content" not in self.capabilities.features or size > LARGEST_COMPARED:
+        if "content" not in self.capabilities.features or size > self.capabilities.largest_content:
             return None
         said = self._talk.want(m.SeenContent, m.ObserveContent(seq=self._talk.next, what=what, name=name))
         return self.bytes_of(said, size, f"the {what} {printable(name.encode(errors='replace'))}")
 
-    def bytes_of(self, said: m.SeenContent, size: int, where: str) -> bytes:
+    def bytes_of(self, said: m.SeenContent, size: int, where: str) -> Content:
         """The content that was told."""
         try:
             return observation.content(said.content, size, where)
         except ProtocolError as wrong:
             self._talk.broken(wrong)
 
-    def target(self, job: str) -> bytes | None:
+    def target(self, job: str) -> Content | None:
         """The content of a target. How large it is, the adapter says: it must be as large as one of the disks."""
         if self._suite is not None:
             return self._suite.target(job)
@@ -314,6 +314,7 @@ def _alignment(hello: m.Hello) -> int:
 
 LIMITS = {
     "largest_disk": ("largest_disk",),
+    "largest_content": ("largest_content",),
     "max_granules": ("most_granules", "most_clusters"),
     "max_dirty": ("most_marked",),
     "max_write": ("longest_write",),
@@ -329,7 +330,7 @@ def limits(hello: m.Hello) -> dict[str, int]:
     for member, fields in LIMITS.items():
         said = getattr(hello, member)
         if said is not UNSET:
-            found |= dict.fromkeys(fields, min(said, LARGEST_DISK) if member == "largest_disk" else said)
+            found |= dict.fromkeys(fields, min(said, LARGEST_DISK) if member.startswith("largest_") else said)
     return found
 
 

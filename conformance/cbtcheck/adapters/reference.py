@@ -13,7 +13,6 @@ from cbtimpl.bits import GranuleSet
 from cbtmodel.commands import Command, Write
 
 from cbtcheck.adapter import (
-    LARGEST_COMPARED,
     POISON,
     Adapter,
     AdapterBroken,
@@ -28,7 +27,9 @@ from cbtcheck.adapter import (
     digest,
 )
 from cbtcheck.adapters.driving import Driver
-from cbtcheck.adapters.small_disks import FlatDisk, HollowDisk
+from cbtcheck.adapters.small_disks import FlatDisk
+from cbtcheck.adapters.sparse_disk import SparseDisk
+from cbtcheck.content import LARGEST_FLAT, Content
 from cbtcheck.host.version import VERSION
 from cbtcheck.scenario.scenario import KINDS, LARGEST_DISK
 
@@ -55,6 +56,7 @@ class ReferenceAdapter(Adapter):
         max_jobs=33,
         disks=LAYOUTS,
         largest_disk=LARGEST_DISK,
+        largest_content=LARGEST_DISK,
         most_granules=LARGEST_DISK // 512,
         most_clusters=LARGEST_DISK // 512,
         most_marked=1 << 32,
@@ -121,17 +123,17 @@ class ReferenceAdapter(Adapter):
         """The granules of a bitmap."""
         return word(self._host.nodes[node].bitmaps[name].bits)
 
-    def disk(self, node: str) -> bytes:
+    def disk(self, node: str) -> Content:
         """The content of a disk."""
-        return bytes(self._driver.disks[node].content)
+        return self._driver.disks[node].all()
 
-    def target(self, job: str) -> bytes:
+    def target(self, job: str) -> Content:
         """The content of a job's target."""
-        return bytes(self._driver.targets[job].content)
+        return self._driver.targets[job].all()
 
 
 def _disk(size: int, filler: int) -> FlatDisk:
-    return FlatDisk(size, filler) if size <= LARGEST_COMPARED else HollowDisk(size)
+    return FlatDisk(size, filler) if size <= LARGEST_FLAT else SparseDisk(size, filler)
 
 
 def word(bits: GranuleSet) -> int:

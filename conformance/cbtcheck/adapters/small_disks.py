@@ -9,6 +9,8 @@ import errno
 
 from cbtimpl.storage import Disk
 
+from cbtcheck.content import Content
+
 
 class FlatDisk(Disk):
     """A small disk that remembers what was written to it, and fails when told to.
@@ -43,34 +45,6 @@ class FlatDisk(Disk):
         """A write of zeroes."""
         self.write(offset, bytes(length))
 
-
-class HollowDisk(FlatDisk):
-    """A disk of any size that keeps no content: it reads as zeroes, and remembers where it was written, only."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__(0, 0)
-        self.size = size
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Zeroes, or EIO."""
-        super().read(0, 0)
-        return bytes(length)
-
-    def write(self, offset: int, data: bytes) -> None:
-        """Notes the range, or EIO."""
-        self.zero(offset, len(data))
-
-    def zero(self, offset: int, length: int) -> None:
-        """The same for a range of any length."""
-        if self.failing != "write" or self.lands:
-            self.written.append((offset, length))
-        if self.failing == "write":
-            raise OSError(errno.EIO, "write error")
-
-    def hole(self, offset: int, length: int) -> int:
-        """All of it."""
-        return length
-
-    def never_fails(self) -> bool:
-        """Unless it is told to."""
-        return not self.failing
+    def all(self) -> Content:
+        """The whole content."""
+        return bytes(self.content)

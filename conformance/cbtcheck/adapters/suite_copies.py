@@ -19,9 +19,10 @@ from cbtmodel.refusal import Refused
 from cbtmodel.step import Step, step
 from msgspec import UNSET
 
-from cbtcheck.adapter import ACCEPTED, LARGEST_COMPARED, POISON, Observation, Performed, Reply, SeenJob
+from cbtcheck.adapter import ACCEPTED, POISON, Observation, Performed, Reply, SeenJob
 from cbtcheck.adapters.protocol import messages as m
 from cbtcheck.adapters.protocol.observation import reply_of
+from cbtcheck.content import Content, assembled, part_of
 from cbtcheck.follow.judge import judge, phase_of
 from cbtcheck.scenario import capabilities as claims
 from cbtcheck.scenario.scenario import spelled
@@ -47,7 +48,7 @@ class Backup:
 
     size: int
     reported: Bits | None
-    then: bytes | None
+    then: Content | None
 
 
 class SuiteCopies:
@@ -61,7 +62,7 @@ class SuiteCopies:
         """No jobs."""
         self._sizes = sizes
         self._backups: dict[str, Backup] = {}
-        self._targets: dict[str, bytes | None] = {}
+        self._targets: dict[str, Content | None] = {}
         self._phases: dict[str, str] = {}
 
     # Commands
@@ -230,18 +231,18 @@ class SuiteCopies:
         seen = self._adapter.observe(frozenset()).bitmaps
         return place in seen and seen[place].busy is True
 
-    def _copied(self, job: str, backup: Backup, ranges: list[tuple[int, int]]) -> bytes | None:
+    def _copied(self, job: str, backup: Backup, ranges: list[tuple[int, int]]) -> Content | None:
         """The target: what it was made of, and over it these (offset, length) of the disk at the start."""
-        if backup.size > LARGEST_COMPARED or (backup.then is None and not self._reads):
+        then = backup.then
+        if backup.size > self._adapter.capabilities.largest_content or (then is None and not self._reads):
             return None
-        target = bytearray([POISON]) * backup.size
-        for offset, length in ranges:
-            then = backup.then
-            data = self._read(job, offset, length) if then is None else then[offset : offset + length]
-            target[offset : offset + length] = data
-        return bytes(target)
+        pieces = [
+            (offset, self._read(job, offset, length) if then is None else part_of(then, offset, length))
+            for offset, length in ranges
+        ]
+        return assembled(backup.size, POISON, pieces)
 
-    def _read(self, job: str, offset: int, length: int) -> bytes:
+    def _read(self, job: str, offset: int, length: int) -> Content:
         talk = self._adapter.talk
         said = talk.want(m.SeenContent, m.Read(seq=talk.next, job=job, offset=offset, length=length))
         return self._adapter.bytes_of(said, length, f"read of [{offset},{length}]")
@@ -254,7 +255,7 @@ class SuiteCopies:
             self._adapter.wrong("an observation with jobs: they are the suite's affair, if it makes the copies")
         return dataclasses.replace(seen, jobs={id: SeenJob(phase, None) for id, phase in self._phases.items()})
 
-    def target(self, job: str) -> bytes | None:
+    def target(self, job: str) -> Content | None:
         """The content of the target of a backup that has ended."""
         return self._targets.pop(job, None)
 

@@ -19,24 +19,25 @@ from cbtmodel.node import State, drain
 from cbtmodel.step import Step
 from cbtmodel.traits import traits_of
 
-from cbtcheck.adapter import LARGEST_COMPARED, POISON, Adapter
+from cbtcheck.adapter import POISON, Adapter
+from cbtcheck.content import Content, Runs, filled_with, in_form, in_runs
 from cbtcheck.scenario.verdict import Finding, Verdict
-from cbtcheck.sets.bitsets import NOTHING, Bits, BitSets, extents, ranges
+from cbtcheck.sets.bitsets import NOTHING, Bits, BitSets, extents, filled, ranges
 
 Place = tuple[str, str]
 Other = c.AddBitmap | c.MergeBitmaps | c.StartBackup | c.Abort | c.Transaction | c.Guest
 
 
 @functools.cache
-def poisoned(size: int) -> bytes:
+def poisoned(size: int) -> Content:
     """The content of a target of `size` bytes to which nothing was written."""
-    return bytes([POISON]) * size
+    return filled_with(POISON, size)
 
 
 class Contents:
     """What an adapter shows of disks and targets in one step, asked for once; None where it cannot be read.
 
-    Disks of more than `LARGEST_COMPARED` bytes are never read. `sizes` are those of the disks.
+    Of disks beyond `Capabilities.largest_content` nothing is read. `sizes` are those of the disks, in bytes.
     """
 
     def __init__(self, adapter: Adapter, sizes: Mapping[str, int]) -> None:
@@ -47,18 +48,18 @@ class Contents:
     def forget(self, ended: Iterable[str]) -> None:
         """A new step: everything may be different now. `ended` are the jobs that have ended, says the adapter."""
         self._ended = [*ended]
-        self._disks: dict[str, bytes | None] = {}
-        self._targets: dict[str, list[bytes | None]] = {}
+        self._disks: dict[str, Content | None] = {}
+        self._targets: dict[str, list[Content | None]] = {}
 
-    def disk(self, on: str) -> bytes | None:
+    def disk(self, on: str) -> Content | None:
         """The content of a disk."""
-        if self._sizes.get(on, 0) > LARGEST_COMPARED:
+        if self._sizes.get(on, 0) > self._adapter.capabilities.largest_content:
             return None
         if on not in self._disks:
-            self._disks[on] = self._adapter.disk(on)
+            self._disks[on] = _formed(self._adapter.disk(on))
         return self._disks[on]
 
-    def target(self, job: str, number: int = 0) -> bytes | None:
+    def target(self, job: str, number: int = 0) -> Content | None:
         """The content of the target of a job that has ended in this step; None also if the adapter knows of no end.
 
         That is at odds with the specification already; whoever asked for the target would be told that there is none.
@@ -68,8 +69,12 @@ class Contents:
             return None
         targets = self._targets.setdefault(job, [])
         while len(targets) <= number:
-            targets.append(self._adapter.target(job))
+            targets.append(_formed(self._adapter.target(job)))
         return targets[number]
+
+
+def _formed(content: Content | None) -> Content | None:
+    return None if content is None else in_form(content)
 
 
 @dataclass
@@ -80,7 +85,7 @@ class Chain:
     started, which that job does not make good.
     """
 
-    image: bytes | None
+    image: Content | None
     stale: Bits = NOTHING
     stale_meanwhile: Bits = NOTHING
 
@@ -90,8 +95,8 @@ class Backup:
     """A backup that has ended: the disk at its start, its target at its end, and the blocks that it copied."""
 
     node: str
-    then: bytes | None
-    target: bytes | None
+    then: Content | None
+    target: Content | None
     copied: Bits
 
 
@@ -102,7 +107,7 @@ class Restorer:
     space: BitSets
     contents: Contents
     chains: dict[Place, Chain] = field(default_factory=dict)
-    starts: dict[str, bytes | None] = field(default_factory=dict)
+    starts: dict[str, Content | None] = field(default_factory=dict)
     backups: dict[str, Backup] = field(default_factory=dict)
     ends: list[str] = field(default_factory=list)
     compared: int = 0
@@ -209,7 +214,7 @@ class Restorer:
         chain.stale, chain.stale_meanwhile = chain.stale | chain.stale_meanwhile, NOTHING
         return findings
 
-    def _judge_target(self, end: Ended[Bits], then: bytes, target: bytes, copied: Bits) -> list[Finding]:
+    def _judge_target(self, end: Ended[Bits], then: Content, target: Content, copied: Bits) -> list[Finding]:
         """What was copied is as it was at the start; nothing else was written."""
         expected = self._laid_over(poisoned(len(then)), then, copied)
         if target == expected:
@@ -219,7 +224,7 @@ class Restorer:
         verdict = Verdict.WASTEFUL if safe else Verdict.UNSAFE
         return [self._differs(verdict, f"target of {end.id}", wrong)]
 
-    def _judge_image(self, where: str, image: bytes, then: bytes, stale: Bits) -> list[Finding]:
+    def _judge_image(self, where: str, image: Content, then: Content, stale: Bits) -> list[Finding]:
         if image == then:
             return []
         wrong = self._differing(image, then) - stale
@@ -230,18 +235,27 @@ class Restorer:
             verdict, "POINT-IN-TIME", where, "the disk at the job's start", f"blocks {ranges(wrong.word)} differ"
         )
 
-    def _differing(self, one: bytes, other: bytes) -> Bits:
+    def _differing(self, one: Content, other: Content) -> Bits:
+        """The blocks of the first content in which the second is different."""
         block = self.space.block
         word = 0
+        if isinstance(one, Runs) or isinstance(other, Runs):
+            for offset, length in in_runs(one).differing(in_runs(other)):
+                word |= self.space.blocks(offset, length).word
+            return Bits(word & filled(-(-len(one) // block)))
         for index in range(-(-len(one) // block)):
             at = slice(index * block, (index + 1) * block)
             if one[at] != other[at]:
                 word |= 1 << index
         return Bits(word)
 
-    def _laid_over(self, under: bytes, over: bytes, blocks: Bits) -> bytes:
-        if blocks.word == (1 << -(-len(under) // self.space.block)) - 1:
+    def _laid_over(self, under: Content, over: Content, blocks: Bits) -> Content:
+        if blocks.word == filled(-(-len(under) // self.space.block)):
             return over
+        if isinstance(under, Runs) or isinstance(over, Runs):
+            block = self.space.block
+            parts = ((first * block, count * block) for first, count in extents(blocks.word))
+            return in_runs(under).laid_over(in_runs(over), parts)
         image = bytearray(under)
         for first, count in extents(blocks.word):
             at = slice(first * self.space.block, (first + count) * self.space.block)
@@ -260,7 +274,7 @@ class Restorer:
         last = self.backups[jobs[-1]]
         if last.then is None:
             return []
-        image = bytes(len(last.then))
+        image = filled_with(0, len(last.then))
         for each in (self.backups[id] for id in jobs):
             if each.target is None:
                 return []

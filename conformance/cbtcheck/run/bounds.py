@@ -25,6 +25,8 @@ def _bounds(claims: Capabilities) -> Iterator[tuple[str, str]]:
     many = claims.largest_disk // claims.smallest_granularity
     if claims.largest_disk < LARGEST_DISK:
         yield "largest_disk", f"disks of more than {size_text(claims.largest_disk)}"
+    if "content" in claims.features and claims.largest_content < claims.largest_disk:
+        yield "largest_content", f"content of disks of more than {size_text(claims.largest_content)}"
     if claims.most_granules < many:
         yield "max_granules", f"bitmaps of more than {claims.most_granules:,} granules"
     if claims.most_marked < min(many, claims.most_granules, MOST_EVER):

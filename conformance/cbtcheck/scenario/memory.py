@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from cbtmodel import commands as c
 
-from cbtcheck.adapter import LARGEST_COMPARED
+from cbtcheck.content import LARGEST_FLAT
 
 MOST_MEMORY = 2 << 30
 """Bytes that the suite takes for playing one scenario."""
@@ -25,12 +25,15 @@ SETS_IN_A_STEP = 4
 """Sets of blocks that one step makes for each bitmap and each job of its disk, and that the picture keeps."""
 
 COPIES_OF_A_WRITE = 3
-"""What a guest writes to a disk whose content is not kept: as it is made, given, and taken."""
+"""What a guest writes to a disk whose content is in runs: as it is made, given, and taken."""
+
+IN_RUNS = 1 << 14
+"""Bytes for a content that is kept in runs, which does not depend on the size of a disk."""
 
 
 def content_bytes(size: int) -> int:
-    """What the content of a disk of `size` bytes takes in memory: nothing where it is not kept."""
-    return size if size <= LARGEST_COMPARED else 0
+    """What the content of a disk of `size` bytes takes in memory; in runs, what is written to it."""
+    return size if size <= LARGEST_FLAT else IN_RUNS
 
 
 def set_bytes(size: int, block: int) -> int:
@@ -52,7 +55,7 @@ def estimated(disks: Mapping[str, int], block: int, commands: Iterable[object]) 
             continue
         size = disks[on]
         steps[on] += 1
-        if isinstance(command, c.Write | c.BeginWrite) and command.kind == "write" and size > LARGEST_COMPARED:
+        if isinstance(command, c.Write | c.BeginWrite) and command.kind == "write" and size > LARGEST_FLAT:
             total += COPIES_OF_A_WRITE * min(max(command.length, 0), size)
         if isinstance(command, c.StartBackup):
             total += COPIES_OF_A_BACKUP * content_bytes(size)

@@ -1,9 +1,11 @@
 """The reference implementation behind the adapter protocol: what there is to claim, in both kinds.
 
-`python faithful.py [suite] [read] [batch] [only=core,bitmaps] [forgets] [doubts] [skips] [KEY=JSON]...`: with
-`suite` the suite makes the copies. Then a backup is a job of the host that never finalizes by itself: it freezes the
-bitmap, and ends as the suite says. `forgets`: what is frozen is shown as clean. `doubts`: nothing is certain to have
-happened; `skips`: every third thing that is asked for has not, and that is not certain. KEY=JSON is part of hello.
+`python faithful.py [suite] [read] [batch] [only=core,bitmaps] [forgets] [doubts] [skips] [large] [misplaces]
+[KEY=JSON]...`: with `suite` the suite makes the copies. Then a backup is a job of the host that never finalizes by
+itself: it freezes the bitmap, and ends as the suite says. `forgets`: what is frozen is shown as clean. `doubts`:
+nothing is certain to have happened; `skips`: every third thing that is asked for has not, and that is not certain.
+`large`: disks may be of any size; `misplaces`: what is copied from beyond 4 GiB is what lies 4 GiB before. KEY=JSON
+is part of hello.
 """
 
 from __future__ import annotations
@@ -15,7 +17,10 @@ from typing import Any
 import msgspec
 from cbtcheck.adapter import POISON
 from cbtcheck.adapters.driving import Driver
+from cbtcheck.adapters.mistakes.places import CopiedFrom4GiBBefore
 from cbtcheck.adapters.small_disks import FlatDisk
+from cbtcheck.adapters.sparse_disk import SparseDisk
+from cbtcheck.content import Content, in_runs, part_of
 from cbtcheck.scenario.scenario import command_from_data, command_to_data
 from cbtimpl import Host
 from cbtmodel import commands as c
@@ -24,6 +29,8 @@ WORDS = sys.argv[1:]
 SUITE = "suite" in WORDS
 READS = "read" in WORDS
 ONLY = [word.removeprefix("only=").split(",") for word in WORDS if word.startswith("only=")]
+LARGE = {"largest_disk": 1 << 45, "largest_content": 1 << 45} if "large" in WORDS else {}
+NEW_DISK = SparseDisk if "large" in WORDS else FlatDisk
 MORE = {
     name: msgspec.json.decode(value)
     for name, _, value in (word.partition("=") for word in WORDS)
@@ -50,7 +57,7 @@ class Faithful:
             case "observe":
                 return self.observe(request["what"], request.get("name", ""))
             case "read":
-                then = self.starts[request["job"]][1][request["offset"] :][: request["length"]]
+                then = part_of(self.starts[request["job"]][1], request["offset"], request["length"])
                 return {"content": runs(then)}
             case "end-backup":
                 return self.end_backup(request["job"], request["success"], request["left"])
@@ -65,15 +72,17 @@ class Faithful:
         return {
             "protocol": 1, "name": "faithful", "version": "1", "capabilities": claimed,
             "copies": "suite" if SUITE else "adapter", "granularities": [4096, 512, 8192, 65536],
-            "clusters": [4096, 512, 16384, 65536], "batch": "batch" in WORDS, **MORE,
+            "clusters": [4096, 512, 16384, 65536], "batch": "batch" in WORDS, **LARGE, **MORE,
         }  # fmt: skip
 
     def reset(self, disks: list[dict[str, Any]]) -> dict[str, Any]:
         """A new host."""
-        self.starts: dict[str, tuple[c.StartBackup, bytes]] = {}
-        made = {disk["name"]: FlatDisk(disk["size"], 0) for disk in disks}
-        self.driver = Driver(Host(), made, lambda size: FlatDisk(size, POISON))
+        self.starts: dict[str, tuple[c.StartBackup, Content]] = {}
+        made: dict[str, FlatDisk] = {disk["name"]: NEW_DISK(disk["size"], 0) for disk in disks}
+        self.driver = Driver(Host(), made, lambda size: NEW_DISK(size, POISON))
         self.host = self.driver.host
+        if "misplaces" in WORDS:
+            self.host.job_class = CopiedFrom4GiBBefore
         self.host.swallows_discards = lambda node: self.swallows  # type: ignore[method-assign]
         return {}
 
@@ -105,7 +114,7 @@ class Faithful:
         """The content at the start of each job that there is now."""
         for start in asked.actions if isinstance(asked, c.Transaction) else (asked,):
             if isinstance(start, c.StartBackup) and start.job in self.host.jobs and start.job not in self.starts:
-                self.starts[start.job] = start, bytes(self.driver.disks[start.node].content)
+                self.starts[start.job] = start, self.driver.disks[start.node].all()
 
     def end_backup(self, job: str, success: bool, left: Extents) -> dict[str, Any]:
         """What the suite has copied is copied, so that the host's job has the same left; then it ends."""
@@ -128,9 +137,9 @@ class Faithful:
     def observe(self, what: str, name: str) -> dict[str, Any]:
         """Everything."""
         if what == "disk":
-            return {"content": runs(bytes(self.driver.disks[name].content))}
+            return {"content": runs(self.driver.disks[name].all())}
         if what == "target":
-            return {"content": runs(bytes(self.driver.targets[name].content))}
+            return {"content": runs(self.driver.targets[name].all())}
         bitmaps, successors, writes = [], [], []
         for on, node in self.host.nodes.items():
             for called, each in node.bitmaps.items():
@@ -171,15 +180,9 @@ def shown(bitmap: Any) -> dict[str, Any]:
     return {"granularity": unit, "recording": bitmap.recording, "dirty": dirty}
 
 
-def runs(content: bytes) -> Extents:
+def runs(content: Content) -> Extents:
     """Runs of equal bytes."""
-    found: Extents = []
-    at = 0
-    while at < len(content):
-        past = len(content) - len(content[at:].lstrip(content[at : at + 1]))
-        found.append((content[at], past - at))
-        at = past
-    return found
+    return [*in_runs(content).pairs()]
 
 
 def main() -> None:

@@ -93,9 +93,10 @@ def test_limits_are_claimed_by_members_of_hello() -> None:
     assert unclaimed.by_default == set(LIMITS)
     told = capabilities_of(hello(
         largest_disk=1 << 62, max_granules=5000, max_dirty=300, max_write=1 << 20, max_writes=7, max_name=100,
-        ascii_names=True,
+        ascii_names=True, largest_content=1 << 62,
     ))  # fmt: skip
     assert (told.largest_disk, told.most_granules, told.most_clusters) == (LARGEST_DISK, 5000, 5000)
+    assert (unclaimed.largest_content, told.largest_content) == (64 << 20, LARGEST_DISK)
     assert (told.most_marked, told.longest_write, told.max_writes) == (300, 1 << 20, 7)
     assert (told.longest_name, told.ascii_names, told.by_default) == (100, True, frozenset())
     assert set(LIMITS) <= {each.name for each in msgspec.structs.fields(Hello)}
@@ -110,6 +111,8 @@ def test_what_is_not_asked_for_is_said_with_the_member_that_would_widen_it() -> 
         "commands that mark more than 300 granules": "that is all that is claimed",
         "names of more than 100 bytes": "that is all that is claimed",
     }
+    shown = bounds(capabilities_of(hello(capabilities=["full"], largest_disk=1 << 32, max_granules=1 << 32)))
+    assert shown["content of disks of more than 64M"] == "hello has no 'largest_content'"
     assert not bounds(ReferenceAdapter.capabilities)
 
 
@@ -231,6 +234,29 @@ def test_the_suite_copies_what_was_on_the_disk_at_the_start(opened: Opener, word
     do(c.StartBackup("j0", "disk0", "incremental", "b0", cluster=4096))
     do(c.Write("disk0", 4096, 4096, "zeroes"))
     assert adapter.target("j0") == bytes([POISON]) * 4096 + b"\7" + bytes(4095) + bytes([POISON]) * 24 * K
+
+
+LARGE = Scenario({"d": (5 << 30) + 512}, (
+    c.AddBitmap("d", "b", 65536), c.Write("d", 0, 1), c.Write("d", 1 << 32, 5),
+    c.StartBackup("j", "d", "incremental", "b", cluster=65536),
+    c.Write("d", (1 << 32) + 4, 100), c.Copy("j", 0, 5 << 30),
+), 65536)  # fmt: skip
+
+
+@pytest.mark.parametrize("words", ["large", "large suite", "large suite read"])
+def test_the_content_of_large_disks_is_compared_if_that_is_claimed(opened: Opener, words: str) -> None:
+    player = Player(opened(*words.split()))
+    assert not player.play_scenario(LARGE)
+    assert player.compared == 1
+    player = Player(opened(*words.split(), "largest_content=67108864"))
+    assert not player.play_scenario(LARGE)
+    assert player.compared == 0
+
+
+def test_a_copy_of_something_else_is_found_by_its_bytes(opened: Opener) -> None:
+    found = Player(opened("large", "misplaces")).play_scenario(LARGE)
+    assert {(each.verdict.value, each.property) for each in found} == {("unsafe", "POINT-IN-TIME")}
+    assert {each.seen for each in found} == {f"blocks {(1 << 32) // 65536} differ"}
 
 
 def test_what_is_not_reported_is_not_copied(opened: Opener) -> None:

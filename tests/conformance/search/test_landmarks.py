@@ -1,13 +1,13 @@
-"""Landmarks, and disks of terabytes: what is played on them, what it costs, and what is not compared there."""
+"""Landmarks, and disks of terabytes: what is played on them, what it costs, and that content is compared there."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
-from cbtcheck.adapter import LARGEST_COMPARED
 from cbtcheck.adapters import capabilities_of, open_adapter
 from cbtcheck.adapters.mistakes import NARROW
+from cbtcheck.content import LARGEST_FLAT
 from cbtcheck.follow.play import Player
 from cbtcheck.run.hunting import player_of
 from cbtcheck.scenario.capabilities import missing_for
@@ -116,17 +116,31 @@ def backed_up(size: int, block: int) -> Scenario:
     ), block)  # fmt: skip
 
 
-def test_content_beyond_the_bound_is_never_counted_as_compared() -> None:
+@pytest.mark.parametrize("size", [4 << 20, LARGEST_FLAT, LARGEST_FLAT + 65536, 16 * TIB])
+def test_content_is_compared_however_large_a_disk_is(size: int) -> None:
     player = Player(open_adapter("reference"))
-    assert not player.play_scenario(backed_up(LARGEST_COMPARED, 65536))
+    assert not player.play_scenario(backed_up(size, 1 << 24 if size > 1 << 40 else 65536))
     assert player.compared == 1
-    assert not player.play_scenario(backed_up(LARGEST_COMPARED + 65536, 65536))
-    assert player.compared == 0
-    assert not player.play_scenario(backed_up(16 * TIB, 1 << 24))
+
+
+def test_content_beyond_what_is_claimed_is_never_counted_as_compared() -> None:
+    adapter = open_adapter("reference")
+    adapter.capabilities = replace(REFERENCE, largest_content=LARGEST_FLAT)
+    player = Player(adapter)
+    assert not player.play_scenario(backed_up(LARGEST_FLAT, 65536))
+    assert player.compared == 1
+    assert not player.play_scenario(backed_up(LARGEST_FLAT + 65536, 65536))
     assert player.compared == 0
 
 
-def test_errors_come_true_on_a_disk_without_content() -> None:
+def test_what_is_wrong_in_the_bytes_alone_is_named() -> None:
+    player = player_of(NARROW["zeroes-beyond-2-tib"])
+    found = player.play_scenario(backed_up(16 * TIB, 1 << 24))
+    assert {(each.verdict.value, each.property) for each in found} == {("unsafe", "POINT-IN-TIME")}
+    assert {each.seen for each in found} == {f"blocks {(1 << 20) - 1} differ"}
+
+
+def test_errors_come_true_on_a_large_disk() -> None:
     size, unit = 4 * TIB, 1 << 24
     scenario = Scenario({"d": size}, (
         c.AddBitmap("d", "b", unit), c.Write("d", 3 * TIB, 1, "write", "failed"), c.Write("d", 0, 2 * TIB, "zeroes"),

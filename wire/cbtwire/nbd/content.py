@@ -5,6 +5,8 @@ Offsets, lengths and sizes are bytes. A range that does not lie within the disk 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Final
 
 LARGEST_FLAT: Final = 64 << 20
@@ -104,9 +106,16 @@ class Sparse:
         self._pages: dict[int, bytearray] = {}
         self._zeroed: list[tuple[int, int]] = []
 
-    def all(self) -> bytes:
-        """Never: it would not fit into memory. Always raises `ValueError`."""
-        raise ValueError(f"a disk of {self.size} bytes is not read as a whole")
+    def pieces(self) -> Iterator[tuple[bytes, int]]:
+        """The whole disk as (bytes, how often they follow each other): a page once, or one byte many times."""
+        cuts = {0, self.size, *(bound * PAGE for each in self._zeroed for bound in each)}
+        cuts.update(number * PAGE + end for number in self._pages for end in (0, PAGE))
+        for start, past in pairwise(sorted(each for each in cuts if each <= self.size)):
+            page = self._pages.get(start // PAGE)
+            if page is None:
+                yield bytes([self._plain(start // PAGE)]), past - start
+            else:
+                yield bytes(page[: past - start]), 1
 
     def _plain(self, number: int) -> int:
         """The byte that a page is of that is not kept."""

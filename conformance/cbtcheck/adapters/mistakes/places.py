@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from cbtimpl import Host
+from collections.abc import Iterator
+
+from cbtimpl import Host, granules
 from cbtimpl.actions import BitmapClear
-from cbtimpl.backup import BackupJob
+from cbtimpl.backup import REQUEST, BackupJob, Piece
 from cbtimpl.bitmap import Bitmap
 from cbtimpl.bits import GranuleSet
 from cbtimpl.node import Node
@@ -188,3 +190,29 @@ class UndoOf200Runs(Host):
                 restored.bits.add(first, past)
 
         return Step(undo, done.commit)
+
+
+@narrow_mistake("copied-from-4-gib-before", WHERE, Verdict.UNSAFE, FOUND_BY)
+class CopiedFrom4GiBBefore(BackupJob):
+    """A copy reads where 32 bits of the offset say. The right clusters are copied, with the wrong bytes in them."""
+
+    def read(self, first: int, past: int) -> Iterator[Piece]:
+        """Reads there, and says that it is from here."""
+        offset, length = granules.span(first, past, self.cluster, self.node.size)
+        if offset + length <= 1 << 32:
+            yield from super().read(first, past)
+            return
+        while length:
+            size = min(length, REQUEST)
+            yield Piece(offset, size, self.node.disk.read(offset & 0xFFFFFFFF, size))
+            offset, length = offset + size, length - size
+
+
+@narrow_mistake("zeroes-beyond-2-tib", WHERE, Verdict.UNSAFE, FOUND_BY)
+class ZeroesBeyond2TiB(BackupJob):
+    """What has a sector number of more than 32 bits is taken for a hole, and zeroes are copied for it."""
+
+    def read(self, first: int, past: int) -> Iterator[Piece]:
+        """Forgets the data."""
+        for each in super().read(first, past):
+            yield each if each.offset < 512 << 32 else Piece(each.offset, each.length, None)

@@ -13,6 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 LARGEST = (1 << 63) - 1
 LEAST_DISK = 1 << 20
+LEAST_CONTENT = 1 << 26
 """Bytes of the least that `largest_disk` may be: everybody is asked for disks that small."""
 
 Bytes = Annotated[int, Meta(ge=0, le=LARGEST)]
@@ -88,6 +89,7 @@ class Hello(Reply, frozen=True, kw_only=True):
     picks_clusters: bool = True
     batch: bool = False
     largest_disk: Annotated[int, Meta(ge=LEAST_DISK, le=LARGEST)] | UnsetType = UNSET
+    largest_content: Annotated[int, Meta(ge=LEAST_CONTENT, le=LARGEST)] | UnsetType = UNSET
     max_granules: Limit | UnsetType = UNSET
     max_dirty: Limit | UnsetType = UNSET
     max_write: Annotated[int, Meta(ge=4096, le=LARGEST)] | UnsetType = UNSET

@@ -9,6 +9,7 @@ from msgspec import UNSET
 from cbtcheck.adapter import ACCEPTED, Observation, Reply, SeenAnonymous, SeenBitmap, SeenJob, digest
 from cbtcheck.adapters.protocol import messages as m
 from cbtcheck.adapters.protocol.mistakes import ProtocolError, printable
+from cbtcheck.content import Content, Runs, in_form
 
 FEW = 64
 """So many extents are put together one by one."""
@@ -124,12 +125,12 @@ def _word(runs: Sequence[tuple[int, int]], count: int) -> int:
     return int(digits, 2)
 
 
-def content(runs: Sequence[m.Run], size: int, where: str) -> bytes:
-    """Runs of equal bytes as bytes, which must be `size` in all. Raises `ProtocolError`."""
+def content(runs: Sequence[m.Run], size: int, where: str) -> Content:
+    """Runs of equal bytes as a content, which must be `size` in all. Raises `ProtocolError`."""
     total = sum(count for _, count in runs)
     if total != size:
         raise ProtocolError(f"{where} has a content of {total} bytes, where it is of {size}")
-    return b"".join(bytes([byte]) * count for byte, count in runs)
+    return in_form(Runs(runs))
 
 
 def reply_of(said: m.Done) -> Reply:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from cbtmodel import commands as c
 from cbtmodel.commands import Command
+from cbtwire.nbd import content
 from cbtwire.nbd.client import NbdDisconnected, NbdError
 from cbtwire.qmp import CLUSTER
 
@@ -43,8 +44,9 @@ from cbtcheck.adapters.qemu.observe import observe
 from cbtcheck.adapters.qemu.operate import Operator
 from cbtcheck.adapters.qemu.session import Session
 from cbtcheck.adapters.qemu.stage import Stage
+from cbtcheck.content import Content, Runs, equal_runs
 from cbtcheck.host.lacking import lacking
-from cbtcheck.scenario.scenario import KINDS
+from cbtcheck.scenario.scenario import KINDS, LARGEST_DISK
 
 T = TypeVar("T")
 
@@ -65,6 +67,15 @@ def _why_not(problem: Exception) -> list[str]:
     return [f"it does not answer as a {BINARY_NAME} does ({type(problem).__name__}: {problem})"]
 
 
+def _shown(bytes_of: content.Flat | content.Sparse) -> Content:
+    """All that is on a disk of our NBD server."""
+    if isinstance(bytes_of, content.Flat):
+        return bytes_of.all()
+    return Runs(
+        (value, count * times) for data, times in bytes_of.pieces() for value, count in equal_runs(data)
+    )
+
+
 class QemuAdapter(Adapter):
     """Drives a qemu-storage-daemon. `AdapterUnusable` if there is none, or one that is too old.
 
@@ -79,6 +90,7 @@ class QemuAdapter(Adapter):
         picks_clusters=False,
         any_cluster=False,
         max_jobs=4,
+        largest_content=LARGEST_DISK,
         max_writes=9,  # its NBD server has sixteen requests of a client in flight
         disks=(
             {"disk0": BIG},
@@ -282,13 +294,13 @@ class QemuAdapter(Adapter):
         except (QmpRefused, LookupError):
             return None
 
-    def disk(self, node: str) -> bytes:
+    def disk(self, node: str) -> Content:
         """The content of a disk, from our end of it."""
-        return self._stage_now().sources[node].disk.content.all()
+        return _shown(self._stage_now().sources[node].disk.content)
 
-    def target(self, job: str) -> bytes:
+    def target(self, job: str) -> Content:
         """The content of a target, from our end of it. An id may be used again: its targets are given in order."""
-        return self._stage_now().targets[job].pop(0).content.all()
+        return _shown(self._stage_now().targets[job].pop(0).content)
 
     def close(self) -> None:
         """Stops the daemon and removes its directory."""

@@ -13,7 +13,7 @@ from cbtmodel.commands import Command
 from cbtmodel.traits import changed_bitmap, traits_of
 from cbtwire.qmp import CLUSTER, backups_in, kind_of_refusal, to_qmp
 
-from cbtcheck.adapter import ACCEPTED, LARGEST_COMPARED, Hint, Reply
+from cbtcheck.adapter import ACCEPTED, Hint, Reply
 from cbtcheck.adapters.qemu.daemon import QmpRefused
 from cbtcheck.adapters.qemu.gate import GatedJob, Passed
 from cbtcheck.adapters.qemu.order import Trace, copies, explanation, orders
@@ -123,8 +123,7 @@ class Operator:
         for job in new:
             if not reply.refusal:
                 self.gate.begins(job.id)
-                if job.target.size <= LARGEST_COMPARED:  # a larger one is never asked for, and would be next in line
-                    stage.targets.setdefault(job.id, []).append(job.target)
+                stage.targets.setdefault(job.id, []).append(job.target)
             elif self.gate.successors.pop(job.id, None) is None:
                 del self.gate.jobs[job.id]
         if not reply.refusal:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cbtcheck.adapter import LARGEST_COMPARED
+from cbtcheck.content import LARGEST_FLAT
 from cbtcheck.search.families.ground import Ground
 
 KIB, MIB, GIB, TIB = 1 << 10, 1 << 20, 1 << 30, 1 << 40
@@ -125,9 +125,9 @@ def place(ground: Ground, title: str, at: int, granularity: int) -> Place | None
     unit, block = max(granularity, cluster), min(granularity, cluster)
     tail = min(TAIL, block - 512) if ground.capabilities.tails else 0
     size = -(-at // unit) * unit + UNITS_AFTER * unit + tail
-    if CHEAP < size <= LARGEST_COMPARED:
-        if ground.capabilities.largest_disk > LARGEST_COMPARED:
-            size = LARGEST_COMPARED + UNITS_AFTER * unit + tail
+    if CHEAP < size <= LARGEST_FLAT:
+        if ground.capabilities.largest_disk > LARGEST_FLAT:
+            size = LARGEST_FLAT + UNITS_AFTER * unit + tail
         elif not ground.thorough:
             return None
     usable = is_usable(ground, size, granularity, cluster) and size // block <= most_blocks(ground)
@@ -137,7 +137,7 @@ def place(ground: Ground, title: str, at: int, granularity: int) -> Place | None
 def finest(ground: Ground, size: int, least: int = 512) -> list[int]:
     """The granularities that a disk of about that size may be tracked in, the finest first."""
     if size > CHEAP:
-        size = max(size, LARGEST_COMPARED)
+        size = max(size, LARGEST_FLAT)
     return [each for each in granularities(ground) if each >= least and size // each <= most_blocks(ground) // 4]
 
 
@@ -166,7 +166,7 @@ def ends(ground: Ground) -> Iterator[Place]:
         if size.bit_count() == 1:  # which flatters whoever thinks in powers of two
             size -= 512 if claims.tails else unit
         at = (size // unit - UNITS_AFTER) * unit
-        cheap = ground.thorough or not CHEAP < size <= LARGEST_COMPARED
+        cheap = ground.thorough or not CHEAP < size <= LARGEST_FLAT
         if at > 0 and cheap and size // block <= most_blocks(ground):
             title = f"the end of {size} bytes in granules of {granularity}"
             yield Place(title, size, block, granularity, cluster, at)

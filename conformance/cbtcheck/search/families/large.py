@@ -8,7 +8,7 @@ from dataclasses import replace
 from cbtmodel import commands as c
 from cbtmodel.commands import Command
 
-from cbtcheck.adapter import LARGEST_COMPARED
+from cbtcheck.content import LARGEST_FLAT
 from cbtcheck.scenario.scenario import Scenario
 from cbtcheck.search.families import landmarks
 from cbtcheck.search.families.claimed import claimed
@@ -175,9 +175,9 @@ def ratios(ground: Ground) -> Iterator[Scenario]:
 def _showing(ground: Ground, fine: int, coarse: int) -> int | None:
     """The size of a disk of some coarse granules that ends within one, if such a disk may be had."""
     size = 3 * coarse if not ground.capabilities.tails else 2 * coarse + min(3 * fine, coarse)
-    huge = ground.capabilities.largest_disk > LARGEST_COMPARED
-    if landmarks.CHEAP < size <= LARGEST_COMPARED and (huge or not ground.thorough):
-        size += LARGEST_COMPARED // coarse * coarse
+    huge = ground.capabilities.largest_disk > LARGEST_FLAT
+    if landmarks.CHEAP < size <= LARGEST_FLAT and (huge or not ground.thorough):
+        size += LARGEST_FLAT // coarse * coarse
     fits = size <= ground.capabilities.largest_disk and size // fine <= landmarks.most_blocks(ground)
     return size if fits else None
 
