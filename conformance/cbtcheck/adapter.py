@@ -72,7 +72,8 @@ class Capabilities:
     of a disk may be in flight at once. `largest_disk`: bytes of the largest disk that is ever asked for;
     `largest_content`: of the largest whose content is, and that of targets of its backups.
     `most_granules`: how many granules a bitmap may have. `most_clusters`: how many clusters a disk may have for a
-    job. `most_marked`: how many granules or clusters one command may mark. `longest_write`: bytes of a guest write.
+    job. `most_marked`: how many granules or clusters one command may mark. `most_copied`: how many clusters one
+    backup may copy. `longest_write`: bytes of a guest write.
     `longest_name`: bytes of the longest name, in UTF-8; `ascii_names`: names have no characters beyond ASCII.
     `alignment`: it may record a guest write as if that began and ended at multiples of so many bytes, a power of two
     that is no larger than a cluster; 1: it pads nothing. `by_default`: which of these limits nobody has claimed, so
@@ -98,6 +99,7 @@ class Capabilities:
     most_granules: int = MOST_UNCLAIMED
     most_clusters: int = MOST_UNCLAIMED
     most_marked: int = MOST_UNCLAIMED
+    most_copied: int = (1 << 63) - 1
     longest_write: int = (1 << 63) - 1
     longest_name: int = LONGEST_NAME
     ascii_names: bool = False

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cbtcheck.adapter import LONGEST_NAME, Capabilities
+from cbtcheck.adapter import LONGEST_NAME, MOST_UNCLAIMED, Capabilities
 from cbtcheck.scenario.describe import size_text
 from cbtcheck.scenario.scenario import LARGEST_DISK
 
@@ -31,6 +31,8 @@ def _bounds(claims: Capabilities) -> Iterator[tuple[str, str]]:
         yield "max_granules", f"bitmaps of more than {claims.most_granules:,} granules"
     if claims.most_marked < min(many, claims.most_granules, MOST_EVER):
         yield "max_dirty", f"commands that mark more than {claims.most_marked:,} granules"
+    if claims.most_copied < min(MOST_UNCLAIMED, claims.most_marked, claims.most_clusters):
+        yield "", f"backups that copy more than {claims.most_copied:,} clusters"
     if claims.longest_write < claims.largest_disk:
         yield "max_write", f"writes of more than {size_text(claims.longest_write)}"
     if claims.longest_name < LONGEST_NAME:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cbtcheck.adapter import Adapter
 from cbtcheck.follow.play import Frame, Player, verdict_of
@@ -41,6 +41,7 @@ from cbtcheck.search.tour.coverage import Edge
 from cbtcheck.search.traps import traps
 from cbtcheck.workflows import workflows
 
+T = TypeVar("T")
 Progress = Callable[[str, int, int], None]
 Once = Callable[[Callable[[], list[LedgerResult]]], list[LedgerResult]]
 
@@ -268,8 +269,10 @@ class Course:
             each for each in members(families(), claims, self.options.profile)
             if exercises(each.scenario, only, each.family.subject)
         ]  # fmt: skip
+        chosen = self._one_in([each for each in listed if not each.family.few])
+        chosen += [each for each in listed if each.family.few]
         self._each_of(FAMILIES, [
-            (member.name, member.family.closely, partial(member.whole_if_claimed, claims)) for member in listed
+            (member.name, member.family.closely, partial(member.whole_if_claimed, claims)) for member in chosen
         ])  # fmt: skip
 
     def _long(self) -> None:
@@ -277,13 +280,16 @@ class Course:
         if self.options.only is not None:
             return
         drawn = partial(history, self.adapter.capabilities, self.options.seed)
-        self._each_of(LONG, [
+        self._each_of(LONG, self._one_in([
             (LONG, False, partial(drawn, number, length)) for number, length in enumerate(self.profile.lengths())
-        ])  # fmt: skip
+        ]))  # fmt: skip
+
+    def _one_in(self, listed: list[T]) -> list[T]:
+        """One in so many, as the profile says for this adapter."""
+        return listed[:: self.profile.one_in.get(self.adapter.name, 1)]
 
     def _each_of(self, phase: str, listed: list[tuple[str, bool, Callable[[], Scenario | None]]]) -> None:
-        """Plays one in so many. Each has a name, whether it is observed closely, and what makes it, if claimed."""
-        listed = listed[:: self.profile.one_in.get(self.adapter.name, 1)]
+        """Plays all of them. Each has a name, whether it is observed closely, and what makes it, if claimed."""
         self.player.turn_away = self.turn_away
         for number, (name, closely, made) in enumerate(listed):
             if self.enough():

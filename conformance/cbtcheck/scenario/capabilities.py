@@ -175,7 +175,8 @@ def _many_clusters(node: Node[Any], space: Any, command: c.StartBackup, capabili
     if command.sync != "full" and command.bitmap is not None and command.bitmap in node.bitmaps:
         bitmap = node.bitmaps[command.bitmap]
         many = _spread(space, node.size, bitmap, command.cluster, many)
-    return f"a backup of {many} clusters" if many > capabilities.most_marked else ""
+    most = min(capabilities.most_marked, capabilities.most_copied)
+    return f"a backup of {many} clusters" if many > most else ""
 
 
 def _marked(state: State[Any], on: str, name: str, unit: int) -> int:

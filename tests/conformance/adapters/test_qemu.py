@@ -44,8 +44,8 @@ def shared(binary: str) -> Iterator[QemuAdapter]:
 class Told:
     """Plays steps on QEMU one by one. No step may differ, and each must happen as asked, or as `happens` says."""
 
-    def __init__(self, adapter: QemuAdapter, disks: dict[str, int] | None = None) -> None:
-        self.player = Player(adapter, self_check=True)
+    def __init__(self, adapter: QemuAdapter, disks: dict[str, int] | None = None, block: int = 512) -> None:
+        self.player = Player(adapter, block, self_check=True)
         self.player.begin(disks or {"d": SIZE, "e": SIZE})
 
     def does(self, asked: Step, *happens: Command) -> None:
@@ -122,6 +122,23 @@ def test_a_known_defect_still_fails_as_it_is_listed(shared: QemuAdapter, entry: 
         pytest.skip(f"{shared.version}: {reason}")
     result = confirm(entry, Player(shared), shared.version)
     assert result.outcome in (("known", "quiet", "skipped") if entry.luck else ("known",)), result.detail
+
+
+# Large disks
+
+
+def test_an_increment_of_what_was_written_beyond_2_to_the_40_is_backed_up(shared: QemuAdapter) -> None:
+    at, size = 1 << 40, (1 << 40) + 24 * CLUSTER + 1536
+    commands = (
+        ADD, c.Write("d", at - 1, 2), c.Write("d", size - 1, 1),
+        INCREMENT, c.Copy("j", at - CLUSTER, CLUSTER), c.Copy("j", at, CLUSTER), c.Copy("j", size - 1536, 1536),
+    )  # fmt: skip
+    told = Told(shared, {"d": size}, block=CLUSTER)
+    for command in commands:
+        told.does(command, command)
+    assert told.jobs == {}
+    assert told.player.compared == 1, "the bytes, too"
+    told.ends()
 
 
 # A guest write, seen from a running backup

@@ -15,6 +15,7 @@ from cbtcheck.scenario.memory import MOST_MEMORY, estimated
 from cbtcheck.scenario.scenario import Scenario, ScenarioError, as_bytes, from_bytes
 from cbtcheck.scenario.verdict import worst
 from cbtcheck.search.families import landmarks, members
+from cbtcheck.search.families.far import FAR
 from cbtcheck.search.families.ground import Ground
 from cbtcheck.search.families.large import LARGE, RATIOS
 from cbtcheck.search.families.naming import NAMES, PAIRS, pairs_for
@@ -187,3 +188,35 @@ def test_a_mistake_at_a_landmark_is_found(name: str) -> None:
         if findings and worst([found.verdict for found in findings]) is NARROW[name].verdict:
             return
     pytest.fail("not found")
+
+
+OF_64_KIB = replace(
+    REFERENCE, clusters=(65536,), any_cluster=False, largest_disk=(1 << 40) + (1 << 35), most_copied=2048
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["sectors-of-31-bits", "copied-from-4-gib-before", "left-over-beyond-4-gib"])
+def test_a_mistake_far_away_is_found_where_clusters_are_small(name: str) -> None:
+    adapter = player_of(NARROW[name]).adapter
+    adapter.capabilities = OF_64_KIB
+    player = Player(adapter)
+    for each in members((FAR,), OF_64_KIB, "quick"):
+        whole = each.whole_if_claimed(OF_64_KIB)
+        if whole is not None and player.play_scenario(whole):
+            return
+    pytest.fail("not found")
+
+
+def test_what_is_far_away_is_played_in_full_and_agrees() -> None:
+    adapter = open_adapter("reference")
+    adapter.capabilities = OF_64_KIB
+    player, compared = Player(adapter), 0
+    listed = [*members((FAR,), OF_64_KIB, "quick")]
+    assert {at for at in landmarks.OFFSETS if any(landmarks.power(at) in each.name for each in listed)} == {1 << 40}
+    for each in listed:
+        whole = each.whole()
+        assert from_bytes(as_bytes(whole)) == whole
+        assert not player.play_scenario(whole)
+        compared += player.compared
+    assert compared >= 3
+    assert not [*members((FAR,), REFERENCE, "quick")], "who has clusters of every size has it all elsewhere"

@@ -53,6 +53,9 @@ T = TypeVar("T")
 MOMENT = 0.5
 """Seconds in which what was interrupted is tidied up."""
 
+LARGEST = (1 << 40) + (1 << 35)
+"""Bytes. Its backups have a bit for each of 17 million clusters, in the specification, too."""
+
 BIG, TAILED = 8 * CLUSTER, 4 * CLUSTER + 1536
 
 
@@ -90,7 +93,12 @@ class QemuAdapter(Adapter):
         picks_clusters=False,
         any_cluster=False,
         max_jobs=4,
+        largest_disk=LARGEST,
         largest_content=LARGEST_DISK,
+        most_granules=LARGEST // CLUSTER,
+        most_clusters=LARGEST // CLUSTER,
+        most_copied=2048,  # each passes the gate by itself
+        longest_write=(1 << 32) - 512,  # 32 bits in a request of NBD
         max_writes=9,  # its NBD server has sixteen requests of a client in flight
         disks=(
             {"disk0": BIG},

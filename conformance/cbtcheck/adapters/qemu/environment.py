@@ -169,6 +169,8 @@ class Environment:
             return []
         if command.result == "ignored" and command.kind != "discard":
             return []
+        if command.kind == "write" and command.length > LONGEST_REQUEST:
+            return []
         if command.length > LONGEST_REQUEST and command.offset + command.length > source.disk.size:
             return []  # it would be refused, if it could be sent at all
         if isinstance(command, c.BeginWrite) and (command.node, command.write) in self.stage.writes:

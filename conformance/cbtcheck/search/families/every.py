@@ -7,6 +7,7 @@ from cbtcheck.search.families.company import COMPANY_FAMILY
 from cbtcheck.search.families.copying import COPYING
 from cbtcheck.search.families.elsewhere import ELSEWHERE
 from cbtcheck.search.families.family import Family
+from cbtcheck.search.families.far import FAR
 from cbtcheck.search.families.groups import GROUPS
 from cbtcheck.search.families.large import LARGE
 from cbtcheck.search.families.many import MANY
@@ -21,4 +22,4 @@ def families() -> tuple[Family, ...]:
     """All of them."""
     again = (AGAIN, SAME_PLACE, COMPANY_FAMILY, ELSEWHERE)
     many = (*MANY, COPYING, UNDONE, *GROUPS)
-    return (*again, *many, WRAPPING, WRAPPING_OF_ONE, WHERE, *LARGE, NAMES)
+    return (*again, *many, WRAPPING, WRAPPING_OF_ONE, WHERE, FAR, *LARGE, NAMES)

@@ -18,7 +18,8 @@ class Family:
 
     `closely`: everything is to be observed after every step; otherwise writes that follow each other are observed
     together, and exact bits when something else has changed them (see `Player`). `subject` are the commands whose
-    ways it varies, as spelled in scenarios: what else its scenarios hold is there for their sake.
+    ways it varies, as spelled in scenarios: what else its scenarios hold is there for their sake. `few`: all of
+    them are played where one in so many of the others is.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Family:
     make: Callable[[Ground], Iterator[Scenario]]
     subject: frozenset[str]
     closely: bool = True
+    few: bool = False
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,8 @@ def lengths(ground: Ground) -> Iterator[Scenario]:
     places = []
     for length in landmarks.LENGTHS:
         for granularity in landmarks.finest(ground, 2 * length)[:1]:
+            if length // landmarks.cluster_for(ground, granularity) > ground.capabilities.most_copied:
+                continue
             title = f"{landmarks.power(length)} bytes"
             found = landmarks.place(ground, title, length, granularity)
             places += [found] if found is not None else []
