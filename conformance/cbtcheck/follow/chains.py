@@ -7,7 +7,7 @@ followed is what the specification says that these commands do.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Generic
 
@@ -142,7 +142,10 @@ class ChainsFollowed(Generic[S]):
             after = after._adds(at, place)
         known = after.reasons.get(place, Reasons())
         off = now is not None and not recording(now)
-        known = replace(known, disabled=(known.disabled or at) if off else None, removed=at if now is None else None)
+        known = replace(
+            known, disabled=(known.disabled or at) if off else None, removed=at if now is None else None,
+            added=known.added or anew,
+        )  # fmt: skip
         return replace(after, reasons={**after.reasons, place: known})
 
     def _waives(self, at: At, place: Place, owed: S) -> ChainsFollowed[S]:
@@ -204,9 +207,13 @@ class ChainsFollowed(Generic[S]):
         return after._without_the_oldest()
 
     def _has_its_base_elsewhere(self, point: Point[S], began: Begun) -> bool:
-        """Whether there is nothing to lay an increment over, and nobody has tried to make it in this history."""
+        """Whether there is nothing to lay an increment over, and nobody has tried to make it in this history.
+
+        Before a bitmap that was there at the beginning, there may have been a backup that it belongs to.
+        """
         alone = not began.full and point.link is not None and not point.link.lost_on
-        return alone and not any(each.node == point.node and each.full for each in self.failed)
+        tried = any(each.node == point.node and each.full for each in self.failed)
+        return alone and not (tried and self.reasons.get((point.node, str(point.bitmap)), Reasons()).added)
 
     def _without_the_oldest(self) -> ChainsFollowed[S]:
         points, kept = self.chains.points, self.kept
@@ -221,6 +228,15 @@ class ChainsFollowed(Generic[S]):
             return self
         chains, began = replace(self.chains, points=points), {n: b for n, b in self.began.items() if n not in over}
         return replace(self, chains=chains, kept=kept, began=began, forgotten=self.forgotten + len(over))
+
+    def without(self, jobs: Iterable[str]) -> ChainsFollowed[S]:
+        """Without the points of these jobs, which have not ended, and of whose ends nobody will know."""
+        points = self.chains.points
+        for id in jobs:
+            for number, point in self.chains.points.items():
+                if point.job == id and point.link is None:
+                    points = points.drop(number)
+        return self if points is self.chains.points else replace(self, chains=replace(self.chains, points=points))
 
     def points(self) -> dict[str, Point[S]]:
         """All points that are known, by number."""

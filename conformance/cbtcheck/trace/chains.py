@@ -56,12 +56,13 @@ def stepped(followed: ChainsFollowed[Between], at: At, change: Change, before: T
         command, told = change.command, {**told, **dict(change.ended)}
     elif isinstance(change, EndOfJobs):
         told |= dict(change.jobs)
-    elif isinstance(change, Forgotten | Resized | Used):
-        return followed  # nobody knows how its jobs end
     gone = {id: job for id, job in before.state.jobs.items() if id not in after.state.jobs}
-    gone |= dict(_at_once(before.state, command, told))
-    ended = tuple(_ended(before.state, id, job, told.get(id, "completed")) for id, job in gone.items())
-    step = Step(_without(after.state, apart), None, tuple(each for each in ended if each.id not in apart))
+    followed = followed.without(id for id in gone if id not in told)  # they are forgotten: nobody knows how they end
+    if isinstance(change, Forgotten | Resized | Used):
+        return followed
+    jobs = {**gone, **dict(_at_once(before.state, command, told))}
+    ends = (_ended(before.state, id, job, told[id]) for id, job in jobs.items() if id in told and id not in apart)
+    step = Step(_without(after.state, apart), None, tuple(ends))
     return followed.step(at, _without(before.state, apart), command, step)
 
 
@@ -147,17 +148,20 @@ class OfGaps:
         self.paused = not runs
 
     def _gap(self, line: int) -> None:
-        """Whatever the guest writes between the last event and this one."""
-        if self.gaps and self._quiet:
+        """Whatever the guest writes between the last event and this one, unless it is stopped.
+
+        Where nothing has changed since the last gap, that one goes on.
+        """
+        if not self.paused and self.gaps and self._quiet:
             self.gaps[-1] = (self.gaps[-1][0], line)
         elif not self.paused:
-            number = len(self.gaps)
+            number, self._quiet = len(self.gaps), True
             self.gaps.append((self._line, line))
             blocks = exactly(self.space.inner.blocks(number * BLOCK, BLOCK))
             for on in self.disks:
                 self.followed = self.followed.wrote(At(line, "line", "a write before"), self.world.state, on, blocks)
                 self.world = next(iter(written(self.world, on, blocks)), self.world)
-        self._line, self._quiet = line, True
+        self._line = line
 
     def _adopt(self, command: c.Command) -> None:
         """Bitmaps that were there before the trace began: they record, as far as anybody knows."""
@@ -177,14 +181,17 @@ class OfGaps:
 
     def listed(self, gaps: Granules) -> list[tuple[int, int]]:
         """Gaps as (line, line): between which a guest must not have written."""
+        runs = ((offset // BLOCK, (offset + length) // BLOCK) for offset, length in gaps.extents())
         return [
-            (self.gaps[offset // BLOCK][0], self.gaps[(offset + length) // BLOCK - 1][1])
-            for offset, length in gaps.extents()
-            if offset // BLOCK < len(self.gaps)
+            (self.gaps[first][0], self.gaps[min(past, len(self.gaps)) - 1][1])
+            for first, past in runs
+            if first < len(self.gaps)
         ]
 
     def named(self, gaps: Granules) -> str:
-        """Gaps, as what a guest may have written between which lines."""
+        """Gaps, as what a guest may have written between which lines; or all that was not backed up, whenever."""
+        if len(self.gaps) in gaps:  # a gap that has not been yet: so it is not about when something was written
+            return "whatever this backup has not copied itself"
         lines = self.listed(gaps)
         said = [f"between lines {first} and {last}" if first else f"before line {last}" for first, last in lines]
         return "what a guest writes " + ", ".join(said[:MOST_NAMED]) + (", …" if len(said) > MOST_NAMED else "")

@@ -95,6 +95,15 @@ def test_there_is_no_window_while_the_guest_is_stopped() -> None:
         assert windows(judged(*FULL, *stop, *ADD, *go_on, *INCREMENT)) != []
 
 
+def test_what_is_written_when_the_guest_goes_on_is_in_a_window_of_its_own() -> None:
+    """Although nothing was commanded between the end of the stop and the write."""
+    stopped = [*happened("STOP"), *FULL, *happened("RESUME")]  # lines 3 to 7, the add is answered in line 9
+    assert windows(judged(*stopped, *ADD, *INCREMENT)) == [(7, 9)]
+    assert windows(judged(*ADD, *stopped, *CLEAR, *INCREMENT)) == [(9, 11)]
+    twice = [*happened("STOP"), *happened("RESUME"), *happened("STOP"), *FULL, *happened("RESUME")]
+    assert windows(judged(*twice, *ADD, *INCREMENT)) == [(9, 11)]
+
+
 @pytest.mark.parametrize(
     ("entries", "whose"),
     [
@@ -112,12 +121,36 @@ def test_a_wrong_order_names_the_command(entries: list[dict[str, Any]], whose: s
     assert {each.blame.said for table, _ in report.tables for row in table.rows for each in row.lost} == {whose}
 
 
-def test_a_full_backup_that_was_cancelled_is_no_base() -> None:
-    add_and_full = ADD_AND_FULL[:2]
-    report = judged(*add_and_full, *sent("block-job-cancel", device="full"), *over("full", "CANCELLED"), *INCREMENT)
-    [(table, _)] = report.tables
+def test_a_full_backup_that_was_cancelled_is_no_base(tmp_path: Path) -> None:
+    cancelled = [*ADD_AND_FULL[:2], *sent("block-job-cancel", device="full"), *over("full", "CANCELLED"), *INCREMENT]
+    [(table, session)] = judged(*cancelled).tables
     assert [row.gives for row in table.rows] == ["perhaps"]
     assert [each.outcome for each in table.failed] == ["cancelled"]
+    (lost,) = table.rows[0].lost
+    assert session.named(lost.perhaps) == "whatever this backup has not copied itself"
+    log = tmp_path / "tool.log"
+    log.write_text("".join(json.dumps(each) + "\n" for each in [*DISK, *cancelled]))
+    for output in ("pretty", "json"):
+        assert CliRunner().invoke(main, ["verify", "--output", output, str(log)]).exit_code == 7
+
+
+def test_a_bitmap_from_before_the_log_may_belong_to_a_backup_from_before_it() -> None:
+    """Also if another full backup of the disk has failed since."""
+    there = {"name": "b", "count": 0, "granularity": 65536, "recording": True, "busy": False}
+    image = {"virtual-size": 1048576, "filename": "x", "format": "raw"}
+    seen = {"return": [{"node-name": "d", "image": image, "dirty-bitmaps": [there]}]}
+    entries = [DISK[0], seen, *FULL[:2], *over("full", "CANCELLED"), *INCREMENT]
+    text = "".join(json.dumps(each) + "\n" for each in entries)
+    [(table, _)] = verify(io.BytesIO(text.encode()), Options()).tables
+    assert [row.gives for row in table.rows] == ["assumed"]
+
+
+def test_a_job_of_which_nothing_more_is_known_is_not_taken_for_the_next_one_of_its_id() -> None:
+    start = sent("blockdev-backup", **backup("full"))
+    forgotten = [*start, *sent("migrate", uri="x")]
+    [(table, _)] = judged(*forgotten, *ADD, *start, *over("full", "CANCELLED"), *INCREMENT).tables
+    assert [(each.job, each.began.number) for each in table.failed] == [("full", 10)]
+    assert [row.job for row in table.rows] == ["inc"], "no backup is said to have completed"
 
 
 def test_a_log_that_begins_in_the_middle_accuses_nobody_of_what_was_before() -> None:
