@@ -9,7 +9,8 @@ those of older links. What comes out is the disk of that instant, but for what i
 not supply, and that were changed between the instant of the last link that did and its own. One rule for full
 backups, increments, differentials, schedules beside each other, and for what a failed job of mode *always* copied.
 
-Nothing here changes what disks, bitmaps and jobs do: `follow` looks on.
+Nothing here changes what disks, bitmaps and jobs do: `follow` looks on. It is held against real contents along drawn
+histories (tests/model/test_chain.py); it is not among the theorems that are proved.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Generic
 from cbtmodel.backup import Ended
 from cbtmodel.bitmap import Bitmap
 from cbtmodel.blocks import S, Space
-from cbtmodel.claims import begun, counts_as_delivered, owed_under_name, written
+from cbtmodel.claims import counts_as_delivered, owed_under_name, written
 from cbtmodel.node import State
 from cbtmodel.record import replace
 from cbtmodel.step import Step
@@ -45,8 +46,9 @@ class Link(Generic[S]):
 class Point(Generic[S]):
     """The instant at which a backup began, and what has become of it: no link as long as its job runs.
 
-    `since` are the blocks whose content may have changed after it, `until` those that had changed after each older
-    point, by its number, when this one came. `bitmap` is the one that the job has taken.
+    `since` are the blocks that guest writes have changed after it, `until` those that had changed after each older
+    point, by its number, when this one came: a backup waits for what is in flight. `bitmap` is the one that the job
+    has taken.
     """
 
     job: str
@@ -68,7 +70,7 @@ class Chains(Generic[S]):
 def follow(chains: Chains[S], before: State[S], command: object, step: Step[S]) -> Chains[S]:
     """The chains after a step: writes have changed disks, then backups have begun, then backups have ended."""
     for on in before.nodes:
-        chains = changed(chains, on, written(before, command, step, on) | begun(before, command, step, on))
+        chains = changed(chains, on, written(before, command, step, on))
     jobs = {**step.state.jobs, **{end.id: end.job for end in step.ended}}
     for id, job in jobs.items():
         if id not in before.jobs:
@@ -79,7 +81,7 @@ def follow(chains: Chains[S], before: State[S], command: object, step: Step[S]) 
 
 
 def changed(chains: Chains[S], on: str, blocks: S) -> Chains[S]:
-    """The content of these blocks of a disk may be another one from now on."""
+    """These blocks of a disk have another content from now on."""
     points = chains.points
     for number, point in points.items():
         if point.node == on:
@@ -119,13 +121,9 @@ def linked(chains: Chains[S], everything: S, point: Point[S], end: Ended[S]) -> 
 # What holds
 
 
-def uncovered(state: State[S], bitmap: Bitmap[S], point: Point[S]) -> S:
+def uncovered(bitmap: Bitmap[S], point: Point[S]) -> S:
     """The blocks that an increment would need on top of a point, and that nothing under this bitmap's name owes.
 
-    A bitmap *covers* a point if there are none: then the next increment with it stacks. Writes in flight will be in
-    it.
+    A bitmap *covers* a point if there are none: then the next increment with it stacks.
     """
-    owed = owed_under_name(bitmap)
-    for blocks in state.nodes[point.node].writes.values():
-        owed = owed | blocks
-    return point.since - owed
+    return point.since - owed_under_name(bitmap)

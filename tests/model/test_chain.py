@@ -33,7 +33,7 @@ class Disks:
             for block in job.todo - jobs[id].todo:  # each is copied before anything of this step is written
                 self.targets[self.number_of[id]][block] = self.now[job.node][block]
         for on, content in self.now.items():
-            for block in written(before, command, step, on) | begun(before, command, step, on):
+            for block in written(before, command, step, on) | begun(before, command, step, on):  # both may change it
                 content[block] = next(self.fresh)
         for number, point in chains.points.items():
             if number not in self.instants:
@@ -88,7 +88,7 @@ def test_nothing_but_an_operator_ends_that_a_bitmap_covers_a_point(walks: Any) -
                 if heir is None or said or not recording(bitmap) or number not in chains.points:
                     continue
                 delivered = [end.job.good for end in step.ended if end.job.bitmap == name]
-                now = uncovered(step.state, heir, chains.points[number])
-                assert now <= uncovered(before, bitmap, point) | frozenset().union(*delivered), (command, name)
+                now = uncovered(heir, chains.points[number])
+                assert now <= uncovered(bitmap, point) | frozenset().union(*delivered), (command, name)
                 held += bool(point.since)
     assert held > 300

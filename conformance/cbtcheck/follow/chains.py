@@ -15,7 +15,7 @@ from cbtmodel import commands as c
 from cbtmodel.bitmap import recording
 from cbtmodel.blocks import S
 from cbtmodel.chain import Chains, Point, changed, follow
-from cbtmodel.claims import begun, is_full, owed_under_name, waives, written
+from cbtmodel.claims import is_full, owed_under_name, waives, written
 from cbtmodel.node import State
 from cbtmodel.step import Step
 from cbtmodel.table import Table
@@ -94,15 +94,14 @@ class ChainsFollowed(Generic[S]):
         after = self
         if traits_of(command).records or before.nodes != step.state.nodes:
             for on in before.nodes:
-                landed = written(before, command, step, on)
-                after = after.wrote(at, before, on, landed | begun(before, command, step, on), landed)
+                after = after.wrote(at, before, on, written(before, command, step, on))
         after = after._said(at, before, command, step)
         if not step.ended and len(before.jobs) == len(step.state.jobs):
             return after
         return after.told()._lived(at, before, command, step)
 
-    def wrote(self, at: At, state: State[S], on: str, blocks: S, landed: S | None = None) -> ChainsFollowed[S]:
-        """These blocks of a disk may have changed; `landed` are those of writes that are over, or None if all are."""
+    def wrote(self, at: At, state: State[S], on: str, blocks: S) -> ChainsFollowed[S]:
+        """Guest writes of these blocks of a disk have ended."""
         if not any(point.node == on for point in self.chains.points.values()):
             return self
         known = self.pending.get(on)
@@ -111,7 +110,7 @@ class ChainsFollowed(Generic[S]):
             if not recording(bitmap):
                 since = self.reasons.get((on, name), Reasons()).disabled or at
                 why = f"written while {on}/{name} was disabled"
-                after = after._lacks((on, name), Reason(why, since, blocks if landed is None else landed, at, at))
+                after = after._lacks((on, name), Reason(why, since, blocks, at, at, at))
         return after
 
     # Bitmaps
@@ -151,7 +150,7 @@ class ChainsFollowed(Generic[S]):
     def _waives(self, at: At, place: Place, owed: S) -> ChainsFollowed[S]:
         known = (*self.waived, Waived(place, at, owed, self.chains.next))[-MOST_WAIVED:]
         first = next((each.at for each in self._began_on(place[0])), at)
-        return replace(self._lacks(place, Reason("waived", at, owed, first, at)), waived=known)
+        return replace(self._lacks(place, Reason("waived", at, owed, first, at, at)), waived=known)
 
     def _adds(self, at: At, place: Place) -> ChainsFollowed[S]:
         """A new bitmap lacks all that has changed before, since the oldest point."""
@@ -162,7 +161,7 @@ class ChainsFollowed(Generic[S]):
         removed = after.reasons.get(place, Reasons()).removed
         first = next(iter(after._began_on(place[0]))).at
         why = f"changed before {place[0]}/{place[1]} was added"
-        return after._lacks(place, Reason(why, removed or at, points[0].since, first, at))
+        return after._lacks(place, Reason(why, removed or at, points[0].since, first, at, at))
 
     # Points
 

@@ -41,7 +41,7 @@ class Reason(Generic[S]):
     """Blocks that a bitmap lacks although they have changed, and why.
 
     They changed at `first` or later, and at `last` or before; `blame` is the command without which the bitmap, or a
-    backup, would have them.
+    backup, would have them. Before `came` the bitmap had them, or they had not changed.
     """
 
     why: str
@@ -49,6 +49,7 @@ class Reason(Generic[S]):
     blocks: S
     first: At
     last: At
+    came: At
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,6 @@ class Reasons(Generic[S]):
     def of(self, blocks: S, until: At) -> Iterator[Reason[S]]:
         """Why these blocks were lacking then: for each the latest reason that has it. Some may have none of them."""
         for reason in reversed(self.known):
-            if reason.first <= until:
+            if reason.came <= until:
                 yield replace(reason, blocks=blocks & reason.blocks)
                 blocks = blocks - reason.blocks

@@ -84,6 +84,8 @@ def test_a_wrong_order_loses_this_and_this_command_is_to_blame(name: str) -> Non
     last = table.rows[-1]
     assert table.unsafe
     assert [(chain_words.ranges(each.certain), each.blame.number) for each in last.lost] == [LOST[name]]
+    below = next((row.began for row in reversed(table.rows[:-1])), None)
+    assert below is None or all(below <= each.first <= each.last for each in last.lost), "changed after what is below"
     assert all(row.gives == "restores" for row in table.rows[:-1])
 
 
@@ -118,6 +120,17 @@ def test_what_the_last_clear_has_waived_is_said_although_no_increment_lacks_it_y
     waived = [(each.bitmap, each.at.number, each.certain.extents()) for each in table.waived]
     assert waived == [("b", 4, [(65536, 512)])]
     assert not table.unsafe
+
+
+def test_a_backup_that_had_begun_before_does_not_have_what_was_waived() -> None:
+    table = of(add(), full("full"), write(1), c.ClearBitmap("d", "b"), copy("full"))
+    assert [(each.at.number, chain_words.ranges(each.certain)) for each in table.waived] == [(4, "64K+512")]
+
+
+def test_a_command_that_came_after_an_increment_is_not_to_blame_for_what_that_lacks() -> None:
+    away = (c.DisableBitmap("d", "b"), write(1), c.EnableBitmap("d", "b"))
+    table = of(*IN_STEP, *away, increment("inc"), copy("inc"), write(1), c.ClearBitmap("d", "b"))
+    assert [(each.why, each.blame.number) for each in table.rows[1].lost] == [("written while d/b was disabled", 3)]
 
 
 def test_a_full_backup_that_comes_later_has_what_was_waived() -> None:

@@ -92,7 +92,7 @@ def test_a_bitmap_that_is_added_after_the_full_backup_has_a_window() -> None:
 def test_there_is_no_window_while_the_guest_is_stopped() -> None:
     for stop, go_on in ((happened("STOP"), happened("RESUME")), (sent("stop"), sent("cont"))):
         assert windows(judged(*stop, *FULL, *ADD, *go_on, *INCREMENT)) == []
-        assert windows(judged(*FULL, *stop, *ADD, *go_on, *INCREMENT)) != []
+        assert windows(judged(*FULL, *stop, *ADD, *go_on, *INCREMENT)) == [(4, 5 + len(stop))]
 
 
 def test_what_is_written_when_the_guest_goes_on_is_in_a_window_of_its_own() -> None:
@@ -153,6 +153,11 @@ def test_a_job_of_which_nothing_more_is_known_is_not_taken_for_the_next_one_of_i
     assert [row.job for row in table.rows] == ["inc"], "no backup is said to have completed"
 
 
+def test_a_bitmap_from_before_the_log_has_recorded_what_came_since() -> None:
+    assert windows(judged(*FULL, *INCREMENT)) == []
+    assert windows(judged(*FULL, *CLEAR, *INCREMENT)) == [(4, 7)]
+
+
 def test_a_log_that_begins_in_the_middle_accuses_nobody_of_what_was_before() -> None:
     report = judged(*INCREMENT, *INCREMENT)
     assert windows(report) == []
@@ -179,6 +184,54 @@ def test_writes_that_are_in_the_log_are_lost_for_certain_or_not_at_all() -> None
     right = judged(*FULL, *ADD, guest(0), *INCREMENT, guest="recorded")
     assert not right.tables[0][0].unsafe
     assert not right.tables[0][0].depends
+
+
+def timed(*lines: dict[str, Any]) -> list[Any]:
+    """What the backups of a trace give back whose lines have their times."""
+    head = {"format": "cbtspec-trace", "version": 1, "block": 512, "disks": {"d": 524288}, "copies": "unknown"}
+    text = "".join(json.dumps(each) + "\n" for each in [head, *lines])
+    report = verify(io.BytesIO(text.encode()), Options())
+    assert not report.findings
+    return [row.gives for table, _ in report.tables for row in table.rows]
+
+
+def test_a_write_that_overlaps_two_backups_and_is_recorded_by_nothing_is_lost_perhaps() -> None:
+    """Before the first one began, it is in that; between the two, it is in none; and later, it is nobody's yet."""
+    add = {"do": "add-bitmap", "node": "d", "name": "b", "granularity": 65536, "enabled": False, "at": 1.0}
+    write = {"do": "write", "node": "d", "offset": 0, "length": 512, "begin": 1.5, "end": 6.5}
+    full = {"do": "start-backup", "job": "full", "node": "d", "sync": "full", "at": 2.0}
+    increment = {"do": "start-backup", "job": "inc", "node": "d", "sync": "incremental", "bitmap": "b", "at": 4.0}
+    ends = [{"ended": {"full": "completed"}, "at": 3.0}, {"ended": {"inc": "completed"}, "at": 5.0}]
+    assert timed(add, write, full, ends[0], increment, ends[1]) == ["restores", "perhaps"]
+    before, between = write | {"end": 1.8}, write | {"begin": 3.2, "end": 3.4}
+    assert timed(add, before, full, ends[0], increment, ends[1]) == ["restores", "restores"]
+    assert timed(add, full, ends[0], between, increment, ends[1]) == ["restores", "does not restore"]
+    begins = write | {"end": 2.5}
+    assert timed(add, begins, full, ends[0], increment, ends[1]) == ["restores", "perhaps"]
+
+
+def test_nothing_is_said_of_backups_behind_what_is_undecided() -> None:
+    lines = [
+        {"do": "transaction", "at": 0.1, "actions": [
+            {"do": "add-bitmap", "node": "d", "name": "b", "granularity": 65536},
+            {"do": "start-backup", "job": "full", "node": "d", "sync": "full"}]},
+        {"ended": {"full": "completed"}, "at": 0.2},
+        *({"do": "merge-bitmaps", "node": "d", "target": f"b{n}", "begin": 1.0, "end": 2.0,
+           "sources": [{"node": "d", "name": f"b{m}"} for m in range(8) if m != n]} for n in range(8)),
+    ]  # fmt: skip
+    added = [{"do": "add-bitmap", "node": "d", "name": f"b{n}", "granularity": 65536, "at": 0.3} for n in range(8)]
+    wrong = {"do": "remove-bitmap", "node": "d", "name": "b0", "reply": "not found", "begin": 1.0, "end": 2.0}
+    later = [
+        {"do": "start-backup", "job": "inc", "node": "d", "sync": "incremental", "bitmap": "b", "at": 3.0},
+        {"ended": {"inc": "completed"}, "at": 4.0},
+    ]
+    head = {"format": "cbtspec-trace", "version": 1, "block": 512, "disks": {"d": 524288}, "copies": "unknown"}
+    text = "".join(json.dumps(each) + "\n" for each in [head, *lines[:2], *added, *lines[2:], wrong, *later])
+    report = verify(io.BytesIO(text.encode()), Options())
+    assert report.counts.undecided
+    [(table, session)] = report.tables
+    assert session.lost_from
+    assert [row.job for row in table.rows] == ["full"]
 
 
 def test_a_write_that_overlaps_the_clear_is_lost_perhaps() -> None:
