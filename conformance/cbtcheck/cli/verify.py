@@ -75,7 +75,7 @@ def verify_command(
         print_trace(report, console(LOG_WIDTH), name)
     if report.number:
         return exit_code(report.worst)
-    if any(table.unsafe or table.depends for table, _ in report.tables):
+    if report.restores is False:
         return EXIT_CODES["commands"]
     return EXIT_CODES["conformant"] if report.conformant else EXIT_CODES["usage"]
 

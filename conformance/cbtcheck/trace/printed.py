@@ -43,9 +43,6 @@ def print_trace(report: TraceReport, console: Console, name: str) -> None:
             say(_plain(text))
         if session.lost_from:
             say(f"not followed: backups from line {session.lost_from} on, since it is undecided what happened there")
-        said = chain_words.verdict(table)
-        if said:
-            say(_plain(said), "red")
     if report.tables:
         say("")
     counts = report.counts
@@ -73,6 +70,9 @@ def print_trace(report: TraceReport, console: Console, name: str) -> None:
         say("undecided: everything that was judged is allowed, and not everything could be", "yellow")
     else:
         say("everything that was judged is allowed", "green")
+    for table, _ in report.tables:
+        if said := chain_words.verdict(table):
+            say(_plain(said), "red")
 
 
 def _plain(text: str) -> str:
@@ -100,6 +100,7 @@ def to_json(report: TraceReport) -> bytes:
         "undecided": counts.undecided[:MOST_KEPT],
         "notes": [each.encode(errors="replace").decode() for each in report.notes],
         "missing": report.missing,
+        "restores": report.restores,
         "chains": [
             {
                 "blocks": "lines" if isinstance(each, OfGaps) else "bytes", "lost_from": each.lost_from,

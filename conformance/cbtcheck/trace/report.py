@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import BinaryIO
 
 import msgspec
@@ -72,11 +73,18 @@ class TraceReport:
         """How many replies and looks were judged."""
         return self.counts.replies_judged + self.counts.looks_judged
 
-    @property
+    @cached_property
     def tables(self) -> list[tuple[ChainTable, OfGaps | OfWorlds]]:
-        """What the backups of each session give back, of those that have any."""
+        """What the backups of each session give back, of those that have any; asked for when all has been read."""
         found = [(each.table(), each) for each in self.chains]
         return [(table, each) for table, each in found if table.rows or table.failed or table.waived]
+
+    @property
+    def restores(self) -> bool | None:
+        """Whether every restore point gives its disk back, whatever a guest wrote unseen; None if there is none."""
+        rows = [row for table, _ in self.tables for row in table.rows if row.complete]
+        wrong = any(table.unsafe or table.depends for table, _ in self.tables)
+        return not wrong if rows else None
 
     @property
     def conformant(self) -> bool:

@@ -313,11 +313,17 @@ def test_the_command_says_which_command_is_to_blame_and_exits_with_7(tmp_path: P
     assert done.exit_code == 7
     assert "lost if it was written: what a guest writes between lines 4 and 7" in done.output
     assert "line 7 (add bitmap d/b (64K))" in done.output
+    last = "unsafe (the commands), if a guest wrote when it must not: inc"
+    assert done.output.splitlines()[-2:] == ["everything that was judged is allowed", last]
     as_json = CliRunner().invoke(main, ["verify", "--output", "json", str(log)])
     assert as_json.exit_code == 7
     [chain] = json.loads(as_json.output)["chains"]
     assert chain["blocks"] == "lines"
     assert chain["restore_points"][1]["lost"][0]["perhaps"] == [[4, 7]]
+    document = json.loads(as_json.output)
+    assert (document["conformant"], document["restores"]) == (True, False)
+    assert json.loads(to_json(judged(*ADD_AND_FULL)))["restores"] is True
+    assert json.loads(to_json(judged(*ADD)))["restores"] is None
 
 
 def test_the_document_has_chains_in_bytes_where_the_writes_are_recorded() -> None:
