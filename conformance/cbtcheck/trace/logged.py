@@ -76,19 +76,20 @@ def begins_another(text: str) -> bool:
 
 
 class Braces:
-    """Finds the end of a JSON object that is given in pieces."""
+    """Finds the end of a JSON object that is given in pieces, cut wherever."""
 
     MARKS = re.compile(r'["{}\\]')
 
     def __init__(self) -> None:
-        self._depth, self._quoted = 0, False
+        self._depth, self._quoted, self._escaped = 0, False, False
 
     def close(self, piece: str) -> int | None:
         """The place in this piece after which the object is complete; None if it goes on."""
-        at = 0
+        at, self._escaped = int(self._escaped and bool(piece)), self._escaped and not piece
         while (found := self.MARKS.search(piece, at)) is not None:
             at, mark = found.end(), found[0]
             if mark == "\\":
+                self._escaped = self._quoted and at == len(piece)
                 at += self._quoted
             elif mark == '"':
                 self._quoted = not self._quoted

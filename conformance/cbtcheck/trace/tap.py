@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from cbtcheck.trace.logged import Braces
+
 PIECE = 1 << 16
 LONGEST_MESSAGE = 64 << 20
 """The most bytes that are kept of a message that has not ended; of a longer one the log says so."""
@@ -48,44 +50,35 @@ class Messages:
     """Cuts a stream of bytes into JSON objects, whether they have ends of line between them or not."""
 
     def __init__(self) -> None:
-        self._kept = bytearray()
-        self._at = self._depth = 0
-        self._quoted = self._escaped = False
+        self._braces: Braces | None = None
+        self._parts: list[bytes] = []
 
     def take(self, piece: bytes) -> list[bytes]:
         """The messages that are complete now, each on one line."""
-        self._kept += piece
-        found, begin = [], 0
-        while self._at < len(self._kept):
-            byte = self._kept[self._at]
-            self._at += 1
-            if self._escaped:
-                self._escaped = False
-            elif self._quoted:
-                self._escaped, self._quoted = byte == 0x5C, byte != 0x22
-            elif byte == 0x22:
-                self._quoted = self._depth > 0
-            elif byte == 0x7B:
-                if not self._depth:
-                    begin = self._at - 1
-                self._depth += 1
-            elif byte == 0x7D and self._depth:
-                self._depth -= 1
-                if not self._depth:
-                    found.append(_on_one_line(bytes(self._kept[begin : self._at])))
-                    begin = self._at
-        if not self._depth:
-            begin = len(self._kept)
-        del self._kept[:begin]
-        self._at -= begin
-        if len(self._kept) > LONGEST_MESSAGE:
-            found.append(json.dumps("a message that is too long to be kept").encode())
-            self.__init__()  # type: ignore[misc]
+        found = []
+        while piece:
+            if self._braces is None:
+                begin = piece.find(b"{")
+                if begin < 0:
+                    break
+                piece, self._braces = piece[begin:], Braces()
+            end = self._braces.close(piece.decode("latin-1"))  # a character for each byte; what counts is ASCII
+            self._parts.append(piece[:end])
+            if end is not None:
+                found.append(self.rest())
+                piece = piece[end:]
+            elif sum(map(len, self._parts)) > LONGEST_MESSAGE:
+                self.rest()
+                found.append(json.dumps("a message that is too long to be kept").encode())
+                break
+            else:
+                break
         return found
 
     def rest(self) -> bytes:
-        """What was begun and not ended."""
-        return _on_one_line(bytes(self._kept))
+        """What was begun; the next message begins anew."""
+        whole, self._parts, self._braces = b"".join(self._parts), [], None
+        return _on_one_line(whole)
 
 
 def _on_one_line(raw: bytes) -> bytes:
