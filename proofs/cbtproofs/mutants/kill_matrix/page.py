@@ -98,10 +98,11 @@ def summary(rows: Iterable[Row]) -> str:
     alone = [only_by(of, in_model) for of in MODEL_CHECKERS]
     lines.append(line(["nobody", nobody(in_model), nobody(in_implementation)]))
     only = ", ".join(f"{of} {count}" for of, count in zip(MODEL_CHECKERS, alone, strict=True) if count)
-    longest = max((len(each.scenario) for each in rows if each.unsafe), default=0)
+    unsafe = [each for each in rows if each.unsafe]
+    longest = max((len(each.scenario) for each in unsafe), default=0)
     lines.append(
-        f"\nMutants that one checker alone finds: {only or 'none'}. Every mistake that breaks safety "
-        f"is shown by a scenario of at most {longest} commands.\n"
+        f"\nMutants that one checker alone finds: {only or 'none'}. {len(unsafe)} mistakes lose data, as the explorer "
+        f"or the suite's verdict says; each of these is shown by a scenario of at most {longest} commands.\n"
     )
     return "".join(lines)
 
