@@ -76,7 +76,8 @@ class Capabilities:
     backup may copy. `longest_write`: bytes of a guest write.
     `longest_name`: bytes of the longest name, in UTF-8; `ascii_names`: names have no characters beyond ASCII.
     `alignment`: it may record a guest write as if that began and ended at multiples of so many bytes, a power of two
-    that is no larger than a cluster; 1: it pads nothing. `by_default`: which of these limits nobody has claimed, so
+    that is no larger than a cluster; 1: it pads nothing. `sector`: the size of a disk is a multiple of so many bytes.
+    `by_default`: which of these limits nobody has claimed, so
     that the suite's own hold.
     """
 
@@ -104,6 +105,7 @@ class Capabilities:
     longest_name: int = LONGEST_NAME
     ascii_names: bool = False
     alignment: int = 1
+    sector: int = 1
     by_default: frozenset[str] = frozenset()
 
 

@@ -19,6 +19,7 @@ from cbtcheck.report.plain_console import console
 from cbtcheck.report.printed import COLOUR
 from cbtcheck.run import course
 from cbtcheck.run.repeat import Outcome, Repeated, repeated
+from cbtcheck.scenario.capabilities import broken_sector
 from cbtcheck.scenario.rules import rule
 from cbtcheck.scenario.scenario import Scenario, ScenarioError, load
 from cbtcheck.scenario.verdict import EXIT_CODES, Finding, Verdict, exit_code
@@ -31,6 +32,8 @@ def replay(file: Path, opening: adapters.Opening) -> int:
         try:
             opened = opener()
             version = opened.version
+            if broken := broken_sector(scenario, opened.capabilities):
+                raise Problem(f"{file.name} cannot be played there: {broken}")
             frames, findings = course.replay(opened, scenario)
             came = _again(opened, scenario, frames, findings) if findings else None
         except AdapterBroken as broken:

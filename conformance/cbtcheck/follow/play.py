@@ -147,10 +147,11 @@ class Player:
         """What differs when backups are restored. Behind waste some may not have ended: they had more to copy."""
         if (self.waste or self.excused) and any(job in self.state.jobs for job in asked.jobs):
             return []
-        if self.otherwise and not self._restorer.has(asked.jobs):  # its backup, or a copy of it, did not happen
-            self.not_realised["Restore"] += 1
+        restorer = self._restorer
+        if self.otherwise and (not restorer.has(asked.jobs) or restorer.leaves_out(asked.jobs)):
+            self.not_realised["Restore"] += 1  # a backup of them did not happen, or one that was to fail succeeded
             return []
-        return self._restorer.restore(asked.jobs)
+        return restorer.restore(asked.jobs)
 
     def play_writes(self, asked: Sequence[Command]) -> list[Finding]:
         """Whole guest writes that follow each other, with nothing looked at in between."""

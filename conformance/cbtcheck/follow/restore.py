@@ -266,6 +266,22 @@ class Restorer:
         """Whether all of these jobs have ended."""
         return all(job in self.backups for job in jobs)
 
+    def leaves_out(self, jobs: tuple[str, ...]) -> bool:
+        """Whether these backups, each one right, do not make up the disk at the start of the last one.
+
+        That is so where something else has happened than was asked for: another backup succeeded, and has what these
+        then lack.
+        """
+        then = self.backups[jobs[-1]].then if jobs and self.has(jobs) else None
+        if then is None:
+            return False
+        image = filled_with(0, len(then))
+        for each in (self.backups[id] for id in jobs):
+            if each.then is None:
+                return False
+            image = self._laid_over(image, each.then, each.copied)
+        return image != then
+
     def restore(self, jobs: tuple[str, ...]) -> list[Finding]:
         """Restores backups that have ended, oldest first, and compares with the disk at the start of the last."""
         missing = [id for id in jobs if id not in self.backups]

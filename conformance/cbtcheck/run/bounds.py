@@ -25,6 +25,8 @@ def _bounds(claims: Capabilities) -> Iterator[tuple[str, str]]:
     many = claims.largest_disk // claims.smallest_granularity
     if claims.largest_disk < LARGEST_DISK:
         yield "largest_disk", f"disks of more than {size_text(claims.largest_disk)}"
+    if claims.sector > 512:
+        yield "", f"disks that end within a sector of {size_text(claims.sector)}"
     if "content" in claims.features and claims.largest_content < claims.largest_disk:
         yield "largest_content", f"content of disks of more than {size_text(claims.largest_content)}"
     if claims.most_granules < many:

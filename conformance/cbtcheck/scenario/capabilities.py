@@ -249,6 +249,12 @@ def missing(state: State[Any], command: c.Command, capabilities: Capabilities) -
     return "refusals" if refusal is not None and refusal.kind == "invalid" else ""
 
 
+def broken_sector(scenario: Scenario, capabilities: Capabilities) -> str:
+    """A disk of the scenario that ends within one of the implementation's sectors; or ""."""
+    found = (size for size in scenario.disks.values() if size % capabilities.sector)
+    return next((f"a disk of {size} bytes, in sectors of {capabilities.sector}" for size in found), "")
+
+
 def missing_for(scenario: Scenario, capabilities: Capabilities) -> str:
     """The first thing that a whole scenario takes and an implementation does not claim; or ""."""
     return followed(scenario, capabilities)[0]
@@ -261,6 +267,8 @@ def followed(scenario: Scenario, capabilities: Capabilities) -> tuple[str, State
         return f"{len(scenario.disks)} disks", state
     if (largest := max(scenario.disks.values())) > capabilities.largest_disk:
         return f"a disk of {largest} bytes", state
+    if broken := broken_sector(scenario, capabilities):
+        return broken, state
     for command in scenario.commands:
         if isinstance(command, Restore):
             continue

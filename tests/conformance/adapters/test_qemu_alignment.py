@@ -10,8 +10,10 @@ import pytest
 from cbtcheck.adapters.qemu.adapter import QemuAdapter
 from cbtcheck.cli.command import main
 from cbtcheck.follow.play import Player, verdict_of
+from cbtcheck.run.bounds import bounds
 from cbtcheck.scenario.scenario import Scenario, save
 from cbtcheck.scenario.verdict import Finding, Verdict
+from cbtcheck.search.families import families, members
 from cbtcheck.search.machine import draw_scenarios
 from cbtmodel import commands as c
 from click.testing import CliRunner
@@ -80,6 +82,25 @@ def test_replay_has_an_option_for_it(binary: str, tmp_path: Path) -> None:
     replay = ["replay", str(tmp_path / "s.json"), "--adapter", "qemu", "--qemu-storage-daemon", binary]
     assert CliRunner().invoke(main, replay).exit_code == 0, "without sectors, QEMU marks the granule"
     assert CliRunner().invoke(main, [*replay, "--alignment", "4096"]).exit_code == 0
+
+
+@pytest.mark.qemu
+def test_a_disk_that_ends_within_a_sector_is_refused_in_words(binary: str, tmp_path: Path) -> None:
+    save(Scenario({"d": K64 + 2048}, (c.AddBitmap("d", "b", 512),)), tmp_path / "s.json")
+    replay = ["replay", str(tmp_path / "s.json"), "--adapter", "qemu", "--qemu-storage-daemon", binary]
+    assert CliRunner().invoke(main, [*replay, "--alignment", "2048"]).exit_code == 0
+    result = CliRunner().invoke(main, [*replay, "--alignment", "4096"])
+    assert result.exit_code == 64
+    assert "s.json cannot be played there: a disk of 67584 bytes, in sectors of 4096" in result.stderr
+
+
+def test_disks_of_families_have_whole_sectors() -> None:
+    """Granularities may be smaller than a sector, and disks are multiples of what is smallest."""
+    claims = replace(QemuAdapter.capabilities, sector=K4, tails=False)
+    sizes = {size for each in members(families(), claims, "quick") for size in each.scenario.disks.values()}
+    assert len(sizes) > 10
+    assert not any(size % K4 for size in sizes)
+    assert bounds(claims)["disks that end within a sector of 4K"] == "that is all that is claimed"
 
 
 def test_the_option_is_for_qemu_only() -> None:

@@ -112,7 +112,8 @@ class QemuAdapter(Adapter):
         if alignment > 1:  # QEMU's disks are of whole sectors
             claimed = self.capabilities
             whole = tuple(each for each in claimed.disks if not any(size % alignment for size in each.values()))
-            self.capabilities = replace(claimed, alignment=alignment, tails=alignment <= 512, disks=whole)
+            tails = alignment <= 512
+            self.capabilities = replace(claimed, alignment=alignment, sector=alignment, tails=tails, disks=whole)
         try:
             self._binary = find_daemon(daemon)
         except DaemonMissing as missing:

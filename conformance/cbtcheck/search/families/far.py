@@ -17,7 +17,8 @@ from cbtcheck.search.families.covering import rows
 from cbtcheck.search.families.family import Family
 from cbtcheck.search.families.ground import Ground
 from cbtcheck.search.families.landmarks import MIB, TAIL, UNITS_AFTER, Place
-from cbtcheck.search.families.where import ANYWHERE, FLOWS, RANGES, SUBJECT, flows_of, guest, scenario, ways
+from cbtcheck.search.families.where import ANYWHERE, FLOWS, RANGES, flows_of, guest, scenario, ways
+from cbtcheck.search.families.where import SUBJECT as NEARBY
 
 COARSE = (24, 30)
 """Granularities, as powers of two, for what has no backup."""
@@ -75,6 +76,9 @@ def _places(ground: Ground, powers: tuple[int, ...], block: int = 0) -> Iterator
                 title = f"offset {landmarks.power(at)} in granules of {granularity}"
                 yield Place(title, size, block or granularity, granularity, ground.cluster, at)
 
+
+SUBJECT = NEARBY - {"begin-copy", "end-copy", "copy"}
+"""No copy is made to wait for anything here."""
 
 FAR = Family(
     "far away", "writes at and across offsets that have too many clusters before them for most backups", far, SUBJECT,

@@ -176,11 +176,12 @@ def ratios(ground: Ground) -> Iterator[Scenario]:
 
 def _showing(ground: Ground, fine: int, coarse: int) -> int | None:
     """The size of a disk of some coarse granules that ends within one, if such a disk may be had."""
-    size = 3 * coarse if not ground.capabilities.tails else 2 * coarse + min(3 * fine, coarse)
-    huge = ground.capabilities.largest_disk > LARGEST_FLAT
+    claims = ground.capabilities
+    size = 2 * coarse + min(3 * fine, coarse) if claims.tails else 3 * max(coarse, claims.sector)
+    huge = claims.largest_disk > LARGEST_FLAT
     if landmarks.CHEAP < size <= LARGEST_FLAT and (huge or not ground.thorough):
         size += LARGEST_FLAT // coarse * coarse
-    fits = size <= ground.capabilities.largest_disk and size // fine <= landmarks.most_blocks(ground)
+    fits = size <= claims.largest_disk and size // fine <= landmarks.most_blocks(ground)
     return size if fits else None
 
 

@@ -101,8 +101,9 @@ def summary(rows: Iterable[Row]) -> str:
     unsafe = [each for each in rows if each.unsafe]
     longest = max((len(each.scenario) for each in unsafe), default=0)
     lines.append(
-        f"\nMutants that one checker alone finds: {only or 'none'}. {len(unsafe)} mistakes lose data, as the explorer "
-        f"or the suite's verdict says; each of these is shown by a scenario of at most {longest} commands.\n"
+        f"\nMutants that one checker alone finds: {only or 'none'}. {len(unsafe)} mistakes lose data, as the "
+        "explorer or the suite's verdict says; each of these is shown by a scenario of at most "
+        f"{longest} commands.\n"
     )
     return "".join(lines)
 
