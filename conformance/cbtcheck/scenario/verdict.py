@@ -72,6 +72,7 @@ EXIT_CODES = {
     "not repeatable": 5,
     "incomplete": 6,
     "commands": 7,
+    "stuck": 8,
     "usage": 64,
     "internal": 70,
     "output": 74,

@@ -1,0 +1,195 @@
+"""`cbtspec judge`: does a backup tool give the disk back, whatever the guest writes, whatever fails?"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cbtcheck.host.lacking import why_of
+from cbtcheck.scenario.verdict import EXIT_CODES
+
+if TYPE_CHECKING:
+    from cbtcheck.judging.campaign import Result
+    from cbtcheck.judging.plan import Plan, PlannedDisk
+
+USUAL_SEED = 20160121
+
+EPILOG = f"""\b
+Exit codes:
+  {EXIT_CODES["conformant"]:>3}  safe: no restore gave back what the disk never was
+  {EXIT_CODES["wasteful"]:>3}  wasteful: safe, but an increment copies far more than has changed
+  {EXIT_CODES["broken"]:>3}  broken: QEMU crashed, or its disk failed by itself
+  {EXIT_CODES["commands"]:>3}  unsafe: a restore gave back what the disk never was
+  {EXIT_CODES["stuck"]:>3}  stuck: after a failure the tool fails, or hangs, until somebody cleans up
+  {EXIT_CODES["usage"]:>3}  usage: the tool cannot be judged (it fails by itself), or there is no QEMU
+  {EXIT_CODES["interrupted"]:>3}  interrupted by Ctrl-C
+"""
+
+
+@click.command(name="judge", epilog=EPILOG)
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.option("--backup", metavar="COMMAND", help="The tool's full backup. {qmp} stands for QEMU's socket.")
+@click.option("--increment", metavar="COMMAND", help="The tool's increment.")
+@click.option("--restore", metavar="COMMAND", help="The tool's restore of the newest backup, to the raw image {out}.")
+@click.option("--qmp", "socket", metavar="SOCKET",
+              help="Where the tool looks for QEMU, if it cannot be told: then one schedule at a time.")  # fmt: skip
+@click.option("--disk", "disks", multiple=True, metavar="NODE[=SIZE]",
+              help="A disk of the guest (default: disk0). The restore writes it to {out.NODE}.")  # fmt: skip
+@click.option("--together", is_flag=True, help="The tool promises that all disks of a backup are of one instant.")
+@click.option("--system", is_flag=True, help="On qemu-system-x86_64, paused, in place of a storage daemon.")
+@click.option("--qemu", metavar="PROGRAM", help="The emulator, if it is not the one on PATH.")
+@click.option("--increments", type=click.IntRange(0, 8), help="How many follow the full backup (default: 2).")
+@click.option("--deadline", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
+              help="How long a command of the tool may take (default: 20).")  # fmt: skip
+@click.option("--profile", type=click.Choice(["quick", "ci", "deep"]), default="quick", show_default=True,
+              help="How many schedules.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(0), default=USUAL_SEED, show_default=True, help="What is drawn.")
+@click.option("--jobs", type=click.IntRange(1, 256), default=1, show_default=True, help="Schedules at a time.")
+@click.option("--play", "played", type=click.Path(path_type=Path), metavar="SCHEDULE",
+              help="Play this one schedule only, and show all of it.")  # fmt: skip
+@click.option("--reports", type=click.Path(path_type=Path), default=Path("reports"), show_default=True,
+              metavar="DIR", help="Where schedules that failed are saved.")  # fmt: skip
+@click.option("--resume", type=click.Path(path_type=Path), metavar="DIR",
+              help="Keep what is done there, and go on with what is kept there.")  # fmt: skip
+def judge_command(
+    file: Path | None, backup: str | None, increment: str | None, restore: str | None, socket: str | None,
+    disks: tuple[str, ...], together: bool, system: bool, qemu: str | None, increments: int | None,
+    deadline: float | None, profile: str, seed: int, jobs: int, played: Path | None, reports: Path,
+    resume: Path | None,
+) -> int:  # fmt: skip
+    """Judges a backup tool by what its restore gives back.
+
+    Runs the tool's own commands on a real QEMU whose guest, disks and faults are the suite's: a full backup,
+    increments, and a restore after each; once for every window in which the guest may write, and for everything that
+    may fail. FILE is a TOML file with all of it; or say --backup, --increment and --restore.
+    """
+    from cbtcheck.judging.campaign import CannotJudge
+    from cbtcheck.judging.emulator import EmulatorProblem
+    from cbtcheck.judging.plan import PlanProblem
+    from cbtcheck.judging.schedule import ScheduleProblem
+
+    try:
+        plan = _plan(file, backup, increment, restore, disks)
+        changes: dict[str, object] = {"socket": "" if socket is None else os.path.abspath(socket)}
+        changes |= {"together": True} if together else {}
+        changes |= {"kind": "system"} if system else {}
+        changes |= {} if qemu is None else {"binary": qemu}
+        changes |= {} if increments is None else {"increments": increments}
+        changes |= {} if deadline is None else {"deadline": deadline}
+        plan = replace(plan, **changes)  # type: ignore[arg-type]
+        if socket is not None and os.path.lexists(socket):
+            raise click.ClickException(f"{socket} is there already: nothing that is there is touched.")
+        if played is not None:
+            return _play(plan, played)
+        return _judge(plan, profile, seed, 1 if socket is not None else jobs, reports, resume)
+    except (PlanProblem, ScheduleProblem, EmulatorProblem, CannotJudge) as problem:
+        raise click.ClickException(str(problem)) from None
+
+
+def _plan(
+    file: Path | None, backup: str | None, increment: str | None, restore: str | None, disks: tuple[str, ...]
+) -> Plan:
+    from cbtcheck.judging import plan as plans
+
+    commands = {"--backup": backup, "--increment": increment, "--restore": restore}
+    if file is not None:
+        given = [option for option, command in commands.items() if command] + ["--disk"] * bool(disks)
+        if given:
+            raise click.UsageError(f"{given[0]}: that is in {file}.")
+        return plans.read_plan(file)
+    lacking = [option for option, command in commands.items() if not command]
+    if lacking:
+        raise click.UsageError(f"{', '.join(lacking)}: missing. Or name a TOML file that has all of it.")
+    named = tuple(_disk(each) for each in disks) or (plans.PlannedDisk("disk0"),)
+    plan = plans.Plan(str(backup), str(increment), str(restore), named)
+    plans.check(plan)
+    return plan
+
+
+def _disk(said: str) -> PlannedDisk:
+    from cbtcheck.judging import plan as plans
+
+    name, sized, size = said.partition("=")
+    if not name:
+        raise click.UsageError(f"--disk {said}: expected NODE or NODE=SIZE, as in disk0=2M.")
+    return plans.PlannedDisk(name, plans.disk_size(name, size)) if sized else plans.PlannedDisk(name)
+
+
+def _play(plan: Plan, path: Path) -> int:
+    from cbtcheck.judging.checked import opinion
+    from cbtcheck.judging.grouped import Shown
+    from cbtcheck.judging.play import play
+    from cbtcheck.judging.printed import failure, timeline
+    from cbtcheck.judging.schedule import read_schedule
+    from cbtcheck.judging.verdicts import Judgement, Reason
+
+    outcome = play(plan, read_schedule(path))
+    shown = Shown(outcome, verified=opinion(outcome))
+    if outcome.reasons:
+        for line in failure(shown, "1 of 1", ""):
+            click.echo(line)
+    else:
+        for line in timeline(outcome, Reason(Judgement.SAFE, "")):
+            click.echo(line)
+        click.echo(f"  verify     {shown.verified}")
+    for each in outcome.missed:
+        click.echo(f"not reached: {each}")
+    click.echo(f"{outcome.judgement.value.upper()} in this schedule.")
+    return outcome.judgement.exit_code
+
+
+def _judge(plan: Plan, profile: str, seed: int, jobs: int, reports: Path, resume: Path | None) -> int:
+    from rich.console import Console
+
+    from cbtcheck.host.progress import ProgressLine
+    from cbtcheck.judging.campaign import judge
+    from cbtcheck.judging.enumerated import PROFILES
+    from cbtcheck.judging.printed import lines
+
+    try:
+        with ProgressLine(Console(stderr=True)) as progress:
+            result = judge(plan, PROFILES[profile], seed, jobs, resume, partial(progress, "schedules"))
+    except OSError as problem:
+        raise click.ClickException(f"what was done cannot be kept: {why_of(problem)}") from None
+    _save(result, reports)
+    for line in lines(result, _again()):
+        click.echo(line)
+    if not result.complete:
+        return EXIT_CODES["interrupted"]
+    return result.judgement.exit_code
+
+
+def _save(result: Result, reports: Path) -> None:
+    """Saves the schedules and recordings of what failed, and asks `verify` for its opinion."""
+    from cbtcheck.judging.checked import opinion, write_log
+    from cbtcheck.judging.schedule import write_schedule
+
+    for number, each in enumerate(result.shown, 1):
+        each.verified = opinion(each.outcome)
+        path = reports / f"judge-{result.plan.name or 'tool'}-{each.outcome.judgement.value}-{number}.json"
+        try:
+            reports.mkdir(parents=True, exist_ok=True)
+            write_schedule(each.outcome.schedule, path)
+            write_log(each.outcome, path.with_suffix(".qmp"))
+            each.saved = path
+        except OSError as problem:
+            click.echo(f"cbtspec: {path} cannot be written: {why_of(problem)}", err=True)
+
+
+def _again() -> str:
+    """The command as it was called, without what says how much is played."""
+    words, rest = ["cbtspec", "judge"], iter(sys.argv[2:])
+    for word in rest:
+        if word.partition("=")[0] in ("--profile", "--seed", "--jobs", "--reports", "--resume", "--play"):
+            if "=" not in word:
+                next(rest, None)
+            continue
+        words.append(word)
+    return shlex.join(words)

@@ -1,0 +1,192 @@
+"""Judges a tool: a run in which nothing happens, then every schedule, in several processes; what was done is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from cbtcheck.judging.emulator import EmulatorProblem
+from cbtcheck.judging.enumerated import Profile, baseline, chosen
+from cbtcheck.judging.grouped import Shown, grouped
+from cbtcheck.judging.plan import Plan
+from cbtcheck.judging.play import Outcome, play
+from cbtcheck.judging.schedule import Schedule
+from cbtcheck.judging.shorten import shortened
+from cbtcheck.judging.verdicts import Judgement, worst
+
+DONE = "done.jsonl"
+MOST_SHORTENED = 8
+"""Kinds of failures that are made short; of further ones the first schedule is shown as it was."""
+
+
+class CannotJudge(Exception):
+    """The tool fails though nothing happens, or QEMU cannot be had: no verdict. The message has a line or more."""
+
+
+@dataclass
+class Result:
+    """What came of judging a tool. `bounds`: for each kind of schedule, how many of how many were played."""
+
+    plan: Plan
+    profile: str
+    seed: int
+    quiet: Outcome
+    counts: dict[Judgement, int] = field(default_factory=dict)
+    bounds: tuple[tuple[str, int, int], ...] = ()
+    failed: list[Outcome] = field(default_factory=list)
+    shown: list[Shown] = field(default_factory=list)
+    missed: list[str] = field(default_factory=list)
+    restored: int = 0
+    writes: int = 0
+    resumed: int = 0
+    complete: bool = True
+    windows: int = 0
+
+    @property
+    def schedules(self) -> int:
+        """How many were played, that without any happening among them."""
+        return sum(self.counts.values())
+
+    @property
+    def judgement(self) -> Judgement:
+        """The worst of all schedules; a tool that is loud where something fails is safe."""
+        found = worst(list(self.counts))
+        return Judgement.SAFE if found is Judgement.LOUD else found
+
+    def add(self, outcome: Outcome) -> None:
+        """One more schedule has been played."""
+        found = outcome.judgement
+        self.counts[found] = self.counts.get(found, 0) + 1
+        self.restored += outcome.restored
+        self.writes += outcome.writes
+        self.missed += [f"{outcome.schedule.name}: {each}" for each in outcome.missed[:1]]
+        if found in (Judgement.SAFE, Judgement.LOUD):
+            return
+        self.failed.append(outcome)
+
+
+Told = Callable[[int, int], None]
+
+
+def judge(
+    plan: Plan, profile: Profile, seed: int, jobs: int, resume: Path | None = None,
+    told: Told = lambda done, of: None,
+) -> Result:  # fmt: skip
+    """Judges a tool. `CannotJudge`; `OSError` if what was done cannot be kept."""
+    try:
+        quiet = play(plan, Schedule("nothing but writes between backups", plan.increments, baseline(plan)))
+    except EmulatorProblem as problem:
+        raise CannotJudge(str(problem)) from None
+    result = Result(plan, profile.name, seed, quiet)
+    if quiet.judgement in (Judgement.LOUD, Judgement.BROKEN, Judgement.STUCK):
+        raise CannotJudge(f"the tool fails though nothing happens to it:\n{_why(quiet)}")
+    result.add(quiet)
+    picked = chosen(plan, quiet.points, quiet.targets, profile, seed)
+    result.bounds, result.windows = picked.bounds, picked.bounds[0][2]
+    kept = Kept(resume, plan, seed) if resume is not None else None
+    done: dict[str, Outcome] = kept.read() if kept is not None else {}
+    left = []
+    for each in picked.schedules:
+        before = done.get(key(each))
+        if before is None:
+            left.append(each)
+        else:
+            result.resumed += 1
+            result.add(before)
+    try:
+        for number, outcome in enumerate(_played(plan, left, jobs), 1):
+            if kept is not None:
+                kept.write(outcome)
+            result.add(outcome)
+            told(result.resumed + number, len(picked.schedules))
+    except KeyboardInterrupt:
+        result.complete = False
+    result.shown = grouped(quiet.points, result.failed)
+    for each_kind in result.shown[: MOST_SHORTENED if result.complete else 0]:
+        with suppress(EmulatorProblem):
+            each_kind.outcome = shortened(each_kind.outcome, lambda schedule: play(plan, schedule))
+    return result
+
+
+def _played(plan: Plan, schedules: list[Schedule], jobs: int) -> Iterator[Outcome]:
+    """Plays them, several at a time, in processes of their own."""
+    if jobs == 1:
+        for each in schedules:
+            yield _lean(play(plan, each))
+        return
+    pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"))
+    try:
+        waiting: set[Future[Outcome]] = set()
+        rest = iter(schedules)
+        while True:
+            for each in rest:
+                waiting.add(pool.submit(_one, plan, each))
+                if len(waiting) >= 2 * jobs:
+                    break
+            if not waiting:
+                return
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            for found in done:
+                yield found.result()
+    except BrokenProcessPool:
+        raise CannotJudge("a process that played a schedule was killed (out of memory?)") from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _one(plan: Plan, schedule: Schedule) -> Outcome:
+    return _lean(play(plan, schedule))
+
+
+def _lean(outcome: Outcome) -> Outcome:
+    """Without the conversation, where nobody will look at it."""
+    if outcome.judgement in (Judgement.SAFE, Judgement.LOUD):
+        outcome.entries, outcome.points, outcome.targets = [], [], []
+    return outcome
+
+
+def key(schedule: Schedule) -> str:
+    """What a schedule is called in the file of what was done: it changes with everything that is in it."""
+    return hashlib.sha256(msgspec.json.encode(schedule)).hexdigest()[:24]
+
+
+class Kept:
+    """What was done, in a directory: one line for each schedule, so that a run that is killed goes on."""
+
+    def __init__(self, directory: Path, plan: Plan, seed: int) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._path = directory / DONE
+        self._head = hashlib.sha256(repr((plan, seed)).encode()).hexdigest()
+
+    def read(self) -> dict[str, Outcome]:
+        """The outcomes that are there, by key. `CannotJudge` if they are of something else."""
+        if not self._path.exists():
+            self._path.write_text(self._head + "\n")
+            return {}
+        head, *lines = self._path.read_bytes().split(b"\n")
+        if head.decode(errors="replace") != self._head:
+            raise CannotJudge(f"{self._path} is of another tool, other disks, or another seed: name another one")
+        found = {}
+        for line in lines:
+            with suppress(msgspec.DecodeError):  # the last line of a run that was killed
+                outcome = msgspec.json.decode(line, type=Outcome)
+                found[key(outcome.schedule)] = outcome
+        return found
+
+    def write(self, outcome: Outcome) -> None:
+        """One more."""
+        with self._path.open("ab") as file:
+            file.write(msgspec.json.encode(outcome) + b"\n")
+
+
+def _why(outcome: Outcome) -> str:
+    said = [each.text for each in outcome.entries if each.who == "suite" and "exit code 0" not in each.text]
+    return "\n".join([*(each.text for each in outcome.reasons), *said[-4:]])

@@ -1,0 +1,50 @@
+"""The other opinion: what `cbtspec verify` says of the recorded conversation, with the guest's writes in it."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from cbtcheck.judging.conversation import log_lines
+from cbtcheck.judging.play import Outcome
+from cbtcheck.judging.verdicts import Judgement
+from cbtcheck.trace.events import TraceProblem
+from cbtcheck.trace.report import Options, TraceReport, verify
+
+
+def write_log(outcome: Outcome, path: Path) -> None:
+    """Writes the conversation for `cbtspec verify --format qmp --guest recorded`. `OSError`."""
+    path.write_bytes(b"".join(log_lines(outcome.entries)))
+
+
+def opinion(outcome: Outcome) -> str:
+    """What verify says, and whether it is the same judgement; if not, why that may be."""
+    log = b"".join(log_lines(outcome.entries))
+    if not log:
+        return "not asked: nothing was recorded"
+    try:
+        report = verify(io.BytesIO(log), Options("qmp", guest="recorded"))
+    except TraceProblem as problem:
+        return f"cannot read the recording: {problem}"
+    says = _says(report)
+    unsafe = outcome.judgement is Judgement.UNSAFE
+    if report.number:
+        return f"differs: {says}"
+    if report.restores is None:
+        return f"has no opinion: {says}"
+    if report.restores is not unsafe:
+        return f"agrees: {says}"
+    if unsafe:
+        return (
+            f"differs: {says}. It sees what QEMU was told, and not what the tool did with the copies, nor which "
+            "of them its restore takes"
+        )
+    return f"differs: {says}. It counts every backup that QEMU completed, also those that the tool does not keep"
+
+
+def _says(report: TraceReport) -> str:
+    if report.number:
+        return f"QEMU itself is at fault in {report.number} places ({report.worst.value})"
+    if report.restores is None:
+        return "no backup is complete in the recording"
+    return "the backups give the disk back" if report.restores else "the backups do not give the disk back"

@@ -1,0 +1,288 @@
+"""The director: at each point of the conversation it makes the guest's writes and the faults of a schedule."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from cbtcheck.judging.conversation import Entry, backups_started, brief, concerns_disks, event_name
+from cbtcheck.judging.emulator import Emulator
+from cbtcheck.judging.guest import Guest
+from cbtcheck.judging.instants import MOST_WRITES
+from cbtcheck.judging.monitor import MonitorLost, Refused
+from cbtcheck.judging.plan import GRANULE, SECTOR
+from cbtcheck.judging.proxy import Asked, CutOff, Instead
+from cbtcheck.judging.schedule import FAULTS, Fault, Point, Schedule, Write
+from cbtcheck.judging.storage import Storage
+from cbtcheck.judging.tool import Running
+
+SLOW = 1.0
+"""Seconds that a slow disk takes."""
+
+INJECTED = "Input/output error"
+ERRNO = {"target-EIO": 5, "target-ENOSPC": 28}
+MOST_ENTRIES = 20_000
+"""Entries of a conversation that are kept: a tool that floods is not recorded to its end."""
+
+
+class Stage:
+    """What happens at the points. One thing happens at a time."""
+
+    def __init__(self, schedule: Schedule, guest: Guest, storage: Storage, emulator: Emulator) -> None:
+        self.entries: list[Entry] = []
+        self.points: list[str] = []
+        self.targets: dict[str, str] = {}
+        """The points at which the targets of backups were added, by node name as the run has it last."""
+
+        self.target_points: list[str] = []
+        self.reached: set[str] = set()
+        self.copied = 0
+        self.run = ""
+        self.tool: Running | None = None
+        self.problem: Exception | None = None
+        self.faulty = False
+        self.restoring = False
+        self._schedule, self._guest, self._storage, self._emulator = schedule, guest, storage, emulator
+        self._writes: dict[str, list[Write]] = {}
+        for each in schedule.writes:
+            self._writes.setdefault(each.at, []).append(each)
+        self._faults: dict[str, list[Fault]] = {}
+        for fault in schedule.faults:
+            self._faults.setdefault(fault.at, []).append(fault)
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._one_at_a_time = asyncio.Lock()
+        self._slow: set[asyncio.Task[None]] = set()
+
+    # The play's side
+
+    def begin(self, run: str) -> None:
+        """A run of the tool begins."""
+        self.run, self.copied = run, 0
+        self._counts.clear()
+        self.targets.clear()
+
+    def note(self, text: str) -> None:
+        """Something that the suite did, or saw."""
+        self._enter(Entry("suite", text, self.run))
+
+    async def start_of(self, run: str) -> None:
+        """Before a run begins."""
+        async with self._one_at_a_time:
+            point = Point(run, "start")
+            self._seen(point)
+            for fault in self._due(point, ("restart", "emulator-killed")):
+                self._tell_fault(fault)
+                await self._emulator_ends(fault.kind == "emulator-killed")
+            await self._write(point)
+
+    def rest(self) -> None:
+        """The run is over: nothing is held back any more."""
+        self._storage.holding = self._storage.fail_next_read = False
+        self._storage.release()
+        for task in self._slow:
+            task.cancel()
+        self._slow.clear()
+
+    # The proxy's side
+
+    async def command(self, connection: int, message: dict[str, Any], raw: bytes) -> Instead | None:
+        """A command of the tool."""
+        async with self._one_at_a_time:
+            name = str(message.get("execute", message.get("exec-oob")))
+            if self.restoring or not concerns_disks(name):
+                self._enter(Entry("tool", brief(message), self.run, "", connection, raw))
+                return None
+            point = self._point("before", name)
+            if name == "blockdev-add" and isinstance(message.get("arguments"), dict):
+                self.targets[str(message["arguments"].get("node-name"))] = str(point)
+            for each in backups_started(name, message.get("arguments")):
+                with suppress(KeyError):
+                    self.target_points.append(self.targets[str(each.get("target"))])
+            await self._write(point)
+            instead = await self._before(point, connection, message, raw)
+            if instead is not None and instead.to_tool:
+                return instead
+            said = message if instead is None else json.loads(instead.to_qemu)
+            self._enter(Entry("tool", brief(said), self.run, str(point), connection, raw))
+            if backups_started(name, message.get("arguments")):
+                later = str(Point(self.run, "copying", name, self._counts["before", name]))
+                self._storage.holding = later in self._writes or later in self._faults
+            return instead
+
+    async def reply(self, connection: int, asked: Asked | None, message: dict[str, Any], raw: bytes) -> None:
+        """A reply of QEMU."""
+        async with self._one_at_a_time:
+            if self.restoring or asked is None or not concerns_disks(asked.name):
+                self._enter(Entry("QEMU", brief(message), self.run, "", connection, raw))
+                return
+            point = self._point("reply", asked.name)
+            self._enter(Entry("QEMU", brief(message), self.run, str(point), connection, raw))
+            started = backups_started(asked.name, asked.arguments) if "return" in message else []
+            await self._write(point)
+            await self._ends(point, connection)
+            if not started:
+                self._storage.holding = False
+                self._storage.release()
+                return
+            copying = Point(self.run, "copying", asked.name, point.number)
+            self._seen(copying)
+            await self._write(copying)
+            await self._while_copying(copying, started)
+            await self._ends(copying, connection)
+
+    async def event(self, connection: int, message: dict[str, Any], raw: bytes) -> None:
+        """An event of QEMU."""
+        async with self._one_at_a_time:
+            name, data = event_name(message), message.get("data")
+            if message["event"] == "BLOCK_JOB_COMPLETED" and isinstance(data, dict):
+                self.copied += data["len"] if isinstance(data.get("len"), int) else 0
+            if self.restoring or not name:
+                self._enter(Entry("QEMU", brief(message), self.run, "", connection, raw))
+                return
+            point = self._point("event", name)
+            self._enter(Entry("QEMU", brief(message), self.run, str(point), connection, raw))
+            await self._write(point)
+            await self._ends(point, connection)
+
+    # Points
+
+    def _point(self, kind: str, name: str) -> Point:
+        self._counts[kind, name] += 1
+        point = Point(self.run, kind, name, self._counts[kind, name])
+        self._seen(point)
+        return point
+
+    def _seen(self, point: Point) -> None:
+        self.points.append(str(point))
+        if len(self.points) > MOST_ENTRIES:
+            del self.points[-1]
+
+    def _enter(self, entry: Entry) -> None:
+        if len(self.entries) < MOST_ENTRIES:
+            self.entries.append(entry)
+        elif len(self.entries) == MOST_ENTRIES:
+            self.entries.append(Entry("suite", f"more than {MOST_ENTRIES} entries: the rest is not recorded"))
+
+    def _due(self, point: Point, kinds: Iterable[str]) -> list[Fault]:
+        found = [each for each in self._faults.get(str(point), ()) if each.kind in kinds]
+        self.reached |= {f"{each.at} {each.kind}" for each in found}
+        return found
+
+    def _tell_fault(self, fault: Fault) -> None:
+        self.faulty = True
+        self.note(f"fault: {FAULTS[fault.kind]}")
+
+    async def _write(self, point: Point) -> None:
+        """The guest's writes of a point. After a problem there are no more: the schedule is over."""
+        for each in self._writes.pop(str(point), ()):
+            if self.problem is not None or self._guest.history.instant >= MOST_WRITES:
+                return
+            self.reached.add(each.at)
+            try:
+                number = await self._guest.make(each)
+            except Exception as problem:
+                self.problem = problem
+                raise CutOff from None
+            text = f"{each.op} {each.disk} {each.offset >> 10}K+{each.length >> 10 or each.length / 1024:g}K"
+            self._enter(Entry("guest", text, self.run, str(point), write=each, number=number))
+
+    # Faults
+
+    async def _before(
+        self, point: Point, connection: int, message: dict[str, Any], raw: bytes
+    ) -> Instead | None:
+        instead = None
+        for fault in self._due(point, ("error", "target-EIO", "target-ENOSPC")):
+            if fault.kind == "error":
+                self._enter(Entry("tool", f"{brief(message)} (never reaches QEMU)", self.run, str(point), connection))
+                self._tell_fault(fault)
+                answer = {"id": message["id"]} if "id" in message else {}
+                answer["error"] = {"class": "GenericError", "desc": INJECTED}
+                self._enter(Entry("QEMU", f"error: {INJECTED} (the suite's)", self.run, "", connection))
+                return Instead(to_tool=json.dumps(answer).encode() + b"\r\n")
+            self._tell_fault(fault)
+            changed = failing_target(message, fault.kind, self._late_sectors())
+            instead = Instead(to_qemu=json.dumps(changed).encode())
+        await self._ends(point, connection)
+        return instead
+
+    def _late_sectors(self) -> list[int]:
+        """A sector near the end of each disk, in the last granule that is whole: there the guest writes often."""
+        return sorted({(size // GRANULE - 1) * GRANULE // SECTOR for size in self._guest.history.sizes.values()})
+
+    async def _while_copying(self, point: Point, started: list[dict[str, Any]]) -> None:
+        for fault in self._due(point, ("cancel", "slow", "source-EIO")):
+            self._tell_fault(fault)
+            if fault.kind == "cancel":
+                for each in started:
+                    with suppress(Refused, MonitorLost):
+                        await self._cancel(str(each.get("job-id", each.get("device"))))
+            elif fault.kind == "source-EIO":
+                self._storage.fail_held()
+            else:
+                task = asyncio.ensure_future(self._slowly())
+                self._slow.add(task)
+                return
+        self._storage.holding = False
+        self._storage.release()
+
+    async def _cancel(self, job: str) -> None:
+        """Asks for it, and lets go what the job waits for."""
+        asked = asyncio.ensure_future(self._emulator.monitor.execute("block-job-cancel", device=job, force=True))
+        await asyncio.sleep(0)
+        await asyncio.wait([asked], timeout=5)
+        await asked
+
+    async def _slowly(self) -> None:
+        await asyncio.sleep(SLOW)
+        self._storage.holding = False
+        self._storage.release()
+
+    async def _ends(self, point: Point, connection: int) -> None:
+        """Faults that end something at a point. `CutOff` if the connection is among it."""
+        cut = False
+        for fault in self._due(point, ("TERM", "KILL", "emulator-killed", "closed")):
+            self._tell_fault(fault)
+            if fault.kind == "TERM" and self.tool is not None:
+                self.tool.terminate()
+                await asyncio.sleep(0.02)  # it is the tool's to act on it before it hears more
+            elif fault.kind == "KILL" and self.tool is not None:
+                self.tool.kill()
+                cut = True
+            elif fault.kind == "emulator-killed":
+                await self._emulator_ends(True)
+                cut = True
+            else:
+                cut = True
+        if cut:
+            self._storage.holding = False
+            self._storage.release()
+            raise CutOff
+
+    async def _emulator_ends(self, by_force: bool) -> None:
+        try:
+            self._guest.device = None
+            await (self._emulator.kill() if by_force else self._emulator.quit())
+            self._guest.device = await self._emulator.start()
+        except Exception as problem:
+            self.problem = problem
+            raise CutOff from None
+
+
+def failing_target(message: dict[str, Any], kind: str, sectors: list[int]) -> dict[str, Any]:
+    """The command that adds a target, changed so that the target fails: QEMU's own `blkdebug` goes on top.
+
+    With EIO the first write of each of these sectors fails, once; with ENOSPC every write does.
+    """
+    image = dict(message["arguments"])
+    name = image.pop("node-name")
+    rule: dict[str, Any] = {"event": "none", "errno": ERRNO[kind]}
+    rules = [rule | {"sector": each, "once": True} for each in sectors] if kind == "target-EIO" else [rule]
+    wrapped = {"driver": "blkdebug", "node-name": name, "image": image, "inject-error": rules}
+    return message | {"arguments": wrapped}
+
+

@@ -1,0 +1,132 @@
+"""The tool's commands: run by a shell, watched by the guard, ended at their deadline, and nothing of them is left."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cbtcheck.host.child import guard
+from cbtcheck.host.printed_output import Kept
+
+SHOWN = 16 << 10
+"""Characters that are kept of what a command prints."""
+
+GUARD_ENDS = 15.0
+"""Seconds that the guard has to end all."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command has ended. `code`: its exit code, negative for a signal; None if it had to be killed.
+
+    `late`: it did not end by its deadline. `left`: names of processes that it had left running.
+    """
+
+    code: int | None
+    output: str
+    late: bool = False
+    left: tuple[str, ...] = ()
+
+    @property
+    def succeeded(self) -> bool:
+        """It says that it has done what it was asked for."""
+        return self.code == 0
+
+    def __str__(self) -> str:
+        if self.late:
+            return "did not end"
+        if self.code is None:
+            return "was killed"
+        return f"ended by signal {-self.code}" if self.code < 0 else f"exit code {self.code}"
+
+
+class Running:
+    """A command that runs."""
+
+    def __init__(self, process: asyncio.subprocess.Process, control: int, status: asyncio.StreamReader) -> None:
+        self._process, self._control, self._status = process, control, status
+        self._kept = Kept(SHOWN)
+        self._exited: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+        self._left: tuple[str, ...] = ()
+        self._reading = [asyncio.ensure_future(self._read()), asyncio.ensure_future(self._hear())]
+        self._killed = False
+
+    @classmethod
+    async def start(cls, command: str, directory: Path, environment: dict[str, str]) -> Running:
+        """Runs it by `/bin/sh -c`. `OSError` if no process can be started."""
+        orders, control = os.pipe()
+        status, told = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-I", "-S", guard.__file__, str(orders), str(told), "0", "0",
+                "/bin/sh", "-c", command,
+                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+                cwd=directory, env=os.environ | environment, pass_fds=(orders, told), start_new_session=True,
+            )  # fmt: skip
+        except BaseException:
+            os.close(control)
+            os.close(status)
+            raise
+        finally:
+            os.close(orders)
+            os.close(told)
+        reader = asyncio.StreamReader()
+        protocol = asyncio.StreamReaderProtocol(reader)
+        await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, os.fdopen(status, "rb", 0))
+        return cls(process, control, reader)
+
+    def terminate(self) -> None:
+        """Sends SIGTERM."""
+        self._order(b"t")
+
+    def kill(self) -> None:
+        """Kills it, and all that it has started."""
+        self._killed = True
+        self._order(b"k")
+
+    async def ended(self, deadline: float) -> Ended:
+        """Waits for its end, at most until its deadline; then nothing of it is left."""
+        late = False
+        try:
+            code = await asyncio.wait_for(asyncio.shield(self._exited), deadline)
+        except TimeoutError:
+            late, code = True, None
+        finally:
+            self._order(b"k")
+            with suppress(OSError):
+                os.close(self._control)
+                self._control = -1
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*self._reading, self._process.wait()), GUARD_ENDS)
+        for each in self._reading:
+            each.cancel()
+        killed = self._killed and code is not None and code < 0
+        return Ended(None if killed else code, self._kept.text, late, self._left)
+
+    def _order(self, order: bytes) -> None:
+        if self._control >= 0:
+            with suppress(OSError):
+                os.write(self._control, order)
+
+    async def _read(self) -> None:
+        assert self._process.stdout is not None
+        while data := await self._process.stdout.read(1 << 16):
+            self._kept.add(data)
+
+    async def _hear(self) -> None:
+        while line := await self._status.readline():
+            word, *rest = line.decode(errors="replace").split()
+            if word == "exited" and not self._exited.done():
+                self._exited.set_result(int(rest[0]))
+            elif word == "gone":
+                self._left = tuple(rest)
+                if not self._exited.done():
+                    self._exited.set_result(-9)
+            elif word == "cannot" and not self._exited.done():
+                self._exited.set_result(127)
+        if not self._exited.done():
+            self._exited.set_result(-9)

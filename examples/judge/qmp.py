@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""Sends commands to QEMU's monitor, one after the other, over one connection; needs nothing but Python.
+
+    qmp.py SOCKET WORD...
+
+A WORD is a command in JSON, or one of these:
+
+    wait=JOB       waits until the job has ended, and dismisses it; fails if it failed
+    tidy=BITMAP    takes away what a run that failed has left: jobs, the nodes "target…", and all bitmaps but this one
+    size=NODE      prints the size of a node in bytes
+
+A word that begins with "-" may fail. Exit code 1, with QEMU's message, at the first other that does.
+"""
+
+import contextlib
+import json
+import socket
+import sys
+
+
+class Refused(Exception):
+    pass
+
+
+class Monitor:
+    def __init__(self, path):
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(path)
+        self.stream, self.events = connection.makefile("rw"), []
+        self.next()
+        self.do("qmp_capabilities")
+
+    def next(self):
+        line = self.stream.readline()
+        if not line:
+            raise Refused("QEMU has closed the connection")
+        return json.loads(line)
+
+    def do(self, command, arguments=None):
+        self.stream.write(json.dumps({"execute": command, "arguments": arguments or {}}) + "\n")
+        self.stream.flush()
+        while "event" in (message := self.next()):
+            self.events.append(message)
+        if "error" in message:
+            raise Refused(f"{command}: {message['error']['desc']}")
+        return message["return"]
+
+    def wait(self, job):
+        while (found := [each for each in self.do("query-jobs") if each["id"] == job])[0]["status"] != "concluded":
+            if not self.events:
+                self.events.append(self.next())
+            self.events.clear()
+        self.do("job-dismiss", {"id": job})
+        if "error" in found[0]:
+            raise Refused(f"{job}: {found[0]['error']}")
+
+    def tidy(self, kept):
+        for job in self.do("query-jobs"):
+            if job["status"] != "concluded":
+                self.do("job-cancel", {"id": job["id"]})
+            with contextlib.suppress(Refused):
+                self.wait(job["id"])
+        nodes = self.do("query-named-block-nodes", {"flat": True})
+        for node in nodes:
+            if node["node-name"].startswith("target"):
+                self.do("blockdev-del", {"node-name": node["node-name"]})
+            for bitmap in node.get("dirty-bitmaps", []):
+                if bitmap["name"] != kept and not node["node-name"].startswith("target"):
+                    self.do("block-dirty-bitmap-remove", {"node": node["node-name"], "name": bitmap["name"]})
+
+    def size(self, wanted):
+        for node in self.do("query-named-block-nodes", {"flat": True}):
+            if node["node-name"] == wanted:
+                print(node["image"]["virtual-size"])
+
+
+def main(path, *words):
+    monitor = Monitor(path)
+    for word in words:
+        what = word.removeprefix("-")
+        try:
+            if what.startswith("{"):
+                command = json.loads(what)
+                monitor.do(command["execute"], command.get("arguments"))
+            else:
+                name, _, of = what.partition("=")
+                {"wait": monitor.wait, "tidy": monitor.tidy, "size": monitor.size}[name](of)
+        except Refused as why:
+            if what == word:
+                sys.exit(str(why))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,102 @@
+"""The examples of `examples/judge`: the right ones are safe, and each wrong one is found, in its window."""
+
+import os
+from pathlib import Path
+
+import pytest
+from cbtcheck.judging.campaign import judge
+from cbtcheck.judging.enumerated import PROFILES, baseline, burst
+from cbtcheck.judging.grouped import main_reason
+from cbtcheck.judging.plan import Plan, read_plan
+from cbtcheck.judging.play import play
+from cbtcheck.judging.schedule import Fault, Schedule
+from cbtcheck.judging.verdicts import Judgement
+from cbtcheck.judging.windows import without_runs
+from msgspec.structs import replace
+
+EXAMPLES = Path(__file__).parents[3] / "examples" / "judge"
+NAMES = sorted(each.stem for each in EXAMPLES.glob("*.toml"))
+RIGHT = ("right", "two-disks")
+FULL, INCREMENT = "1/reply/blockdev-backup/1", "2/reply/blockdev-backup/1"
+CLEARED = "2/before/block-dirty-bitmap-clear/1"
+BETWEEN_DISKS = "1/before/transaction/2"
+LATE = "2/before/blockdev-add/1"
+
+WRONG = {
+    "added-after-the-full": (FULL, None, ("blockdev-backup", "job-dismiss")),
+    "cleared-after-the-increment": (CLEARED, None, ("blockdev-del", "block-dirty-bitmap-clear")),
+    "checkpoint-outside-the-transaction": (INCREMENT, None, ("blockdev-backup", "block-dirty-bitmap-add")),
+    "target-reused": (LATE, "target-EIO", None),
+    "increments-on-a-failed-full": ("1/before/blockdev-add/1", "target-EIO", None),
+    "two-disks-two-instants": (BETWEEN_DISKS, None, ("transaction", "transaction")),
+}
+"""The point of the guest's writes, what fails there, and the commands around the write that is lost first."""
+
+
+@pytest.fixture
+def plan(request: pytest.FixtureRequest, binary: str, monkeypatch: pytest.MonkeyPatch) -> Plan:
+    monkeypatch.setenv("CBTSPEC_QEMU", binary)
+    return read_plan(EXAMPLES / f"{request.param}.toml")
+
+
+def schedule(plan: Plan, at: str, fault: str | None) -> Schedule:
+    faults = () if fault is None else (Fault(at, fault),)  # type: ignore[arg-type]
+    return Schedule("of a test", plan.increments, (*baseline(plan), *burst(plan, at)), faults)
+
+
+def test_each_example_has_a_test() -> None:
+    assert sorted([*RIGHT, *WRONG]) == NAMES
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize(("plan", "name"), [(each, each) for each in WRONG], indirect=["plan"], ids=list(WRONG))
+def test_a_wrong_tool_is_found_in_its_window(plan: Plan, name: str) -> None:
+    at, fault, between = WRONG[name]
+    outcome = play(plan, schedule(plan, at, fault))
+    assert outcome.judgement is Judgement.UNSAFE, outcome.reasons
+    assert not outcome.missed
+    reason = main_reason(outcome)
+    assert reason is not None
+    assert reason.losses
+    if between is not None:
+        assert reason.window == at
+        assert without_runs(reason.between) == between
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("plan", RIGHT, indirect=True)
+@pytest.mark.parametrize(
+    ("at", "fault"),
+    [
+        ("1/copying/transaction/1", None),
+        ("2/before/transaction/1", None),
+        ("2/reply/transaction/1", None),
+        ("2/before/blockdev-add/1", "target-EIO"),
+        ("2/reply/transaction/1", "KILL"),
+        ("3/before/transaction/1", "emulator-killed"),
+    ],
+)
+def test_a_right_tool_is_safe_there(plan: Plan, at: str, fault: str | None) -> None:
+    outcome = play(plan, schedule(plan, at, fault))
+    assert outcome.judgement is (Judgement.SAFE if fault is None else Judgement.LOUD), outcome.reasons
+    assert not outcome.missed
+    assert outcome.restored >= 3
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("plan", ["right"], indirect=True)
+def test_a_tool_that_is_right_in_one_window_is_not_taken_for_right_everywhere(plan: Plan) -> None:
+    """The seeded mistake of this test: the same schedule without its write finds nothing in a wrong tool."""
+    wrong = read_plan(EXAMPLES / "added-after-the-full.toml")
+    with_write = schedule(wrong, FULL, None)
+    without = replace(with_write, writes=baseline(wrong))
+    assert play(wrong, without).judgement is Judgement.SAFE
+    assert play(plan, replace(with_write, writes=(*baseline(plan), *burst(plan, FULL)))).judgement is Judgement.SAFE
+
+
+@pytest.mark.qemu
+@pytest.mark.skipif(os.environ.get("CBTSPEC_DEEP") != "1", reason="minutes; CBTSPEC_DEEP=1 has it run")
+@pytest.mark.parametrize(("plan", "name"), [(each, each) for each in NAMES], indirect=["plan"], ids=NAMES)
+def test_all_windows_and_some_faults(plan: Plan, name: str) -> None:
+    result = judge(plan, PROFILES["quick"], 20160121, 2)
+    assert result.judgement is (Judgement.SAFE if name in RIGHT else Judgement.UNSAFE), result.shown
