@@ -9,8 +9,9 @@ those of older links. What comes out is the disk of that instant, but for what i
 not supply, and that were changed between the instant of the last link that did and its own. One rule for full
 backups, increments, differentials, schedules beside each other, and for what a failed job of mode *always* copied.
 
-Nothing here changes what disks, bitmaps and jobs do: `follow` looks on. It is held against real contents along drawn
-histories (tests/model/test_chain.py); it is not among the theorems that are proved.
+Nothing here changes what disks, bitmaps and jobs do: `follow` looks on. That what it says is what a restore gives is
+proved block by block (RESTORES, COVERS), and held against real contents along drawn histories
+(tests/model/test_chain.py).
 """
 
 from __future__ import annotations

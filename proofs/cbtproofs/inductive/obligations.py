@@ -17,7 +17,7 @@ from cbtmodel.step import Step, step
 
 from cbtproofs.effects import composition, contract
 from cbtproofs.effects.during import Part
-from cbtproofs.inductive import locality, theorem
+from cbtproofs.inductive import covers, locality, theorem
 from cbtproofs.inductive.casts import Cast, Moment
 from cbtproofs.inductive.script import Assume, Claim, Item, Played, Prove, Prover, Script
 
@@ -63,6 +63,7 @@ def keeps(cast: Cast, command: Any, act: Act = step, after: Moment = "at rest") 
             yield from (Prove(id, claim) for claim in claims if in_focus(claim, cast))
         yield from (Prove(id, claim) for id, claim in claims_of(done.state, after, SAFE) if in_focus(claim, cast))
         yield from theorem.carried(prover, before, command, done)
+        yield from covers.carried(before, command, done)
 
     return played(cast, command, act, assumed, proved, part_of(cast, after))
 

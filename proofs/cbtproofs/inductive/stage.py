@@ -20,8 +20,10 @@ from cbtmodel.step import step
 
 from cbtproofs.inductive import laws
 from cbtproofs.inductive.casts import SIZE, Cast, Moment
+from cbtproofs.inductive.covers import less_is_covered_too
 from cbtproofs.inductive.instants import at_first, releases, unites
 from cbtproofs.inductive.obligations import Act, goes_on, keeps
+from cbtproofs.inductive.restores import restores, three_links
 from cbtproofs.inductive.script import Script
 from cbtproofs.inductive.transactions import committing, draining, drains, preparing
 
@@ -29,6 +31,7 @@ A, B, C, ON_E = ("d", "a"), ("d", "b"), ("d", "c"), ("e", "b")
 J = ("j", "d", "a")
 OTHERS = frozenset({"b", "k"})
 LAWS = "tables and sequences"
+CHAIN = "a chain"
 
 NOBODY = Cast("nobody")
 A_BITMAP = Cast("a bitmap and a write", (A,), writes=("w",))
@@ -255,6 +258,10 @@ def scenes() -> Iterator[Scene]:
     yield from all_of("amid a transaction: four bitmaps", AMID_SOURCES, merge, preparing(THREE_MERGED), "amid")
     for cast in AT_COMMIT:
         yield from all_of(f"a transaction is committed: {cast.name}", cast, c.Transaction(()), committing())
+    yield Scene(CHAIN, "three backups", three_links)
+    yield Scene(CHAIN, "two points", less_is_covered_too)
+    for cast in (A_BITMAP, A_JOB, WITHOUT, A_GROUP, TWO_DISK_GROUP):
+        yield from (Scene(cast.name, command, restores(cast, command)) for command in PLAYS[cast])
     yield from left_out()
 
 

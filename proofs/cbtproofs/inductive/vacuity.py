@@ -19,11 +19,12 @@ from cbtmodel.refusal import Kind
 from cbtmodel.step import Step
 
 from cbtproofs.effects import composition, contract
-from cbtproofs.inductive import laws, locality, theorem
+from cbtproofs.inductive import covers, laws, locality, restores, theorem
 from cbtproofs.inductive.script import OPAQUE, Obligation, Script
-from cbtproofs.inductive.stage import A_BITMAP, A_JOB, BESIDE, LAWS, THREE_BITMAPS, TWO_BITMAPS, Scene, scenes
+from cbtproofs.inductive.stage import A_BITMAP, A_JOB, BESIDE, CHAIN, LAWS, THREE_BITMAPS, TWO_BITMAPS, Scene, scenes
 from cbtproofs.inductive.variety import VARIETY, chosen, numbers
 from cbtproofs.mutants.catalogue import CANARY
+from cbtproofs.mutants.chain_mistakes import CHAIN_MISTAKES
 from cbtproofs.mutants.field_bugs import field_bug_mutants
 from cbtproofs.mutants.improper import IMPROPER
 from cbtproofs.mutants.mutant import Mutant, applied
@@ -84,6 +85,11 @@ class Mistake:
 
 SEEDED: dict[str, tuple[Mistake, ...]] = {
     theorem.ID: (Mistake(CANARY, A_JOB.name, "CancelJob"),),
+    restores.ID: (
+        Mistake("below-is-taken-for-whole", CHAIN, "three backups"),
+        Mistake("first-point-of-a-disk-only", A_JOB.name, "Write"),
+    ),
+    covers.ID: (Mistake("only-its-successor-owes", A_JOB.name, "Write"), Mistake(CANARY, A_JOB.name, "CancelJob")),
     "NO-LOST-WRITE": (Mistake("hook-never-called", A_BITMAP.name, "Write"),),
     "POINT-IN-TIME": (Mistake("no-copy-before-write", A_JOB.name, "Write"),),
     "DELIVERED": (Mistake("target-error-is-success", A_JOB.name, "Copy"),),
@@ -133,4 +139,5 @@ def _fails(id: str, mistake: Mistake, prover: Callable[[Script], list[Obligation
 
 def mutant(name: str) -> Mutant:
     """The mutant of that name: after a real bug, an improper one, or one that the proof did not always find."""
-    return next(each for each in (*field_bug_mutants(), *IMPROPER, *once_proved()) if each.name == name)
+    listed = (*field_bug_mutants(), *IMPROPER, *once_proved(), *CHAIN_MISTAKES)
+    return next(each for each in listed if each.name == name)
