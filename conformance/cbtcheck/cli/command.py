@@ -24,6 +24,7 @@ class _NobodyReads(Exception):
 
 
 SUBCOMMANDS = {
+    "bitmaps": "bitmaps_command",
     "check": "check_command", "contracts": "contracts_command", "explore": "explore", "judge": "judge_command",
     "oracle": "oracle_command",
     "prove": "prove_command", "refine": "refine", "replay": "replay_command", "smoke": "smoke_command",
