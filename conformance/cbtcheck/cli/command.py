@@ -25,8 +25,8 @@ class _NobodyReads(Exception):
 
 SUBCOMMANDS = {
     "bitmaps": "bitmaps_command",
-    "check": "check_command", "contracts": "contracts_command", "explore": "explore", "judge": "judge_command",
-    "oracle": "oracle_command",
+    "check": "check_command", "contracts": "contracts_command", "crash": "crash_command", "explore": "explore",
+    "judge": "judge_command", "oracle": "oracle_command",
     "prove": "prove_command", "refine": "refine", "replay": "replay_command", "smoke": "smoke_command",
     "tap": "tap_command", "tour": "tour_command", "vectors": "vectors_command", "verify": "verify_command",
 }  # fmt: skip

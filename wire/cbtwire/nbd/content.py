@@ -52,8 +52,32 @@ class Flat:
         self._bytes[:] = fresh
 
     def all(self) -> bytes:
-        """The whole disk."""
+        """The whole disk, or as much of it as is kept."""
         return bytes(self._bytes)
+
+
+class Growing(Flat):
+    """Content of which as much is kept as was written: beyond that there are zeroes, up to its size."""
+
+    __slots__ = ()
+
+    def __init__(self, data: bytes, size: int) -> None:
+        """`size` is how long it may become."""
+        super().__init__(0)
+        self.size = size
+        self.write(0, data)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """The bytes of the range."""
+        _within(self.size, offset, length)
+        return bytes(self._bytes[offset : offset + length]).ljust(length, b"\0")
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Stores the bytes."""
+        _within(self.size, offset, len(data))
+        if offset > len(self._bytes):
+            self._bytes.extend(bytes(offset - len(self._bytes)))
+        self._bytes[offset : offset + len(data)] = data
 
 
 class Sparse:

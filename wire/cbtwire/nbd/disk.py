@@ -44,12 +44,13 @@ class Request:
     """
 
     __slots__ = (
-        "_connection", "_cookie", "_state", "data", "disk", "kind", "landed", "length", "offset", "sequence",
+        "_connection", "_cookie", "_state", "data", "disk", "forced", "kind", "landed", "length", "offset",
+        "sequence",
     )  # fmt: skip
 
     def __init__(
         self, connection: Peer, disk: Disk, kind: RequestKind, cookie: int,
-        offset: int, length: int, data: bytes, sequence: int,
+        offset: int, length: int, data: bytes, sequence: int, forced: bool = False,
     ) -> None:  # fmt: skip
         self._connection = connection
         self._cookie = cookie
@@ -61,6 +62,8 @@ class Request:
         self.data = data
         self.sequence = sequence
         self.landed = False
+        self.forced = forced
+        """Whether it has to be stable before it is answered (the flag FUA)."""
 
     def __repr__(self) -> str:
         state = ("pending", "settled", "dead")[self._state]

@@ -259,11 +259,11 @@ class _Connection(asyncio.BufferedProtocol):
         header_size = wire.REQUEST.size
         if end - start < header_size:
             return 0
-        magic, _, command, cookie, offset, length = wire.REQUEST.unpack_from(self._buffer, start)
+        magic, flags, command, cookie, offset, length = wire.REQUEST.unpack_from(self._buffer, start)
         if magic != wire.REQUEST_MAGIC or command == wire.COMMAND_DISCONNECT or cookie in self.pending:
             raise _Malformed
         if command != wire.COMMAND_WRITE:
-            self._receive(command, cookie, offset, length, b"")
+            self._receive(command, cookie, offset, length, b"", flags)
             return int(header_size)
         if length > wire.MAXIMUM_PAYLOAD:
             raise _Malformed
@@ -271,10 +271,10 @@ class _Connection(asyncio.BufferedProtocol):
         if end - start < total:
             return 0
         data = bytes(memoryview(self._buffer)[start + header_size : start + total])
-        self._receive(command, cookie, offset, length, data)
+        self._receive(command, cookie, offset, length, data, flags)
         return int(total)
 
-    def _receive(self, command: int, cookie: int, offset: int, length: int, data: bytes) -> None:
+    def _receive(self, command: int, cookie: int, offset: int, length: int, data: bytes, flags: int) -> None:
         disk = cast(Disk, self._disk)
         kind = KINDS.get(command)
         if kind is None or offset + length > disk.size or (length == 0 and kind != "flush"):
@@ -283,7 +283,8 @@ class _Connection(asyncio.BufferedProtocol):
         server = self.server
         server.sequence += 1
         disk.counts[kind] += 1
-        request = Request(self, disk, kind, cookie, offset, length, data, server.sequence)
+        forced = bool(flags & wire.COMMAND_FLAG_FUA)
+        request = Request(self, disk, kind, cookie, offset, length, data, server.sequence, forced)
         self.pending[cookie] = request
         handler = disk.handler
         if handler is None:

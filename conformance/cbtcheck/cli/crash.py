@@ -1,0 +1,149 @@
+"""`cbtspec crash`: every state that a crash can leave of a real image, and every request that fails."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cbtcheck.cli.imports import importing
+from cbtcheck.scenario.verdict import EXIT_CODES
+
+if TYPE_CHECKING:
+    from cbtcheck.crash.history import Step
+    from cbtcheck.crash.recording import Fault
+    from cbtcheck.crash.run import Profile, Report
+    from cbtcheck.crash.setting import Setting
+
+PROFILES = {"quick": (2_000, 24), "ci": (50_000, 600), "deep": (500_000, 6_000)}
+"""Crash states and requests that fail."""
+SEED = 20160121
+EPILOG = f"""\b
+Exit codes:
+  {EXIT_CODES["conformant"]:>3}  nothing was found that is not known
+  {EXIT_CODES["unsafe or diverging"]:>3}  a write is lost, an image cannot be opened, or it is stuck: not known
+  {EXIT_CODES["broken"]:>3}  QEMU died of itself, hung, or sees a state otherwise than our reader
+  {EXIT_CODES["usage"]:>3}  usage: no daemon, no such history, no room for temporary files
+  {EXIT_CODES["interrupted"]:>3}  interrupted by Ctrl-C: what was found until then is printed
+"""
+
+
+@click.command(name="crash", epilog=EPILOG)
+@click.argument("adapter", metavar="[qemu]", default="qemu")
+@click.option("--profile", type=click.Choice([*PROFILES]), default="quick", show_default=True,
+              help="How many states and faults: "
+                   + ", ".join(f"{name} {s:,} and {f:,}" for name, (s, f) in PROFILES.items()) + ".")
+@click.option("--states", type=click.IntRange(min=0), metavar="N", help="So many states instead.")
+@click.option("--faults", type=click.IntRange(min=0), metavar="N", help="So many faults instead.")
+@click.option("--seed", type=click.IntRange(min=0), default=SEED, show_default=True, help="Of drawn histories.")
+@click.option("--qemu-storage-daemon", "daemon", metavar="PATH", help="The daemon (default: the first on PATH).")
+@click.option("--qemu-img", metavar="PATH",
+              help="For offline operations (default: beside the daemon, else on PATH, else none).")
+@click.option("--history", metavar="STEPS", help="Only this history, such as 'open; add b; write 0; close'.")
+@click.option("--cluster-size", type=click.Choice(["512", "4096", "65536"]), default="4096", help="With --history.")
+@click.option("--trims", type=click.Choice(["zeroed", "kept", "none"]), default="zeroed", help="With --history.")
+@click.option("--backing", is_flag=True, help="With --history: over a backing file.")
+@click.option("--sectors", is_flag=True, help="With --history: only states with torn writes.")
+@click.option("--fault", metavar="NUMBER:ERROR[:for-ever]", help="With --history: this request fails.")
+@click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
+def crash_command(
+    adapter: str, profile: str, states: int | None, faults: int | None, seed: int, daemon: str | None,
+    qemu_img: str | None, history: str | None, cluster_size: str, trims: str, backing: bool, sectors: bool,
+    fault: str | None, as_json: bool,
+) -> int:  # fmt: skip
+    """Crash states of a real QEMU's images: does a bitmap say *valid* that lacks a write?
+
+    Histories are played on a qcow2 image that lies on the suite's own storage. Of all writes and flushes that reach
+    it, every state that a crash can leave is judged; and each request fails, once or from then on.
+    """
+    if adapter != "qemu":
+        raise click.UsageError(f"Only qemu can be asked, not '{adapter}'.")
+    if history is None and fault is not None:
+        raise click.UsageError("--fault is for one --history.")
+    with importing():
+        from cbtcheck.adapters.qemu.daemon import DaemonDied, DaemonMissing, DaemonTooOld, find_daemon
+        from cbtcheck.crash.history import NoHistory, parsed
+        from cbtcheck.crash.run import Profile, Report
+        from cbtcheck.crash.setting import Setting
+        from cbtcheck.crash.words import lines, to_json
+    try:
+        steps = None if history is None else parsed(history)
+        binary = find_daemon(daemon)
+    except (NoHistory, DaemonMissing) as problem:
+        raise click.ClickException(str(problem)) from None
+    usual_states, usual_faults = PROFILES[profile]
+    asked = Profile(
+        usual_states if states is None else states, usual_faults if faults is None else faults, seed
+    )
+    setting = Setting(int(cluster_size).bit_length() - 1, backing, trims)
+    report = Report()
+    one = None if steps is None else (setting, steps, sectors, _fault(fault))
+    try:
+        asyncio.run(_run(binary, _beside(binary, qemu_img), asked, report, one))
+    except (DaemonMissing, DaemonTooOld) as problem:
+        raise click.ClickException(str(problem)) from None
+    except (DaemonDied, TimeoutError) as problem:
+        report.died.append(str(problem) or "it hung: a history took more than two minutes")
+    except KeyboardInterrupt:
+        report.interrupted = True
+    click.echo(to_json(report, asked) if as_json else "\n".join(lines(report, asked)))
+    if report.interrupted:
+        return EXIT_CODES["interrupted"]
+    if report.disagreements or report.died:
+        return EXIT_CODES["broken"]
+    new = any(not each.known for each in report.findings.values())
+    return EXIT_CODES["unsafe or diverging" if new else "conformant"]
+
+
+One = tuple["Setting", "tuple[Step, ...]", bool, "Fault | None"]
+"""One history: on what, its steps, whether writes are torn, and the fault."""
+
+
+async def _run(binary: str, qemu_img: str | None, asked: Profile, report: Report, one: One | None) -> None:
+    from cbtcheck.crash.machine import Machine
+    from cbtcheck.crash.run import fault_of, run, states_of
+    from cbtcheck.crash.states import SECTORS, WHOLE
+    from cbtcheck.host.temporary import directory
+
+    with directory("crash-") as place:
+        machine = await Machine.start(place, binary, qemu_img)
+        report.version, report.qemu_img = machine.version, qemu_img is not None
+        try:
+            if one is None:
+                await run(machine, asked, qemu_img is not None, report)
+                return
+            setting, history, sectors, fault = one
+            if fault is None:
+                played = await machine.play(setting, history)
+                await states_of(machine, played, history, report, 0, (SECTORS,) if sectors else (WHOLE,))
+            else:
+                await fault_of(machine, setting, history, fault, report)
+        finally:
+            await machine.close()
+
+
+def _beside(binary: str, named: str | None) -> str | None:
+    """The `qemu-img` of the same QEMU."""
+    if named is not None:
+        found = shutil.which(named)
+        if found is None:
+            raise click.ClickException(f"'{named}' is not an executable file: give the path of a qemu-img")
+        return found
+    beside = Path(binary).with_name("qemu-img")
+    return str(beside) if beside.exists() else shutil.which("qemu-img")
+
+
+def _fault(text: str | None) -> Fault | None:
+    from cbtcheck.crash.recording import Fault
+
+    if text is None:
+        return None
+    found = re.fullmatch(r"([1-9][0-9]{0,5}):(EIO|ENOSPC)(:for-ever)?", text)
+    if found is None:
+        raise click.UsageError(f"--fault: '{text}' is no fault (such as 12:EIO or 12:ENOSPC:for-ever).")
+    return Fault(int(found[1]), getattr(errno, found[2]), bool(found[3]))

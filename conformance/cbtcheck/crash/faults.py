@@ -1,0 +1,100 @@
+"""What comes of a request that fails: the history goes on, the image is opened again, and everything is judged."""
+
+from __future__ import annotations
+
+import errno
+import random
+from collections.abc import Iterator
+from functools import partial
+
+from cbtcheck.crash.finding import Finding
+from cbtcheck.crash.history import Step, parsed
+from cbtcheck.crash.judge import STUCK, UNOPENABLE, judge
+from cbtcheck.crash.machine import Machine
+from cbtcheck.crash.picture import picture, verb
+from cbtcheck.crash.played import Played
+from cbtcheck.crash.recording import Fault
+from cbtcheck.crash.setting import Setting
+from cbtcheck.crash.states import WHOLE, Found, Judged, enumerate_states
+
+AFTERWARDS = parsed("open; write 0+8; flush; write 8+4; kill; open; close")
+"""What happens to the image when nothing fails any more: it is opened, written to, and opened again after a crash."""
+FOLLOWING = ("write", "zero", "flush")
+
+
+def faults_of(played: Played, seed: int) -> Iterator[Fault]:
+    """Every request of a history, failing once and from then on, with EIO and ENOSPC; in an order drawn by the seed.
+
+    Flushes and writes come first, and reads last: they are many, and change nothing.
+    """
+    chance = random.Random(seed)
+    asked = played.recorder.asked
+    first = [number for number, (kind, _, _) in enumerate(asked, 1) if kind != "read"]
+    for numbers in (first, [number for number in range(1, len(asked) + 1) if asked[number - 1][0] == "read"]):
+        faults = [Fault(number, error, for_ever) for number in numbers
+                  for error in (errno.EIO, errno.ENOSPC) for for_ever in (False, True)]  # fmt: skip
+        chance.shuffle(faults)
+        yield from faults
+
+
+async def with_fault(
+    machine: Machine, setting: Setting, history: tuple[Step, ...], fault: Fault
+) -> tuple[list[tuple[Finding, Judged | None]], int]:
+    """Plays a history with one fault. Returns what was found, each with the file's state, and how many states."""
+    played = await machine.play(setting, history, fault)
+    if played.recorder.failures == 0:
+        return [], 0
+    judging = partial(judge, backing=setting.backing())
+    start = max(0, played.recorder.first_failure)
+    states = enumerate_states(
+        played.base, played.recorder.events, played.account.versions, judging, start=start, one_in=1000
+    )
+    again = await machine.play(setting, AFTERWARDS, after=played)
+    later = enumerate_states(again.base, again.recorder.events, again.account.versions, judging, one_in=1000)
+    step, request = step_of_fault(played), played.recorder.asked[fault.number - 1][0]
+
+    def finding(verdict: str, why: str, when: str, shown: list[str]) -> Finding:
+        return Finding(verdict, step, request, when, why, setting, WHOLE, history, fault, shown)
+
+    found: list[tuple[Finding, Judged | None]] = []
+    for part, of, when in ((played, states, ""), (again, later, "again")):
+        for bad in of.bad:
+            shown = picture(part, bad.place)
+            found.append((finding(bad.judgement.verdict, bad.judgement.why, when, shown), bad))
+    found += [(finding(STUCK, why, "", ["(the state of the file is well)"]), None) for why in _stuck(played, fault)]
+    found += [(finding(verdict, why, "again", _end(again)), None) for verdict, why in _refused(again, later)]
+    return found, states.states + later.states
+
+
+def step_of_fault(played: Played) -> str:
+    """The step in which the first request failed, without names."""
+    return next((verb(each.step) for each in played.done if each.harmed), "the end")
+
+
+def _stuck(played: Played, fault: Fault) -> Iterator[str]:
+    """Writes of the guest that fail though nothing fails any more."""
+    if fault.for_ever:
+        return
+    since = False
+    for each in played.done:
+        if since and each.answer and not each.harmed and each.writable and each.step.verb in FOLLOWING:
+            yield f"nothing fails any more, and the guest's '{each.step}' fails: {each.answer}"
+            return
+        since = since or each.harmed
+
+
+def _refused(again: Played, later: Found) -> Iterator[tuple[str, str]]:
+    """What QEMU refuses when the image is used again, where our reader has nothing against it."""
+    if any(bad.judgement.verdict == UNOPENABLE for bad in later.bad):
+        return
+    for each in again.done:
+        if each.answer and each.step.verb == "open":
+            yield UNOPENABLE, f"QEMU does not open it for writing: {each.answer}"
+            return
+        if each.answer and each.writable:
+            yield STUCK, f"it was opened again, and '{each.step}' fails: {each.answer}"
+            return
+
+
+def _end(again: Played) -> list[str]:
+    return [f"{each.step}: {each.answer or 'well'}" for each in again.done]

@@ -1,0 +1,65 @@
+"""What came of playing a history: how each step ended, what was recorded, what is owed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from cbtwire.qcow2.guest import guest_data
+from cbtwire.qcow2.header import read_header
+from cbtwire.qcow2.reading import BadImage, InMemory
+
+from cbtcheck.crash.history import Step
+from cbtcheck.crash.owed import Account
+from cbtcheck.crash.recording import Recorder
+from cbtcheck.crash.setting import Setting
+
+
+@dataclass(slots=True)
+class Done:
+    """How a step ended: `answer` is "" if it was accepted. `harmed`: a request failed meanwhile.
+
+    `position` and `asked` are how many events and requests there were until then; `writable`: it is open for writing.
+    """
+
+    step: Step
+    answer: str
+    harmed: bool
+    position: int
+    asked: int
+    writable: bool
+
+
+@dataclass(slots=True)
+class Played:
+    """A history that was played: what was recorded, what is owed, and how each step ended."""
+
+    setting: Setting
+    base: bytes
+    recorder: Recorder
+    account: Account
+    done: list[Done] = field(default_factory=list)
+    broken: str = ""
+    """How the daemon died of itself, if it did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What QEMU sees in a state: `refused` is why it does not open it.
+
+    Bitmaps are as QMP has them, with the SHA-256 of their bits.
+    """
+
+    refused: str
+    bitmaps: list[dict[str, Any]] = field(default_factory=list)
+    hashes: dict[str, str] = field(default_factory=dict)
+    disk: bytes | None = None
+
+
+def read_by_guest(played: Played) -> bytes | None:
+    """What the guest reads of the storage as it is, by our own reader; None if it cannot be read."""
+    source = InMemory(played.recorder.storage.all())
+    try:
+        return bytes(guest_data(source, read_header(source), played.setting.backing()))
+    except BadImage:
+        return None

@@ -1,0 +1,205 @@
+"""A run: histories, their crash states, requests that fail; what QEMU says of the states; and what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import count
+from typing import Final
+
+from cbtcheck.crash.confirm import difference
+from cbtcheck.crash.faults import faults_of, with_fault
+from cbtcheck.crash.finding import Finding, Kind
+from cbtcheck.crash.histories import BY_HAND, BY_HAND_OFFLINE, drawn
+from cbtcheck.crash.history import Step, told
+from cbtcheck.crash.judge import judge
+from cbtcheck.crash.machine import Machine
+from cbtcheck.crash.picture import picture, step_of_crash, verb
+from cbtcheck.crash.played import Played
+from cbtcheck.crash.recording import TRIMS, Fault
+from cbtcheck.crash.setting import CLUSTERS, Setting
+from cbtcheck.crash.states import SECTORS, WHOLE, Judged, enumerate_states
+
+SETTINGS: Final = tuple(
+    Setting(bits, backed, trims) for trims in TRIMS for backed in (False, True) for bits in CLUSTERS
+)
+"""All that a history is played on, in turns."""
+FAULTS_A_HISTORY: Final = 12
+"""So many requests of one history fail before the next one's turn."""
+LONGEST_SHORTENING: Final = 60
+"""Times that a history is played to find a shorter one for a finding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How far a run goes: crash states, requests that fail, and the seed of what is drawn."""
+
+    states: int
+    faults: int
+    seed: int
+
+
+@dataclass(slots=True)
+class Report:
+    """What came of a run."""
+
+    version: str = ""
+    qemu_img: bool = False
+    histories: int = 0
+    states: int = 0
+    read: int = 0
+    states_after_faults: int = 0
+    epochs: int = 0
+    cut: int = 0
+    confirmed: int = 0
+    faults: int = 0
+    findings: dict[Kind, Finding] = field(default_factory=dict)
+    disagreements: list[str] = field(default_factory=list)
+    died: list[str] = field(default_factory=list)
+    """How the daemon died of itself, with the history."""
+    interrupted: bool = False
+
+
+def cases(seed: int, offline: bool) -> Iterator[tuple[Setting, tuple[Step, ...]]]:
+    """Histories made by hand, then drawn ones without end; on each setting in turns."""
+    by_hand = BY_HAND + (BY_HAND_OFFLINE if offline else ())
+    settings = (SETTINGS[number % len(SETTINGS)] for number in count())
+    yield from zip(settings, by_hand, strict=False)
+    for number in count():
+        yield next(settings), drawn(seed * 1_000_003 + number, offline)
+
+
+async def run(machine: Machine, profile: Profile, offline: bool, report: Report) -> None:
+    """Fills the report. Raises `TimeoutError` if QEMU hangs."""
+    report.version, report.qemu_img = machine.version, offline
+    cleared: list[Played] = []
+    for setting, history in cases(profile.seed, offline):
+        if report.states >= profile.states:
+            break
+        played = await machine.play(setting, history)
+        cleared.append(played)
+        await states_of(machine, played, history, report, profile.seed)
+    await _faults(machine, profile, cleared, report)
+    for finding in report.findings.values():
+        if finding.fault is not None:
+            await _shorten(machine, finding, report)
+
+
+async def states_of(
+    machine: Machine, played: Played, history: tuple[Step, ...], report: Report, seed: int,
+    assumptions: tuple[str, ...] = (WHOLE, SECTORS),
+) -> None:  # fmt: skip
+    """The crash states of a history that was played, under each assumption."""
+    report.histories += 1
+    if played.broken:
+        report.died.append(f"{told(history)} on {played.setting}: {played.broken}")
+    judging = partial(judge, backing=played.setting.backing())
+    for assumption in assumptions:
+        found = enumerate_states(
+            played.base, played.recorder.events, played.account.versions, judging, assumption, seed
+        )
+        report.states += found.states
+        report.read += found.read
+        report.epochs += found.epochs
+        report.cut += found.cut
+        for each in found.bad:
+            step = step_of_crash(played, each.place)
+            finding = Finding(
+                each.judgement.verdict, step, "", "", each.judgement.why, played.setting, assumption, history, None,
+                picture(played, each.place),
+            )  # fmt: skip
+            await _note(machine, report, finding, each)
+        for each in found.samples:
+            await _confirm(machine, report, played.setting, each, f"{told(history)} on {played.setting}", False)
+
+
+async def fault_of(
+    machine: Machine, setting: Setting, history: tuple[Step, ...], fault: Fault, report: Report
+) -> None:
+    """One request of a history fails."""
+    found, states = await with_fault(machine, setting, history, fault)
+    report.faults += 1
+    report.states_after_faults += states
+    for finding, state in found:
+        await _note(machine, report, finding, state)
+
+
+async def _faults(
+    machine: Machine, profile: Profile, cleared: list[Played], report: Report
+) -> None:
+    """Requests fail, some of each history in turns, until there were as many as the profile has."""
+    waiting = [(played, faults_of(played, profile.seed)) for played in cleared]
+    while waiting and report.faults < profile.faults:
+        played, faults = waiting.pop(0)
+        for _ in range(min(FAULTS_A_HISTORY, profile.faults - report.faults)):
+            fault = next(faults, None)
+            if fault is None:
+                break
+            history = tuple(each.step for each in played.done)
+            await fault_of(machine, played.setting, history, fault, report)
+        else:
+            waiting.append((played, faults))
+
+
+async def _note(machine: Machine, report: Report, finding: Finding, state: Judged | None) -> None:
+    before = report.findings.get(finding.kind)
+    if before is not None:
+        before.times += 1
+        if len(finding.history) < len(before.history):
+            finding.times, finding.confirmed = before.times, before.confirmed
+            report.findings[finding.kind] = finding
+        return
+    report.findings[finding.kind] = finding
+    if state is not None:
+        where = finding.replay()
+        finding.confirmed = await _confirm(machine, report, finding.setting, state, where, True)
+
+
+async def _confirm(
+    machine: Machine, report: Report, setting: Setting, state: Judged, where: str, data: bool
+) -> str:
+    differs = await difference(machine, setting, state.content, data)
+    report.confirmed += 1
+    if differs:
+        report.disagreements.append(f"{where}: {differs}")
+    return differs
+
+
+async def _shorten(machine: Machine, finding: Finding, report: Report) -> None:
+    """Leaves steps out as long as a request of the same kind, failing in the same step, has the same consequence."""
+    assert finding.fault is not None
+    left, number = LONGEST_SHORTENING, 0
+    while number < len(finding.history) and left > 0:
+        history = finding.history[:number] + finding.history[number + 1 :]
+        better = None
+        if history:
+            clean = await machine.play(finding.setting, history)
+            left -= 1
+            for fault in _same(clean, finding):
+                if left <= 0 or better is not None:
+                    break
+                left -= 1
+                found, _ = await with_fault(machine, finding.setting, history, fault)
+                better = next((each for each, _ in found if each.kind == finding.kind), None)
+        if better is None:
+            number += 1
+        else:
+            finding.history, finding.fault = better.history, better.fault
+            finding.picture, finding.why = better.picture, better.why
+
+
+def _same(clean: Played, finding: Finding) -> Iterator[Fault]:
+    """Faults in the same kind of request, in the same kind of step; the last ones first."""
+    assert finding.fault is not None
+    begin = 0
+    candidates = []
+    for each in clean.done:
+        if verb(each.step) == finding.step:
+            candidates += [
+                number for number in range(begin + 1, each.asked + 1)
+                if clean.recorder.asked[number - 1][0] == finding.request
+            ]  # fmt: skip
+        begin = each.asked
+    for number in reversed(candidates):
+        yield replace(finding.fault, number=number)

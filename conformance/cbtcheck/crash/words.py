@@ -1,0 +1,102 @@
+"""What came of a run, in text and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from cbtcheck.crash.finding import KNOWN, Finding
+from cbtcheck.crash.history import told
+from cbtcheck.crash.run import Profile, Report
+from cbtcheck.crash.states import MOST_EXHAUSTIVE
+from cbtcheck.host.printable import plain, plain_json
+from cbtcheck.host.version import VERSION
+
+
+def lines(report: Report, profile: Profile) -> Iterator[str]:
+    """The report, line by line."""
+    yield f"cbtspec {VERSION}: crash states and failing requests, QEMU {plain(report.version)}, seed {profile.seed}"
+    yield (
+        f"histories   {report.histories:,}"
+        + ("" if report.qemu_img else " (without qemu-img: none of the offline operations)")
+    )
+    yield f"states      {report.states:,} judged ({report.read:,} differ in what is read); {_bound(report)}"
+    yield f"confirmed   {report.confirmed:,} states opened by QEMU, {len(report.disagreements)} seen otherwise"
+    yield f"faults      {report.faults:,} requests failed; {report.states_after_faults:,} states judged afterwards"
+    for each in report.disagreements:
+        yield f"DISAGREE    {plain(each)}"
+    for each in report.died:
+        yield f"DIED        {plain(each)}"
+    for number, finding in enumerate(ordered(report), 1):
+        yield ""
+        yield from _shown(number, finding)
+    yield ""
+    yield verdict(report)
+
+
+def ordered(report: Report) -> list[Finding]:
+    """Findings that are not known come first, then by verdict."""
+    return sorted(report.findings.values(), key=lambda each: (each.known, each.verdict, each.kind))
+
+
+def _bound(report: Report) -> str:
+    if not report.cut:
+        return "every subset of every epoch was taken"
+    return (
+        f"{report.cut:,} of {report.epochs:,} epochs between flushes have more than {MOST_EXHAUSTIVE} pieces: "
+        "a sample of their subsets"
+    )
+
+
+def _shown(number: int, finding: Finding) -> Iterator[str]:
+    known = f" [{finding.known}, known: {KNOWN[finding.known]}]" if finding.known else ""
+    yield f"{number}. {finding.verdict.upper()}{known}; met {finding.times} times"
+    yield f"   {plain(finding.why)}"
+    yield f"   on       {finding.setting}"
+    yield f"   history  {told(finding.history)}"
+    if finding.fault is not None:
+        yield f"   request  {finding.fault.number} ({finding.request}, in {finding.step}): {finding.fault}"
+    else:
+        yield f"   crash    in {finding.step}, {finding.assumption} writes"
+    if finding.when:
+        yield "   seen     when the image was used again"
+    for line in finding.picture:
+        yield f"     {plain(line)}"
+    yield f"   replay   {finding.replay()}"
+
+
+def verdict(report: Report) -> str:
+    """The last line."""
+    new = [each for each in report.findings.values() if not each.known]
+    known = sorted({each.known for each in report.findings.values() if each.known})
+    more = f" Known ones were met: {', '.join(known)}." if known else ""
+    if report.disagreements or report.died:
+        return "BROKEN: QEMU died of itself, or sees a state otherwise than our reader." + more
+    if new:
+        return f"FOUND: {len(new)} kinds of failure that are not known.{more}"
+    return f"Nothing was found that is not known.{more}"
+
+
+def to_json(report: Report, profile: Profile) -> str:
+    """The same as JSON."""
+    data: dict[str, Any] = {
+        "format": "cbtspec-crash", "version": 1, "qemu": report.version, "seed": profile.seed,
+        "histories": report.histories, "states": report.states, "states_read": report.read,
+        "states_after_faults": report.states_after_faults, "epochs": report.epochs, "epochs_in_part": report.cut,
+        "confirmed": report.confirmed, "faults": report.faults, "disagreements": report.disagreements,
+        "died": report.died, "verdict": verdict(report),
+        "findings": [_plain(each) for each in ordered(report)],
+    }  # fmt: skip
+    return plain_json(json.dumps(data, indent=1, ensure_ascii=False))
+
+
+def _plain(finding: Finding) -> dict[str, Any]:
+    return {
+        "verdict": finding.verdict, "known": finding.known, "why": finding.why, "step": finding.step,
+        "request": finding.request, "seen_again": bool(finding.when), "times": finding.times,
+        "cluster_size": 1 << finding.setting.cluster_bits, "backing": finding.setting.backed,
+        "trims": finding.setting.trims, "assumption": finding.assumption, "history": told(finding.history),
+        "fault": str(finding.fault) if finding.fault else "", "picture": finding.picture,
+        "qemu_differs": finding.confirmed, "replay": finding.replay(),
+    }  # fmt: skip
