@@ -3,9 +3,9 @@
 
     reproduce.py [QEMU-IMG [QEMU-IO [QEMU-STORAGE-DAEMON]]]
 
-The failing request comes from QEMU's driver blkdebug: the flush that follows the m-th write to the file fails, once. Which
-write that is, is searched for: each m is tried, and those after which something is wrong are printed. It works in a
-temporary directory. Exit code 0: all six were seen; 1: some were not.
+The failing request comes from QEMU's driver blkdebug: the flush that follows the m-th write to the file fails, once.
+Which write that is, is searched for: each m is tried, and those after which something is wrong are printed. It works
+in a temporary directory. Exit code 0: all six were seen; 1: some were not.
 """
 
 import json
@@ -104,7 +104,8 @@ def looked_at() -> str:
         nodes = daemon.do("query-named-block-nodes", flat=True)
         bitmaps = next(each.get("dirty-bitmaps", []) for each in nodes if each["node-name"] == "n")
         seen = ", ".join(
-            f"{each['name']} {'inconsistent' if each.get('inconsistent') else 'valid'}, {each['count'] >> 10} KiB dirty"
+            f"{each['name']} {'inconsistent' if each.get('inconsistent') else 'valid'}, "
+            f"{each['count'] >> 10} KiB dirty"
             for each in bitmaps
         )
     daemon.kill()
@@ -121,12 +122,13 @@ def crash_1() -> bool:
         seen = looked_at()
         if "valid" in seen and "128 KiB" not in seen:
             found = True
-            print(f"  write {write}: {said.splitlines()[-1][:160]}\n    {seen}; {call(IMG, 'check', 'disk.qcow2')[1]}")
+            errors = call(IMG, "check", "disk.qcow2")[1].splitlines()[0]
+            print(f"  write {write}: {said.splitlines()[-1][:160]}\n    {seen}; {errors}")
     return found
 
 
 def crash_2() -> bool:
-    """A reopening as read-only is refused; 64 KiB at 128 KiB are written; after a crash b is valid, and lacks them."""
+    """A reopening as read-only is refused; 64 KiB at 128 KiB are written; after a crash b is valid and lacks them."""
     found = False
     for write in range(4, 16):
         fresh("b")
@@ -180,7 +182,8 @@ def crash_5() -> bool:
     fresh()
     inject = [{"event": "l1_update", "iotype": "flush", "errno": 5, "once": True}]
     file = {"driver": "blkdebug", "inject-error": inject, "image": {"driver": "file", "filename": "disk.qcow2"}}
-    print(" ", call(IO, "-c", "write 0 4k", f"json:{json.dumps({'driver': 'qcow2', 'file': file})}")[1].splitlines()[0])
+    options = json.dumps({"driver": "qcow2", "file": file})
+    print(" ", call(IO, "-c", "write 0 4k", f"json:{options}")[1].splitlines()[0])
     print(" ", call(IMG, "check", "disk.qcow2")[1].replace("\n", " ")[:200])
     print(" ", call(IO, "-f", "qcow2", "-c", "write 128k 4k", "disk.qcow2")[1].replace("\n", " ")[:200])
     last = call(IO, "-f", "qcow2", "-c", "write 128k 4k", "disk.qcow2")[1]
