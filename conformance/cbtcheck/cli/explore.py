@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 from cbtproofs.explorer.breadth_first import Progress, TooLarge
+from cbtproofs.explorer.chains import explore_chains
 from cbtproofs.explorer.diagram import Diagram, Unreadable, diagram, dot, mermaid
 from cbtproofs.explorer.exploration import LIMIT, Outcome, explore_scope
 from cbtproofs.explorer.scopes import MOST, Alphabet, Scope, standard
@@ -20,6 +21,9 @@ from cbtcheck.scenario.verdict import EXIT_CODES
 
 MANY_BLOCKS = 4
 """From so many blocks on, blocks are taken to be interchangeable if nobody says otherwise."""
+
+CHAINS = 1, 3
+"""Blocks of the disk whose chains are explored, and backups."""
 
 LOG_WIDTH = 118
 
@@ -81,17 +85,18 @@ def explore(
     with ProgressLine(Console(stderr=True)) as progress:
         picture = _drawn(scopes[0][0], limit) if drawn else None
         outcomes = [_explored(*each, limit, progress) for each in scopes]
+        chains = explore_chains(*CHAINS) if scopes == standard() else None
     silent = False
     for target, render in ((mermaid_to, mermaid), (dot_to, dot)):
         if target is not None and picture is not None:
             silent |= _written(target, picture, render)
     report = Console(stderr=silent)
     if form == "json":
-        click.echo(to_json(outcomes), nl=False, err=silent)
-    elif not silent or not good(outcomes):
+        click.echo(to_json(outcomes, chains), nl=False, err=silent)
+    elif not silent or not good(outcomes, chains):
         wide = report if report.is_terminal else Console(width=LOG_WIDTH, stderr=silent)
-        print_exploration(outcomes, wide)
-    return EXIT_CODES["conformant"] if good(outcomes) else EXIT_CODES["unsafe or diverging"]
+        print_exploration(outcomes, wide, chains)
+    return EXIT_CODES["conformant"] if good(outcomes, chains) else EXIT_CODES["unsafe or diverging"]
 
 
 def _chosen(given: dict[str, int], alphabet: Alphabet, symmetry: bool | None) -> tuple[Scope, bool]:

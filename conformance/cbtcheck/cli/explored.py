@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 from cbtmodel import properties
+from cbtproofs.explorer.chains import Restored
 from cbtproofs.explorer.exploration import Outcome
 from cbtproofs.explorer.sometimes import EXPECTED, meaning
 from rich import box
@@ -27,18 +28,18 @@ FORMAT = "cbtspec-exploration"
 VERSION = 1
 
 
-def good(outcomes: Sequence[Outcome]) -> bool:
+def good(outcomes: Sequence[Outcome], chains: Restored | None = None) -> bool:
     """Whether all that was explored is as it ought to be."""
-    return bool(outcomes) and all(each.good for each in outcomes)
+    return bool(outcomes) and all(each.good for each in outcomes) and (chains is None or chains.failed is None)
 
 
-def print_exploration(outcomes: Sequence[Outcome], console: Console) -> None:
-    """Prints everything."""
-    for each in sections(outcomes):
+def print_exploration(outcomes: Sequence[Outcome], console: Console, chains: Restored | None = None) -> None:
+    """Prints everything; `chains` are those that were explored, if they were."""
+    for each in sections(outcomes, chains):
         console.print(each, soft_wrap=isinstance(each, Text))
 
 
-def sections(outcomes: Sequence[Outcome]) -> Iterator[RenderableType]:
+def sections(outcomes: Sequence[Outcome], chains: Restored | None = None) -> Iterator[RenderableType]:
     """The report from top to bottom."""
     yield scope_table(outcomes)
     yield property_table(outcomes)
@@ -53,7 +54,21 @@ def sections(outcomes: Sequence[Outcome]) -> Iterator[RenderableType]:
     for outcome in outcomes:
         if not_checked(outcome) and outcome.violation is None:
             yield Text(f"{name_of(outcome)}: no claim of {', '.join(not_checked(outcome))} was checked", style="dim")
-    yield result(outcomes)
+    if chains is not None:
+        yield Text(f"{of_chains(chains)}\n", style="" if chains.failed is None else "bold red")
+    yield result(outcomes, chains)
+
+
+def of_chains(chains: Restored) -> str:
+    """What was explored of chains of backups, in one line."""
+    of = f"chains: {chains.blocks} block{'s' * (chains.blocks > 1)}, up to {chains.backups} backups"
+    if chains.failed is not None:
+        told = "; ".join(map(str, chains.commands))
+        return f"{of}: {chains.failed}, after {len(chains.commands)} commands: {told}"
+    return (
+        f"{of}: {chains.places:,} states in {chains.seconds:.1f} s; {chains.restored:,} times backups were laid over "
+        f"each other, and what was lost ({chains.lossy:,} times something) is what is said to be"
+    )
 
 
 def scope_table(outcomes: Sequence[Outcome]) -> Table:
@@ -124,31 +139,45 @@ def sometimes_table(outcomes: Sequence[Outcome]) -> Table:
     return table
 
 
-def result(outcomes: Sequence[Outcome]) -> Text:
+def result(outcomes: Sequence[Outcome], chains: Restored | None = None) -> Text:
     """The last line."""
-    states = sum(each.states for each in outcomes)
-    seconds = sum(each.seconds for each in outcomes)
-    if good(outcomes):
+    states = sum(each.states for each in outcomes) + (chains.places if chains is not None else 0)
+    seconds = sum(each.seconds for each in outcomes) + (chains.seconds if chains is not None else 0)
+    if good(outcomes, chains):
         return Text(f"All that was checked holds, in all of {states:,} states ({seconds:.1f} s).", style="bold green")
     return Text(f"The specification is not as it ought to be ({states:,} states, {seconds:.1f} s).", style="bold red")
 
 
-def to_json(outcomes: Sequence[Outcome]) -> bytes:
+def to_json(outcomes: Sequence[Outcome], chains: Restored | None = None) -> bytes:
     """The same as a JSON document."""
-    return msgspec.json.format(msgspec.json.encode(to_plain(outcomes)), indent=1) + b"\n"
+    return msgspec.json.format(msgspec.json.encode(to_plain(outcomes, chains)), indent=1) + b"\n"
 
 
-def to_plain(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def to_plain(outcomes: Sequence[Outcome], chains: Restored | None = None) -> dict[str, Any]:
     """The same as JSON data."""
     return {
         "format": FORMAT,
         "version": VERSION,
-        "good": good(outcomes),
+        "good": good(outcomes, chains),
+        "chains": _chains(chains),
         "scopes": [_scope(each) for each in outcomes],
         "properties": {
             id: {"claims": claims(outcomes, id), "violated": fails(outcomes, id)} for id in properties.IDS
         },
     }
+
+
+def _chains(chains: Restored | None) -> dict[str, Any] | None:
+    if chains is None:
+        return None
+    return {
+        "blocks": chains.blocks, "backups": chains.backups, "states": chains.places, "restored": chains.restored,
+        "lossy": chains.lossy, "seconds": round(chains.seconds, 3), "covered": chains.covered,
+        "violation": None if chains.failed is None else {
+            "failed": [{"property": chains.failed.id, "where": chains.failed.where}],
+            "commands": [command_to_data(each) for each in chains.commands],
+        },
+    }  # fmt: skip
 
 
 def _scope(outcome: Outcome) -> dict[str, Any]:
