@@ -18,8 +18,10 @@ from itertools import islice
 
 from cbtcheck.adapters.qemu.adapter import QemuAdapter
 from cbtcheck.follow.play import Player
-from cbtcheck.run.course import Course, Options
+from cbtcheck.run.course import Course, gathering_for
 from cbtcheck.run.deal import dealer
+from cbtcheck.run.options import Options
+from cbtcheck.run.plan import Plan
 from cbtcheck.scenario.scenario import Scenario
 from cbtmodel import commands as c
 
@@ -97,8 +99,13 @@ def main() -> None:
         print(f"{adapter.version}\n")
         print(f"{'scenarios':<28} {'number':>6} {'steps':>7} {'the suite':>12} {'traffic alone':>14} {'ratio':>8}")
         options = Options("quick", SEED, None, None, None, None)  # type: ignore[arg-type]
-        course = Course(adapter, options, lambda *_: None, bool, lambda _: None, bool)
-        course._ledger()
+        gathering = gathering_for(adapter.name, adapter.version, options)
+        course = Course(adapter, options, lambda *_: None, bool, gathering.add)
+        plan = Plan(adapter.name, adapter.capabilities, options)
+        for item in plan.ledger():
+            course.play_item(item, gathering.known)
+        gathering.confirmed()
+        course.know(gathering.known)
         player = Player(adapter, turn_away=course.turn_away, listen=course.tally.listen, closely=False)
         with dealer(adapter.capabilities, SEED, STEPS) as dealt:
             drawn = (scenario for _, scenario in dealt if scenario is not None)

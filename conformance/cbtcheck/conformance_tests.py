@@ -7,42 +7,71 @@
         def open_adapter(self):
             return ExecAdapter(("./my-adapter",))
 
-Each walk of the tour, each control sequence with every write history, each workflow and each batch of drawn scenarios
-is a test, and all traps together are one. One that fails shows the shortest scenario that was found, as a picture,
-and the scenario itself. What the implementation does not claim is skipped. Options of the command line: see
-`cbtcheck.pytest_plugin`.
+The tests play the items of the plan that `cbtspec check` plays, in the same way: each walk of the tour, each control
+sequence with every write history, each workflow, each family and each batch of drawn scenarios is a test; all traps
+together are one, and so are the long histories, the defects that are known, and what was turned away because of them.
+One that fails shows the shortest scenario that was found, as a picture, and the scenario itself. What the
+implementation does not claim is skipped. Options of the command line: see `cbtcheck.pytest_plugin`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
-from cbtcheck.adapter import Adapter, AdapterBroken, AdapterUnusable, Capabilities
-from cbtcheck.follow.play import Player, alike, in_the_environment, verdict_of
+from cbtcheck.adapter import Adapter, AdapterBroken, AdapterUnusable
 from cbtcheck.report.picture import picture_text
-from cbtcheck.run.deal import BATCH, batch
+from cbtcheck.run.course import Course
+from cbtcheck.run.deal import BATCH
+from cbtcheck.run.gather import Known, Samples
+from cbtcheck.run.options import Options
+from cbtcheck.run.part import Part
+from cbtcheck.run.plan import EveryHistory, Given, Grown, Item, Plan
 from cbtcheck.run.profiles import PROFILES
-from cbtcheck.run.repeat import Outcome, repeated
-from cbtcheck.run.tour_phases import realised
-from cbtcheck.scenario.capabilities import missing, missing_for
+from cbtcheck.run.report import Failure, LedgerResult
 from cbtcheck.scenario.rules import rule
-from cbtcheck.scenario.scenario import Scenario, as_text
-from cbtcheck.scenario.verdict import Finding, Verdict
-from cbtcheck.search.families import Family, families, members
-from cbtcheck.search.families.long import history
-from cbtcheck.search.shorten import shorten
+from cbtcheck.scenario.scenario import as_text
+from cbtcheck.scenario.verdict import Verdict
+from cbtcheck.search.families import families
 from cbtcheck.search.tour.contexts.plan import tour
-from cbtcheck.search.tour.sizes import sizes_for, sizes_for_histories
-from cbtcheck.search.tour.universal_play import ControlSequence, control_sequences, plays
-from cbtcheck.search.tour.walks import Walk, not_claimed
-from cbtcheck.search.traps import traps
+from cbtcheck.search.tour.universal_play import ControlSequence, control_sequences
+from cbtcheck.search.tour.walks import Walk
 from cbtcheck.workflows import workflows
 
-REPLAYS = 400
-"""How often a failing scenario is played again at most, to make it shorter."""
+
+class Played:
+    """The plan of a class of tests, and what is known of it so far."""
+
+    def __init__(self, adapter: Adapter, options: Options) -> None:
+        self.name = adapter.name
+        self.plan = Plan(adapter.name, adapter.capabilities, options)
+        self.samples = Samples()
+        self._parts: list[Part] = []
+        self._course = Course(adapter, options, lambda *_: None, lambda: False, self._parts.append)
+        self._known = Known()
+        self.ledger: tuple[LedgerResult, ...] = ()
+        confirmed = (part.confirmed for part in self.play(self.plan.ledger()))
+        self.ledger = tuple(each for each in confirmed if each is not None)
+        self.walks = {item.number: item for item in self.plan.tour()}
+        self.sequences = {
+            item.what.sequence: item for item in self.plan.histories() if isinstance(item.what, EveryHistory)
+        }
+        self.workflows = {each.what.name: each for each in self.plan.workflows() if isinstance(each.what, Given)}
+        self.families = [*self.plan.families()]
+        self._known = Known(self.ledger)
+
+    def play(self, items: Iterable[Item]) -> list[Part]:
+        """Plays items; what came of them."""
+        self._parts.clear()
+        for item in items:
+            known = Known(self._known.confirmed, shapes=self.samples.shapes)
+            self._course.play_item(item, known)
+        for part in self._parts:
+            self.samples.add(part.samples)
+        return [*self._parts]
 
 
 class ConformanceTests:
@@ -67,16 +96,15 @@ class ConformanceTests:
 
     @classmethod
     def pytest_generate_tests(cls, metafunc: pytest.Metafunc) -> None:
-        """One test for each walk, control sequence, workflow and batch."""
-        profile = PROFILES[cls.asked_for(metafunc.config, "profile")]
-        walks = tour(profile.scope)
+        """One test for each walk, control sequence, workflow, family and batch."""
+        walks = tour(PROFILES[cls.asked_for(metafunc.config, "profile")].scope)
         sequences = control_sequences(each for each in walks if not each.in_context)
         batches = -(-cls.asked_for(metafunc.config, "examples") // BATCH)
         listed: dict[str, list[tuple[str, Any]]] = {
-            "walk": [(f"{number}-{_slug(each)}", (number, each)) for number, each in enumerate(walks)],
+            "walk": [(f"{number}-{_slug(each)}", number) for number, each in enumerate(walks)],
             "sequence": [(str(number), each) for number, each in enumerate(sequences)],
-            "workflow": list(workflows().items()),
-            "family": [(each.name.replace(" ", "-"), each) for each in families()],
+            "workflow": [(name, name) for name in workflows()],
+            "family": [(each.name.replace(" ", "-"), each.name) for each in families()],
             "dealt": [(str(number), number) for number in range(batches)],
         }
         for name in listed.keys() & set(metafunc.fixturenames):
@@ -102,117 +130,98 @@ class ConformanceTests:
         finally:
             opened.close()
 
+    @pytest.fixture(scope="class")
+    @classmethod
+    def played(cls, adapter: Adapter, request: pytest.FixtureRequest) -> Played:
+        """The plan of the class, whose ledger is confirmed."""
+        profile, seed, examples = (cls.asked_for(request.config, name) for name in ("profile", "seed", "examples"))
+        return Played(adapter, Options(profile, seed, examples, None, None, Path(), writes=cls.writes))
+
     # The tests
 
-    def test_walk(self, adapter: Adapter, walk: tuple[int, Walk]) -> None:
+    def test_known_defects(self, played: Played) -> None:
+        """What is known of this implementation fails as it is listed, or else the ledger is to be reviewed."""
+        if not played.ledger:
+            pytest.skip(f"no defect of '{played.name}' is listed")
+        wrong = [f"{each.id} is {each.outcome}: {each.detail}" for each in played.ledger]
+        wrong = [line for line, each in zip(wrong, played.ledger, strict=True) if each.outcome in ("gone", "changed")]
+        assert not wrong, "\n".join(wrong)
+
+    def test_walk(self, played: Played, walk: int) -> None:
         """A shortest scenario for edges of the specification."""
-        number, each = walk
-        self._skip(not_claimed(each.commands, adapter.capabilities) or _disks(each.world.disks, adapter.capabilities))
-        listed = sizes_for(adapter.capabilities)
-        scenario, _ = realised(each.scenario(listed[number % len(listed)]), adapter.capabilities)
-        self.play(adapter, scenario)
-        self._judge_doubts()
+        self.play(played, [played.walks[walk]])
 
-    def test_every_write_history(self, adapter: Adapter, sequence: ControlSequence) -> None:
+    def test_every_write_history(self, played: Played, sequence: ControlSequence) -> None:
         """Every history of guest writes against a sequence of control commands."""
-        claims = adapter.capabilities
-        self._skip(not_claimed(sequence.commands, claims) or _disks(sequence.disks, claims))
-        for play in plays(sequence, self.writes):
-            for sizes in sizes_for_histories(claims, len(play.histories)):
-                self.play(adapter, realised(play.scenario(sizes), claims)[0], closely=False)
-        self._judge_doubts()
+        item = played.sequences.get(sequence)
+        self.play(played, [item] if item is not None else [])
 
-    def test_workflow(self, adapter: Adapter, workflow: Scenario) -> None:
+    def test_workflow(self, played: Played, workflow: str) -> None:
         """What users do: chains, retries, groups, checkpoints."""
-        self._skip(missing_for(workflow, adapter.capabilities))
-        self.play(adapter, workflow)
-        self._judge_doubts()
+        self.play(played, [played.workflows[workflow]])
 
-    def test_traps(self, adapter: Adapter) -> None:
+    def test_traps(self, played: Played) -> None:
         """Short scenarios after real bugs and seeded mistakes, in the sizes that the implementation has."""
-        for scenario in traps(adapter.capabilities).values():
-            self.play(adapter, scenario)
-        self._judge_doubts()
+        self.play(played, played.plan.traps())
 
-    def test_family(self, adapter: Adapter, family: Family, request: pytest.FixtureRequest) -> None:
+    def test_family(self, played: Played, family: str) -> None:
         """How often, how many, where, how large: all scenarios of a family that can be played."""
-        for member in members((family,), adapter.capabilities, self.asked_for(request.config, "profile")):
-            if not missing_for(member.scenario, adapter.capabilities):
-                self.play(adapter, member.whole(), member.family.closely)
+        items = [each for each in played.families if isinstance(each.what, Grown) and each.what.family == family]
+        self.play(played, items)
 
-    def test_long_histories(self, adapter: Adapter, request: pytest.FixtureRequest) -> None:
+    def test_long_histories(self, played: Played) -> None:
         """Histories of 100 and of 1,000 commands."""
-        seed, profile = (self.asked_for(request.config, name) for name in ("seed", "profile"))
-        for number, length in enumerate(PROFILES[profile].lengths()):
-            self.play(adapter, history(adapter.capabilities, seed, number, length), closely=False)
+        self.play(played, played.plan.long())
 
-    def test_drawn(self, adapter: Adapter, dealt: int, request: pytest.FixtureRequest) -> None:
+    def test_drawn(self, played: Played, dealt: int) -> None:
         """A batch of scenarios that Hypothesis draws."""
-        seed = self.asked_for(request.config, "seed")
-        steps = PROFILES[self.asked_for(request.config, "profile")].steps
-        for scenario in batch(adapter.capabilities, seed, dealt, steps):
-            self.play(adapter, scenario, closely=False)
-        self._judge_doubts()
+        self.play(played, [each for each in played.plan.drawn() if each.number == dealt * BATCH])
 
-    # One scenario
+    def test_what_was_turned_away(self, played: Played) -> None:
+        """A sample of what was not played because of known defects is one of them, and nothing worse."""
+        if not played.samples.listed:
+            pytest.skip("nothing was turned away")
+        self.play(played, played.plan.turned_away(played.samples.listed))
 
-    doubted: tuple[str, ...] = ()
-    """What failed once in this test, and not when it was played again: with that it neither passes nor fails."""
+    # Items
 
-    def _judge_doubts(self) -> None:
-        """To be called last: a test in which something was not repeatable is skipped, and says so."""
-        if self.doubted:
-            pytest.skip("; ".join(self.doubted))
+    def play(self, played: Played, items: Iterable[Item]) -> None:
+        """Plays items; if one disagrees the test fails, with the shortest scenario that disagrees in this way.
 
-    def play(self, adapter: Adapter, scenario: Scenario, closely: bool = True) -> None:
-        """Plays a scenario; if it disagrees the test fails, with the shortest one that disagrees in this way."""
-        player = Player(adapter, tolerant=self.tolerates_waste)
-        player.turn_away = lambda state, command: bool(missing(state, command, adapter.capabilities))
-        player.closely, player.together = closely, in_the_environment if closely else alike
-        findings = player.play_scenario(scenario)
-        if findings:
-
-            def once_more() -> Outcome:
-                return player.play_scenario(scenario), list(player.frames)
-
-            came = repeated((findings, list(player.frames)), once_more, lambda: adapter.exhausted)
-            if not came.counts:
-                first = came.findings[0]
-                self.doubted = (*self.doubted, f"not repeatable, {came.in_words}: {first}. Rule: {rule(first)}")
-                return
-            findings, player.frames, player.closely = came.findings, came.frames, True
-            pytest.fail(_failure(player, scenario, findings), pytrace=False)
-
-    def _skip(self, unclaimed: str) -> None:
-        if unclaimed:
-            pytest.skip(f"the implementation does not claim {unclaimed}")
+        What failed once, and not when it was played again, neither passes nor fails: with that the test is skipped.
+        """
+        parts = played.play(items)
+        failures = [each for part in parts for _, each in part.failures]
+        if self.tolerates_waste:
+            failures = [each for each in failures if each.verdict is not Verdict.WASTEFUL]
+        if failures:
+            worst = max(failures, key=lambda each: each.verdict.severity)
+            pytest.fail(_in_words(worst), pytrace=False)
+        doubted = [each for part in parts for _, each in part.not_repeatable]
+        if doubted:
+            pytest.skip("; ".join(f"not repeatable, {each.scenario.title}: {_first(each)}" for each in doubted))
+        if not any(part.scenarios for part in parts):
+            pytest.skip(next(_reasons(parts), "the implementation does not claim what this takes"))
 
 
-def _failure(player: Player, scenario: Scenario, findings: list[Finding]) -> str:
+def _reasons(parts: Iterable[Part]) -> Iterator[str]:
+    """Why nothing was played."""
+    for part in parts:
+        yield from part.not_claimed.values()
+        yield from filter(None, part.came_between.values())
+
+
+def _first(failure: Failure) -> str:
+    return f"{failure.findings[0]}. Rule: {rule(failure.findings[0])}"
+
+
+def _in_words(failure: Failure) -> str:
     """What went wrong: a finding in words, the picture, and the scenario to keep."""
-    kind = verdict_of(findings), findings[0].property
-
-    def fails(candidate: Scenario) -> Verdict | None:
-        found = player.play_scenario(candidate)
-        return verdict_of(found) if found and (verdict_of(found), found[0].property) == kind else None
-
-    frames = list(player.frames)
-    replays = 3 if kind[0] is Verdict.BROKEN else REPLAYS
-    shortest = shorten(scenario, fails, player.adapter.capabilities, replays)
-    again = player.play_scenario(shortest)
-    if again:
-        frames, findings = list(player.frames), again
-    else:
-        shortest = scenario
-    parts = [str(each) for each in findings]
-    parts += [f"Rule: {each}" for each in dict.fromkeys(map(rule, findings))]
-    if frames:
-        parts += ["", picture_text(frames)]
-    return "\n".join([*parts, "", "To play it again, save this and run cbtspec replay:", as_text(shortest)])
-
-
-def _disks(disks: tuple[tuple[str, int], ...], capabilities: Capabilities) -> str:
-    return f"{len(disks)} disks" if len(disks) > capabilities.max_disks else ""
+    parts = [str(each) for each in failure.findings]
+    parts += [f"Rule: {each}" for each in dict.fromkeys(map(rule, failure.findings))]
+    if failure.frames:
+        parts += ["", picture_text(failure.frames)]
+    return "\n".join([*parts, "", "To play it again, save this and run cbtspec replay:", as_text(failure.scenario)])
 
 
 def _slug(walk: Walk) -> str:

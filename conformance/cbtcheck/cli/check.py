@@ -65,16 +65,14 @@ def check_command(
         _in_pieces(seconds, jobs, cluster, failed_first, seed, profile)
     with importing():
         from cbtcheck.cli import checking
-        from cbtcheck.run import course
         from cbtcheck.run.failed_before import failed_before
+        from cbtcheck.run.options import Options
     name = _known_name(only)
     if seed is None:
         seed = secrets.randbelow(1 << 32) if profile == "deep" else PINNED_SEED
     before = failed_before(reports, adapter) if failed_first else None
-    options = course.Options(profile, seed, examples, seconds, name, reports, most_seconds, first, before)
-    opening = adapters.Opening(
-        adapter, daemon, mistake, program.command, program.limits, int(alignment or 1)
-    )
+    options = Options(profile, seed, examples, seconds, name, reports, most_seconds, first, before)
+    opening = adapters.Opening(adapter, daemon, mistake, program.command, program.limits, int(alignment or 1))
     printed = checking.Printed(form, verbose, more_options(daemon, mistake, program, alignment))
     how = checking.How(jobs, resume, cluster)
     return checking.check(opening, options, how, outputs, printed)

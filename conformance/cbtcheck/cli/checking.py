@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -21,8 +22,12 @@ from cbtcheck.report.outputs import Outputs
 from cbtcheck.report.plain_console import console
 from cbtcheck.report.printed import print_report
 from cbtcheck.run import course, parallel
+from cbtcheck.run.cluster import NoCluster, cluster
+from cbtcheck.run.executors import Executor, Processes, greeting
 from cbtcheck.run.not_begun import not_begun
+from cbtcheck.run.options import Options
 from cbtcheck.run.outcome import outcome
+from cbtcheck.run.record import NotThisRun, Record
 from cbtcheck.run.report import Report
 from cbtcheck.scenario.verdict import EXIT_CODES
 
@@ -49,7 +54,7 @@ class How:
     cluster: str | None = None
 
 
-def check(opening: adapters.Opening, options: course.Options, how: How, outputs: Outputs, printed: Printed) -> int:
+def check(opening: adapters.Opening, options: Options, how: How, outputs: Outputs, printed: Printed) -> int:
     """Plays, prints and writes; returns the exit code. Raises `Problem`."""
     for option, path in outputs.files():
         check_writable(path, option)
@@ -74,40 +79,42 @@ def check(opening: adapters.Opening, options: course.Options, how: How, outputs:
 
 
 def _run(
-    opener: Callable[[], Adapter], opening: adapters.Opening, options: course.Options, how: How,
+    opener: Callable[[], Adapter], opening: adapters.Opening, options: Options, how: How,
     progress: ProgressLine,
 ) -> Report:  # fmt: skip
     """The run, in this process or in several."""
-    if how.resume is not None or how.cluster is not None:
-        return _in_pieces(opening, options, how, progress)
-    if how.jobs == 1:
+    if how.jobs == 1 and how.resume is None and how.cluster is None:
         return course.run(opener, options, progress)
     try:
-        return parallel.run(opening, options, how.jobs, progress)
+        return _shared(opening, options, how, progress)
     except parallel.NothingToOpen as problem:
         raise Problem(str(problem.args[0])) from None
+    except (NotThisRun, NoCluster) as problem:
+        raise Problem(str(problem)) from None
 
 
-def _in_pieces(opening: adapters.Opening, options: course.Options, how: How, progress: ProgressLine) -> Report:
-    """The run in pieces, which goes on where it was interrupted."""
-    from cbtcheck.run import campaign
-    from cbtcheck.run.cluster import NoCluster, cluster
-    from cbtcheck.run.piece import NoSuchAdapter, PieceDied
+def _shared(opening: adapters.Opening, options: Options, how: How, progress: ProgressLine) -> Report:
+    """The run by several workers, which goes on where it was interrupted."""
 
     def say(line: str) -> None:
         click.echo(f"cbtspec: {line}", err=True)
 
-    try:
-        if how.cluster is None:
-            return campaign.run(opening, options, campaign.Here(how.jobs), how.resume, progress, say)
-        with cluster(how.cluster, say) as workers:
-            return campaign.run(opening, options, workers, how.resume, progress, say)
-    except (campaign.NotThisCampaign, NoCluster, NoSuchAdapter, PieceDied) as problem:
-        raise Problem(str(problem)) from None
-    except OSError as problem:
-        if how.resume is None:
-            raise
-        raise Problem(f"--resume: {problem.filename or how.resume} cannot be used: {problem.strerror}") from None
+    with ExitStack() as stack:
+        record = None
+        if how.resume is not None:
+            try:
+                record = stack.enter_context(closing(Record(how.resume, opening, options)))
+            except OSError as problem:
+                name = problem.filename or how.resume
+                raise Problem(f"--resume: {name} cannot be used: {problem.strerror}") from None
+            options = replace(options, reports=record.counterexamples)
+        executor: Executor
+        if how.cluster is not None:
+            executor = stack.enter_context(cluster(how.cluster, greeting(opening, options), say))
+        else:
+            home = stack.enter_context(temporary.directory())
+            executor = Processes(how.jobs, greeting(opening, options, home))
+        return parallel.run_on(executor, options, progress, record, say)
 
 
 def _print(report: Report, outputs: Outputs, printed: Printed, said: str) -> None:

@@ -1,18 +1,21 @@
-"""Plays the pieces of a run on many machines, by dask.distributed.
+"""Plays the tasks of a run on many machines, by dask.distributed.
 
-The scheduler gives a piece to a worker; if that is lost, to another one. Every machine needs this version of cbtspec,
-and what the implementation under test needs.
+The scheduler gives a task to a worker of the cluster; if that is lost, to another one. Every machine needs this
+version of cbtspec, and what the implementation under test needs. A worker's threads play in a process each.
 """
 
 from __future__ import annotations
 
+import pickle
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
 from cbtcheck.host.version import VERSION
-from cbtcheck.run.piece import Piece, PieceDied, PiecePlayed, play
+from cbtcheck.run.messages import Answer, Greeting, Task
+from cbtcheck.run.worker import Worker, WorkerDied
 
 PATIENCE = "10s"
 """For a scheduler that does not answer."""
@@ -23,11 +26,13 @@ class NoCluster(RuntimeError):
 
 
 class Cluster:
-    """The executor of a cluster: a piece at a time for each thread of its workers."""
+    """The executor of a cluster: a task at a time for each thread of its workers."""
 
-    def __init__(self, client: Any, say: Callable[[str], None]) -> None:
+    def __init__(self, client: Any, greeting: Greeting, say: Callable[[str], None]) -> None:
         self._client, self._say = client, say
+        self._greeting = pickle.dumps(greeting)
         self._workers: dict[str, int] = {}
+        self._under_way: set[Any] = set()
         try:
             client.wait_for_workers(1, timeout=PATIENCE)
         except TimeoutError:
@@ -37,7 +42,7 @@ class Cluster:
     def _look(self) -> None:
         known = self._client.scheduler_info(n_workers=-1)["workers"]
         for lost in self._workers.keys() - known.keys():
-            self._say(f"worker {lost} is lost; the piece that it played is played again by another one")
+            self._say(f"worker {lost} is lost; what it played is played again by another one")
         self._workers = {address: each["nthreads"] for address, each in known.items()}
 
     @property
@@ -46,43 +51,81 @@ class Cluster:
         self._look()
         return max(1, sum(self._workers.values()))
 
-    def submit(self, piece: Piece, wanted: Callable[[], bool]) -> Future[PiecePlayed]:
-        """Gives a piece to the scheduler. Pieces that are not wanted any more end with the client."""
-        ours: Future[PiecePlayed] = Future()
-        theirs = self._client.submit(_play_there, piece, VERSION, pure=False)
-        theirs.add_done_callback(lambda done: _pass_on(done, ours))
+    def submit(self, task: Task) -> Future[Answer]:
+        """Gives a task to the scheduler."""
+        ours: Future[Answer] = Future()
+        theirs = self._client.submit(_play_there, self._greeting, task, VERSION, pure=False)
+        self._under_way.add(theirs)  # or the scheduler would forget it
+        theirs.add_done_callback(lambda done: self._pass_on(done, ours))
         return ours
 
+    def _pass_on(self, done: Any, ours: Future[Answer]) -> None:
+        self._under_way.discard(done)
+        if not ours.set_running_or_notify_cancel():
+            return
+        try:
+            ours.set_result(done.result())
+        except BaseException as problem:
+            if type(problem).__name__ == "KilledWorker":
+                problem = WorkerDied("each worker that played it was lost")
+            if type(problem).__name__ in ("FutureCancelledError", "CancelledError"):
+                problem = NoCluster("the scheduler is lost; with --resume, what is done is kept")
+            ours.set_exception(problem)
 
-def _play_there(piece: Piece, version: str) -> PiecePlayed:
-    """On a worker."""
+    def halt(self) -> None:
+        """What is under way is not wanted any more: what came of it so far is lost."""
+        self._client.cancel([*self._under_way])
+
+    def close(self, patience: float) -> None:
+        """Ends the processes that have played."""
+        self._client.run(_end_all)
+
+
+_idle: dict[bytes, list[Worker]] = {}
+"""The processes on this machine that wait for a task, by what they were greeted with."""
+
+_lock = threading.Lock()
+
+
+def _play_there(greeting: bytes, task: Task, version: str) -> Answer:
+    """On a worker of the cluster, in one of its threads."""
     from distributed import get_worker
 
+    there: Any = get_worker()
     if version != VERSION:
-        raise NoCluster(f"worker {get_worker().address} has cbtspec {VERSION}, and not {version}")
-    worker: Any = get_worker()
-    key = worker.get_current_task()
-    return play(piece, lambda: key in worker.state.tasks and _still_wanted(worker, key))
-
-
-def _still_wanted(worker: Any, key: str) -> bool:
-    """Whether nobody has cancelled it."""
-    return bool(worker.state.tasks[key].state != "cancelled")
-
-
-def _pass_on(done: Any, ours: Future[PiecePlayed]) -> None:
+        raise NoCluster(f"worker {there.address} has cbtspec {VERSION}, and not {version}")
+    key = there.get_current_task()
+    worker = _free(greeting)
     try:
-        ours.set_result(done.result())
-    except BaseException as problem:
-        if type(problem).__name__ == "KilledWorker":
-            problem = PieceDied("each worker that played it was lost")
-        if type(problem).__name__ == "FutureCancelledError":
-            problem = NoCluster("the scheduler is lost; with --resume, what is done is kept")
-        ours.set_exception(problem)
+        answer = worker.ask(task, lambda: key in there.state.tasks and there.state.tasks[key].state != "cancelled")
+    except BaseException:
+        worker.close(0)
+        raise
+    with _lock:
+        _idle.setdefault(greeting, []).append(worker)
+    return answer
+
+
+def _free(greeting: bytes) -> Worker:
+    """A process for this run. Those of other runs end."""
+    with _lock:
+        others = [each for other in _idle.keys() - {greeting} for each in _idle.pop(other)]
+        free = _idle[greeting].pop() if _idle.get(greeting) else None
+    for each in others:
+        each.close()
+    return free or Worker(pickle.loads(greeting))
+
+
+def _end_all() -> None:
+    with _lock:
+        workers = [each for listed in _idle.values() for each in listed]
+        _idle.clear()
+    for each in workers:
+        each.close()
 
 
 @contextmanager
-def cluster(address: str, say: Callable[[str], None]) -> Iterator[Cluster]:
+def cluster(address: str, greeting: Greeting, say: Callable[[str], None]) -> Iterator[Cluster]:
     """The cluster of the scheduler at this address. Raises `NoCluster`."""
     try:
         from distributed import Client
@@ -93,4 +136,4 @@ def cluster(address: str, say: Callable[[str], None]) -> Iterator[Cluster]:
     except (OSError, TimeoutError, ValueError) as problem:
         raise NoCluster(f"no scheduler answers at {address}: {str(problem).splitlines()[0]}") from None
     with client:
-        yield Cluster(client, say)
+        yield Cluster(client, greeting, say)

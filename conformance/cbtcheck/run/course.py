@@ -1,4 +1,4 @@
-"""The course of a run: the ledger, the tour, workflows, traps, families, long histories, and drawn scenarios."""
+"""How a run's items are played on an adapter; and a whole run in this process."""
 
 from __future__ import annotations
 
@@ -7,68 +7,56 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, assert_never
 
 from cbtcheck.adapter import Adapter
-from cbtcheck.follow.play import Frame, Player, verdict_of
+from cbtcheck.follow.play import Frame, Player, alike, in_the_environment, verdict_of
 from cbtcheck.host.version import VERSION
-from cbtcheck.run.deal import NOTHING_YET, dealer
-from cbtcheck.run.failed_before import FailedBefore
+from cbtcheck.run.deal import NOTHING_YET, Ahead, Draws, dealer, drawn_here
 from cbtcheck.run.failing import Failing, Smaller
-from cbtcheck.run.gather import Gathering, Scope
+from cbtcheck.run.gather import Gathering, Known
 from cbtcheck.run.interrupts import interrupts, or_over
-from cbtcheck.run.ledger.ledger import Entry, confirm, entries, holds
+from cbtcheck.run.ledger.ledger import Entry, confirm, entries_of, holds
 from cbtcheck.run.ledger.triggers import Trigger, triggered
-from cbtcheck.run.part import BEHIND, DRAWN, FAILED_BEFORE, FAMILIES, LEDGER, LONG, TOUR, TRAPS, WORKFLOWS, Part
+from cbtcheck.run.options import Options
+from cbtcheck.run.part import (
+    BEHIND,
+    DRAWN,
+    FAILED_BEFORE,
+    FAMILIES,
+    HISTORIES,
+    LONG,
+    TOUR,
+    TRAPS,
+    WORKFLOWS,
+    Part,
+)
+from cbtcheck.run.plan import Drawn, EveryHistory, Given, Grown, Item, Listed, Long, Plan, Walked
 from cbtcheck.run.profiles import PROFILES
 from cbtcheck.run.report import FailedFirst, LedgerResult, Report
-from cbtcheck.run.shard import WHOLE, Shard
 from cbtcheck.run.tally import Tally
 from cbtcheck.run.tour_phases import TourPhases
-from cbtcheck.run.turned_away import Behind, the_race
-from cbtcheck.run.wanted import DRAWN_ONE_IN, concerns, exercises
-from cbtcheck.scenario.capabilities import missing, missing_for
+from cbtcheck.run.turned_away import Behind, Sample, the_race
+from cbtcheck.scenario.capabilities import followed, missing, missing_for
 from cbtcheck.scenario.scenario import Restore, Scenario
 from cbtcheck.scenario.verdict import Finding, Verdict
-from cbtcheck.search.families import families, members
 from cbtcheck.search.families.long import history
 from cbtcheck.search.tour.contexts.measure import AllEdges
-from cbtcheck.search.tour.contexts.plan import edges_of_scope
-from cbtcheck.search.tour.coverage import Edge
-from cbtcheck.search.traps import traps
-from cbtcheck.workflows import workflows
+from cbtcheck.search.traps import ended_from
 
-T = TypeVar("T")
 Progress = Callable[[str, int, int], None]
-Once = Callable[[Callable[[], list[LedgerResult]]], list[LedgerResult]]
 
 CLOSELY = (FAILED_BEFORE, TOUR, WORKFLOWS, TRAPS, BEHIND)
 """The phases in which everything is observed after every step."""
 
-
-@dataclass(frozen=True)
-class Options:
-    """What the command line asks for. `only` is a property's ID or a command's name."""
-
-    profile: str
-    seed: int
-    examples: int | None
-    seconds: float | None
-    only: str | None
-    reports: Path
-    most_seconds: float | None = None
-    """For the whole run: what is over then counts as interrupted."""
-    first: bool = False
-    """Whether it ends with the first failure."""
-    before: FailedBefore | None = None
-    """What failed in the last run, if the run is to begin with that."""
+TURNING_AWAY = (TOUR, HISTORIES, TRAPS, FAMILIES, LONG, DRAWN)
+"""The phases in which what would run into a known defect is not played."""
 
 
 def run(open_adapter: Callable[[], Adapter], options: Options, progress: Progress) -> Report:
-    """The whole course, in this process. Ctrl-C ends it early, with a report of what was found until then."""
+    """The whole run, in this process. Ctrl-C ends it early, with a report of what was found until then."""
     with interrupts(signal.SIGINT) as pressed:
         interrupted = or_over(pressed, options.most_seconds)
         with pressed.at_once():
@@ -76,17 +64,62 @@ def run(open_adapter: Callable[[], Adapter], options: Options, progress: Progres
         try:
             gathering = gathering_for(adapter.name, adapter.version, options)
             with pressed.at_once():
-                course = Course(adapter, options, progress, interrupted, gathering.add, lambda: gathering.enough)
+                plan = Plan(adapter.name, adapter.capabilities, options)
+                scope = plan.scope
             started = time.monotonic()
-            try:
-                course.run()
-            except KeyboardInterrupt:
-                gathering.report.interrupted = True
-            gathering.exhausted = adapter.exhausted
+            claims, seed, steps = adapter.capabilities, options.seed, plan.profile.steps
+            with Ahead(partial(dealer, claims, seed, steps, options.only)) as draws:
+                timed = Timed(gathering, options.seconds)
+                course = Course(adapter, options, progress, interrupted, timed.take, timed.left_out, draws)
+
+                def play_here(items: Iterable[Item]) -> None:
+                    for item in items:
+                        course.play_item(item, gathering.known)
+
+                try:
+                    play(plan, gathering, timed, play_here)
+                except KeyboardInterrupt:
+                    gathering.report.interrupted = True
             gathering.report.seconds = time.monotonic() - started
-            return gathering.finished(course.scope, adapter.capabilities)
+            return gathering.finished(scope, adapter.capabilities)
         finally:
             adapter.close()
+
+
+class Timed:
+    """Takes the parts of a run; knows what is left out because enough has failed, or the time to draw is over."""
+
+    def __init__(self, gathering: Gathering, seconds: float | None) -> None:
+        self._gathering, self._seconds = gathering, seconds
+        self._ends: float | None = None
+
+    def take(self, part: Part) -> None:
+        """The next part of the run. The time to draw counts from the first drawn one on: drawing is slow to begin."""
+        if part.phase == DRAWN and self._ends is None and self._seconds is not None:
+            self._ends = time.monotonic() + self._seconds
+        self._gathering.add(part)
+
+    def left_out(self, phase: str) -> bool:
+        """Whether no more of this phase is to be played."""
+        over = phase == DRAWN and self._ends is not None and time.monotonic() > self._ends
+        return over or self._gathering.left_out(phase)
+
+
+def play(plan: Plan, gathering: Gathering, timed: Timed, play_all: Callable[[Iterable[Item]], None]) -> None:
+    """Plays a plan, by whoever plays items: `play_all` returns when it has, and what came of them is gathered."""
+
+    def wanted(items: Iterable[Item]) -> Iterator[Item]:
+        for item in items:
+            if timed.left_out(item.phase):
+                if item.phase == DRAWN:
+                    return  # of which there may be no end
+                continue
+            yield item
+
+    play_all(plan.ledger())
+    gathering.confirmed()
+    play_all(wanted(plan.items()))
+    play_all(wanted(plan.turned_away(gathering.samples.listed)))
 
 
 def gathering_for(name: str, version: str, options: Options) -> Gathering:
@@ -112,21 +145,18 @@ def replay(adapter: Adapter, scenario: Scenario) -> tuple[list[Frame], list[Find
 
 
 class Course:
-    """A run on one adapter, or a shard of it. Each part is handed to `take`; `enough` says whether enough has failed.
-
-    The ledger is confirmed `once` in a run: that is given how to do it, and gives what came of it.
-    """
+    """Plays items on one adapter. Each part is handed to `take`; `left_out` says whether a phase is to end."""
 
     def __init__(
         self, adapter: Adapter, options: Options, progress: Progress, interrupted: Callable[[], bool],
-        take: Callable[[Part], None], enough: Callable[[], bool],
-        shard: Shard = WHOLE, once: Once = lambda confirm: confirm(),
+        take: Callable[[Part], None], left_out: Callable[[str], bool] = lambda phase: False,
+        draws: Draws | None = None,
     ) -> None:  # fmt: skip
-        self.adapter, self.options, self.shard = adapter, options, shard
+        self.adapter, self.options = adapter, options
         self._progress, self.interrupted = progress, interrupted
-        self._take, self._once = take, once
-        self.enough: Callable[[], bool] = lambda: enough() or adapter.exhausted
+        self._take, self._left_out = take, left_out
         self.profile = PROFILES[options.profile]
+        self._draws = draws or drawn_here(adapter.capabilities, options.seed, self.profile.steps, options.only)
         self.part = Part("", 0, 0)
         self.tally = Tally(AllEdges(lambda found: self.part.edges.update(found)).listen)
         self.player = Player(adapter, listen=self.tally.listen)
@@ -136,35 +166,19 @@ class Course:
         self.failing = Failing(self)
         self.sampling = True  # while a failure is made shorter, what is turned away is no news
         self.tour = TourPhases(self)
-
-    @property
-    def scope(self) -> Scope:
-        """What the profile's scope has, and what the tour is after."""
-        aims = frozenset(edge for walk in self.tour.walks for edge in walk.aims)
-        return Scope(edges_of_scope(self.profile.scope), aims)
+        self._entries = {each.id: each for each in entries_of(adapter.name)}
+        self._confirmed: tuple[LedgerResult, ...] | None = None
 
     @property
     def most_writes(self) -> int:
         """How many guest writes a history of the universal disk may have."""
+        if self.options.writes is not None:
+            return self.options.writes
         return self.profile.writes.get(self.adapter.name, 4)
-
-    def run(self) -> None:
-        """All phases."""
-        self._ledger()
-        self._failed_before()
-        self.tour.run()
-        if self.shard.of > 1:
-            self.failing.signatures.clear()  # what failed in the tour may have come after enough of others had
-        self._workflows()
-        self._traps()
-        self._families()
-        self._long()
-        self._drawn()
-        self._turned_away()
 
     @contextmanager
     def item(self, phase: str, number: int, of: int) -> Iterator[Part]:
-        """Plays an item of the course: what is played and counted meanwhile is its part."""
+        """Plays what is to be one part of the report: what is played and counted meanwhile is in it."""
         self.progress(phase, number, of)
         part = self.part = Part(phase, number, of)
         self.tally.begin()
@@ -173,10 +187,12 @@ class Course:
         finally:
             part.commands, part.properties = dict(self.tally.commands), dict(self.tally.properties)
             part.not_realised, self.player.not_realised = self.player.not_realised, Counter()
+            part.samples, self.behind.samples = self.behind.samples, []
+            part.exhausted = self.adapter.exhausted
             self._take(part)
 
     def progress(self, phase: str, number: int, of: int) -> None:
-        """Before each item: says how far the run is; here it ends if that was asked for."""
+        """Before each part: says how far the run is; here it ends if that was asked for."""
         self.end_if_interrupted()
         self._progress(phase, number, of)
 
@@ -185,41 +201,99 @@ class Course:
         if self.interrupted():
             raise KeyboardInterrupt
 
-    # Phases
+    # Items
 
-    def _ledger(self) -> None:
-        """Confirms what is known, whatever was asked for; what is confirmed is looked behind from then on."""
-        version = self.adapter.version
-        mine = [entry for entry in entries() if entry.implementation == self.adapter.name]
-        outcomes = {each.id: each.outcome for each in self._once(lambda: self._confirm(mine))}
+    def play_item(self, item: Item, known: Known) -> None:
+        """Plays an item, with what is known from items before it. It is one part, a batch one for each scenario."""
+        self.know(known)
+        player = self.player
+        player.turn_away = self.turn_away if item.phase in TURNING_AWAY else None
+        player.together = alike if item.phase == HISTORIES else in_the_environment
+        try:
+            match item.what:
+                case Drawn(stop):
+                    self._batch(item, stop)
+                case Grown() | Long():
+                    self._play_made(item, item.what)
+                case _:
+                    with self.item(item.phase, item.number, item.of) as part:
+                        self._play_one(item, part)
+        finally:
+            player.turn_away, player.together = None, in_the_environment
+
+    def know(self, known: Known) -> None:
+        """From here on this is known."""
+        self.failing.signatures = set(known.marks)
+        if known.confirmed is not None and known.confirmed != self._confirmed:
+            self._is_confirmed(known.confirmed)
+        self.behind.begin(known.shapes)
+
+    def _is_confirmed(self, results: tuple[LedgerResult, ...]) -> None:
+        """What is known is looked behind from then on."""
+        version, mine = self.adapter.version, self._entries.values()
+        outcomes = {each.id: each.outcome for each in results}
         held = [entry for entry in mine if holds(entry, outcomes.get(entry.id, ""), version)]
         self.behind = Behind([(entry, it) for entry in held if (it := entry.trigger_in(version)) is not None])
         self.races = [(entry, entry.trigger_in(version)) for entry in mine if entry.luck and entry.id in outcomes]
         self.player.excuse = self.behind.excuses
         self.player.tolerant = True  # from now on, what is behind waste is looked at too
+        self._confirmed = results
 
-    def _confirm(self, mine: list[Entry]) -> list[LedgerResult]:
-        results = []
-        for number, entry in enumerate(mine):
-            with self.item(LEDGER, number, len(mine)) as part:
-                part.confirmed = confirm(entry, self.player, self.adapter.version)
+    def _play_one(self, item: Item, part: Part) -> None:
+        """An item that is one part, whatever comes of it."""
+        match item.what:
+            case Listed(id):
+                part.confirmed = confirm(self._entries[id], self.player, self.adapter.version)
                 part.scenarios = int(part.confirmed.outcome != "skipped")
-                results.append(replace(part.confirmed))
-        return results
+            case Walked():
+                self.tour.walk(item.number, item.what, part)
+            case EveryHistory():
+                self.tour.every_history(item.what, part)
+            case Given():
+                self._given(item.phase, item.what, part)
+            case Sample() as sample:
+                self.play(BEHIND, BEHIND, sample.scenario, known=partial(self.behind.is_known, sample))
+            case Grown() | Long() | Drawn():
+                raise AssertionError("what has to be made or drawn first")
+            case _ as never:
+                assert_never(never)
 
-    def _failed_before(self) -> None:
-        """What failed in the last run, as it was saved, whatever `--only` names."""
-        listed = self.options.before.scenarios if self.options.before is not None else ()
-        for number, (name, scenario) in enumerate(listed):
-            if self.options.first and self.enough():
-                break
-            if self.shard.owns(number) and not self.adapter.exhausted:
-                with self.item(FAILED_BEFORE, number, len(listed)) as part:
-                    unclaimed = missing_for(scenario, self.adapter.capabilities)
-                    if unclaimed:
-                        part.not_claimed[name] = f"the implementation does not claim {unclaimed}"
-                    else:
-                        part.agree_now[name] = self.play(FAILED_BEFORE, name, scenario) and not self.player.waste
+    def _given(self, phase: str, given: Given, part: Part) -> None:
+        """A scenario as it is. A trap is made for what is claimed, and what it has besides is turned away."""
+        name, scenario = given.name, given.scenario
+        unclaimed = missing_for(scenario, self.adapter.capabilities) if phase != TRAPS else ""
+        if unclaimed:
+            named = f"workflow {name}" if phase == WORKFLOWS else name
+            part.not_claimed[named] = f"the implementation does not claim {unclaimed}"
+            return
+        agrees = self.play(phase, name, scenario)
+        if phase == FAILED_BEFORE:
+            part.agree_now[name] = agrees and not self.player.waste
+
+    def _play_made(self, item: Item, what: Grown | Long) -> None:
+        """What is made when it is played, since making it takes time; if not all of it is claimed, it is no part."""
+        claims, name, closely = self.adapter.capabilities, LONG, False
+        match what:
+            case Grown(_, name, scenario, closely):
+                unclaimed, state = followed(scenario, claims)
+                if unclaimed:
+                    return
+                scenario = replace(ended_from(state, scenario), title=name)
+            case Long(length):
+                scenario = history(claims, self.options.seed, item.number, length)
+        with self.item(item.phase, item.number, item.of):
+            self.play(item.phase, name, scenario, closely=closely)
+
+    def _batch(self, item: Item, stop: int) -> None:
+        """Drawn scenarios, each as a part."""
+        for number, scenario in self._draws(item.number, stop):
+            if number != NOTHING_YET and self._left_out(DRAWN):
+                return
+            if scenario is None:
+                self.end_if_interrupted()
+                continue
+            with self.item(DRAWN, number, item.of):
+                self.play(DRAWN, DRAWN, scenario)
 
     def turn_away(self, state: Any, command: Any) -> bool:
         """Whether a command is not claimed, or would run into a known defect; then it is not played."""
@@ -236,115 +310,6 @@ class Course:
             disks, played = self.player.disks, [frame.asked for frame in self.player.frames]
             self.behind.keep(known, disks, self.player.block, played, command)
         return True
-
-    def _workflows(self) -> None:
-        named = {name: each for name, each in workflows().items() if self.wanted(each)}
-        for number, (name, scenario) in enumerate(named.items()):
-            if self.options.first and self.enough():
-                break
-            if self.shard.owns(number) and not self.adapter.exhausted:
-                with self.item(WORKFLOWS, number, len(named)) as part:
-                    unclaimed = missing_for(scenario, self.adapter.capabilities)
-                    if unclaimed:
-                        part.not_claimed[f"workflow {name}"] = f"the implementation does not claim {unclaimed}"
-                    else:
-                        self.play(WORKFLOWS, name, scenario)
-
-    def _traps(self) -> None:
-        named = {name: each for name, each in traps(self.adapter.capabilities).items() if self.wanted(each)}
-        self.player.turn_away = self.turn_away
-        for number, (name, scenario) in enumerate(named.items()):
-            if self.enough():
-                break
-            if self.shard.owns(number):
-                with self.item(TRAPS, number, len(named)):
-                    self.play(TRAPS, name, scenario)
-        self.player.turn_away = None
-
-    def _families(self) -> None:
-        """What families vary: how often, how many, where, how large."""
-        claims = self.adapter.capabilities
-        only = self.options.only
-        listed = [
-            each for each in members(families(), claims, self.options.profile)
-            if exercises(each.scenario, only, each.family.subject)
-        ]  # fmt: skip
-        chosen = self._one_in([each for each in listed if not each.family.few])
-        chosen += [each for each in listed if each.family.few]
-        self._each_of(FAMILIES, [
-            (member.name, member.family.closely, partial(member.whole_if_claimed, claims)) for member in chosen
-        ])  # fmt: skip
-
-    def _long(self) -> None:
-        """Histories of 100 and of 1,000 commands: of everything, so not if something is named."""
-        if self.options.only is not None:
-            return
-        drawn = partial(history, self.adapter.capabilities, self.options.seed)
-        self._each_of(LONG, self._one_in([
-            (LONG, False, partial(drawn, number, length)) for number, length in enumerate(self.profile.lengths())
-        ]))  # fmt: skip
-
-    def _one_in(self, listed: list[T]) -> list[T]:
-        """One in so many, as the profile says for this adapter."""
-        return listed[:: self.profile.one_in.get(self.adapter.name, 1)]
-
-    def _each_of(self, phase: str, listed: list[tuple[str, bool, Callable[[], Scenario | None]]]) -> None:
-        """Plays all of them. Each has a name, whether it is observed closely, and what makes it, if claimed."""
-        self.player.turn_away = self.turn_away
-        for number, (name, closely, made) in enumerate(listed):
-            if self.enough():
-                break
-            self.end_if_interrupted()
-            scenario = made() if self.shard.owns(number) else None
-            if scenario is not None:
-                with self.item(phase, number, len(listed)):
-                    self.play(phase, name, scenario, closely=closely)
-        self.player.turn_away = None
-
-    def _drawn(self) -> None:
-        examples = self.options.examples
-        if examples is None:
-            examples = self.profile.examples.get(self.adapter.name, 1000)
-            if self.options.only is not None:
-                examples = -(-examples // DRAWN_ONE_IN)
-        seconds = self.options.seconds
-        self.player.turn_away = self.turn_away
-        ends: float | None = None
-        capabilities, seed, only = self.adapter.capabilities, self.options.seed, self.options.only
-        with dealer(capabilities, seed, self.profile.steps, self.shard, only) as dealt:
-            for number, scenario in dealt:
-                if number == NOTHING_YET:
-                    self.end_if_interrupted()
-                    continue
-                if ends is None and seconds is not None and scenario is not None:
-                    ends = time.monotonic() + seconds  # from the first scenario on: drawing takes a while to begin
-                if (seconds is None and number >= examples) or (ends is not None and time.monotonic() > ends):
-                    break
-                if self.enough():
-                    break
-                if scenario is None:
-                    self.end_if_interrupted()
-                    continue
-                with self.item(DRAWN, number, 0 if ends is not None else examples):
-                    self.play(DRAWN, DRAWN, scenario)
-        self.player.turn_away = None
-
-    def _turned_away(self) -> None:
-        """A sample of what was turned away: it is the known defect, and nothing worse."""
-        samples = tuple(self.behind.samples)
-        for number, sample in enumerate(samples):
-            if self.enough():
-                break
-            with self.item(BEHIND, number, len(samples)):
-                self.play(BEHIND, BEHIND, sample.scenario, known=sample.is_known)
-
-    def wanted(self, scenario: Scenario) -> bool:
-        """Whether a scenario exercises what `--only` names."""
-        return exercises(scenario, self.options.only)
-
-    def concerns(self, aims: Iterable[Edge]) -> bool:
-        """Whether one of these edges is about what `--only` names."""
-        return concerns(aims, self.options.only)
 
     # One scenario
 

@@ -11,14 +11,15 @@ import hashlib
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import lru_cache
+from itertools import count
 from multiprocessing.connection import Connection
 
 from cbtcheck.adapter import AdapterUnusable, Capabilities
 from cbtcheck.host import temporary
 from cbtcheck.host.lacking import lacking, not_written
-from cbtcheck.run.shard import WHOLE, Shard
 from cbtcheck.run.start import ProcessDied, begin, start
 from cbtcheck.run.wanted import exercises
 from cbtcheck.scenario.scenario import Scenario
@@ -46,6 +47,10 @@ NOTHING_YET = -1
 
 Dealt = tuple[int, Scenario | None]
 """A scenario and its number among all that are drawn; without one, a batch is over that was not full."""
+
+
+Draws = Callable[[int, int], Iterator[Dealt]]
+"""Gives the drawn scenarios from the first of a batch, by its number, up to a number that is not one of them."""
 
 
 class _Enough(BaseException):
@@ -80,10 +85,9 @@ def batch(capabilities: Capabilities, seed: int, number: int, steps: int, only: 
 
 
 def deal(
-    capabilities: Capabilities, seed: int, steps: int, shard: Shard, only: str | None, home: str,
-    connection: Connection,
+    capabilities: Capabilities, seed: int, steps: int, only: str | None, home: str, connection: Connection
 ) -> None:  # fmt: skip
-    """Draws the batches of a shard for ever, and sends them in handfuls; ends when nobody takes them any more.
+    """Draws the batches in order, for ever, and sends them in handfuls; ends when nobody takes them any more.
 
     `home` is a directory for whatever Hypothesis wants to store.
     """
@@ -91,7 +95,7 @@ def deal(
     temporary.join(home)
     os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = home
     try:
-        _deal(capabilities, seed, steps, shard, only, connection)
+        _deal(capabilities, seed, steps, only, connection)
     except Exception as problem:
         why = lacking(problem) or not_written(problem)
         if not why:
@@ -99,10 +103,8 @@ def deal(
         connection.send(why)
 
 
-def _deal(
-    capabilities: Capabilities, seed: int, steps: int, shard: Shard, only: str | None, connection: Connection
-) -> None:
-    for number in shard.numbers():
+def _deal(capabilities: Capabilities, seed: int, steps: int, only: str | None, connection: Connection) -> None:
+    for number in count():
         first = number * BATCH
         dealt: list[Dealt] = [*enumerate(batch(capabilities, seed, number, steps, only), first)]
         if len(dealt) < BATCH:
@@ -116,13 +118,13 @@ def _deal(
 
 @contextmanager
 def dealer(
-    capabilities: Capabilities, seed: int, steps: int, shard: Shard = WHOLE, only: str | None = None
+    capabilities: Capabilities, seed: int, steps: int, only: str | None = None
 ) -> Iterator[Iterator[Dealt]]:
-    """The stream of a shard's scenarios for these capabilities, each of up to `steps` commands, in their order."""
+    """The stream of the scenarios for these capabilities, each of up to `steps` commands, in their order."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     home = temporary.make("draw-")
-    arguments = (capabilities, seed, steps, shard, only, home, theirs)
+    arguments = (capabilities, seed, steps, only, home, theirs)
     process = context.Process(target=deal, args=arguments, daemon=True)
     start(process)
     theirs.close()
@@ -134,7 +136,7 @@ def dealer(
                     yield NOTHING_YET, None
                 dealt = ours.recv()
             except (EOFError, ConnectionError):
-                raise ProcessDied("the process that draws scenarios", process) from None
+                raise ProcessDied.of("the process that draws scenarios", process) from None
             if isinstance(dealt, str):
                 raise AdapterUnusable(dealt)
             yield from dealt
@@ -149,3 +151,37 @@ def dealer(
             process.join()
         process.close()  # its file descriptors are not to wait for the garbage collector
         temporary.remove(home)
+
+
+def drawn_here(capabilities: Capabilities, seed: int, steps: int, only: str | None) -> Draws:
+    """Draws in this process, when it is asked for; in any order."""
+
+    @lru_cache(1)
+    def drawn(number: int) -> list[Scenario]:
+        return batch(capabilities, seed, number, steps, only)
+
+    return lambda first, stop: ((n, each) for n, each in enumerate(drawn(first // BATCH), first) if n < stop)
+
+
+class Ahead:
+    """Draws in a process of its own, ahead of whoever plays: batch by batch, in order. It begins when asked."""
+
+    def __init__(self, dealer: Callable[[], AbstractContextManager[Iterator[Dealt]]]) -> None:
+        self._dealer, self._open = dealer, ExitStack()
+        self._stream: Iterator[Dealt] | None = None
+
+    def __enter__(self) -> Ahead:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def __call__(self, first: int, stop: int) -> Iterator[Dealt]:
+        """The next batch, whose first scenario has this number."""
+        if self._stream is None:
+            self._stream = self._open.enter_context(self._dealer())
+        for number, scenario in self._stream:
+            if number < stop:
+                yield number, scenario
+            if number >= min(first + BATCH, stop) - 1:
+                return

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cbtcheck.adapter import FEATURES, Capabilities
@@ -13,10 +14,20 @@ from cbtcheck.run.failed_before import Keeper
 from cbtcheck.run.failing import cause
 from cbtcheck.run.outcome import cut_short
 from cbtcheck.run.part import LEFT_OUT_AFTER_ENOUGH, Part, Signature
-from cbtcheck.run.report import CommandCount, Failure, MissedEdge, PropertyCount, Report, TourCount
+from cbtcheck.run.plan import Scope
+from cbtcheck.run.report import (
+    CommandCount,
+    Failure,
+    LedgerResult,
+    MissedEdge,
+    PropertyCount,
+    Report,
+    TourCount,
+)
 from cbtcheck.run.results import OF_COPIES
 from cbtcheck.run.tally import PROPERTIES
 from cbtcheck.run.tour_phases import NOT_PLAYED, OTHERWISE
+from cbtcheck.run.turned_away import Sample
 from cbtcheck.scenario.capabilities import COMMANDS, JOB_CONTROL
 from cbtcheck.scenario.scenario import KINDS, as_bytes
 from cbtcheck.scenario.verdict import Verdict, worst
@@ -31,11 +42,39 @@ ENOUGH_FAILURES = 6
 
 
 @dataclass(frozen=True)
-class Scope:
-    """The edges of the specification that a run can reach, and those that its tour is after."""
+class Known:
+    """What is known when an item begins, from items that come before it in the order of the run.
 
-    edges: frozenset[Edge]
-    aims: frozenset[Edge]
+    `confirmed` is what came of the ledger, None before that. `marks` are the kinds of failures that there were
+    already, and `shapes` the samples of what was turned away, by the id of the defect: none is needed twice. To know
+    less of them costs time, and changes no report.
+    """
+
+    confirmed: tuple[LedgerResult, ...] | None = None
+    marks: frozenset[Signature] = frozenset()
+    shapes: Mapping[str, frozenset[Hashable]] = field(default_factory=dict)
+
+
+@dataclass
+class Samples:
+    """Of what was turned away because of each known defect a few, each of another shape."""
+
+    listed: list[Sample] = field(default_factory=list)
+
+    def add(self, samples: Iterable[Sample]) -> None:
+        """Those of the next part of a run."""
+        for each in samples:
+            kept = self.shapes.get(each.ids[0], frozenset())
+            if len(kept) < each.most and each.shape not in kept:
+                self.listed.append(each)
+
+    @property
+    def shapes(self) -> dict[str, frozenset[Hashable]]:
+        """The shapes that there are, by the id of the defect."""
+        found: dict[str, frozenset[Hashable]] = {}
+        for each in self.listed:
+            found[each.ids[0]] = found.get(each.ids[0], frozenset()) | {each.shape}
+        return found
 
 
 @dataclass
@@ -56,6 +95,8 @@ class Gathering:
     _causes: dict[Signature, Failure] = field(default_factory=dict)
     _kept: dict[Signature, Failure] = field(default_factory=dict)
     _doubted: dict[Signature, Failure] = field(default_factory=dict)
+    samples: Samples = field(default_factory=lambda: Samples())
+    _confirmed: tuple[LedgerResult, ...] | None = None
 
     def __post_init__(self) -> None:
         self._keeper = Keeper(self.reports, self.report.adapter)
@@ -70,8 +111,22 @@ class Gathering:
             return bool(self.report.failures)
         return self._different >= ENOUGH_FAILURES
 
+    def left_out(self, phase: str) -> bool:
+        """Whether so much has failed, or the adapter is so exhausted, that nothing more of this phase is played."""
+        return self.exhausted or (self.enough and (self.first or phase in LEFT_OUT_AFTER_ENOUGH))
+
+    def confirmed(self) -> None:
+        """The ledger is through."""
+        self._confirmed = tuple(replace(each) for each in self.report.ledger)
+
+    @property
+    def known(self) -> Known:
+        """What an item may know that begins now."""
+        return Known(self._confirmed, frozenset(self._kept), self.samples.shapes)
+
     def add(self, part: Part) -> None:
         """The next part of the run."""
+        self.exhausted = self.exhausted or part.exhausted
         report = self.report
         if self.enough and (self.first or part.phase in LEFT_OUT_AFTER_ENOUGH):
             return
@@ -87,6 +142,7 @@ class Gathering:
         add_properties(report.properties, part.properties)
         add_tour(report.tour, part.tour)
         self._add_ledger(part)
+        self.samples.add(part.samples)
         if report.before is not None:
             report.before.agree |= part.agree_now
         for mark, failure in part.failures:

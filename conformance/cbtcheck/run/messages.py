@@ -2,23 +2,52 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 
 from cbtcheck.adapter import Capabilities
-from cbtcheck.run.gather import Scope
+from cbtcheck.adapters import Opening
+from cbtcheck.run.gather import Known
+from cbtcheck.run.options import Options
 from cbtcheck.run.part import Part
-from cbtcheck.run.report import LedgerResult
+from cbtcheck.run.plan import Item
+
+
+@dataclass(frozen=True)
+class Greeting:
+    """To a worker, first: what it plays on, and with which options.
+
+    `home` is the directory for what is temporary; without one it makes a directory of its own.
+    """
+
+    opening: Opening
+    options: Options
+    home: str = ""
+
+
+@dataclass(frozen=True)
+class Task:
+    """To a worker: items to play, and what is known. Without items it only says what it has opened."""
+
+    items: tuple[Item, ...]
+    known: Known
 
 
 @dataclass(frozen=True)
 class Introduction:
-    """From a worker, first: what it has opened. The first worker also tells the `scope` of the run."""
+    """What a worker has opened."""
 
     name: str
     version: str
     capabilities: Capabilities
-    scope: Scope | None
+
+
+@dataclass(frozen=True)
+class Played:
+    """From a worker: the parts of each item of its task; if it was `interrupted`, of those that it had begun."""
+
+    introduction: Introduction
+    parts: list[list[Part]]
+    interrupted: bool
 
 
 @dataclass(frozen=True)
@@ -32,39 +61,9 @@ class CannotBegin:
 
 @dataclass(frozen=True)
 class Defect:
-    """From a worker, last: a mistake of the suite, with its traceback, ends it."""
+    """From a worker, instead: a mistake of the suite, with its traceback, has ended it."""
 
     traceback: str
 
 
-@dataclass(frozen=True)
-class Confirmed:
-    """From the first worker, and passed on to the others: what came of the ledger."""
-
-    results: list[LedgerResult]
-
-
-@dataclass(frozen=True)
-class Played:
-    """From a worker: its next parts, in their order."""
-
-    parts: list[Part]
-
-
-@dataclass(frozen=True)
-class Stopped:
-    """From a worker, last: it has played all its own, it was `interrupted`, or its adapter is `exhausted`."""
-
-    interrupted: bool
-    exhausted: bool = False
-
-
-class Order(enum.Enum):
-    """To a worker: enough has failed; or, leave everything as it is."""
-
-    ENOUGH = "enough"
-    STOP = "stop"
-
-
-FromWorker = Introduction | CannotBegin | Defect | Confirmed | Played | Stopped
-ToWorker = Confirmed | Order
+Answer = Played | CannotBegin | Defect

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 
 from cbtcheck.host.version import VERSION
-from cbtcheck.run.course import Options
+from cbtcheck.run.options import Options
 from cbtcheck.run.report import Failure, Report
 from cbtcheck.scenario.scenario import Scenario
 from cbtcheck.scenario.verdict import Finding, Verdict

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cbtcheck.run.report import CommandCount, Failure, LedgerResult, PropertyCount, TourCount
+from cbtcheck.run.turned_away import Sample
 from cbtcheck.search.tour.coverage import Edge
 
 LEDGER, FAILED_BEFORE, TOUR, HISTORIES, WORKFLOWS, TRAPS, FAMILIES, LONG, DRAWN, BEHIND = (
@@ -36,7 +37,8 @@ class Part:
     `came_between` says why edges may not have been reached that it was there for, `not_claimed` what was not played
     at all, and what of it the implementation does not claim. `failures` are those of new kinds, `alike` counts the
     others by their kind, and `not_repeatable` is what failed once, and not again. `agree_now` says of scenarios that
-    failed in the last run, by their file, whether they agree.
+    failed in the last run, by their file, whether they agree. `samples` are of what was turned away.
+    `exhausted`: the adapter was late, or broke, so often that it is not worth waiting for any more.
     """
 
     phase: str
@@ -59,6 +61,8 @@ class Part:
     not_repeatable: list[tuple[Signature, Failure]] = field(default_factory=list)
     alike: Counter[Signature] = field(default_factory=Counter)
     agree_now: dict[str, bool] = field(default_factory=dict)
+    samples: list[Sample] = field(default_factory=list)
+    exhausted: bool = False
 
     @property
     def place(self) -> tuple[int, int]:

@@ -22,12 +22,17 @@ class ProcessDied(RuntimeError):
     `defect`: because of a mistake of the suite, which it has shown on stderr; else somebody has killed it.
     """
 
-    def __init__(self, who: str, process: BaseProcess) -> None:
+    def __init__(self, who: str, how: str, defect: bool = False) -> None:
+        super().__init__(f"{who} has died ({how}): there is no result")
+        self.defect = defect
+
+    @classmethod
+    def of(cls, who: str, process: BaseProcess) -> ProcessDied:
+        """A process that was started with `start`."""
         process.join(1)
         code = process.exitcode
-        self.how = f"killed by signal {-code}" if code is not None and code < 0 else f"exit status {code}"
-        super().__init__(f"{who} has died ({self.how}): there is no result")
-        self.defect = code == 1
+        how = f"killed by signal {-code}" if code is not None and code < 0 else f"exit status {code}"
+        return cls(who, how, defect=code == 1)
 
 
 class DeadlyItem(RuntimeError):

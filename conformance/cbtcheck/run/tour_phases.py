@@ -1,4 +1,4 @@
-"""The first phases of a run: the tour, and every write history against its control sequences.
+"""How the first items of a run are played: the tour, and every write history against its control sequences.
 
 The ledger comes before them, since it says what must be turned away: a command that would run into a known defect
 is not played, and what it was there for is counted as not reached, with that reason.
@@ -13,23 +13,20 @@ from typing import TYPE_CHECKING
 from cbtmodel.commands import Copy, EndWrite, Write
 
 from cbtcheck.adapter import Capabilities
-from cbtcheck.follow.play import Frame, alike, in_the_environment
-from cbtcheck.run.part import HISTORIES, TOUR
+from cbtcheck.follow.play import Frame
+from cbtcheck.run.part import HISTORIES, TOUR, Part
+from cbtcheck.run.plan import EveryHistory, Walked, unclaimed
 from cbtcheck.run.report import TourCount
 from cbtcheck.scenario.scenario import Scenario, spelled
-from cbtcheck.search.tour.contexts.plan import tour
 from cbtcheck.search.tour.narrow import narrow
 from cbtcheck.search.tour.one_cluster_at_a_time import one_cluster_at_a_time
 from cbtcheck.search.tour.sizes import Sizes, sizes_for, sizes_for_histories, wide
 from cbtcheck.search.tour.universal_play import (
     Play,
-    control_sequences,
     different_histories,
-    played_with,
     plays,
-    realised_alike,
 )
-from cbtcheck.search.tour.walks import Walk, not_claimed
+from cbtcheck.search.tour.walks import Walk
 
 if TYPE_CHECKING:
     from cbtcheck.run.course import Course
@@ -52,33 +49,18 @@ AS_IT_COMES = (Write, EndWrite, Copy)
 
 
 class TourPhases:
-    """The tour of a course's scope, at the scope's own pace: nothing is drawn."""
+    """How a course plays the items of these phases."""
 
     def __init__(self, course: Course) -> None:
         self.course = course
         self.capabilities = course.adapter.capabilities
-        self.walks = tour(course.profile.scope)
         self.played: set[Hashable] = set()
 
-    def run(self) -> None:
-        """Both phases."""
-        self.course.player.turn_away = self.course.turn_away
-        self._walk()
-        self._every_history()
-        self.course.player.turn_away = None
-
-    # The tour
-
-    def _walk(self) -> None:
+    def walk(self, number: int, walked: Walked, part: Part) -> None:
+        """Plays a walk of the tour."""
         listed = sizes_for(self.capabilities)
-        for number, walk in enumerate(self.walks):
-            if self.course.enough():
-                return
-            if not self.course.shard.owns(number):
-                continue
-            with self.course.item(TOUR, number, len(self.walks)) as part:
-                why = self._not_for_us(walk) or self._in_all_sizes(walk, listed[number % len(listed)])
-                part.came_between = dict.fromkeys(walk.aims, why)
+        why = self._not_for_us(walked) or self._in_all_sizes(walked.walk, listed[number % len(listed)])
+        part.came_between = dict.fromkeys(walked.walk.aims, why)
 
     def _in_all_sizes(self, walk: Walk, sizes: Sizes) -> str:
         """Plays a walk in as many sizes as it takes for what it is there for; what came between."""
@@ -110,44 +92,25 @@ class TourPhases:
         happened_otherwise = first_deviation(scenario, self.course.player.frames, self.course.turned_away_now)
         return not_made_to_happen(left_out) or happened_otherwise
 
-    def _not_for_us(self, walk: Walk) -> str:
+    def _not_for_us(self, walked: Walked) -> str:
         """Why a walk is not played at all."""
-        missing = not_claimed(walk.commands, self.capabilities) or self._too_many_disks(walk.world.disks)
+        missing = unclaimed(walked.walk.commands, walked.walk.world.disks, self.capabilities)
         if missing:
             return f"the implementation does not claim {missing}"
-        return "" if self.course.concerns(walk.aims) else NOT_ASKED_FOR
-
-    def _too_many_disks(self, disks: tuple[tuple[str, int], ...]) -> str:
-        return f"{len(disks)} disks" if len(disks) > self.capabilities.max_disks else ""
+        return "" if walked.asked_for else NOT_ASKED_FOR
 
     # The universal disk
 
-    def _every_history(self) -> None:
-        walks = [walk for walk in self.walks if not walk.in_context]
-        found = control_sequences(walks)
-        asked_for = played_with(found, (walk for walk in walks if self.course.concerns(walk.aims)))
-        sequences = [
-            each
-            for each in found
-            if not (not_claimed(each.commands, self.capabilities) or self._too_many_disks(each.disks))
-        ]
-        mine = self.course.shard.groups(map(realised_alike, sequences))
-        self.course.player.together = alike
-        for number, sequence in enumerate(sequences):
-            if self.course.enough():
-                break
-            if realised_alike(sequence) not in mine:
-                continue
-            with self.course.item(HISTORIES, number, len(sequences)) as part:
-                if sequence not in asked_for:
-                    part.tour.in_part[NOT_ASKED_FOR] += 1
-                    continue
-                started = time.monotonic()
-                listed = plays(sequence, self.course.most_writes)
-                came_between = [self._universal(play, sizes) for play in listed for sizes in self._sizes(play)]
-                _count(part.tour, listed, next(filter(None, came_between), ""))
-                part.tour.seconds = time.monotonic() - started
-        self.course.player.together = in_the_environment
+    def every_history(self, item: EveryHistory, part: Part) -> None:
+        """Plays every write history against a control sequence."""
+        if not item.asked_for:
+            part.tour.in_part[NOT_ASKED_FOR] += 1
+            return
+        started = time.monotonic()
+        listed = plays(item.sequence, self.course.most_writes)
+        came_between = [self._universal(play, sizes) for play in listed for sizes in self._sizes(play)]
+        _count(part.tour, listed, next(filter(None, came_between), ""))
+        part.tour.seconds = time.monotonic() - started
 
     def _sizes(self, play: Play) -> tuple[Sizes, ...]:
         return sizes_for_histories(self.capabilities, len(play.histories))

@@ -8,7 +8,7 @@ own: what comes of it is the known defect as it is listed, or nothing, or else a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -44,14 +44,15 @@ def shape(command: c.Command | c.Abort) -> Hashable:
 
 @dataclass(frozen=True)
 class Sample:
-    """A scenario that ends in a command which was turned away, and the defects that it may run into."""
+    """A scenario that ends in a command which was turned away, and the defects that it may run into, by their id.
+
+    Of the first of them `most` samples are played, each of another `shape`.
+    """
 
     scenario: Scenario
-    entries: tuple[Entry, ...]
-
-    def is_known(self, findings: list[Finding]) -> bool:
-        """Whether this is one of the defects as it is listed, and nothing else."""
-        return any(matches(entry, findings) for entry in self.entries)
+    ids: tuple[str, ...]
+    shape: Hashable
+    most: int
 
 
 @dataclass
@@ -64,6 +65,15 @@ class Behind:
     known: list[tuple[Entry, Trigger]]
     samples: list[Sample] = field(default_factory=list)
     _shapes: dict[str, set[Hashable]] = field(default_factory=lambda: defaultdict(set))
+
+    def begin(self, shapes: Mapping[str, frozenset[Hashable]]) -> None:
+        """From here on these shapes are kept already, by the id of the defect, and no others."""
+        self.samples = []
+        self._shapes = defaultdict(set, {id: set(kept) for id, kept in shapes.items()})
+
+    def is_known(self, sample: Sample, findings: list[Finding]) -> bool:
+        """Whether this is one of the sample's defects as it is listed, and nothing else."""
+        return any(matches(entry, findings) for entry, _ in self.known if entry.id in sample.ids)
 
     def turns_away(self, state: State[Bits], command: c.Command) -> list[Entry]:
         """The defects that a command would run into, first those that were listed first."""
@@ -98,7 +108,8 @@ class Behind:
         look = (c.Write(disk, 0, min(LOOK, size)) for disk, size in disks.items() if size)
         scenario = Scenario(disks, (*played, command, *look), block=block)
         title = f"turned away: {', '.join(each.id for each in entries)}"
-        self.samples.append(Sample(replace(scenario, title=title), tuple(entries)))
+        ids = tuple(each.id for each in entries)
+        self.samples.append(Sample(replace(scenario, title=title), ids, shape(command), most))
 
 
 def _is_a_hang(entry: Entry) -> bool:

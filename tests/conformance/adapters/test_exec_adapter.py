@@ -23,6 +23,7 @@ from cbtcheck.host.child import Limits
 from cbtcheck.run import course
 from cbtcheck.run.bounds import bounds
 from cbtcheck.run.deal import batch
+from cbtcheck.run.options import Options
 from cbtcheck.scenario import capabilities as claims
 from cbtcheck.scenario.scenario import LARGEST_DISK, Scenario, save
 from cbtcheck.scenario.verdict import EXIT_CODES, Verdict
@@ -206,7 +207,7 @@ def test_no_disk_has_a_tail_if_that_is_not_claimed(tmp_path: Path) -> None:
     for tails in ("tails=true", "tails=false"):
         Whole.beyond = set()
         adapter = Whole((*FAITHFUL, "suite", tails))
-        options = course.Options("quick", 1, 25, None, "merge-bitmaps", tmp_path)
+        options = Options("quick", 1, 25, None, "merge-bitmaps", tmp_path)
         assert course.run(lambda adapter=adapter: adapter, options, lambda *_: None).failures == []
         assert (Whole.beyond == {0}) is (tails == "tails=false")
 

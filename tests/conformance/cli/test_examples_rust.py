@@ -15,9 +15,9 @@ import pytest
 import waiting
 from cbtcheck.adapters.exec import ExecAdapter
 from cbtcheck.follow.play import Player, verdict_of
-from cbtcheck.run import course, tour_phases
-from cbtcheck.run.course import Options
+from cbtcheck.run import course, plan
 from cbtcheck.run.hunting import SHORTEST
+from cbtcheck.run.options import Options
 from cbtcheck.run.profiles import Profile
 from cbtcheck.run.report import Report
 from cbtcheck.scenario.capabilities import missing
@@ -230,10 +230,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Report
     """A run of these scenarios as workflows, and of nothing else."""
 
     def of(command: tuple[str, ...], **scenarios: Scenario) -> Report:
-        monkeypatch.setattr(tour_phases, "tour", lambda _: ())
-        monkeypatch.setattr(course, "workflows", lambda: scenarios)
-        monkeypatch.setattr(course, "traps", lambda _: {}, raising=False)
-        monkeypatch.setattr(course, "families", lambda: ())
+        monkeypatch.setattr(plan, "tour", lambda _: ())
+        monkeypatch.setattr(plan, "workflows", lambda: scenarios)
+        monkeypatch.setattr(plan, "traps", lambda _: {}, raising=False)
+        monkeypatch.setattr(plan, "families", lambda: ())
         monkeypatch.setattr(Profile, "lengths", lambda _: [])
         options = Options("quick", 5, examples=0, seconds=None, only=None, reports=tmp_path)
         return course.run(lambda: ExecAdapter(command), options, lambda *_: None)

@@ -70,14 +70,14 @@ def test_while_modules_are_imported(module: str, number: int) -> None:
 
 
 PLANNING = """
-import cbtcheck.run.tour_phases as phases
+import cbtcheck.run.plan as plan
 
 def for_ever(scope):
     print("planning", flush=True)
     while True:
         sum(range(1000))
 
-phases.tour = for_ever
+plan.tour = for_ever
 """
 
 
@@ -88,49 +88,29 @@ def test_while_the_tour_is_planned() -> None:
     assert ended(run) == (130, "", "\ncbtspec: interrupted\n")
 
 
-SLOW_WORKER = """
-# Imported by the processes of the run, too, which are given the real function and this module's.
-import os, sys
-import cbtcheck.run.worker as worker
-import cbtcheck.run.tour_phases as phases
-
-def for_ever(scope):
-    os.write(2, b"planning\\n")
-    while True:
-        sum(range(1000))
-
-phases.tour = for_ever
-"""
-
-
-def test_while_the_processes_of_a_run_plan_their_tours(tmp_path: Path) -> None:
-    script = tmp_path / "cbtspec.py"
-    script.write_text(
-        SLOW_WORKER + "from cbtcheck.cli.entry import main\n"
-        "if __name__ == '__main__':\n    sys.argv[1:] = ['check', '--jobs', '2']\n    sys.exit(main())\n"
-    )
-    run = subprocess.Popen(
-        [sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0,
-        cwd=tmp_path,
-    )  # fmt: skip
-    assert run.stderr is not None
-    assert [run.stderr.readline() for _ in range(2)] == ["planning\n"] * 2
-    code, out, err = ended(run)
-    assert (code, out, err) == (130, "", "\ncbtspec: interrupted\n")
+def test_while_the_tour_of_several_processes_is_planned() -> None:
+    run = program(PLANNING, "check", "--jobs", "2")
+    assert run.stdout is not None
+    assert run.stdout.readline() == "planning\n"
+    assert ended(run) == (130, "", "\ncbtspec: interrupted\n")
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_processes_that_import_modules_say_nothing(jobs: str, tmp_path: Path) -> None:
     """Ctrl-C for all of them, as soon as the first was started."""
     started = """
-    import multiprocessing.popen_spawn_posix as spawn
-    launch = spawn.Popen._launch
+    import multiprocessing.popen_spawn_posix as spawn, subprocess
+    launch, begin = spawn.Popen._launch, subprocess.Popen.__init__
 
     def told(self, process):
         launch(self, process)
         print("started", flush=True)
 
-    spawn.Popen._launch = told
+    def also_told(self, *words, **more):
+        begin(self, *words, **more)
+        print("started", flush=True)
+
+    spawn.Popen._launch, subprocess.Popen.__init__ = told, also_told
     """
     run = program(started, "check", "--jobs", jobs, "--only", "pause-job", "--reports", str(tmp_path / "r"))
     assert run.stdout is not None

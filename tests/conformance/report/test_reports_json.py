@@ -17,6 +17,7 @@ from cbtcheck.report.exported import to_json
 from cbtcheck.report.junit import write_junit
 from cbtcheck.run import course
 from cbtcheck.run.not_verified import KINDS, blocking_in_words, not_verified
+from cbtcheck.run.options import Options
 from cbtcheck.run.outcome import outcome
 from cbtcheck.run.report import CommandCount, LedgerResult, MissedEdge, PropertyCount, Report
 from cbtcheck.run.tally import PROPERTIES
@@ -43,7 +44,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Report]:
 
     def run(mistake: str = "", only: str | None = None, examples: int = 3) -> Report:
         reports = tmp_path_factory.mktemp("reports")
-        options = course.Options("quick", 1, examples, None, only, reports)
+        options = Options("quick", 1, examples, None, only, reports)
         host = (host_with(mistake), mistake) if mistake else ()
         return course.run(lambda: ReferenceAdapter(*host), options, lambda *_: None)
 

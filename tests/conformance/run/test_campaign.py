@@ -1,13 +1,19 @@
-"""A run in pieces: the report of a run alone, whoever is killed meanwhile, and however often it was interrupted."""
+"""A run that is recorded, or on a cluster: the report of a run alone, whoever is killed, and however often."""
 
 import json
 import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cbtcheck.adapters import Opening
+from cbtcheck.adapters.reference import ReferenceAdapter
+from cbtcheck.run.messages import Introduction
+from cbtcheck.run.options import Options
+from cbtcheck.run.record import NotThisRun, Record
 from waiting import eventually
 
 FEW = ("check", "reference", "--only", "pause-job", "--examples", "50", "--format", "json")
@@ -41,20 +47,42 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_interrupted_and_resumed_with_the_report_of_a_run_alone(tmp_path: Path, alone: Any) -> None:
     done = tmp_path / "night" / "done"
     with subprocess.Popen(command(*FEW, "--resume", "night"), cwd=tmp_path, stdout=subprocess.DEVNULL) as first:
-        eventually(lambda: any(done.glob("piece-?")))
+        eventually(lambda: done.exists() and done.stat().st_size > 100_000)
         first.kill()
-    before = {each.name: each.stat().st_mtime_ns for each in done.glob("piece-?")}
-    (done / "piece-7").write_bytes(b"torn by a power cut")
+    whole = done.read_bytes()
+    torn = len(whole) - 10  # by a power cut
+    done.write_bytes(whole[:torn])
     second = cbtspec(tmp_path, *FEW, "--resume", "night")
-    assert "are done already" in second.stderr
+    assert "items are done already" in second.stderr
+    assert done.read_bytes()[: torn // 2] == whole[: torn // 2], "it goes on, and does not begin anew"
     assert comparable(second.stdout) == alone
-    assert all((done / name).stat().st_mtime_ns == when for name, when in before.items() if name != "piece-7")
+    third = cbtspec(tmp_path, *FEW, "--resume", "night")
+    assert comparable(third.stdout) == alone, "there is nothing left to play"
     other = cbtspec(tmp_path, *FEW, "--seed", "7", "--resume", "night")
     assert other.returncode == 64
     assert "has another campaign" in other.stderr
 
 
-def test_a_worker_that_is_killed_costs_its_piece_only(tmp_path: Path, alone: Any) -> None:
+def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
+    done = tmp_path / "night" / "done"
+    with subprocess.Popen(command(*FEW, "--resume", "night"), cwd=tmp_path, stdout=subprocess.DEVNULL) as first:
+        eventually(lambda: done.exists() and done.stat().st_size > 0)
+        second = cbtspec(tmp_path, *FEW, "--resume", "night")
+        first.kill()
+    assert second.returncode == 64
+    assert "is in use by a run that has not ended" in second.stderr
+
+
+def test_a_folder_is_of_one_implementation(tmp_path: Path) -> None:
+    opening, options = Opening("reference"), Options("quick", 1, 1, None, None, tmp_path)
+    with closing(Record(tmp_path / "night", opening, options)) as first:
+        first.met(Introduction("reference", "1", ReferenceAdapter.capabilities))
+    again = Record(tmp_path / "night", opening, options)
+    with closing(again), pytest.raises(NotThisRun, match="played on 1"):
+        again.met(Introduction("reference", "2", ReferenceAdapter.capabilities))
+
+
+def test_a_worker_that_is_killed_costs_its_items_only(tmp_path: Path, alone: Any) -> None:
     address = tmp_path / "scheduler.json"
     dask = [sys.executable, "-m", "distributed.cli.dask_"]
     common = ["--scheduler-file", str(address), "--no-dashboard"]
@@ -72,14 +100,14 @@ def test_a_worker_that_is_killed_costs_its_piece_only(tmp_path: Path, alone: Any
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
         started.append(run)
         done = tmp_path / "night" / "done"
-        eventually(lambda: any(done.glob("piece-?")) or run.poll() is not None)
+        eventually(lambda: (done.exists() and done.stat().st_size > 100_000) or run.poll() is not None)
         started[2].kill()
         printed, said = run.communicate()
     finally:
         for each in reversed(started):
             each.kill()
             each.wait()
-    assert "is lost; the piece that it played is played again" in said
+    assert "is lost; what it played is played again by another one" in said
     assert comparable(printed) == alone
 
 

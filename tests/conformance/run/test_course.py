@@ -17,10 +17,11 @@ from cbtcheck.adapter import Adapter, AdapterBroken, Hint, Performed
 from cbtcheck.adapters.mistakes import host_with
 from cbtcheck.adapters.reference import ReferenceAdapter
 from cbtcheck.cli.checking import code_of
-from cbtcheck.run import course, tour_phases
-from cbtcheck.run.course import Options, replay
+from cbtcheck.run import course, plan
+from cbtcheck.run.course import replay
 from cbtcheck.run.deal import NOTHING_YET, Dealt, dealer
 from cbtcheck.run.gather import ENOUGH_FAILURES
+from cbtcheck.run.options import Options
 from cbtcheck.run.profiles import Profile
 from cbtcheck.run.report import Report
 from cbtcheck.run.wanted import SUBJECTS, names_for_only
@@ -49,9 +50,9 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def run(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Report]:
     """A run on an adapter, by default the reference, with `examples` drawn scenarios; without tour and traps."""
-    monkeypatch.setattr(tour_phases, "tour", lambda _: ())
-    monkeypatch.setattr(course, "traps", lambda _: {})
-    monkeypatch.setattr(course, "families", lambda: ())
+    monkeypatch.setattr(plan, "tour", lambda _: ())
+    monkeypatch.setattr(plan, "traps", lambda _: {})
+    monkeypatch.setattr(plan, "families", lambda: ())
     monkeypatch.setattr(Profile, "lengths", lambda _: [])
 
     def of(adapter: Adapter | None = None, progress: Any = None, **options: Any) -> Report:
@@ -76,7 +77,7 @@ def these(monkeypatch: pytest.MonkeyPatch, *drawn: Scenario) -> None:
         def __exit__(self, *_: Any) -> None: ...
 
     monkeypatch.setattr(course, "dealer", lambda *_: Deal())
-    monkeypatch.setattr(course, "workflows", dict)
+    monkeypatch.setattr(plan, "workflows", dict)
 
 
 def scenario(*commands: Any) -> Scenario:
@@ -143,7 +144,7 @@ def test_nothing_is_left_to_do_is_no_success(run: Callable[..., Report], monkeyp
 def test_a_seeded_mistake_is_found_and_shortened_and_its_file_replays_it(
     run: Callable[..., Report], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(course, "workflows", dict)  # they would find it first
+    monkeypatch.setattr(plan, "workflows", dict)  # they would find it first
     report = run(with_mistake("frozen-parent-records"), examples=200)
     assert report.safety is Verdict.UNSAFE
     assert code_of(report) == EXIT_CODES["unsafe or diverging"]

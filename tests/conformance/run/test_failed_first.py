@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 from cbtcheck.adapters.reference import ReferenceAdapter
 from cbtcheck.cli.command import main
-from cbtcheck.run.course import Course, Options, gathering_for
+from cbtcheck.run.course import Course, gathering_for
 from cbtcheck.run.failed_before import LIST, FailedBefore, Keeper, failed_before
 from cbtcheck.run.gather import Gathering
+from cbtcheck.run.options import Options
 from cbtcheck.run.part import DRAWN, FAILED_BEFORE, Part
+from cbtcheck.run.plan import Plan
 from cbtcheck.run.report import FailedFirst, Failure, Report
 from cbtcheck.scenario.scenario import Scenario, save
 from cbtcheck.scenario.verdict import Finding, Verdict
@@ -61,8 +63,9 @@ def test_after_mending_it_is_said_that_they_agree_and_what_cannot_be_read(tmp_pa
     options = Options("quick", 1, 1, None, None, tmp_path, before=before)
     adapter = ReferenceAdapter()
     gathering = gathering_for("reference", "it", options)
-    course = Course(adapter, options, lambda *_: None, lambda: False, gathering.add, lambda: False)
-    course._failed_before()
+    course = Course(adapter, options, lambda *_: None, lambda: False, gathering.add)
+    for item in Plan("reference", adapter.capabilities, options).failed_before():
+        course.play_item(item, gathering.known)
     told = gathering.report.before
     assert told is not None
     assert told.agree == {"reference-unsafe-1.json": True}

@@ -13,12 +13,13 @@ from cbtcheck.adapters.mistakes import MISTAKES, host_with
 from cbtcheck.adapters.reference import ReferenceAdapter
 from cbtcheck.cli.checking import code_of
 from cbtcheck.follow.play import Player
-from cbtcheck.run import course, tour_phases
-from cbtcheck.run.course import Options
+from cbtcheck.run import course, plan
 from cbtcheck.run.hunting import shortest
+from cbtcheck.run.ledger import ledger as listing
 from cbtcheck.run.ledger.ledger import Entry, confirm, entries, holds, matches, not_for, read, version_of
 from cbtcheck.run.ledger.statistics import rate
 from cbtcheck.run.ledger.triggers import TRIGGERS
+from cbtcheck.run.options import Options
 from cbtcheck.run.profiles import Profile
 from cbtcheck.run.report import Report
 from cbtcheck.scenario.scenario import Scenario
@@ -55,9 +56,9 @@ def adapter_with(defect: str) -> Adapter:
 @pytest.fixture(autouse=True)
 def without_the_tour(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is tested in test_tour.py, and takes a while."""
-    monkeypatch.setattr(tour_phases, "tour", lambda _: ())
-    monkeypatch.setattr(course, "traps", lambda _: {})
-    monkeypatch.setattr(course, "families", lambda: ())
+    monkeypatch.setattr(plan, "tour", lambda _: ())
+    monkeypatch.setattr(plan, "traps", lambda _: {})
+    monkeypatch.setattr(plan, "families", lambda: ())
     monkeypatch.setattr(Profile, "lengths", lambda _: [])
 
 
@@ -66,9 +67,9 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Report
     """A run on the reference with this mistake (or none): just these entries, and a workflow that cannot fail."""
 
     def of(defect: str, *ledger: Entry) -> Report:
-        monkeypatch.setattr(course, "entries", lambda: iter(ledger))
-        monkeypatch.setattr(course, "workflows", lambda: {"harmless": HARMLESS})
-        monkeypatch.setattr(course.Course, "_drawn", lambda self: None)
+        monkeypatch.setattr(listing, "entries", lambda: iter(ledger))
+        monkeypatch.setattr(plan, "workflows", lambda: {"harmless": HARMLESS})
+        monkeypatch.setattr(plan.Plan, "drawn", lambda self: iter(()))
         options = replace(BRIEF, reports=tmp_path / "reports")
         return course.run(lambda: adapter_with(defect), options, lambda *_: None)
 
@@ -323,9 +324,9 @@ def test_a_race_that_occurs_in_another_scenario_is_known_there_too(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     race = entry_for(luck=True, scenario=HARMLESS)
-    monkeypatch.setattr(course, "entries", lambda: iter([race]))
-    monkeypatch.setattr(course, "workflows", lambda: {"w": shortest(MISTAKES[DEFECT])})
-    monkeypatch.setattr(course.Course, "_drawn", lambda self: None)
+    monkeypatch.setattr(listing, "entries", lambda: iter([race]))
+    monkeypatch.setattr(plan, "workflows", lambda: {"w": shortest(MISTAKES[DEFECT])})
+    monkeypatch.setattr(plan.Plan, "drawn", lambda self: iter(()))
     report = course.run(lambda: adapter_with(DEFECT), replace(BRIEF, reports=tmp_path), lambda *_: None)
     assert [each.outcome for each in report.ledger] == ["known"]
     assert report.failures == []
@@ -335,9 +336,9 @@ def test_what_only_looks_like_a_race_is_a_failure_where_its_trigger_says_no(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     race = entry_for(luck=True, scenario=HARMLESS, triggers=(((), TRIGGERS["merge-of-nothing"]),))
-    monkeypatch.setattr(course, "entries", lambda: iter([race]))
-    monkeypatch.setattr(course, "workflows", lambda: {"w": shortest(MISTAKES[DEFECT])})
-    monkeypatch.setattr(course.Course, "_drawn", lambda self: None)
+    monkeypatch.setattr(listing, "entries", lambda: iter([race]))
+    monkeypatch.setattr(plan, "workflows", lambda: {"w": shortest(MISTAKES[DEFECT])})
+    monkeypatch.setattr(plan.Plan, "drawn", lambda self: iter(()))
     report = course.run(lambda: adapter_with(DEFECT), replace(BRIEF, reports=tmp_path), lambda *_: None)
     assert [each.verdict for each in report.failures] == [Verdict.UNSAFE]
 
@@ -375,7 +376,7 @@ def test_what_is_known_is_looked_behind_and_the_report_says_how_often(
 ) -> None:
     """A merge of nothing is turned away because an entry that was confirmed says so; not if it was not confirmed."""
     drawn = [Scenario({"disk0": 32768}, (c.AddBitmap("disk0", "b", 4096), c.MergeBitmaps("disk0", "b", ())))] * 4
-    monkeypatch.setattr(course, "workflows", dict)
+    monkeypatch.setattr(plan, "workflows", dict)
 
     class Deal:
         def __enter__(self) -> Any:
@@ -387,7 +388,7 @@ def test_what_is_known_is_looked_behind_and_the_report_says_how_often(
     options = replace(BRIEF, reports=tmp_path)
     trigger = TRIGGERS["merge-of-nothing"]
     for defect, turned_away in ((DEFECT, 3), ("", 0)):
-        monkeypatch.setattr(course, "entries", lambda: iter([entry_for(triggers=(((), trigger),))]))
+        monkeypatch.setattr(listing, "entries", lambda: iter([entry_for(triggers=(((), trigger),))]))
         report = course.run(lambda defect=defect: adapter_with(defect), options, lambda *_: None)
         assert [each.turned_away for each in report.ledger] == [turned_away]
         merges = report.commands["merge-bitmaps"]

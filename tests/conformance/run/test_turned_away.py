@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from cbtcheck.adapter import AdapterBroken, Hint, Performed
 from cbtcheck.adapters.reference import ReferenceAdapter
-from cbtcheck.run import course, tour_phases
-from cbtcheck.run.course import Options
+from cbtcheck.run import course, plan
+from cbtcheck.run.ledger import ledger as listing
 from cbtcheck.run.ledger.ledger import Entry
 from cbtcheck.run.ledger.triggers import TRIGGERS
+from cbtcheck.run.options import Options
 from cbtcheck.run.report import Report
 from cbtcheck.run.turned_away import SAMPLES, SLOW_SAMPLES, Behind, shape
 from cbtcheck.scenario.scenario import Scenario
@@ -58,12 +59,12 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Report
 
             def __exit__(self, *_: Any) -> None: ...
 
-        monkeypatch.setattr(tour_phases, "tour", lambda _: ())
-        monkeypatch.setattr(course, "traps", lambda _: {})
-        monkeypatch.setattr(course, "families", lambda: ())
-        monkeypatch.setattr(course.Course, "_long", lambda self: None)
-        monkeypatch.setattr(course, "workflows", dict)
-        monkeypatch.setattr(course, "entries", lambda: iter([entry]))
+        monkeypatch.setattr(plan, "tour", lambda _: ())
+        monkeypatch.setattr(plan, "traps", lambda _: {})
+        monkeypatch.setattr(plan, "families", lambda: ())
+        monkeypatch.setattr(plan.Plan, "long", lambda self: iter(()))
+        monkeypatch.setattr(plan, "workflows", dict)
+        monkeypatch.setattr(listing, "entries", lambda: iter([entry]))
         monkeypatch.setattr(course, "dealer", lambda *_: Deal())
         options = Options("quick", 1, len(drawn), None, None, tmp_path / "reports")
         return course.run(adapter, options, lambda *_: None)

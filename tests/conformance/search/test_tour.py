@@ -17,9 +17,9 @@ from cbtcheck.adapters.qemu.adapter import QemuAdapter
 from cbtcheck.adapters.reference import ReferenceAdapter
 from cbtcheck.cli.command import main
 from cbtcheck.follow.play import Player
-from cbtcheck.run import course, tour_phases
-from cbtcheck.run.course import Options
+from cbtcheck.run import course, plan
 from cbtcheck.run.hunting_on_tour import histories_kill, tour_kills
+from cbtcheck.run.options import Options
 from cbtcheck.run.profiles import Profile
 from cbtcheck.run.report import Report
 from cbtcheck.scenario.scenario import Scenario, load
@@ -292,12 +292,12 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Report
     """A run of the tour alone: of these walks of it."""
 
     def of(adapter: Adapter, walks: tuple[Walk, ...], only: str | None = None) -> Report:
-        monkeypatch.setattr(tour_phases, "tour", lambda _: walks)
-        monkeypatch.setattr(course, "workflows", dict)
-        monkeypatch.setattr(course, "traps", lambda _: {})
-        monkeypatch.setattr(course, "families", lambda: ())
+        monkeypatch.setattr(plan, "tour", lambda _: walks)
+        monkeypatch.setattr(plan, "workflows", dict)
+        monkeypatch.setattr(plan, "traps", lambda _: {})
+        monkeypatch.setattr(plan, "families", lambda: ())
         monkeypatch.setattr(Profile, "lengths", lambda _: [])
-        monkeypatch.setattr(course.Course, "_drawn", lambda self: None)
+        monkeypatch.setattr(plan.Plan, "drawn", lambda self: iter(()))
         options = Options("quick", 1, None, None, only, tmp_path / "r")
         return course.run(lambda: adapter, options, lambda *_: None)
 

@@ -9,7 +9,8 @@ import pytest
 from cbtcheck.adapters import capabilities_of, open_adapter
 from cbtcheck.adapters.mistakes import MISTAKES
 from cbtcheck.follow.play import Player
-from cbtcheck.run import course, tour_phases
+from cbtcheck.run import course, plan
+from cbtcheck.run.options import Options
 from cbtcheck.run.profiles import Profile
 from cbtcheck.scenario.capabilities import missing_for
 from cbtcheck.scenario.verdict import Verdict, worst
@@ -68,10 +69,10 @@ def test_a_merge_between_sizes_is_refused_both_ways() -> None:
 
 
 def test_a_run_sets_each_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tour_phases, "tour", lambda _: ())
-    monkeypatch.setattr(course, "families", lambda: ())
+    monkeypatch.setattr(plan, "tour", lambda _: ())
+    monkeypatch.setattr(plan, "families", lambda: ())
     monkeypatch.setattr(Profile, "lengths", lambda _: [])
-    options = course.Options("quick", 5, 1, None, None, tmp_path)
+    options = Options("quick", 5, 1, None, None, tmp_path)
     report = course.run(lambda: open_adapter("reference"), options, lambda *_: None)
     assert report.phases["traps"] == len(ALL) > 60
     report = course.run(lambda: open_adapter("reference", mistake="merge-by-number"), options, lambda *_: None)

@@ -91,6 +91,11 @@ def entries() -> Iterator[Entry]:
         yield read(each.read_bytes(), each.name)
 
 
+def entries_of(implementation: str) -> list[Entry]:
+    """Those of one implementation, by its adapter's name."""
+    return [each for each in entries() if each.implementation == implementation]
+
+
 def read(raw: bytes, where: str) -> Entry:
     """One entry; `ValueError` that names the file if it is not well formed."""
     try:

@@ -2,14 +2,18 @@
 
 import multiprocessing
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +27,22 @@ from cbtcheck.adapters.reference import ReferenceAdapter
 from cbtcheck.report import printed
 from cbtcheck.report.brief import brief
 from cbtcheck.report.exported import to_json
-from cbtcheck.run import course, parallel, start, tour_phases
-from cbtcheck.run.course import Course, Options, gathering_for
-from cbtcheck.run.deal import BATCH, Dealt, batch
-from cbtcheck.run.gather import ENOUGH_FAILURES
-from cbtcheck.run.messages import Stopped
+from cbtcheck.run import course, parallel, plan, start
+from cbtcheck.run.course import Course
+from cbtcheck.run.deal import BATCH, batch
+from cbtcheck.run.gather import ENOUGH_FAILURES, Known
+from cbtcheck.run.messages import Answer, Introduction, Task
+from cbtcheck.run.messages import Played as Came
+from cbtcheck.run.options import Options
 from cbtcheck.run.part import Part
 from cbtcheck.run.profiles import PROFILES, Profile
-from cbtcheck.run.report import LedgerResult, Report
-from cbtcheck.run.shard import Shard
+from cbtcheck.run.report import Report
+from cbtcheck.run.tasks import tasks_of
 from cbtcheck.run.tour_phases import realised
-from cbtcheck.run.worker import Foreman
+from cbtcheck.run.worker_process import ItemPlayer
 from cbtcheck.scenario.scenario import Scenario, to_data
 from cbtcheck.scenario.verdict import Verdict
+from cbtcheck.search.families import families
 from cbtcheck.search.tour import reachable, walks
 from cbtcheck.search.tour.coverage import Edge
 from cbtcheck.search.tour.reachable import World, worlds
@@ -45,30 +52,39 @@ from cbtcheck.search.tour.walks import Walk, edges_of, tour
 from cbtmodel.commands import AddBitmap, ClearBitmap, Command
 from waiting import eventually, finished
 
-SOME, FEW = 25, 20
+SOME, FEW = 60, 40
 """Every so many walks of the tour are played."""
 
 
 # Who plays what
 
 
-@pytest.mark.parametrize("of", [1, 2, 3, 7])
-def test_each_number_is_somebodys(of: int) -> None:
-    shards = [Shard(index, of) for index in range(of)]
-    for number in range(50):
-        assert sum(each.owns(number) for each in shards) == 1
-    for each in shards:
-        numbers = each.numbers()
-        assert all(each.owns(next(numbers)) for _ in range(5))
+def test_tasks_have_each_item_once_and_groups_together() -> None:
+    capabilities = replace(ReferenceAdapter.capabilities, picks_clusters=False)
+    made = plan.Plan("reference", capabilities, Options("quick", 3, 60, None, None, Path()))
+    items = [*made.items()]
+    tasks = [*tasks_of(made.items())]
+    assert sorted((each for task in tasks for each in task), key=lambda each: each.place) == items
+    assert all(len({each.phase for each in task}) == 1 for task in tasks)
+    assert [task[0].place for task in tasks] == sorted(task[0].place for task in tasks)
+    owners: dict[Any, Any] = {}
+    for number, task in enumerate(tasks):
+        for each in task:
+            if each.group is not None:
+                assert owners.setdefault(each.group, number) == number
+    assert any(len(task) > 1 and task[0].group is not None for task in tasks)
 
 
-@pytest.mark.parametrize("of", [1, 2, 3, 7])
-def test_groups_stay_together_and_are_shared_fairly(of: int) -> None:
-    keys = [each for each in "abcdefghijkl" for _ in range(ord(each) - ord("a") + 1)]
-    shared = [Shard(index, of).groups(keys) for index in range(of)]
-    assert sorted(key for each in shared for key in each) == sorted(set(keys))
-    loads = [sum(key in each for key in keys) for each in shared]
-    assert max(loads) - min(loads) <= 2
+def test_an_item_is_data_that_another_machine_can_read() -> None:
+    made = plan.Plan("reference", ReferenceAdapter.capabilities, Options("quick", 3, 60, None, None, Path()))
+    for each in made.items():
+        assert pickle.loads(pickle.dumps(each)) == each
+
+
+def test_a_task_is_lazy_where_there_is_no_end() -> None:
+    made = plan.Plan("reference", ReferenceAdapter.capabilities, Options("quick", 3, None, 1.0, None, Path()))
+    tasks = tasks_of(made.drawn())
+    assert [task[0].number for task in islice(tasks, 3)] == [0, BATCH, 2 * BATCH]
 
 
 def test_sequences_that_are_the_same_scenario_for_qemu_are_in_one_group() -> None:
@@ -120,45 +136,44 @@ def without_times(report: Report) -> dict[str, Any]:
     return plain
 
 
-@contextmanager
-def dealt_here(
-    capabilities: Capabilities, seed: int, steps: int, shard: Shard, only: str | None
-) -> Iterator[Iterator[Dealt]]:
-    """What a dealer deals, in this process."""
-    batches = ((each * BATCH, batch(capabilities, seed, each, steps, only)) for each in shard.numbers())
-    yield (dealt for first, scenarios in batches for dealt in enumerate(scenarios, first))
+class Several:
+    """An executor of several courses in this process: tasks go to them in turns, and what is known is told late."""
+
+    def __init__(self, adapter: Adapter, options: Options, size: int) -> None:
+        self.size, self.played = size, list[tuple[str, str]]()
+        self._introduction = Introduction(adapter.name, adapter.version, adapter.capabilities)
+        self._parts: list[Part] = []
+        self._courses = [Course(adapter, options, lambda *_: None, bool, self._parts.append) for _ in range(size)]
+        for each in self._courses:
+            each.play = partial(self._counted, each.play)  # type: ignore[method-assign]
+        self._first, self._turns = Known(), 0
+
+    def _counted(self, play: Any, phase: str, origin: str, scenario: Scenario, *more: Any, **named: Any) -> bool:
+        self.played.append((phase, sha256(repr(to_data(scenario)).encode()).hexdigest()))
+        return bool(play(phase, origin, scenario, *more, **named))
+
+    def submit(self, task: Task) -> "Future[Answer]":
+        if self._first.confirmed is None:
+            self._first = task.known
+        parts = []
+        self._turns += 1
+        for each in task.items:
+            self._parts.clear()
+            self._courses[self._turns % self.size].play_item(each, self._first)
+            parts.append([*self._parts])
+        done: Future[Answer] = Future()
+        done.set_result(Came(self._introduction, parts, interrupted=False))
+        return done
+
+    def halt(self) -> None: ...
+
+    def close(self, patience: float) -> None: ...
 
 
-def one_after_the_other(adapter: Adapter, options: Options, shards: int) -> Played:
-    """The shards of a run, played in this process, and gathered in the order of the run."""
-    parts: list[Part] = []
-    played: list[tuple[str, str]] = []
-    known: list[LedgerResult] = []
-    courses: list[Course] = []
-
-    def once(confirm: Callable[[], list[LedgerResult]]) -> list[LedgerResult]:
-        if not courses[1:]:
-            known[:] = confirm()
-        return known
-
-    for index in range(shards):
-        made = Course(adapter, options, lambda *_: None, bool, parts.append, bool, Shard(index, shards), once)
-        courses.append(made)
-        counted = made.play
-
-        def play(
-            phase: str, origin: str, scenario: Scenario, *more: Any, counted: Any = counted, **named: Any
-        ) -> bool:
-            played.append((phase, sha256(repr(to_data(scenario)).encode()).hexdigest()))
-            return bool(counted(phase, origin, scenario, *more, **named))
-
-        made.play = play  # type: ignore[method-assign]
-        made.run()
-    gathering = gathering_for(adapter.name, adapter.version, options)
-    for part in sorted(parts, key=lambda each: each.place):
-        gathering.add(part)
-    report = gathering.finished(courses[0].scope, adapter.capabilities)
-    return Played(sorted(played), without_times(report))
+def by_several(adapter: Adapter, options: Options, size: int) -> Played:
+    executor = Several(adapter, options, size)
+    report = parallel.run_on(executor, options, lambda *_: None)
+    return Played(sorted(executor.played), without_times(report))
 
 
 class OneClusterAtATime(ReferenceAdapter):
@@ -187,37 +202,39 @@ def test_however_many_share_it_the_same_is_played_and_reported(
     adapter: Adapter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     walks = (*tour("quick")[::SOME], *twins(adapter.capabilities))
-    monkeypatch.setattr(tour_phases, "tour", lambda _: walks)
-    monkeypatch.setattr(course, "dealer", dealt_here)
-    few = replace(PROFILES["quick"], one_in={adapter.name: 20})
+    monkeypatch.setattr(plan, "tour", lambda _: walks)
+    few = replace(PROFILES["quick"], one_in={adapter.name: 200})
     monkeypatch.setitem(PROFILES, "quick", few)
     options = Options("quick", 3, 40, None, None, tmp_path / "r")
-    alone = one_after_the_other(adapter, options, 1)
+    alone = by_several(adapter, options, 1)
     assert len({phase for phase, _ in alone.scenarios}) == 7
     assert sum(phase == "drawn" for phase, _ in alone.scenarios) == 40
-    for shards in (2, 3):
-        shared = one_after_the_other(adapter, options, shards)
+    for size in (2, 3):
+        shared = by_several(adapter, options, size)
         assert shared.scenarios == alone.scenarios
         assert shared.report == alone.report
+    in_this_process = without_times(course.run(lambda: adapter, options, lambda *_: None))
+    assert in_this_process == alone.report
     assert alone.report["failures"] == []
     assert (alone.report["tour"]["in_part"] == {}) is adapter.capabilities.picks_clusters
 
 
-def test_what_the_shared_tour_found_is_found_again_later(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """It may have been found after enough had failed: then it does not count, and must not be missing either."""
+def test_what_is_not_told_to_others_is_found_by_them_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """To know less costs time only: the report is the same."""
     adapter = ReferenceAdapter(host_with("hook-never-called"))
-    monkeypatch.setattr(tour_phases, "tour", lambda _: tour("quick")[::SOME])
-    monkeypatch.setattr(course, "dealer", dealt_here)
-    monkeypatch.setattr(course, "families", lambda: ())
+    monkeypatch.setattr(plan, "tour", lambda _: tour("quick")[::SOME])
+    monkeypatch.setattr(plan, "families", lambda: ())
     monkeypatch.setattr(Profile, "lengths", lambda _: [])
-    for shard, again in ((Shard(0, 1), False), (Shard(0, 2), True)):
-        parts: list[Part] = []
-        options = Options("quick", 3, 1, None, None, tmp_path)
-        Course(adapter, options, lambda *_: None, bool, parts.append, bool, shard).run()
-        marks = [(each.phase == "workflows", mark) for each in parts for mark, _ in each.failures]
-        early, late = ({mark for later, mark in marks if later is which} for which in (False, True))
-        assert early
-        assert bool(early & late) is again
+    options = Options("quick", 3, 1, None, None, tmp_path)
+    told = course.run(lambda: adapter, options, lambda *_: None)
+    late = by_several(adapter, options, 2)
+    assert len(told.failures) >= 2
+    without = without_times(told)
+    for each in (*without["failures"], *late.report["failures"]):
+        each.pop("saved", None)
+        each.pop("reproduce", None)
+    assert late.report == without
+    assert len(late.scenarios) > 0
 
 
 def test_in_how_many_sizes_a_walk_is_played_does_not_depend_on_others(
@@ -227,32 +244,30 @@ def test_in_how_many_sizes_a_walk_is_played_does_not_depend_on_others(
     first, second = (AddBitmap("d", "a", 512),), (ClearBitmap("d", "a"),)
     world = World("small", (("d", 1),), ())
     aims = edges_of(world, first)
-    monkeypatch.setattr(tour_phases, "tour", lambda _: (Walk(world, first, aims), Walk(world, second, aims)))
-    monkeypatch.setattr(course, "dealer", dealt_here)
-    monkeypatch.setattr(course, "families", lambda: ())
-    monkeypatch.setattr(Profile, "lengths", lambda _: [])
+    monkeypatch.setattr(plan, "tour", lambda _: (Walk(world, first, aims), Walk(world, second, aims)))
+    options = Options("quick", 3, 1, None, None, tmp_path)
+    adapter = OneClusterAtATime()
     played = {}
-    for shard in (Shard(0, 1), Shard(1, 2)):
+    for start_at in (0, 1):
         parts: list[Part] = []
-        options = Options("quick", 3, 1, None, None, tmp_path)
-        Course(OneClusterAtATime(), options, lambda *_: None, bool, parts.append, bool, shard).run()
-        played[shard] = [each.scenarios for each in parts if each.phase == "tour"]
-    assert played == {Shard(0, 1): [1, 2], Shard(1, 2): [2]}
+        made = Course(adapter, options, lambda *_: None, bool, parts.append)
+        for item in [*plan.Plan(adapter.name, adapter.capabilities, options).tour()][start_at:]:
+            made.play_item(item, Known(()))
+        played[start_at] = [each.scenarios for each in parts]
+    assert played == {0: [1, 2], 1: [2]}
 
 
-def test_an_edge_is_told_once_in_each_phase() -> None:
-    """The tour may have had enough, and what came after that does not count."""
-    told: list[Any] = []
-
-    class Connection:
-        send = told.append
-
-    foreman = Foreman(Connection())  # type: ignore[arg-type]
+def test_an_edge_is_told_once_in_a_task_and_again_in_the_next() -> None:
+    """That one may count where the other does not."""
+    player = object.__new__(ItemPlayer)
     one, other = (Edge("write", "", state, "accepted") for state in ("here", "there"))
-    for phase, edges in (("tour", {one}), ("tour", {one, other}), ("workflows", {one})):
-        foreman.take(Part(phase, 0, 0, edges=edges))
-    foreman.tell(Stopped(False))
-    assert [each.edges for each in told[0].parts] == [{one}, {other}, {one}]
+    told = []
+    for edges in (({one}, {one, other}), ({one},)):
+        player._parts, player._told = [[]], set()
+        for each in edges:
+            player._take(Part("tour", 0, 0, edges=each))
+        told.append([part.edges for part in player._parts[0]])
+    assert told == [[{one}, {other}], [{one}]]
 
 
 # Real processes
@@ -260,7 +275,7 @@ def test_an_edge_is_told_once_in_each_phase() -> None:
 
 @dataclass(frozen=True)
 class Brief(Opening):
-    """Opens an adapter in a worker's process, where there are few worlds then, and few walks or none."""
+    """Opens an adapter in a worker's process; in the plan there are few worlds then, and few walks or none."""
 
     every: int = 0
     log: str = ""
@@ -269,10 +284,17 @@ class Brief(Opening):
     """A file `SCENARIO TIMES`: who begins its scenario of that number is killed, so many times in all."""
 
     def open(self) -> Adapter:
-        every = self.every
-        walks.worlds = reachable.worlds = lambda _: worlds("quick")[2:] if every else ()
-        tour_phases.tour = lambda scope: tour(scope)[::every] if every else ()  # type: ignore[assignment]
         return Logged(self) if self.name == "reference" else super().open()
+
+    def plan_briefly(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """In this process, which plans."""
+        every = self.every
+        few_worlds = lambda _: worlds("quick")[2:] if every else ()  # noqa: E731
+        monkeypatch.setattr(walks, "worlds", few_worlds)
+        monkeypatch.setattr(reachable, "worlds", few_worlds)
+        monkeypatch.setattr(plan, "tour", lambda scope: tour(scope)[::every] if every else ())
+        monkeypatch.setattr(plan, "families", lambda: families()[:3])
+        monkeypatch.setattr(Profile, "lengths", lambda _: [100])
 
 
 class Logged(ReferenceAdapter):
@@ -333,7 +355,10 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
 
 def in_processes(jobs: int, opening: Opening, folder: Path, progress: Any = None, **more: Any) -> Report:
     options = Options("quick", 3, more.get("examples", 30), more.get("seconds"), None, folder / "reports")
-    return parallel.run(opening, options, jobs, progress or (lambda *_: None))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        if isinstance(opening, Brief):
+            opening.plan_briefly(monkeypatch)
+        return parallel.run(opening, options, jobs, progress or (lambda *_: None))
 
 
 def test_in_real_processes_the_same_is_played_and_reported(tmp_path: Path) -> None:
@@ -420,10 +445,10 @@ class Breaking(Logged):
 class Small(Brief):
     """Without the families and the long histories."""
 
-    def open(self) -> Adapter:
-        course.families = lambda: ()
-        Profile.lengths = lambda _: []  # type: ignore[method-assign]
-        return super().open()
+    def plan_briefly(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().plan_briefly(monkeypatch)
+        monkeypatch.setattr(plan, "families", lambda: ())
+        monkeypatch.setattr(Profile, "lengths", lambda _: [])
 
 
 @pytest.mark.parametrize("number", [1, 30])
@@ -456,7 +481,7 @@ class NeverOpens(Brief):
 
 
 def test_a_process_that_dies_twice_before_it_begins_is_an_error_and_never_a_pass(tmp_path: Path) -> None:
-    with pytest.raises(parallel.ProcessDied, match=r"process \d of 2 .* \(killed by signal 9\): there is no result"):
+    with pytest.raises(parallel.ProcessDied, match=r"process .* \(killed by signal 9\): there is no result"):
         in_processes(2, NeverOpens("reference"), tmp_path)
 
 
@@ -494,12 +519,14 @@ DRIVER = """
 import sys
 sys.path.insert(0, {place!r})
 from pathlib import Path
-from cbtcheck.run.course import Options
+from cbtcheck.run.options import Options
 from cbtcheck.run import parallel
-from test_shards import Brief
+from test_parallel import Brief
 def progress(phase, done, of):
     print(phase, flush=True)
 if __name__ == "__main__":
+    import pytest
+    Brief("reference").plan_briefly(pytest.MonkeyPatch())
     options = Options("quick", 3, 10**6, None, None, Path("reports"))
     parallel.run(Brief("reference"), options, 2, progress)
 """
@@ -531,7 +558,7 @@ def test_whatever_ends_the_first_process_the_others_end_too(tmp_path: Path, home
     assert process.stdout is not None
     assert any(b"drawn" in line for line in process.stdout), "it has ended by itself"
     others = descendants(process.pid)
-    assert len(others) >= 4, "two workers, and who draws for them"
+    assert len(others) >= 2, "two workers"
     process.send_signal(number)
     finished(process)
     eventually(lambda: not any(map(alive, others)), f"the end of {others}")

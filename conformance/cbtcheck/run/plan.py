@@ -1,0 +1,252 @@
+"""What a run plays, as an iterator of items. Nothing is played here: `Course.play_item` does that.
+
+An item is data, and says all that is needed to play it, in any process and on any machine. Which items there are,
+and in which order, depends on the options and on what the implementation claims only: so whoever plays them, this
+process, several, a cluster, or somebody's pytest, plays the same scenarios.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import count
+
+from cbtmodel import commands as c
+
+from cbtcheck.adapter import Capabilities
+from cbtcheck.run.deal import BATCH
+from cbtcheck.run.ledger.ledger import entries_of
+from cbtcheck.run.options import Options
+from cbtcheck.run.part import (
+    BEHIND,
+    DRAWN,
+    FAILED_BEFORE,
+    FAMILIES,
+    HISTORIES,
+    LEDGER,
+    LONG,
+    PHASES,
+    TOUR,
+    TRAPS,
+    WORKFLOWS,
+)
+from cbtcheck.run.profiles import PROFILES
+from cbtcheck.run.turned_away import Sample
+from cbtcheck.run.wanted import DRAWN_ONE_IN, concerns, exercises
+from cbtcheck.scenario.scenario import Scenario
+from cbtcheck.search.families import families, members
+from cbtcheck.search.tour.contexts.plan import edges_of_scope, tour
+from cbtcheck.search.tour.coverage import Edge
+from cbtcheck.search.tour.universal_play import ControlSequence, control_sequences, played_with, realised_alike
+from cbtcheck.search.tour.walks import Walk, not_claimed
+from cbtcheck.search.traps import traps
+from cbtcheck.workflows import workflows
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The edges of the specification that a run can reach, and those that its tour is after."""
+
+    edges: frozenset[Edge]
+    aims: frozenset[Edge]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An entry of the ledger, to be confirmed."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class Walked:
+    """A walk of the tour."""
+
+    walk: Walk
+    asked_for: bool
+
+
+@dataclass(frozen=True)
+class EveryHistory:
+    """A control sequence, to be played with every history of guest writes."""
+
+    sequence: ControlSequence
+    asked_for: bool
+
+
+@dataclass(frozen=True)
+class Given:
+    """A scenario as it is: one that failed before, a workflow, or a trap."""
+
+    name: str
+    scenario: Scenario
+
+
+@dataclass(frozen=True)
+class Grown:
+    """A member of a family, not yet brought to its end."""
+
+    family: str
+    name: str
+    scenario: Scenario
+    closely: bool
+
+
+@dataclass(frozen=True)
+class Long:
+    """A history of so many commands."""
+
+    length: int
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A batch of drawn scenarios: those up to number `stop`, which is not one of them."""
+
+    stop: int
+
+
+What = Listed | Walked | EveryHistory | Given | Grown | Long | Drawn | Sample
+
+
+@dataclass(frozen=True)
+class Item:
+    """The `number` of `of` items of its `phase` (0 if nobody knows how many there are), and what it is.
+
+    Items of a phase that have the same `group`, if that is not None, are to be played by the same process in their
+    order: they may be the same scenario in the end, of which one is played only.
+    """
+
+    phase: str
+    number: int
+    of: int
+    what: What
+    group: Hashable = None
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where it stands in the order of a run."""
+        return PHASES.index(self.phase), self.number
+
+
+class Plan:
+    """What a run with these options plays on the adapter of that name, if the implementation claims this.
+
+    It takes seconds of CPU to plan the tour of a scope the first time.
+    """
+
+    def __init__(self, name: str, claims: Capabilities, options: Options) -> None:
+        self.name, self.claims, self.options = name, claims, options
+        self.profile = PROFILES[options.profile]
+        self.walks = tour(self.profile.scope)
+
+    @property
+    def scope(self) -> Scope:
+        """What the profile's scope has, and what the tour is after."""
+        return Scope(edges_of_scope(self.profile.scope), frozenset(edge for walk in self.walks for edge in walk.aims))
+
+    def ledger(self) -> Iterator[Item]:
+        """What comes first, since it says what is turned away in all other items."""
+        listed = entries_of(self.name)
+        for number, entry in enumerate(listed):
+            yield Item(LEDGER, number, len(listed), Listed(entry.id))
+
+    def items(self) -> Iterator[Item]:
+        """All items between the ledger and what was turned away; with `seconds`, they have no end."""
+        yield from self.failed_before()
+        yield from self.tour()
+        yield from self.histories()
+        yield from self.workflows()
+        yield from self.traps()
+        yield from self.families()
+        yield from self.long()
+        yield from self.drawn()
+
+    def turned_away(self, samples: Iterable[Sample]) -> Iterator[Item]:
+        """What comes last: a sample of what was turned away in the items before."""
+        listed = tuple(samples)
+        for number, sample in enumerate(listed):
+            yield Item(BEHIND, number, len(listed), sample)
+
+    # Phases
+
+    def failed_before(self) -> Iterator[Item]:
+        """What failed in the last run, as it was saved, whatever `--only` names."""
+        before = self.options.before
+        return _given(FAILED_BEFORE, dict(before.scenarios) if before is not None else {})
+
+    def tour(self) -> Iterator[Item]:
+        """The walks to edges of the specification."""
+        for number, walk in enumerate(self.walks):
+            yield Item(TOUR, number, len(self.walks), Walked(walk, concerns(walk.aims, self.options.only)))
+
+    def histories(self) -> Iterator[Item]:
+        """The control sequences of the walks, each with every write history."""
+        walks = [walk for walk in self.walks if not walk.in_context]
+        found = control_sequences(walks)
+        asked_for = played_with(found, (walk for walk in walks if concerns(walk.aims, self.options.only)))
+        claimed = [each for each in found if not unclaimed(each.commands, each.disks, self.claims)]
+        for number, sequence in enumerate(claimed):
+            group = None if self.claims.picks_clusters else realised_alike(sequence)
+            yield Item(HISTORIES, number, len(claimed), EveryHistory(sequence, sequence in asked_for), group)
+
+    def workflows(self) -> Iterator[Item]:
+        """What users do."""
+        return _given(WORKFLOWS, self._wanted(workflows()))
+
+    def traps(self) -> Iterator[Item]:
+        """Short scenarios after real bugs and seeded mistakes."""
+        return _given(TRAPS, self._wanted(traps(self.claims)))
+
+    def families(self) -> Iterator[Item]:
+        """What families vary: how often, how many, where, how large."""
+        found = [
+            each for each in members(families(), self.claims, self.options.profile)
+            if exercises(each.scenario, self.options.only, each.family.subject)
+        ]  # fmt: skip
+        listed = [each for each in found if not each.family.few][:: self._one_in]
+        listed += [each for each in found if each.family.few]
+        for number, each in enumerate(listed):
+            what = Grown(each.family.name, each.name, each.scenario, each.family.closely)
+            yield Item(FAMILIES, number, len(listed), what)
+
+    def long(self) -> Iterator[Item]:
+        """Histories of 100 and of 1,000 commands: of everything, so not if something is named."""
+        lengths = self.profile.lengths()[:: self._one_in] if self.options.only is None else []
+        for number, length in enumerate(lengths):
+            yield Item(LONG, number, len(lengths), Long(length))
+
+    def drawn(self) -> Iterator[Item]:
+        """What is drawn, a batch an item."""
+        if self.options.seconds is not None:
+            for first in count(0, BATCH):
+                yield Item(DRAWN, first, 0, Drawn(first + BATCH))
+        many = self.examples
+        for first in range(0, many, BATCH):
+            yield Item(DRAWN, first, many, Drawn(min(first + BATCH, many)))
+
+    @property
+    def examples(self) -> int:
+        """How many scenarios are drawn if no time is set for that."""
+        if self.options.examples is not None:
+            return self.options.examples
+        many = self.profile.examples.get(self.name, 1000)
+        return many if self.options.only is None else -(-many // DRAWN_ONE_IN)
+
+    @property
+    def _one_in(self) -> int:
+        return self.profile.one_in.get(self.name, 1)
+
+    def _wanted(self, named: dict[str, Scenario]) -> dict[str, Scenario]:
+        return {name: each for name, each in named.items() if exercises(each, self.options.only)}
+
+
+def _given(phase: str, named: dict[str, Scenario]) -> Iterator[Item]:
+    for number, (name, scenario) in enumerate(named.items()):
+        yield Item(phase, number, len(named), Given(name, scenario))
+
+
+def unclaimed(commands: tuple[c.Command, ...], disks: tuple[tuple[str, int], ...], claims: Capabilities) -> str:
+    """What of a walk or a control sequence is not claimed; "" if all is."""
+    too_many = f"{len(disks)} disks" if len(disks) > claims.max_disks else ""
+    return not_claimed(commands, claims) or too_many
