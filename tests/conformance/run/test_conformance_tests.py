@@ -44,8 +44,9 @@ def pytest_in(tmp_path: Path, *arguments: str) -> str:
 
 def test_the_whole_suite_passes_on_the_reference(tmp_path: Path) -> None:
     said = run(tmp_path, "--cbtspec-examples", "50")
-    # Walks, those in context, control sequences, workflows, traps, families, long histories, batches.
-    tests = 781 + 737 + 430 + 8 + 1 + len(families()) + 1 + 2
+    # Walks, those in context, control sequences, workflows, traps, families, long histories, batches. Of the families
+    # one is skipped: for the reference nothing is far away.
+    tests = 781 + 737 + 430 + 8 + 1 + len(families()) - 1 + 1 + 2
     assert re.search(rf"^{tests} passed", said, re.MULTILINE), said[-2000:]
 
 
