@@ -59,7 +59,7 @@ class Processes:
         try:
             answer = worker.ask(task)
         except BaseException:
-            with self._lock:
+            with self._lock, suppress(ValueError):  # `close` may have been there before
                 self._workers.remove(worker)
             worker.close(0)
             raise

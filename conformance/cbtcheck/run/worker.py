@@ -41,7 +41,7 @@ class WorkerDied(RuntimeError):
 
 
 class NotWanted(RuntimeError):
-    """A task is not wanted any more."""
+    """A task is not wanted any more, or the worker that plays it has been closed."""
 
 
 class Worker:
@@ -53,6 +53,7 @@ class Worker:
             [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
         )
         self._writing = threading.Lock()
+        self._closed = False
         self._tell(greeting)
 
     def ask(self, task: Task, wanted: Callable[[], bool] = lambda: True) -> Answer:
@@ -73,13 +74,14 @@ class Worker:
             self._process.stdin.close()
 
     def close(self, patience: float = PATIENCE) -> None:
-        """Ends it, after so many seconds with force."""
+        """Ends it, after so many seconds with force. Whoever waits for an answer in another thread is told."""
         self.finish()
         assert self._process.stdout is not None
         waiting = Patience(patience)
         while self._process.poll() is None and not waiting.expired():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(waiting.step())
+        self._closed = True  # a selector in another thread does not notice that what it waits for is closed
         self._process.kill()
         self._process.wait()
         self._process.stdout.close()
@@ -100,14 +102,22 @@ class Worker:
         with selectors.DefaultSelector() as selector:
             selector.register(self._process.stdout, selectors.EVENT_READ)
             while len(data) < size:
-                if not wanted():
+                if self._closed or not wanted():
                     raise NotWanted
                 if selector.select(LOOK_UP):
-                    chunk = os.read(self._process.stdout.fileno(), min(size - len(data), 1 << 20))
+                    chunk = self._some(size - len(data))
                     if not chunk:
-                        raise self._died()
+                        raise NotWanted if self._closed else self._died()
                     data += chunk
         return bytes(data)
+
+    def _some(self, most: int) -> bytes:
+        """What has come; nothing if it has died, or was closed."""
+        assert self._process.stdout is not None
+        try:
+            return os.read(self._process.stdout.fileno(), min(most, 1 << 20))
+        except (OSError, ValueError):
+            return b""
 
     def _died(self) -> WorkerDied:
         code = self._process.wait()
