@@ -4,10 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
-from cbtcheck.cli.command import SUBCOMMANDS
+from cbtcheck.cli.command import SUBCOMMANDS, main
+from click.testing import CliRunner
 
 ROOT = Path(__file__).parents[1]
+COMMANDS = ROOT / "conformance/cbtcheck/cli"
 SCENARIO = ROOT / "conformance/cbtcheck/workflows/3-chain.json"
 TRACE = """{"format": "cbtspec-trace", "version": 1, "disks": {"disk0": 1048576}}
 {"do": "add-bitmap", "node": "disk0", "name": "b0", "granularity": 65536}
@@ -73,3 +76,14 @@ def test_what_is_not_installed_is_named_in_one_line() -> None:
     assert (done.returncode, done.stdout) == (64, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith("cbtspec: prove needs Z3: pip install 'cbtspec[proofs]'")
+
+
+def test_the_list_of_subcommands_says_what_each_is() -> None:
+    """It is written apart from them, so that none is imported for it."""
+    listed = CliRunner().invoke(main, ["--help"], terminal_width=100).output
+    for name, (_, told) in SUBCOMMANDS.items():
+        assert f"{name:<9}  {told}" in listed
+        found = main.get_command(click.Context(main), name)
+        assert found is not None
+        assert found.help
+    assert {each.stem for each in COMMANDS.glob("*.py") if "@click.command" in each.read_text()} == set(SUBCOMMANDS)

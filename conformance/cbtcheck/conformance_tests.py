@@ -208,7 +208,7 @@ def _reasons(parts: Iterable[Part]) -> Iterator[str]:
     """Why nothing was played."""
     for part in parts:
         yield from part.not_claimed.values()
-        yield from filter(None, part.came_between.values())
+        yield from filter(None, part.missed_because.values())
 
 
 def _first(failure: Failure) -> str:

@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from cbtcheck import adapters
-from cbtcheck.cli.adapter_options import ALIGNMENT, DAEMON, EPILOG, MISTAKE, known_adapter, more_options
+from cbtcheck.cli.adapter_options import ALIGNMENT, DAEMON, MISTAKE, known_adapter, more_options
+from cbtcheck.cli.exit_codes import EPILOG
 from cbtcheck.cli.imports import importing
 from cbtcheck.cli.program import SECONDS, Program, program_options
 from cbtcheck.report.outputs import Outputs, output_options

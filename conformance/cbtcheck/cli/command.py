@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from cbtcheck.cli.adapter_options import EPILOG
+from cbtcheck.cli.exit_codes import EPILOG
 from cbtcheck.cli.problem import Problem
 from cbtcheck.host.version import VERSION
 from cbtcheck.scenario.verdict import EXIT_CODES
@@ -24,13 +24,23 @@ class _NobodyReads(Exception):
 
 
 SUBCOMMANDS = {
-    "bitmaps": "bitmaps_command",
-    "check": "check_command", "contracts": "contracts_command", "crash": "crash_command", "explore": "explore",
-    "judge": "judge_command", "oracle": "oracle_command",
-    "prove": "prove_command", "refine": "refine", "replay": "replay_command", "smoke": "smoke_command",
-    "tap": "tap_command", "tour": "tour_command", "vectors": "vectors_command", "verify": "verify_command",
-}  # fmt: skip
-"""Subcommands that are imported when they are called, by what they are called in their modules."""
+    "bitmaps": ("bitmaps_command", "Says which bitmaps a qcow2 image has, and what they are worth."),
+    "check": ("check_command", "Checks an implementation against the specification."),
+    "contracts": ("contracts_command", "Checks the contracts of the reference with CrossHair."),
+    "crash": ("crash_command", "Judges every state that a crash of a real QEMU can leave."),
+    "explore": ("explore", "Explores the specification exhaustively at small scope."),
+    "judge": ("judge_command", "Judges a backup tool by what its restore gives back."),
+    "oracle": ("oracle_command", "Answers what must and may be dirty: JSON lines in and out."),
+    "prove": ("prove_command", "Proves every theorem about the specification."),
+    "refine": ("refine", "Walks the reference and the specification side by side."),
+    "replay": ("replay_command", "Plays a saved scenario, and shows what happens."),
+    "smoke": ("smoke_command", "Tries a few exchanges with an adapter: is the adapter right?"),
+    "tap": ("tap_command", "Records what goes over QEMU's QMP socket into a log."),
+    "tour": ("tour_command", "Shows the scenarios that take every edge of the specification."),
+    "vectors": ("vectors_command", "Writes the test vectors: scenarios and what is expected."),
+    "verify": ("verify_command", "Judges a recorded history: a trace, or a QMP log."),
+}
+"""Subcommands, imported when they are called: their names in their modules, and what the list says of them."""
 
 
 class Main(click.Group):
@@ -45,8 +55,13 @@ class Main(click.Group):
         if cmd_name not in SUBCOMMANDS:
             return super().get_command(ctx, cmd_name)
         module = importlib.import_module(f"cbtcheck.cli.{cmd_name}")
-        found: click.Command = getattr(module, SUBCOMMANDS[cmd_name])
+        found: click.Command = getattr(module, SUBCOMMANDS[cmd_name][0])
         return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of subcommands, for which none of them is imported."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, told) for name, (_, told) in sorted(SUBCOMMANDS.items())])
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
         """Runs the command line, and exits."""

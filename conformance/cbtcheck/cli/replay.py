@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from cbtcheck import adapters
-from cbtcheck.cli.adapter_options import ALIGNMENT, DAEMON, EPILOG, MISTAKE, known_adapter
+from cbtcheck.cli.adapter_options import ALIGNMENT, DAEMON, MISTAKE, known_adapter
+from cbtcheck.cli.exit_codes import EPILOG
 from cbtcheck.cli.imports import importing
 from cbtcheck.cli.program import Program, program_options
 

@@ -84,10 +84,10 @@ class Player:
     asked for when something else than a guest write has changed them, and of all bitmaps at the end; until then their
     counts are compared. `together` says which commands that follow each other are then observed together.
 
-    A scenario ends with the first step that differs. If `tolerant`, waste does not end it: it is kept in `waste`, and
-    what was reported too much is taken for dirty from then on, so that whatever is worse can be seen behind it.
-    Waste that `excuse` says yes to, given the state before the command, is known: it ends nothing, is kept nowhere,
-    and is followed in the same way.
+    A scenario ends with the first step that differs. If `tolerant`, waste does not end it: it is kept in
+    `tolerated_findings`, and what was reported too much is taken for dirty from then on, so that whatever is worse
+    can be seen behind it. Waste that `excuse` says yes to, given the state before the command, is known: it ends
+    nothing, is kept nowhere, and is followed in the same way.
     """
 
     adapter: Adapter
@@ -101,7 +101,7 @@ class Player:
     excuse: Excuse | None = None
     worlds: list[World[Bits]] = field(init=False)
     disks: dict[str, int] = field(default_factory=dict)
-    waste: list[Finding] = field(default_factory=list)
+    tolerated_findings: list[Finding] = field(default_factory=list)
     excused: int = 0
     otherwise: bool = False  # something else has happened in this scenario than was asked for
     frames: list[Frame] = field(default_factory=list)
@@ -128,7 +128,7 @@ class Player:
         self.space = BitSets(self.block, self.adapter.capabilities.alignment)
         self.contents = Contents(self.adapter, disks)
         self.worlds = [World(initial(self.space, disks), Restorer(self.space, self.contents))]
-        self.disks, self.frames, self.waste, self.excused = disks, [], [], 0
+        self.disks, self.frames, self.tolerated_findings, self.excused = disks, [], [], 0
         self.otherwise = False
         self.adapter.reset(disks)
 
@@ -145,7 +145,7 @@ class Player:
 
     def _restored(self, asked: Restore) -> list[Finding]:
         """What differs when backups are restored. Behind waste some may not have ended: they had more to copy."""
-        if (self.waste or self.excused) and any(job in self.state.jobs for job in asked.jobs):
+        if (self.tolerated_findings or self.excused) and any(job in self.state.jobs for job in asked.jobs):
             return []
         restorer = self._restorer
         if self.otherwise and (not restorer.has(asked.jobs) or restorer.leaves_out(asked.jobs)):
@@ -225,7 +225,7 @@ class Player:
             return findings
         if not findings and not known:
             return findings
-        self.waste += findings
+        self.tolerated_findings += findings
         if seen is not None:
             for world in self.worlds:
                 world.state = with_waste(world.state, seen, self.adapter.bits)
@@ -265,7 +265,7 @@ class Player:
                 findings = self.worlds[0].findings
                 if findings and not (self.tolerant and verdict_of(findings) is Verdict.WASTEFUL):
                     return findings
-                self.waste += findings
+                self.tolerated_findings += findings
             self.adapter.finish()
         except AdapterBroken as broken:
             return [_broke("the end", "every job can end", broken)]

@@ -268,7 +268,7 @@ class Course:
             return
         agrees = self.play(phase, name, scenario)
         if phase == FAILED_BEFORE:
-            part.agree_now[name] = agrees and not self.player.waste
+            part.agree_now[name] = agrees and not self.player.tolerated_findings
 
     def _play_made(self, item: Item, what: Grown | Long) -> None:
         """What is made when it is played, since making it takes time; if not all of it is claimed, it is no part."""
@@ -327,7 +327,7 @@ class Course:
         closely = phase in CLOSELY if closely is None else closely
         self.player.closely = closely
         findings = self.player.play_scenario(scenario)
-        frames, waste = self.player.frames, self.player.waste
+        frames, waste = self.player.frames, self.player.tolerated_findings
         self.player.closely = True
         self.part.scenarios += 1
         self.part.steps += len(frames)

@@ -76,7 +76,7 @@ class Failing:
 
         def once_more() -> Outcome:
             _, frames = self._once_more(scenario, closely)
-            again = [each for each in self.course.player.waste if each.property == new[0].property]
+            again = [each for each in self.course.player.tolerated_findings if each.property == new[0].property]
             return again, frames
 
         return self._kept(origin, scenario, new, once_more, smaller, tolerant=False)
@@ -112,13 +112,14 @@ class Failing:
         listen, player.listen = player.listen, None
         turned_away, not_realised = course.part.turned_away.copy(), player.not_realised.copy()
         now, known = list(course.turned_away_now), dict(course.part.known_again)
-        tolerant, closely, frames, waste = player.tolerant, player.closely, player.frames, player.waste
+        tolerant, closely, frames, waste = player.tolerant, player.closely, player.frames, player.tolerated_findings
         course.sampling, sampling = False, course.sampling
         try:
             yield
         finally:
             player.listen, player.not_realised, course.part.turned_away = listen, not_realised, turned_away
-            player.tolerant, player.closely, player.frames, player.waste = tolerant, closely, frames, waste
+            player.tolerant, player.closely = tolerant, closely
+            player.frames, player.tolerated_findings = frames, waste
             course.turned_away_now, course.part.known_again = now, known
             course.sampling = sampling
 

@@ -87,7 +87,7 @@ class Gathering:
 
     report: Report
     reports: Path
-    came_between: dict[Edge, str] = field(default_factory=dict)
+    missed_because: dict[Edge, str] = field(default_factory=dict)
     first: bool = False
     coverage: Coverage = field(default_factory=Coverage)
     exhausted: bool = False
@@ -136,7 +136,7 @@ class Gathering:
         report.compared += part.compared
         report.not_realised.update(part.not_realised)
         self.coverage.edges |= part.edges
-        self.came_between |= part.came_between
+        self.missed_because |= part.missed_because
         report.skipped |= part.not_claimed
         add_commands(report.commands, part.commands)
         add_properties(report.properties, part.properties)
@@ -229,7 +229,7 @@ class Gathering:
     def _missed(self, scope: Scope) -> list[MissedEdge]:
         """The edges that the tour is after and the whole run did not cover, with what came between."""
         rest = sorted(scope.aims - self.coverage.edges)
-        why = {each: self.came_between.get(each, NOT_PLAYED) or OTHERWISE for each in rest}
+        why = {each: self.missed_because.get(each, NOT_PLAYED) or OTHERWISE for each in rest}
         return [MissedEdge(each.command.partition(":")[0], str(each), reason) for each, reason in why.items()]
 
 

@@ -34,7 +34,7 @@ class Part:
     """An item: the `number` of `of` items of its `phase` (0 if nobody knows how many there are), and what came of it.
 
     `scenarios` were played for it. `known_again` are races of the ledger (id and what happens) that occurred in it,
-    `came_between` says why edges may not have been reached that it was there for, `not_claimed` what was not played
+    `missed_because` says why edges may not have been reached that it was there for, `not_claimed` what was not played
     at all, and what of it the implementation does not claim. `failures` are those of new kinds, `alike` counts the
     others by their kind, and `not_repeatable` is what failed once, and not again. `agree_now` says of scenarios that
     failed in the last run, by their file, whether they agree. `samples` are of what was turned away.
@@ -55,7 +55,7 @@ class Part:
     known_again: dict[str, str] = field(default_factory=dict)
     confirmed: LedgerResult | None = None
     tour: TourCount = field(default_factory=TourCount)
-    came_between: dict[Edge, str] = field(default_factory=dict)
+    missed_because: dict[Edge, str] = field(default_factory=dict)
     not_claimed: dict[str, str] = field(default_factory=dict)
     failures: list[tuple[Signature, Failure]] = field(default_factory=list)
     not_repeatable: list[tuple[Signature, Failure]] = field(default_factory=list)

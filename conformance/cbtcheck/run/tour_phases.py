@@ -60,26 +60,26 @@ class TourPhases:
         """Plays a walk of the tour."""
         listed = sizes_for(self.capabilities)
         why = self._not_for_us(walked) or self._in_all_sizes(walked.walk, listed[number % len(listed)])
-        part.came_between = dict.fromkeys(walked.walk.aims, why)
+        part.missed_because = dict.fromkeys(walked.walk.aims, why)
 
     def _in_all_sizes(self, walk: Walk, sizes: Sizes) -> str:
         """Plays a walk in as many sizes as it takes for what it is there for; what came between."""
         part = self.course.part
         part.tour.walks += 1
-        came_between = self._play(walk, sizes)
-        for other in self._other_sizes(walk, sizes, came_between):
+        missed_because = self._play(walk, sizes)
+        for other in self._other_sizes(walk, sizes, missed_because):
             if not walk.aims <= part.edges:
-                came_between = self._play(walk, other) or came_between
-        return came_between
+                missed_because = self._play(walk, other) or missed_because
+        return missed_because
 
-    def _other_sizes(self, walk: Walk, sizes: Sizes, came_between: str) -> Iterator[Sizes]:
+    def _other_sizes(self, walk: Walk, sizes: Sizes, missed_because: str) -> Iterator[Sizes]:
         """In which a walk may reach what it missed, where the implementation picks the clusters that it copies."""
         plainest = sizes_for(self.capabilities)[0]
         if not self.capabilities.picks_clusters:
             if sizes.block > sizes.cluster:  # so that one copy was not all of a block
                 yield plainest
             clusters = sum(dict(walk.world.disks).values()) * wide(sizes).block // sizes.cluster
-            if came_between.startswith(MAY_HAVE_BEEN_TOO_SMALL) and clusters <= MOST_CLUSTERS:
+            if missed_because.startswith(MAY_HAVE_BEEN_TOO_SMALL) and clusters <= MOST_CLUSTERS:
                 yield wide(sizes)
 
     def _play(self, walk: Walk, sizes: Sizes) -> str:
@@ -108,8 +108,8 @@ class TourPhases:
             return
         started = time.monotonic()
         listed = plays(item.sequence, self.course.most_writes)
-        came_between = [self._universal(play, sizes) for play in listed for sizes in self._sizes(play)]
-        _count(part.tour, listed, next(filter(None, came_between), ""))
+        missed_because = [self._universal(play, sizes) for play in listed for sizes in self._sizes(play)]
+        _count(part.tour, listed, next(filter(None, missed_because), ""))
         part.tour.seconds = time.monotonic() - started
 
     def _sizes(self, play: Play) -> tuple[Sizes, ...]:
@@ -140,10 +140,10 @@ class TourPhases:
         return first_deviation(scenario, self.course.player.frames, self.course.turned_away_now, AS_IT_COMES)
 
 
-def _count(count: TourCount, listed: tuple[Play, ...], came_between: str) -> None:
+def _count(count: TourCount, listed: tuple[Play, ...], missed_because: str) -> None:
     """Counts a control sequence, whole or in part."""
-    if came_between:
-        count.in_part[came_between] += 1
+    if missed_because:
+        count.in_part[missed_because] += 1
         return
     count.sequences += 1
     count.writes = max(play.writes for play in listed)
