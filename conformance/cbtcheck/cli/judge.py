@@ -131,7 +131,7 @@ def _play(plan: Plan, path: Path) -> int:
     from cbtcheck.judging.verdicts import Judgement, Reason
 
     outcome = play(plan, read_schedule(path))
-    shown = Shown(outcome, verified=opinion(outcome))
+    shown = Shown(outcome, verified=opinion(outcome, plan.sizes()))
     if outcome.reasons:
         for line in failure(shown, "1 of 1", ""):
             click.echo(line)
@@ -172,7 +172,7 @@ def _save(result: Result, reports: Path) -> None:
     from cbtcheck.judging.schedule import write_schedule
 
     for number, each in enumerate(result.shown, 1):
-        each.verified = opinion(each.outcome)
+        each.verified = opinion(each.outcome, result.plan.sizes())
         path = reports / f"judge-{result.plan.name or 'tool'}-{each.outcome.judgement.value}-{number}.json"
         try:
             reports.mkdir(parents=True, exist_ok=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from cbtcheck.judging.conversation import log_lines
 from cbtcheck.judging.play import Outcome
+from cbtcheck.judging.recording import log_lines
 from cbtcheck.judging.verdicts import Judgement
 from cbtcheck.trace.events import TraceProblem
 from cbtcheck.trace.report import Options, TraceReport, verify
@@ -17,13 +17,13 @@ def write_log(outcome: Outcome, path: Path) -> None:
     path.write_bytes(b"".join(log_lines(outcome.entries)))
 
 
-def opinion(outcome: Outcome) -> str:
-    """What verify says, and whether it is the same judgement; if not, why that may be."""
+def opinion(outcome: Outcome, sizes: dict[str, int]) -> str:
+    """What verify says, and whether it is the same judgement; if not, why that may be. `sizes` are the disks'."""
     log = b"".join(log_lines(outcome.entries))
     if not log:
         return "not asked: nothing was recorded"
     try:
-        report = verify(io.BytesIO(log), Options("qmp", guest="recorded"))
+        report = verify(io.BytesIO(log), Options("qmp", guest="recorded", disks=sizes))
     except TraceProblem as problem:
         return f"cannot read the recording: {problem}"
     says = _says(report)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from cbtcheck.judging.schedule import FAULTS, Write
+from cbtcheck.judging.schedule import Write
 
 Who = Literal["tool", "QEMU", "guest", "suite"]
 
@@ -18,10 +17,6 @@ QUIET = frozenset({
 """Commands that have nothing to do with what is backed up."""
 
 STARTING = frozenset({"blockdev-backup", "drive-backup"})
-
-
-RESTARTS = frozenset(f"fault: {FAULTS[each]}" for each in ("emulator-killed", "restart"))
-"""What is noted when QEMU is another one from here on."""
 
 
 @dataclass(frozen=True)
@@ -104,31 +99,3 @@ def _words(arguments: Any) -> str:
 
 def _cut(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
-
-
-def log_lines(entries: list[Entry]) -> Iterator[bytes]:
-    """The conversation for `cbtspec verify`: messages as `cbtspec tap` keeps them, and the guest's writes.
-
-    The tool may connect more than once. To verify, a greeting may be that of another QEMU; here it is known when it
-    is, so the later greetings of the same one are left out.
-    """
-    greeted, negotiating = False, False
-    for moment, each in enumerate(entries):
-        if each.who == "suite" and each.text in RESTARTS:
-            greeted = False
-        begins = each.raw and (each.text == "greeting" or each.text.startswith("qmp_capabilities"))
-        if begins and greeted and each.text != "greeting":
-            negotiating = True
-        if begins and greeted:
-            continue
-        if negotiating and each.raw and each.who == "QEMU" and each.text == "done":
-            negotiating = False
-            continue
-        greeted = greeted or each.text.startswith("qmp_capabilities")
-        if each.write is not None:
-            line = {"do": "write", "node": each.write.disk, "offset": each.write.offset, "length": each.write.length}
-            yield json.dumps(line).encode() + b"\n"
-        elif each.raw:
-            direction = "send" if each.who == "tool" else "receive"
-            head = f'{{"time":{moment},"direction":"{direction}","message":'
-            yield head.encode() + each.raw.replace(b"\r", b" ").replace(b"\n", b" ") + b"}\n"

@@ -19,6 +19,7 @@ from cbtcheck.judging.guest import ByExport, ByMonitor, Device
 from cbtcheck.judging.monitor import MonitorLost, OwnMonitor, Refused
 from cbtcheck.judging.plan import Plan, PlannedDisk
 from cbtcheck.judging.storage import Storage
+from cbtcheck.judging.terminal import Terminal
 
 STARTS = 20.0
 """Seconds that QEMU has to start, and to end when it is asked to."""
@@ -60,7 +61,7 @@ class Emulator:
         self._own_socket, self._guest_socket = str(directory / "qemu-own"), str(directory / "guest")
         self._process: asyncio.subprocess.Process | None = None
         self._monitor: OwnMonitor | None = None
-        self._output = directory / "qemu-output"
+        self._output: Terminal | None = None
 
     @property
     def monitor(self) -> OwnMonitor:
@@ -80,17 +81,18 @@ class Emulator:
     async def start(self) -> Device:
         """Starts it; returns the guest's way to its disks. `EmulatorProblem`."""
         listening = [_listen(path) for path in (self.tool_socket, self._own_socket)]
+        output = self._output = Terminal()
         try:
-            with open(self._output, "ab") as output:
-                self._process = await asyncio.create_subprocess_exec(
-                    self.binary, *self._arguments([each.fileno() for each in listening]),
-                    stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, cwd=self.directory,
-                    pass_fds=[each.fileno() for each in listening], start_new_session=True,
-                    preexec_fn=partial(prctl, PR_SET_PDEATHSIG, signal.SIGKILL),
-                )  # fmt: skip
+            self._process = await asyncio.create_subprocess_exec(
+                self.binary, *self._arguments([each.fileno() for each in listening]),
+                stdin=asyncio.subprocess.DEVNULL, stdout=output.inside, stderr=output.inside, cwd=self.directory,
+                pass_fds=[each.fileno() for each in listening], start_new_session=True,
+                preexec_fn=partial(prctl, PR_SET_PDEATHSIG, signal.SIGKILL),
+            )  # fmt: skip
         except OSError as problem:
             raise EmulatorProblem(f"{self.binary} cannot be started: {problem.strerror}") from None
         finally:
+            output.started()
             for each in listening:
                 each.close()
         try:
@@ -111,6 +113,9 @@ class Emulator:
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+        if self._output is not None:
+            self._output.close()
+            self._output = None
 
     async def quit(self) -> None:
         """Ends it in good order: bitmaps are stored."""
@@ -144,7 +149,8 @@ class Emulator:
     async def _disks(self) -> Device:
         names = [each.name for each in self.plan.disks]
         if self.plan.kind == "system":
-            return ByMonitor(self.monitor, {name: f"drive-{name}" for name in names})
+            assert self._output is not None
+            return ByMonitor(self.monitor, self._output, {name: f"drive-{name}" for name in names})
         for disk in self.plan.disks:
             options = {"driver": disk.format, "node-name": disk.name, "discard": "unmap"}
             await self.monitor.execute("blockdev-add", **options, file=self.storage.below(disk))
@@ -159,10 +165,8 @@ class Emulator:
         return await ByExport.connect(self._guest_socket, names)
 
     def _said(self) -> str:
-        with suppress(OSError):
-            text = " ".join(self._output.read_text(errors="replace").split())[-SHOWN:]
-            return f"; it has printed: {text}" if text else ""
-        return ""
+        text = "" if self._output is None else " ".join(self._output.text.split())[-SHOWN:]
+        return f"; it has printed: {text}" if text else ""
 
 
 def _listen(path: str) -> socket.socket:

@@ -113,8 +113,9 @@ def faults(plan: Plan, points: Sequence[str], targets: Sequence[str]) -> list[Sc
                 kinds = AT_COMMANDS + (AT_TARGETS if at in targets else ())
             case "copying":
                 kinds = WHILE_COPYING if served else ("cancel",)
+        written = at.replace("/copying/", "/before/")  # a write would have to wait for what the disk holds back
         found += [
-            Schedule(f"fault {kind} at {at}", plan.increments, (*common, *burst(plan, at)), (Fault(at, kind),))
+            Schedule(f"fault {kind} at {at}", plan.increments, (*common, *burst(plan, written)), (Fault(at, kind),))
             for kind in kinds
         ]
     return found

@@ -12,6 +12,7 @@ from cbtcheck.judging.monitor import OwnMonitor
 from cbtcheck.judging.plan import GRANULE
 from cbtcheck.judging.schedule import Write
 from cbtcheck.judging.storage import Storage
+from cbtcheck.judging.terminal import Terminal
 
 LET_GO = 0.03
 """Seconds after which what the disk holds back is let go, as a write may have to wait for it."""
@@ -19,6 +20,9 @@ LET_GO = 0.03
 DEADLINE = 20.0
 """Seconds that a write of the guest may take."""
 
+
+PATTERN = "Pattern verification failed"
+"""What `qemu-io` says if it reads something else."""
 
 CHUNK = 16 << 20
 """Bytes that are read at a time."""
@@ -82,13 +86,16 @@ class ByExport:
 class ByMonitor:
     """By way of the emulator's own `qemu-io`, on the device: for emulators whose NBD server is the tool's."""
 
-    def __init__(self, monitor: OwnMonitor, devices: dict[str, str]) -> None:
-        self._monitor, self._devices = monitor, devices
+    def __init__(self, monitor: OwnMonitor, output: Terminal, devices: dict[str, str]) -> None:
+        self._monitor, self._output, self._devices = monitor, output, devices
 
     async def _qemu_io(self, disk: str, words: str) -> str:
+        """What it has to say, which it does only if something is wrong."""
         line = f'qemu-io {self._devices[disk]} "{words}"'
+        self._output.news()
         said = str(await self._monitor.execute("human-monitor-command", **{"command-line": line}))
-        if "rror" in said or ("ailed" in said and "attern" not in said):
+        said += self._output.news()
+        if said.strip() and PATTERN not in said:
             raise GuestProblem(f"qemu-io {words}: {' '.join(said.split())[:200]}")
         return said
 
@@ -110,7 +117,7 @@ class ByMonitor:
 
     async def has(self, disk: str, offset: int, length: int, fill: int) -> bool:
         """Whether the range is filled with that byte."""
-        return "attern" not in await self._qemu_io(disk, f"read -q -P {fill} {offset} {length}")
+        return PATTERN not in await self._qemu_io(disk, f"read -q -P {fill} {offset} {length}")
 
 
 class Guest:

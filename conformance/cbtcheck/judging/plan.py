@@ -113,6 +113,10 @@ class Plan:
     setup: str = ""
     socket: str = ""
 
+    def sizes(self) -> dict[str, int]:
+        """The sizes of the disks in bytes."""
+        return {each.name: each.size for each in self.disks}
+
     def disk(self, name: str) -> PlannedDisk:
         """The disk of that name. `KeyError`."""
         return {each.name: each for each in self.disks}[name]

@@ -62,7 +62,7 @@ class Play:
         self.work = directory / "tool"
         self.work.mkdir()
         self.socket = Path(plan.socket) if plan.socket else directory / "qmp"
-        self.history = History({each.name: each.size for each in plan.disks})
+        self.history = History(plan.sizes())
         self.storage = Storage(plan.disks, directory)
         self.emulator = Emulator(plan, self.storage, directory)
         self.guest = Guest(self.history, self.storage)

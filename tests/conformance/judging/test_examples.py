@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from cbtcheck.judging.campaign import judge
+from cbtcheck.judging.checked import opinion
 from cbtcheck.judging.enumerated import PROFILES, baseline, burst
 from cbtcheck.judging.grouped import main_reason
 from cbtcheck.judging.plan import Plan, read_plan
@@ -32,6 +33,13 @@ WRONG = {
 }
 """The point of the guest's writes, what fails there, and the commands around the write that is lost first."""
 
+VERIFY = {
+    "target-reused": "differs",  # QEMU is told of one backup after the other, and not that they share a file
+    "increments-on-a-failed-full": "has no opinion",  # no backup has completed
+    "two-disks-two-instants": "differs",  # each disk gives its own instant back
+}
+"""Where `verify` does not come to the same judgement from the recording."""
+
 
 @pytest.fixture
 def plan(request: pytest.FixtureRequest, binary: str, monkeypatch: pytest.MonkeyPatch) -> Plan:
@@ -41,7 +49,8 @@ def plan(request: pytest.FixtureRequest, binary: str, monkeypatch: pytest.Monkey
 
 def schedule(plan: Plan, at: str, fault: str | None) -> Schedule:
     faults = () if fault is None else (Fault(at, fault),)  # type: ignore[arg-type]
-    return Schedule("of a test", plan.increments, (*baseline(plan), *burst(plan, at)), faults)
+    written = at if fault is None else at.replace("/copying/", "/before/")
+    return Schedule("of a test", plan.increments, (*baseline(plan), *burst(plan, written)), faults)
 
 
 def test_each_example_has_a_test() -> None:
@@ -61,10 +70,11 @@ def test_a_wrong_tool_is_found_in_its_window(plan: Plan, name: str) -> None:
     if between is not None:
         assert reason.window == at
         assert without_runs(reason.between) == between
+    assert opinion(outcome, plan.sizes()).startswith(VERIFY.get(name, "agrees"))
 
 
 @pytest.mark.qemu
-@pytest.mark.parametrize("plan", RIGHT, indirect=True)
+@pytest.mark.parametrize("plan", ["right"], indirect=True)
 @pytest.mark.parametrize(
     ("at", "fault"),
     [
@@ -72,6 +82,8 @@ def test_a_wrong_tool_is_found_in_its_window(plan: Plan, name: str) -> None:
         ("2/before/transaction/1", None),
         ("2/reply/transaction/1", None),
         ("2/before/blockdev-add/1", "target-EIO"),
+        ("2/copying/transaction/1", "cancel"),
+        ("2/copying/transaction/1", "source-EIO"),
         ("2/reply/transaction/1", "KILL"),
         ("3/before/transaction/1", "emulator-killed"),
     ],
@@ -81,6 +93,18 @@ def test_a_right_tool_is_safe_there(plan: Plan, at: str, fault: str | None) -> N
     assert outcome.judgement is (Judgement.SAFE if fault is None else Judgement.LOUD), outcome.reasons
     assert not outcome.missed
     assert outcome.restored >= 3
+    assert opinion(outcome, plan.sizes()).startswith("agrees")
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("plan", ["two-disks"], indirect=True)
+@pytest.mark.parametrize(
+    ("at", "fault"), [("1/reply/transaction/1", None), ("2/before/blockdev-add/2", "target-EIO")]
+)
+def test_a_right_tool_with_two_disks_is_safe_there(plan: Plan, at: str, fault: str | None) -> None:
+    outcome = play(plan, schedule(plan, at, fault))
+    assert outcome.judgement is (Judgement.SAFE if fault is None else Judgement.LOUD), outcome.reasons
+    assert not outcome.missed
 
 
 @pytest.mark.qemu
