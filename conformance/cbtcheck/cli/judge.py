@@ -26,6 +26,7 @@ Exit codes:
   {EXIT_CODES["conformant"]:>3}  safe: no restore gave back what the disk never was
   {EXIT_CODES["wasteful"]:>3}  wasteful: safe, but an increment copies far more than has changed
   {EXIT_CODES["broken"]:>3}  broken: QEMU crashed, or its disk failed by itself
+  {EXIT_CODES["incomplete"]:>3}  safe, incomplete: not all of the profile was played (--only)
   {EXIT_CODES["commands"]:>3}  unsafe: a restore gave back what the disk never was
   {EXIT_CODES["stuck"]:>3}  stuck: after a failure the tool fails, or hangs, until somebody cleans up
   {EXIT_CODES["usage"]:>3}  usage: the tool cannot be judged (it fails by itself), or there is no QEMU
@@ -54,6 +55,7 @@ Exit codes:
 @click.option("--jobs", type=click.IntRange(1, 256), default=1, show_default=True, help="Schedules at a time.")
 @click.option("--play", "played", type=click.Path(path_type=Path), metavar="SCHEDULE",
               help="Play this one schedule only, and show all of it.")  # fmt: skip
+@click.option("--only", default="", metavar="TEXT", help="Only schedules with this in their name.")
 @click.option("--reports", type=click.Path(path_type=Path), default=Path("reports"), show_default=True,
               metavar="DIR", help="Where schedules that failed are saved.")  # fmt: skip
 @click.option("--resume", type=click.Path(path_type=Path), metavar="DIR",
@@ -62,7 +64,7 @@ def judge_command(
     file: Path | None, backup: str | None, increment: str | None, restore: str | None, socket: str | None,
     disks: tuple[str, ...], together: bool, system: bool, qemu: str | None, increments: int | None,
     deadline: float | None, profile: str, seed: int, jobs: int, played: Path | None, reports: Path,
-    resume: Path | None,
+    resume: Path | None, only: str,
 ) -> int:  # fmt: skip
     """Judges a backup tool by what its restore gives back.
 
@@ -88,7 +90,7 @@ def judge_command(
             raise click.ClickException(f"{socket} is there already: nothing that is there is touched.")
         if played is not None:
             return _play(plan, played)
-        return _judge(plan, profile, seed, 1 if socket is not None else jobs, reports, resume)
+        return _judge(plan, profile, seed, 1 if socket is not None else jobs, reports, resume, only)
     except (PlanProblem, ScheduleProblem, EmulatorProblem, CannotJudge) as problem:
         raise click.ClickException(str(problem)) from None
 
@@ -145,7 +147,7 @@ def _play(plan: Plan, path: Path) -> int:
     return outcome.judgement.exit_code
 
 
-def _judge(plan: Plan, profile: str, seed: int, jobs: int, reports: Path, resume: Path | None) -> int:
+def _judge(plan: Plan, profile: str, seed: int, jobs: int, reports: Path, resume: Path | None, only: str) -> int:
     from rich.console import Console
 
     from cbtcheck.host.progress import ProgressLine
@@ -155,7 +157,7 @@ def _judge(plan: Plan, profile: str, seed: int, jobs: int, reports: Path, resume
 
     try:
         with ProgressLine(Console(stderr=True)) as progress:
-            result = judge(plan, PROFILES[profile], seed, jobs, resume, partial(progress, "schedules"))
+            result = judge(plan, PROFILES[profile], seed, jobs, resume, partial(progress, "schedules"), only)
     except OSError as problem:
         raise click.ClickException(f"what was done cannot be kept: {why_of(problem)}") from None
     _save(result, reports)
@@ -163,7 +165,8 @@ def _judge(plan: Plan, profile: str, seed: int, jobs: int, reports: Path, resume
         click.echo(line)
     if not result.complete:
         return EXIT_CODES["interrupted"]
-    return result.judgement.exit_code
+    code = result.judgement.exit_code
+    return EXIT_CODES["incomplete"] if result.left_out and code == EXIT_CODES["conformant"] else code
 
 
 def _save(result: Result, reports: Path) -> None:
@@ -187,7 +190,7 @@ def _again() -> str:
     """The command as it was called, without what says how much is played."""
     words, rest = ["cbtspec", "judge"], iter(sys.argv[2:])
     for word in rest:
-        if word.partition("=")[0] in ("--profile", "--seed", "--jobs", "--reports", "--resume", "--play"):
+        if word.partition("=")[0] in ("--profile", "--seed", "--jobs", "--reports", "--resume", "--play", "--only"):
             if "=" not in word:
                 next(rest, None)
             continue

@@ -33,7 +33,11 @@ class CannotJudge(Exception):
 
 @dataclass
 class Result:
-    """What came of judging a tool. `bounds`: for each kind of schedule, how many of how many were played."""
+    """What came of judging a tool.
+
+    `bounds`: for each kind of schedule, how many of how many the profile has. `left_out`: how many of the profile
+    were not to be played. `complete`: false if it was interrupted.
+    """
 
     plan: Plan
     profile: str
@@ -48,7 +52,7 @@ class Result:
     writes: int = 0
     resumed: int = 0
     complete: bool = True
-    windows: int = 0
+    left_out: int = 0
 
     @property
     def schedules(self) -> int:
@@ -78,23 +82,29 @@ Told = Callable[[int, int], None]
 
 def judge(
     plan: Plan, profile: Profile, seed: int, jobs: int, resume: Path | None = None,
-    told: Told = lambda done, of: None,
+    told: Told = lambda done, of: None, only: str = "",
 ) -> Result:  # fmt: skip
-    """Judges a tool. `CannotJudge`; `OSError` if what was done cannot be kept."""
+    """Judges a tool. `only`: by schedules that have this in their name. `CannotJudge`.
+
+    `OSError` if what was done cannot be kept.
+    """
     try:
         quiet = play(plan, Schedule("nothing but writes between backups", plan.increments, baseline(plan)))
     except EmulatorProblem as problem:
         raise CannotJudge(str(problem)) from None
     result = Result(plan, profile.name, seed, quiet)
-    if quiet.judgement in (Judgement.LOUD, Judgement.BROKEN, Judgement.STUCK):
+    if quiet.loud or quiet.judgement in (Judgement.BROKEN, Judgement.STUCK):
         raise CannotJudge(f"the tool fails though nothing happens to it:\n{_why(quiet)}")
     result.add(quiet)
     picked = chosen(plan, quiet.points, quiet.targets, profile, seed)
-    result.bounds, result.windows = picked.bounds, picked.bounds[0][2]
+    schedules = [each for each in picked.schedules if only in each.name]
+    if not schedules:
+        raise CannotJudge(f"no schedule has {only!r} in its name, as {picked.schedules[0].name!r} has")
+    result.bounds, result.left_out = picked.bounds, len(picked.schedules) - len(schedules)
     kept = Kept(resume, plan, seed) if resume is not None else None
     done: dict[str, Outcome] = kept.read() if kept is not None else {}
     left = []
-    for each in picked.schedules:
+    for each in schedules:
         before = done.get(key(each))
         if before is None:
             left.append(each)
@@ -106,7 +116,7 @@ def judge(
             if kept is not None:
                 kept.write(outcome)
             result.add(outcome)
-            told(result.resumed + number, len(picked.schedules))
+            told(result.resumed + number, len(schedules))
     except KeyboardInterrupt:
         result.complete = False
     result.shown = grouped(quiet.points, result.failed)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
+from cbtcheck.judging.conversation import backups_started
 from cbtcheck.judging.play import Outcome
 from cbtcheck.judging.recording import log_lines
 from cbtcheck.judging.verdicts import Judgement
@@ -23,7 +25,7 @@ def opinion(outcome: Outcome, sizes: dict[str, int]) -> str:
     if not log:
         return "not asked: nothing was recorded"
     try:
-        report = verify(io.BytesIO(log), Options("qmp", guest="recorded", disks=sizes))
+        report = verify(io.BytesIO(log), Options("qmp", guest="recorded", disks=_with_targets(outcome, sizes)))
     except TraceProblem as problem:
         return f"cannot read the recording: {problem}"
     says = _says(report)
@@ -40,6 +42,18 @@ def opinion(outcome: Outcome, sizes: dict[str, int]) -> str:
             "of them its restore takes"
         )
     return f"differs: {says}. It counts every backup that QEMU completed, also those that the tool does not keep"
+
+
+def _with_targets(outcome: Outcome, sizes: dict[str, int]) -> dict[str, int]:
+    """The sizes of the disks, and of the targets of their backups, which a recording need not have."""
+    found = dict(sizes)
+    for each in outcome.entries:
+        if each.who == "tool" and each.point and each.raw:
+            said = json.loads(each.raw)
+            for backup in backups_started(str(said.get("execute")), said.get("arguments")):
+                if backup.get("device") in sizes and isinstance(backup.get("target"), str):
+                    found.setdefault(backup["target"], sizes[backup["device"]])
+    return found
 
 
 def _says(report: TraceReport) -> str:

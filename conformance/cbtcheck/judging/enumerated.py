@@ -144,7 +144,8 @@ def drawn(plan: Plan, points: Sequence[str], targets: Sequence[str], seed: int, 
             writes.append(Write(there[at], disk.name, offset, length, op))
     failing: tuple[Fault, ...] = ()
     if number % 3 == 2:
-        failing = random.choice(faults(plan, points, targets)).faults
+        possible = faults(plan, points, targets)
+        failing = random.choice(possible).faults if possible else ()
     return Schedule(f"drawn {number} with seed {seed}", plan.increments, tuple(writes), failing)
 
 

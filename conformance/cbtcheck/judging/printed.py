@@ -37,6 +37,8 @@ def summary(result: Result) -> Iterator[str]:
     parts = ", ".join(f"{what} {some:,}" + (f" of {of:,}" if some < of else "") for what, some, of in result.bounds)
     resumed = f"; {result.resumed:,} of them in runs before" if result.resumed else ""
     yield f"schedules    {result.schedules:,} (no happening 1, {parts}){resumed}"
+    if result.left_out:
+        yield f"left out     {result.left_out:,} of these (--only)"
     came = ", ".join(f"{each.value} {result.counts[each]:,}" for each in Judgement if result.counts.get(each))
     yield f"came out     {came}"
     yield f"restores     {result.restored:,} compared, after {result.writes:,} writes of the guest"
@@ -54,8 +56,9 @@ def closing(result: Result) -> str:
         Judgement.UNSAFE: "a restore gave back what the disk was at no instant of its backup",
         Judgement.BROKEN: "QEMU or the guest failed by themselves; see above",
     }[result.judgement]
-    end = "" if result.complete else " INTERRUPTED: not all was played."
-    return f"{result.judgement.value.upper()} in profile {result.profile}: {said}.{end}"
+    end = " (not all of the profile was played)" if result.left_out else ""
+    end = end if result.complete else " (interrupted: not all was played)"
+    return f"{result.judgement.value.upper()} in profile {result.profile}: {said}{end}."
 
 
 def failure(shown: Shown, number: str, again: str) -> Iterator[str]:

@@ -61,8 +61,8 @@ class Proxy:
     def __init__(self, qemu: str, director: Director) -> None:
         self._qemu, self._director = qemu, director
         self._server: asyncio.AbstractServer | None = None
+        self._at: Path | None = None
         self._connections = 0
-        self._writers: dict[int, tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._asked: set[asyncio.Task[Any]] = set()
         self.passed = [0, 0]
@@ -70,6 +70,7 @@ class Proxy:
 
     async def listen(self, at: Path) -> None:
         """Serves the tool there."""
+        self._at = at
         self._server = await asyncio.start_unix_server(self._serve, at)
 
     async def quiet(self) -> None:
@@ -93,6 +94,8 @@ class Proxy:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.quiet()
+        if self._at is not None:
+            self._at.unlink(missing_ok=True)
 
     async def _serve(self, from_tool: asyncio.StreamReader, to_tool: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
