@@ -36,9 +36,9 @@ def summary(result: Result) -> Iterator[str]:
     yield f"cbtspec {VERSION} judged {plain(name)} on QEMU {quiet.version} ({plan.kind}), seed {result.seed}; {disks}"
     parts = ", ".join(f"{what} {some:,}" + (f" of {of:,}" if some < of else "") for what, some, of in result.bounds)
     resumed = f"; {result.resumed:,} of them in runs before" if result.resumed else ""
-    yield f"schedules    {result.schedules:,} (no happening 1, {parts}){resumed}"
+    yield f"schedules    {result.schedules:,} played{resumed}; the profile has 1 without any happening, {parts}"
     if result.left_out:
-        yield f"left out     {result.left_out:,} of these (--only)"
+        yield f"left out     {result.left_out:,} of the profile (--only)"
     came = ", ".join(f"{each.value} {result.counts[each]:,}" for each in Judgement if result.counts.get(each))
     yield f"came out     {came}"
     yield f"restores     {result.restored:,} compared, after {result.writes:,} writes of the guest"

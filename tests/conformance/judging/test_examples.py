@@ -1,6 +1,8 @@
 """The examples of `examples/judge`: the right ones are safe, and each wrong one is found, in its window."""
 
 import os
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,9 @@ from msgspec.structs import replace
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "judge"
 NAMES = sorted(each.stem for each in EXAMPLES.glob("*.toml"))
-RIGHT = ("right", "two-disks")
+PAGE = Path(__file__).parents[3] / "docs" / "use" / "judge.md"
+RIGHT = ("pull", "right", "two-disks")
+NEEDED_TO_PULL = ("qemu-system-x86_64", "qemu-img", "qemu-io")
 FULL, INCREMENT = "1/reply/blockdev-backup/1", "2/reply/blockdev-backup/1"
 CLEARED = "2/before/block-dirty-bitmap-clear/1"
 BETWEEN_DISKS = "1/before/transaction/2"
@@ -53,8 +57,23 @@ def schedule(plan: Plan, at: str, fault: str | None) -> Schedule:
     return Schedule("of a test", plan.increments, (*baseline(plan), *burst(plan, written)), faults)
 
 
-def test_each_example_has_a_test() -> None:
+def test_each_example_has_a_test_and_is_on_the_page() -> None:
     assert sorted([*RIGHT, *WRONG]) == NAMES
+    listed = re.findall(r"^\| `([\w-]+)` \|.*\| (\w+) \|$", PAGE.read_text(), re.MULTILINE)
+    assert dict(listed) == dict.fromkeys(RIGHT, "safe") | dict.fromkeys(WRONG, "unsafe")
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize(("at", "fault"), [("2/reply/transaction/1", None), ("3/before/block-export-add/1", "error")])
+def test_a_tool_that_pulls_is_safe_there(at: str, fault: str | None) -> None:
+    missing = [each for each in NEEDED_TO_PULL if shutil.which(each) is None]
+    if missing:
+        pytest.skip(f"{', '.join(missing)}: not on PATH")
+    plan = read_plan(EXAMPLES / "pull.toml")
+    outcome = play(plan, schedule(plan, at, fault))
+    assert outcome.judgement is (Judgement.SAFE if fault is None else Judgement.LOUD), outcome.reasons
+    assert not outcome.missed
+    assert opinion(outcome, plan.sizes()).startswith("has no opinion")
 
 
 @pytest.mark.qemu
@@ -119,8 +138,10 @@ def test_a_tool_that_is_right_in_one_window_is_not_taken_for_right_everywhere(pl
 
 
 @pytest.mark.qemu
-@pytest.mark.skipif(os.environ.get("CBTSPEC_DEEP") != "1", reason="minutes; CBTSPEC_DEEP=1 has it run")
+@pytest.mark.skipif(os.environ.get("CBTSPEC_JUDGE") != "1", reason="many minutes; CBTSPEC_JUDGE=1 has it run")
 @pytest.mark.parametrize(("plan", "name"), [(each, each) for each in NAMES], indirect=["plan"], ids=NAMES)
 def test_all_windows_and_some_faults(plan: Plan, name: str) -> None:
+    if name == "pull" and not all(map(shutil.which, NEEDED_TO_PULL)):
+        pytest.skip("qemu-system-x86_64, qemu-img or qemu-io is not on PATH")
     result = judge(plan, PROFILES["quick"], 20160121, 2)
     assert result.judgement is (Judgement.SAFE if name in RIGHT else Judgement.UNSAFE), result.shown
