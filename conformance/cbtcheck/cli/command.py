@@ -5,15 +5,14 @@ from __future__ import annotations
 import importlib
 import io
 import os
-import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 import click
 
 from cbtcheck.cli.exit_codes import EPILOG
+from cbtcheck.cli.imports import importing
 from cbtcheck.cli.problem import Problem
 from cbtcheck.host.version import VERSION
 from cbtcheck.scenario.verdict import EXIT_CODES
@@ -54,7 +53,8 @@ class Main(click.Group):
         """The subcommand of that name; None if there is none."""
         if cmd_name not in SUBCOMMANDS:
             return super().get_command(ctx, cmd_name)
-        module = importlib.import_module(f"cbtcheck.cli.{cmd_name}")
+        with importing():
+            module = importlib.import_module(f"cbtcheck.cli.{cmd_name}")
         found: click.Command = getattr(module, SUBCOMMANDS[cmd_name][0])
         return found
 
@@ -66,8 +66,6 @@ class Main(click.Group):
     def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
         """Runs the command line, and exits."""
         options["standalone_mode"] = False
-        with suppress(ValueError):  # not the main thread: somebody else's signals
-            signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as tidily as Ctrl-C
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")  # a log in ASCII is no reason to crash

@@ -23,19 +23,35 @@ DEFECT = (
 
 def run() -> int:
     """Runs the command line; returns the exit code."""
-    _open_streams()
-    told = False
     try:
-        code = _run()
+        _open_streams()
+        code, told = _ended()
+        _turn_deaf()  # what is left takes no time, and an interrupt would spoil the exit code
+    except KeyboardInterrupt:  # after the command has ended, or while its end is explained
+        code, told = INTERRUPTED, False
+        with suppress(KeyboardInterrupt):
+            _turn_deaf()
+        _turn_deaf()
+    return _flushed(code, told)
+
+
+def _ended() -> tuple[int, bool]:
+    """Runs the command; gives its exit code, and whether it was said that output cannot be written."""
+    try:
+        return _run(), False
     except KeyboardInterrupt:
-        code = INTERRUPTED
+        return INTERRUPTED, False
     except SystemExit as end:
-        code = _code_of(end)
+        return _code_of(end), False
     except BaseException as problem:
         code = _explained(problem)
-        told = code == OUTPUT
-    obey(signal.SIG_IGN)  # what is left takes no time, and an interrupt would spoil the exit code
-    return _flushed(code, told)
+        return code, code == OUTPUT
+
+
+def _turn_deaf() -> None:
+    """Ctrl-C and SIGTERM do nothing any more, and one that was lost does not come again."""
+    obey(signal.SIG_IGN)
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _run() -> int:
@@ -45,8 +61,10 @@ def _run() -> int:
         print(f"cbtspec {VERSION}")
         return 0
     from cbtcheck.cli.command import main as command
+    from cbtcheck.cli.swallowed import interrupt, watch
 
-    obey(signal.default_int_handler)
+    watch()
+    obey(interrupt)
     command(prog_name="cbtspec")
     return 0
 

@@ -13,10 +13,16 @@ if TYPE_CHECKING:
 USAGE, INTERNAL, OUTPUT, INTERRUPTED = 64, 70, 74, 130
 """As in `cbtcheck.scenario.verdict.EXIT_CODES`, which is not imported here: it may be what fails."""
 
+ENDING = (signal.SIGINT, signal.SIGTERM)
+
 
 def main() -> int:
     """Runs the command line; returns the exit code."""
-    obey(_leave_at_once)
+    try:
+        obey(_leave_at_once)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)  # whoever has started this may have had them wait
+    except KeyboardInterrupt:
+        os._exit(INTERRUPTED)
     try:
         from cbtcheck.cli.ending import run
     except (OSError, ImportError, MemoryError) as problem:
@@ -27,7 +33,7 @@ def main() -> int:
 
 def obey(handler: object) -> None:
     """What Ctrl-C and SIGTERM do from now on."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ENDING:
         signal.signal(number, handler)  # type: ignore[arg-type]
 
 

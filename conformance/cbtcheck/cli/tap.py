@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import click
@@ -35,10 +38,13 @@ def tap_command(socket: Path, log: Path, listen: Path | None, append: bool) -> i
     Every byte is passed on unchanged in both directions. It runs until Ctrl-C.
     """
     at = Path(f"{socket}.tap") if listen is None else listen
-    _can_be_listened_at(at)
-    if log.exists() and not append:
-        raise click.ClickException(f"{log} is there already: say --append to go on with it.")
     try:
+        _can_be_listened_at(at)
+    except OSError as problem:
+        raise click.ClickException(f"the tap cannot listen at {at}: {why_of(problem)}") from None
+    try:
+        if log.exists() and not append:
+            raise click.ClickException(f"{log} is there already: say --append to go on with it.")
         with log.open("ab") as file:
             return _run(socket, Log(file, _warn), at)
     except OSError as problem:
@@ -50,7 +56,8 @@ def _run(socket: Path, log: Log, at: Path) -> int:
         click.echo(f"listening at {at}; Ctrl-C ends it", err=True)
 
     try:
-        asyncio.run(Tap(socket, log, _warn).listen(at, ready))
+        with _asyncio_is_told():
+            asyncio.run(Tap(socket, log, _warn).listen(at, ready))
     except OSError as problem:
         raise click.ClickException(f"the tap cannot listen at {at}: {why_of(problem)}") from None
     except KeyboardInterrupt:
@@ -59,9 +66,25 @@ def _run(socket: Path, log: Log, at: Path) -> int:
     return EXIT_CODES["usage"]
 
 
+@contextmanager
+def _asyncio_is_told() -> Iterator[None]:
+    """Meanwhile Ctrl-C and SIGTERM are what asyncio has its own way with, so that no task is torn."""
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
 def _can_be_listened_at(at: Path) -> None:
-    """A socket that nobody listens at any more is removed; anything else that is there is left alone."""
-    if len(str(at).encode()) > LONGEST_ADDRESS:
+    """A socket that nobody listens at any more is removed; anything else that is there is left alone.
+
+    Raises `click.ClickException`, or `OSError` if it cannot even be looked at.
+    """
+    if len(os.fsencode(at)) > LONGEST_ADDRESS:
         raise click.ClickException(f"{at} is too long for a socket (at most {LONGEST_ADDRESS} bytes): say --listen.")
     with suppress(FileNotFoundError):
         if not stat.S_ISSOCK(at.stat().st_mode):

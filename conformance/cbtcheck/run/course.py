@@ -56,8 +56,8 @@ TURNING_AWAY = (TOUR, HISTORIES, TRAPS, FAMILIES, LONG, DRAWN)
 
 
 def run(open_adapter: Callable[[], Adapter], options: Options, progress: Progress) -> Report:
-    """The whole run, in this process. Ctrl-C ends it early, with a report of what was found until then."""
-    with interrupts(signal.SIGINT) as pressed:
+    """The whole run, in this process. Ctrl-C (or SIGTERM) ends it early, with a report of what was found."""
+    with interrupts(signal.SIGINT, signal.SIGTERM) as pressed:
         interrupted = or_over(pressed, options.most_seconds)
         with pressed.at_once():
             adapter = open_adapter()

@@ -60,10 +60,16 @@ def test_the_codes_of_the_entry_are_the_documented_ones() -> None:
     assert [EXIT_CODES[each] for each in names] == [USAGE, INTERNAL, OUTPUT, INTERRUPTED]
 
 
-@pytest.mark.parametrize("module", ["cbtcheck.cli.command", "rich.console", "cbtmodel.commands", "msgspec"])
+@pytest.mark.parametrize(
+    ("module", "word"),
+    [
+        ("cbtcheck.cli.command", "check"), ("rich.console", "check"), ("cbtmodel.commands", "check"),
+        ("msgspec", "check"), ("cbtcheck.search.tour.walks", "tour"), ("cbtproofs.explorer.scopes", "explore"),
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_while_modules_are_imported(module: str, number: int) -> None:
-    run = program(HELD.format(module=module), "check")
+def test_while_modules_are_imported(module: str, word: str, number: int) -> None:
+    run = program(HELD.format(module=module), word)
     assert run.stdout is not None
     assert run.stdout.readline() == "importing\n"
     assert ended(run, number) == (130, "", "")
