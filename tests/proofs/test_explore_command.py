@@ -149,7 +149,7 @@ def test_a_diagram_that_cannot_be_written_is_said_in_one_line() -> None:
     result = explore("--blocks", "1", "--mermaid", "/nowhere/at/all")
     assert result.exit_code == 74
     assert result.stderr == (
-        "cbtspec: /nowhere/at/all cannot be written: No such file or directory; name another file\n"
+        "cbtspec: --mermaid: /nowhere/at/all cannot be written: No such file or directory; name another file\n"
     )
 
 

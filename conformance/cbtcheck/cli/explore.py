@@ -15,7 +15,7 @@ from cbtproofs.explorer.symmetry import LIMIT as SYMMETRIC_LIMIT
 from cbtproofs.explorer.symmetry import explore_symmetric
 
 from cbtcheck.cli.imports import importing
-from cbtcheck.cli.problem import NotWritten
+from cbtcheck.cli.problem import NotWritten, Problem, check_writable
 from cbtcheck.host.saving import write_whole
 from cbtcheck.scenario.verdict import EXIT_CODES
 
@@ -79,6 +79,9 @@ def explore(
              "cluster": cluster}  # fmt: skip
     given = {name: number for name, number in sizes.items() if number is not None}
     drawn = mermaid_to is not None or dot_to is not None
+    for option, target in (("--mermaid", mermaid_to), ("--dot", dot_to)):
+        if target is not None and target != "-":
+            _can_be_written(Path(target), option)
     scopes = standard()
     if given or alphabet is not None or symmetry is not None or drawn:
         scopes = (_chosen(given, alphabet or "small", symmetry),)
@@ -97,6 +100,14 @@ def explore(
         wide = report if report.is_terminal else Console(width=LOG_WIDTH, stderr=silent)
         print_exploration(outcomes, wide, chains)
     return EXIT_CODES["conformant"] if good(outcomes, chains) else EXIT_CODES["unsafe or diverging"]
+
+
+def _can_be_written(target: Path, option: str) -> None:
+    """Says so before minutes are spent. Raises `NotWritten`."""
+    try:
+        check_writable(target, option)
+    except Problem as problem:
+        raise NotWritten(problem.message) from None
 
 
 def _chosen(given: dict[str, int], alphabet: Alphabet, symmetry: bool | None) -> tuple[Scope, bool]:
