@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cbtcheck.cli.imports import importing
 from cbtcheck.host.lacking import why_of
 from cbtcheck.scenario.verdict import EXIT_CODES
 
@@ -72,11 +73,15 @@ def judge_command(
     increments, and a restore after each; once for every window in which the guest may write, and for everything that
     may fail. FILE is a TOML file with all of it; or say --backup, --increment and --restore.
     """
-    from cbtcheck.judging.campaign import CannotJudge
-    from cbtcheck.judging.emulator import EmulatorProblem
-    from cbtcheck.judging.plan import PlanProblem
-    from cbtcheck.judging.schedule import ScheduleProblem
+    with importing():
+        import rich.console  # noqa: F401  # what is called below is imported here, too
 
+        from cbtcheck.host import progress  # noqa: F401
+        from cbtcheck.judging import checked, printed  # noqa: F401
+        from cbtcheck.judging.campaign import CannotJudge
+        from cbtcheck.judging.emulator import EmulatorProblem
+        from cbtcheck.judging.plan import PlanProblem
+        from cbtcheck.judging.schedule import ScheduleProblem
     try:
         plan = _plan(file, backup, increment, restore, disks)
         changes: dict[str, object] = {"socket": "" if socket is None else os.path.abspath(socket)}

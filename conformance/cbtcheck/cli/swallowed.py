@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from cbtcheck.host.lacking import chain
 
 SOON = 0.05
 """Seconds until it is looked whether the interrupt is still on its way out of the command."""
+
+LOOP_IS_CLOSED = "Event loop is closed"
+"""What asyncio says, with a traceback, of a transport that an interrupt has torn: it is deleted after its loop."""
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
@@ -27,7 +32,9 @@ def watch() -> None:
     usual = sys.unraisablehook
 
     def hook(lost: sys.UnraisableHookArgs, /) -> None:
-        if not issubclass(lost.exc_type, KeyboardInterrupt):
+        if issubclass(lost.exc_type, KeyboardInterrupt):
+            signal.setitimer(signal.ITIMER_REAL, SOON, SOON)
+        elif str(lost.exc_value) != LOOP_IS_CLOSED:
             usual(lost)
 
     sys.unraisablehook = hook
@@ -40,3 +47,24 @@ def _look(number: int, frame: FrameType | None) -> None:
     if handled is None or not any(isinstance(each, KeyboardInterrupt) for each in chain(handled)):
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.raise_signal(signal.SIGINT)
+
+
+@contextmanager
+def asyncio_is_told() -> Iterator[None]:
+    """Meanwhile Ctrl-C and SIGTERM are what `asyncio.run` has its own way with, so that no task is torn.
+
+    A process that was being started just then may outlive the loop, for a moment: that is not worth a warning.
+    """
+    import logging
+
+    logging.getLogger("asyncio").addFilter(lambda record: "that handles pid" not in str(record.msg))
+    before = {}
+    with suppress(ValueError):  # not the main thread: somebody else's signals
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
+        again = lambda number, frame: signal.raise_signal(signal.SIGINT)  # noqa: E731
+        before[signal.SIGTERM] = signal.signal(signal.SIGTERM, again)
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
+from cbtcheck.cli.swallowed import asyncio_is_told
 from cbtcheck.host.lacking import why_of
 from cbtcheck.scenario.verdict import EXIT_CODES
 from cbtcheck.trace.tap import Log, Tap
@@ -56,7 +55,7 @@ def _run(socket: Path, log: Log, at: Path) -> int:
         click.echo(f"listening at {at}; Ctrl-C ends it", err=True)
 
     try:
-        with _asyncio_is_told():
+        with asyncio_is_told():
             asyncio.run(Tap(socket, log, _warn).listen(at, ready))
     except OSError as problem:
         raise click.ClickException(f"the tap cannot listen at {at}: {why_of(problem)}") from None
@@ -64,19 +63,6 @@ def _run(socket: Path, log: Log, at: Path) -> int:
         if log.failed is None:
             raise
     return EXIT_CODES["usage"]
-
-
-@contextmanager
-def _asyncio_is_told() -> Iterator[None]:
-    """Meanwhile Ctrl-C and SIGTERM are what asyncio has its own way with, so that no task is torn."""
-    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
-    signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 def _can_be_listened_at(at: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -21,6 +22,7 @@ from cbtcheck.judging.play import Outcome, play
 from cbtcheck.judging.schedule import Schedule
 from cbtcheck.judging.shorten import shortened
 from cbtcheck.judging.verdicts import Judgement, worst
+from cbtcheck.run.start import begin, held_back
 
 DONE = "done.jsonl"
 MOST_SHORTENED = 8
@@ -132,13 +134,15 @@ def _played(plan: Plan, schedules: list[Schedule], jobs: int) -> Iterator[Outcom
         for each in schedules:
             yield _lean(play(plan, each))
         return
-    pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"))
+    spawned = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(jobs, mp_context=spawned, initializer=begin, initargs=(signal.SIG_DFL,))
     try:
         waiting: set[Future[Outcome]] = set()
         rest = iter(schedules)
         while True:
             for each in rest:
-                waiting.add(pool.submit(_one, plan, each))
+                with held_back():
+                    waiting.add(pool.submit(_one, plan, each))
                 if len(waiting) >= 2 * jobs:
                     break
             if not waiting:

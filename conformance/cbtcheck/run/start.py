@@ -7,7 +7,8 @@ would end with a traceback. So both are blocked when it is started, which it inh
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
 from types import FrameType
@@ -45,10 +46,17 @@ class DefectInProcess(RuntimeError):
 
 def start(process: BaseProcess) -> None:
     """Starts a process that calls `begin` first of all."""
+    with held_back():
+        process.start()
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Meanwhile processes may be started that call `begin` first of all."""
     resource_tracker.ensure_running()  # it would unblock them
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
-        process.start()
+        yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

@@ -16,6 +16,7 @@ import pytest
 from cbtcheck.cli import command
 from cbtcheck.cli.command import SUBCOMMANDS
 from cbtcheck.host.lacking import lacking, not_written
+from cbtcheck.judging.campaign import CannotJudge
 from cbtcheck.run.report import Report
 from cbtcheck.scenario.verdict import EXIT_CODES
 from cbtproofs.explorer.exploration import explore_scope
@@ -128,6 +129,11 @@ def tell(*_: object) -> None:
 
 
 REPORT = Report("0.1.0", "reference", "1.0", "quick", 1, Counter(drawn=5), steps=9, compared=1)
+
+def cannot_judge(*_: object, **__: object) -> None:
+    raise CannotJudge("the tool fails though nothing happens to it")
+
+
 REPLACED: dict[str, object] = {
     "cbtcheck.cli.checking._run": lambda *_: REPORT,
     "cbtcheck.cli.proving.prove": nothing,
@@ -137,6 +143,8 @@ REPLACED: dict[str, object] = {
     "cbtcheck.cli.explore.explore_symmetric": lambda scope, limit, _: explore_scope(scope, 9, tell),
     "cbtcheck.cli.tour.tour": lambda scope: (),
     "cbtcheck.cli.tap.Tap.listen": listens,
+    "cbtcheck.judging.campaign.judge": cannot_judge,
+    "cbtcheck.judging.play.play": cannot_judge,
     "cbtcheck.vectors.folder.archive": lambda: b"packed",
     "cbtcheck.vectors.folder.write": lambda place: [],
     "cbtcheck.vectors.folder.first_difference": lambda place: "",
