@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import re
 import shutil
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cbtcheck.cli.imports import importing
+from cbtcheck.run.interrupts import taken
 from cbtcheck.scenario.verdict import EXIT_CODES
 
 if TYPE_CHECKING:
@@ -90,6 +92,7 @@ def crash_command(
     except (DaemonDied, TimeoutError) as problem:
         report.died.append(str(problem) or "it hung: a history took more than two minutes")
     except KeyboardInterrupt:
+        taken()
         report.interrupted = True
     click.echo(to_json(report, asked) if as_json else "\n".join(lines(report, asked)))
     if report.interrupted:
@@ -123,6 +126,10 @@ async def _run(binary: str, qemu_img: str | None, asked: Profile, report: Report
                 await states_of(machine, played, history, report, 0, (SECTORS,) if sectors else (WHOLE,))
             else:
                 await fault_of(machine, setting, history, fault, report)
+        except asyncio.CancelledError:  # what is said of tasks that Ctrl-C has torn is of no interest
+            for name in ("asyncio", "qemu.qmp"):
+                logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+            raise
         finally:
             await machine.close()
 

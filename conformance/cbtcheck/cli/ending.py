@@ -61,10 +61,9 @@ def _run() -> int:
         print(f"cbtspec {VERSION}")
         return 0
     from cbtcheck.cli.command import main as command
-    from cbtcheck.cli.swallowed import interrupt, watch
+    from cbtcheck.cli.swallowed import watch
 
     watch()
-    obey(interrupt)
     command(prog_name="cbtspec")
     return 0
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from types import FrameType
 
 from cbtcheck.host.lacking import chain
@@ -22,13 +20,17 @@ LOOP_IS_CLOSED = "Event loop is closed"
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
-    """What Ctrl-C and SIGTERM do while a command works. Raises `KeyboardInterrupt`."""
+    """What Ctrl-C does while a command works. Raises `KeyboardInterrupt`."""
     signal.setitimer(signal.ITIMER_REAL, SOON, SOON)
     raise KeyboardInterrupt
 
 
 def watch() -> None:
-    """From now on an interrupt that is lost comes again, until Ctrl-C means something else, and is not printed."""
+    """From now on an interrupt that is lost comes again, until Ctrl-C means something else, and is not printed.
+
+    SIGTERM does what Ctrl-C does. `asyncio.run` has its own way with Ctrl-C, so that no task is torn, if it finds
+    Python's handler: what it takes for that is ours. Who catches an interrupt and goes on calls `interrupts.taken`.
+    """
     usual = sys.unraisablehook
 
     def hook(lost: sys.UnraisableHookArgs, /) -> None:
@@ -39,6 +41,9 @@ def watch() -> None:
 
     sys.unraisablehook = hook
     signal.signal(signal.SIGALRM, _look)
+    signal.default_int_handler = interrupt  # type: ignore[assignment]
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
 
 
 def _look(number: int, frame: FrameType | None) -> None:
@@ -48,23 +53,3 @@ def _look(number: int, frame: FrameType | None) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.raise_signal(signal.SIGINT)
 
-
-@contextmanager
-def asyncio_is_told() -> Iterator[None]:
-    """Meanwhile Ctrl-C and SIGTERM are what `asyncio.run` has its own way with, so that no task is torn.
-
-    A process that was being started just then may outlive the loop, for a moment: that is not worth a warning.
-    """
-    import logging
-
-    logging.getLogger("asyncio").addFilter(lambda record: "that handles pid" not in str(record.msg))
-    before = {}
-    with suppress(ValueError):  # not the main thread: somebody else's signals
-        before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
-        again = lambda number, frame: signal.raise_signal(signal.SIGINT)  # noqa: E731
-        before[signal.SIGTERM] = signal.signal(signal.SIGTERM, again)
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import click
 
-from cbtcheck.cli.swallowed import asyncio_is_told
 from cbtcheck.host.lacking import why_of
 from cbtcheck.scenario.verdict import EXIT_CODES
 from cbtcheck.trace.tap import Log, Tap
@@ -55,8 +54,7 @@ def _run(socket: Path, log: Log, at: Path) -> int:
         click.echo(f"listening at {at}; Ctrl-C ends it", err=True)
 
     try:
-        with asyncio_is_told():
-            asyncio.run(Tap(socket, log, _warn).listen(at, ready))
+        asyncio.run(Tap(socket, log, _warn).listen(at, ready))
     except OSError as problem:
         raise click.ClickException(f"the tap cannot listen at {at}: {why_of(problem)}") from None
     except KeyboardInterrupt:

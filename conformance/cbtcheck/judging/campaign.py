@@ -22,6 +22,7 @@ from cbtcheck.judging.play import Outcome, play
 from cbtcheck.judging.schedule import Schedule
 from cbtcheck.judging.shorten import shortened
 from cbtcheck.judging.verdicts import Judgement, worst
+from cbtcheck.run.interrupts import taken
 from cbtcheck.run.start import begin, held_back
 
 DONE = "done.jsonl"
@@ -120,6 +121,7 @@ def judge(
             result.add(outcome)
             told(result.resumed + number, len(schedules))
     except KeyboardInterrupt:
+        taken()
         result.complete = False
     result.shown = grouped(quiet.points, result.failed)
     for each_kind in result.shown[: MOST_SHORTENED if result.complete else 0]:

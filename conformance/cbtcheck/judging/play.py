@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,6 +86,9 @@ class Play:
             if not self.outcome.version:
                 raise
             self._broken(str(problem))
+        except asyncio.CancelledError:  # Ctrl-C: what asyncio says of tasks that it has torn is of no interest
+            logging.getLogger("asyncio").setLevel(logging.CRITICAL + 1)
+            raise
         finally:
             self.stage.rest()
             await proxy.close()

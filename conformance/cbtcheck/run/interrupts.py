@@ -17,6 +17,11 @@ def or_over(interrupted: Callable[[], bool], most_seconds: float | None) -> Call
     return lambda: interrupted() or time.monotonic() > ends
 
 
+def taken() -> None:
+    """Who has caught a `KeyboardInterrupt` and goes on says so: it does not come again (`cbtcheck.cli.swallowed`)."""
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+
 class Interrupts:
     """Called, it says whether there was an interrupt. Usually that is looked at where nothing is torn."""
 
