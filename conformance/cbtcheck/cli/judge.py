@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +14,24 @@ import click
 
 from cbtcheck.cli.imports import importing
 from cbtcheck.host.lacking import why_of
+from cbtcheck.report.outputs import Outputs, output_options
 from cbtcheck.scenario.verdict import EXIT_CODES
 
 if TYPE_CHECKING:
     from cbtcheck.judging.campaign import Result
     from cbtcheck.judging.plan import Plan, PlannedDisk
+
+@dataclass(frozen=True)
+class Chosen:
+    """What is played, how many at a time, and where it is kept."""
+
+    profile: str
+    seed: int
+    jobs: int
+    reports: Path
+    resume: Path | None
+    only: str
+
 
 USUAL_SEED = 20160121
 
@@ -61,11 +74,12 @@ Exit codes:
               metavar="DIR", help="Where schedules that failed are saved.")  # fmt: skip
 @click.option("--resume", type=click.Path(path_type=Path), metavar="DIR",
               help="Keep what is done there, and go on with what is kept there.")  # fmt: skip
+@output_options
 def judge_command(
     file: Path | None, backup: str | None, increment: str | None, restore: str | None, socket: str | None,
     disks: tuple[str, ...], together: bool, system: bool, qemu: str | None, increments: int | None,
     deadline: float | None, profile: str, seed: int, jobs: int, played: Path | None, reports: Path,
-    resume: Path | None, only: str,
+    resume: Path | None, only: str, outputs: Outputs,
 ) -> int:  # fmt: skip
     """Judges a backup tool by what its restore gives back.
 
@@ -95,7 +109,8 @@ def judge_command(
             raise click.ClickException(f"{socket} is there already: nothing that is there is touched.")
         if played is not None:
             return _play(plan, played)
-        return _judge(plan, profile, seed, 1 if socket is not None else jobs, reports, resume, only)
+        chosen = Chosen(profile, seed, 1 if socket is not None else jobs, reports, resume, only)
+        return _judge(plan, chosen, outputs)
     except (PlanProblem, ScheduleProblem, EmulatorProblem, CannotJudge) as problem:
         raise click.ClickException(str(problem)) from None
 
@@ -152,7 +167,7 @@ def _play(plan: Plan, path: Path) -> int:
     return outcome.judgement.exit_code
 
 
-def _judge(plan: Plan, profile: str, seed: int, jobs: int, reports: Path, resume: Path | None, only: str) -> int:
+def _judge(plan: Plan, chosen: Chosen, outputs: Outputs) -> int:
     from rich.console import Console
 
     from cbtcheck.host.progress import ProgressLine
@@ -162,16 +177,47 @@ def _judge(plan: Plan, profile: str, seed: int, jobs: int, reports: Path, resume
 
     try:
         with ProgressLine(Console(stderr=True)) as progress:
-            result = judge(plan, PROFILES[profile], seed, jobs, resume, partial(progress, "schedules"), only)
+            told = partial(progress, "schedules")
+            result = judge(plan, PROFILES[chosen.profile], chosen.seed, chosen.jobs, chosen.resume, told, chosen.only)
     except OSError as problem:
         raise click.ClickException(f"what was done cannot be kept: {why_of(problem)}") from None
-    _save(result, reports)
-    for line in lines(result, _again()):
-        click.echo(line)
+    _save(result, chosen.reports)
+    with outputs.fenced():
+        for line in lines(result, _again()):
+            click.echo(line)
+    written = _write(result, outputs)
     if not result.complete:
         return EXIT_CODES["interrupted"]
+    if not written and result.judgement.exit_code == EXIT_CODES["conformant"]:
+        return EXIT_CODES["output"]
     code = result.judgement.exit_code
     return EXIT_CODES["incomplete"] if result.left_out and code == EXIT_CODES["conformant"] else code
+
+
+def _write(result: Result, outputs: Outputs) -> bool:
+    """Writes the report wherever else it is wanted; whether all could be written."""
+    from cbtcheck.host.saving import write_whole
+    from cbtcheck.judging import exported, page
+
+    again, written = _again(), True
+    for option, path in outputs.files():
+        try:
+            if option == "--json":
+                write_whole(path, exported.to_json(result, again))
+            elif option == "--junit":
+                write_whole(path, exported.to_junit(result, again))
+            elif option == "--html":
+                write_whole(path, page.to_html(result, again).encode(errors="replace"))
+            else:
+                with path.open("a", encoding="utf-8", errors="replace") as file:
+                    file.write(exported.summary(result, again))
+        except OSError as problem:
+            click.echo(f"cbtspec: {option}: {path} cannot be written: {why_of(problem)}", err=True)
+            written = False
+    if outputs.github:
+        for each in exported.workflow_commands(result, again):
+            click.echo(each)
+    return written
 
 
 def _save(result: Result, reports: Path) -> None:
@@ -191,13 +237,18 @@ def _save(result: Result, reports: Path) -> None:
             click.echo(f"cbtspec: {path} cannot be written: {why_of(problem)}", err=True)
 
 
+NOT_AGAIN = frozenset({
+    "--profile", "--seed", "--jobs", "--reports", "--resume", "--play", "--only", "--json", "--junit", "--html",
+})  # fmt: skip
+"""Options with a value that say how much is played, and where it is told."""
+
+
 def _again() -> str:
     """The command as it was called, without what says how much is played."""
     words, rest = ["cbtspec", "judge"], iter(sys.argv[2:])
     for word in rest:
-        if word.partition("=")[0] in ("--profile", "--seed", "--jobs", "--reports", "--resume", "--play", "--only"):
-            if "=" not in word:
-                next(rest, None)
-            continue
-        words.append(word)
+        if word in NOT_AGAIN:
+            next(rest, None)
+        elif word.partition("=")[0] not in NOT_AGAIN and word != "--github":
+            words.append(word)
     return shlex.join(words)

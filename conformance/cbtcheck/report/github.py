@@ -173,13 +173,13 @@ def _failure(report: Report, failure: Failure, heading: str, more_options: str) 
     yield "".join(f"- {marked(str(each))}\n" for each in failure.findings)
     yield "".join(f"> {marked(each)}\n" for each in rules_of(failure))
     if failure.frames:
-        yield _fence(picture_text(failure.frames)[:LONGEST_PICTURE])
+        yield block_of_code(picture_text(failure.frames)[:LONGEST_PICTURE])
     again = reproduce(failure, report.adapter, more_options)
     if again:
-        yield _fence(again)
+        yield block_of_code(again)
     elif failure.not_saved:
         yield f"{marked(f'Not saved: {failure.not_saved}. The scenario:')}\n"
-        yield _fence(as_text(failure.scenario)[:LONGEST_PICTURE])
+        yield block_of_code(as_text(failure.scenario)[:LONGEST_PICTURE])
 
 
 def marked(text: str) -> str:
@@ -197,7 +197,7 @@ def _folded(title: str, content: str) -> str:
     return f"<details><summary>{title}</summary>\n\n{content}\n</details>\n"
 
 
-def _fence(text: str) -> str:
+def block_of_code(text: str) -> str:
     """A block of code, with a fence that is longer than any in it."""
     longest = max((len(each) for each in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)

@@ -105,7 +105,7 @@ def test_nothing_in_a_summary_is_markup(failing: Report) -> None:
 
 
 def test_a_fence_is_longer_than_any_in_it() -> None:
-    assert github._fence("a ```` b").startswith("`````text\n")
+    assert github.block_of_code("a ```` b").startswith("`````text\n")
 
 
 def test_a_summary_is_no_larger_than_github_takes(failing: Report, monkeypatch: pytest.MonkeyPatch) -> None:
