@@ -17,6 +17,7 @@ from cbtcheck.scenario import scenario
 from cbtcheck.trace.events import TraceProblem
 from cbtcheck.trace.report import Options, verify
 from cbtcheck.vectors import format as vectors
+from cbtcheck.vectors.record import VectorError
 from mutated import mutated
 
 TIMES = int(os.environ.get("CBTSPEC_MUTATIONS", "150"))
@@ -96,5 +97,5 @@ def test_vectors() -> None:
     for _ in range(TIMES):
         try:
             vectors.from_bytes(mutated(random.choice(listed), random), "file")
-        except vectors.VectorError as problem:
+        except VectorError as problem:
             one_line(problem)

@@ -59,6 +59,15 @@ def verdict(table: ChainTable) -> str:
     return ""
 
 
+def one_instant(table: ChainTable) -> list[list[Row]]:
+    """Of several disks: which restore points are of one instant."""
+    together: dict[int, list[Row]] = {}
+    for row in table.rows:
+        if row.complete:
+            together.setdefault(row.began.number, []).append(row)
+    return [rows for rows in together.values() if len({row.node for row in rows}) > 1]
+
+
 def ranges(blocks: Granules) -> str:
     """As offset+length in bytes."""
     found = blocks.extents(RANGES_SHOWN + 1)
@@ -83,14 +92,10 @@ def _lost(lost: Lost, named: Named) -> str:
 
 
 def _instants(table: ChainTable) -> Iterator[str]:
-    """Of several disks: which restore points are of one instant."""
     complete = [row for row in table.rows if row.complete]
     if len({row.node for row in complete}) < 2:
         return
-    together: dict[int, list[Row]] = {}
-    for row in complete:
-        together.setdefault(row.began.number, []).append(row)
-    shared = [rows for rows in together.values() if len({row.node for row in rows}) > 1]
+    shared = one_instant(table)
     for rows in shared:
         yield f"One instant for {' and '.join(row.node for row in rows)}: {rows[0].began}"
     if not shared:

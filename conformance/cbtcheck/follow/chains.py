@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Generic
 
 from cbtmodel import commands as c
+from cbtmodel.backup import Outcome
 from cbtmodel.bitmap import recording
 from cbtmodel.blocks import S
 from cbtmodel.chain import Chains, Point, changed, follow
@@ -52,7 +53,7 @@ class Failed:
     full: bool
     began: At
     ended: At
-    outcome: str
+    outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ class ChainsFollowed(Generic[S]):
         if then is not None and waives(command, on, name):
             after = after._waives(at, place, owed_under_name(then) | written(before, command, step, on))
         if anew:
-            after = after._adds(at, place)
+            after = after._adds(at, place, before)
         known = after.reasons.get(place, Reasons())
         off = now is not None and not recording(now)
         known = replace(
@@ -152,16 +153,30 @@ class ChainsFollowed(Generic[S]):
         first = next((each.at for each in self._began_on(place[0])), at)
         return replace(self._lacks(place, Reason("waived", at, owed, first, at, at)), waived=known)
 
-    def _adds(self, at: At, place: Place) -> ChainsFollowed[S]:
-        """A new bitmap lacks all that has changed before, since the oldest point."""
+    def _adds(self, at: At, place: Place, before: State[S]) -> ChainsFollowed[S]:
+        """A new bitmap lacks all that has changed before, since the oldest point.
+
+        What another bitmap of the disk has, it could have been merged from. What none has, is lacking for the reason
+        for which the last of them lacks it.
+        """
         after = self.told()
-        points = [each for each in after.chains.points.values() if each.node == place[0]]
+        on, name = place
+        points = [each for each in after.chains.points.values() if each.node == on]
         if not points:
             return after
-        removed = after.reasons.get(place, Reasons()).removed
-        first = next(iter(after._began_on(place[0]))).at
-        why = f"changed before {place[0]}/{place[1]} was added"
-        return after._lacks(place, Reason(why, removed or at, points[0].since, first, at, at))
+        known, first = after.reasons.get(place, Reasons()), next(iter(after._began_on(on))).at
+        lacks, why = points[0].since, f"changed before {on}/{name} was added"
+        nowhere = lacks
+        for each in before.nodes[on].bitmaps.values():
+            nowhere = nowhere - owed_under_name(each)
+        beside = [each for other, each in after.reasons.items() if other[0] == on and other != place]
+        others = [one for each in beside for one in each.known]
+        after = after._lacks(place, Reason(why, known.removed or at, lacks, first, at, at))
+        for one in sorted(others, key=lambda one: (one.came, one.last)):
+            blocks = one.blocks & nowhere
+            if not blocks <= before.space.empty:
+                after = after._lacks(place, replace(one, blocks=blocks, came=at))
+        return after
 
     # Points
 
@@ -242,7 +257,7 @@ class ChainsFollowed(Generic[S]):
         return {**self.kept, **self.chains.points}
 
 
-def _outcome(step: Step[S], job: str) -> str:
+def _outcome(step: Step[S], job: str) -> Outcome:
     return next((each.outcome for each in step.ended if each.id == job), "failed")
 
 

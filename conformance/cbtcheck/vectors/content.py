@@ -13,7 +13,7 @@ from cbtmodel.step import Step
 
 from cbtcheck.adapter import POISON
 from cbtcheck.sets.bitsets import Bits
-from cbtcheck.vectors.format import ANYTHING
+from cbtcheck.vectors.record import ANYTHING
 
 Runs = tuple[tuple[int, int], ...]
 """(byte, how many) after each other, neighbours differing; `ANYTHING` for a byte that is not known."""

@@ -17,8 +17,9 @@ import msgspec
 
 from cbtcheck.host.saving import write_whole
 from cbtcheck.vectors import schema
-from cbtcheck.vectors.format import VERSION, VectorError, load, to_bytes
+from cbtcheck.vectors.format import VERSION, load, to_bytes
 from cbtcheck.vectors.groups import GROUPS, group
+from cbtcheck.vectors.record import VectorError
 
 SCHEMA = f"vectors-{VERSION}.schema.json"
 WRITTEN_BY_HAND = ("README.md", "LICENSE")

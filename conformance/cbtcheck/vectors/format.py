@@ -13,29 +13,29 @@ from typing import Annotated, Any, Literal, get_args
 import msgspec
 from cbtmodel.backup import Outcome
 from cbtmodel.refusal import Kind
-from msgspec import Meta, Struct
+from msgspec import Meta
 
-from cbtcheck.host.printable import plain
 from cbtcheck.scenario.scenario import ScenarioError, command_from_data, shown
+from cbtcheck.vectors.chain_format import Chains, check_chains
+from cbtcheck.vectors.record import (
+    Extent,
+    Record,
+    Run,
+    Size,
+    VectorError,
+    check_extents,
+    check_runs,
+    size_of,
+)
 
 FORMAT = "cbtspec-vectors"
 VERSION = 1
 MAX_BYTES = 16 << 20
-ANYTHING = -1
-"""In a run: nobody can say what these bytes are."""
-
 MALFORMED = "malformed"
 """What a vector needs if one of its commands is not even well formed."""
 
-Extent = Annotated[list[Annotated[int, Meta(ge=0)]], Meta(min_length=2, max_length=2)]
-Run = Annotated[list[Annotated[int, Meta(ge=ANYTHING)]], Meta(min_length=2, max_length=2)]
-Size = Annotated[int, Meta(gt=0, le=(1 << 63) - 1)]
 Phase = Literal["running", "paused", "waiting", "pending"]
 PHASES: tuple[Phase, ...] = get_args(Phase)
-
-
-class Record(Struct, frozen=True, forbid_unknown_fields=True):
-    """A JSON object with exactly these members, in this order."""
 
 
 class Disk(Record, frozen=True):
@@ -132,7 +132,10 @@ class Bug(Record, frozen=True):
 
 
 class Vector(Record, frozen=True):
-    """One vector. `needs` are capabilities, `properties` IDs of what it is about, `block` the unit of tracking."""
+    """One vector. `needs` are capabilities, `properties` IDs of what it is about, `block` the unit of tracking.
+
+    `chains`: what backups give back after some of the steps, in their order.
+    """
 
     id: Annotated[str, Meta(pattern=r"^[a-z0-9]+(-[A-Za-z0-9]+)*$")]
     title: str
@@ -143,6 +146,7 @@ class Vector(Record, frozen=True):
     disks: Annotated[list[Disk], Meta(min_length=1)]
     steps: Annotated[list[Step], Meta(min_length=1)]
     restores: list[Restore]
+    chains: list[Chains]
 
 
 class VectorFile(Record, frozen=True):
@@ -153,17 +157,6 @@ class VectorFile(Record, frozen=True):
     group: str
     title: str
     vectors: list[Vector]
-
-LONGEST_ERROR = 500
-"""The most characters of an error: what a file holds may be long."""
-
-
-class VectorError(Exception):
-    """A file of vectors cannot be used; the message says where and why, in one line."""
-
-    def __init__(self, message: str) -> None:
-        text = plain(message)
-        super().__init__(text if len(text) <= LONGEST_ERROR else text[:LONGEST_ERROR] + "…")
 
 
 def to_bytes(file: VectorFile) -> bytes:
@@ -223,28 +216,34 @@ def _check(vector: Vector, where: str) -> None:
         if MALFORMED not in vector.needs:
             _check_command(step.command, place)
         for bitmap in step.after.bitmaps:
-            size = _size(sizes, bitmap.node, place)
+            size = size_of(sizes, bitmap.node, place)
             heir = bitmap.successor
             for extents in (bitmap.must, bitmap.may, *((heir.must, heir.may) if heir else ())):
-                _check_extents(extents, size, place)
+                check_extents(extents, size, place)
         for disk in step.after.disks:
-            _check_runs(disk.content, _size(sizes, disk.node, place), f"{place}: disk {shown(disk.node)}")
+            check_runs(disk.content, size_of(sizes, disk.node, place), f"{place}: disk {shown(disk.node)}")
         if {disk.node for disk in step.after.disks} != sizes.keys():
             raise VectorError(f"{place}: not the content of all disks")
         for job in step.after.jobs:
-            _check_extents(job.copied, max(sizes.values()), place)
-            _check_extents(job.copying, max(sizes.values()), place)
+            check_extents(job.copied, max(sizes.values()), place)
+            check_extents(job.copying, max(sizes.values()), place)
         for end in step.ended:
             size = sum(count for _, count in end.target)
             if size not in sizes.values():
                 raise VectorError(f"{place}: the target of {shown(end.job)} has {size} bytes, as no disk has")
-            _check_extents(end.copied, size, place)
+            check_extents(end.copied, size, place)
     ended = {end.job: end.target for step in vector.steps for end in step.ended}
     for restore in vector.restores:
         missing = [each for each in restore.jobs if each not in ended]
         if missing:
             raise VectorError(f"{where}: restores {shown(missing[0])}, a job that did not end")
-        _check_runs(restore.content, sum(count for _, count in ended[restore.jobs[-1]]), f"{where}: a restore")
+        check_runs(restore.content, sum(count for _, count in ended[restore.jobs[-1]]), f"{where}: a restore")
+    for chains in vector.chains:
+        check_chains(chains, sizes, len(vector.steps), where)
+        completed = {end.job for step in vector.steps[: chains.step] for end in step.ended}
+        for point in chains.restore_points:
+            if point.job not in completed:
+                raise VectorError(f"{where}: a restore point of {shown(point.job)}, a job that did not end")
 
 
 def _check_command(data: dict[str, Any], where: str) -> None:
@@ -252,23 +251,3 @@ def _check_command(data: dict[str, Any], where: str) -> None:
         command_from_data({name: value for name, value in data.items() if name != "fill"}, where)
     except ScenarioError as problem:
         raise VectorError(str(problem)) from None
-
-
-def _size(sizes: dict[str, int], name: str, where: str) -> int:
-    if name not in sizes:
-        raise VectorError(f"{where}: there is no disk {shown(name)}")
-    return sizes[name]
-
-
-def _check_extents(extents: list[list[int]], size: int, where: str) -> None:
-    """In order, apart from each other, on the disk."""
-    past = -1
-    for offset, length in extents:
-        if offset <= past or length == 0 or offset + length > size:
-            raise VectorError(f"{where}: extent [{offset},{length}] is empty, out of order or beyond {size} bytes")
-        past = offset + length
-
-
-def _check_runs(runs: list[list[int]], size: int, where: str) -> None:
-    if sum(count for _, count in runs) != size or any(byte > 255 or count < 1 for byte, count in runs):
-        raise VectorError(f"{where}: the runs do not make up {size} bytes")

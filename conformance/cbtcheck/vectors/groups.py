@@ -1,7 +1,7 @@
 """The groups of vectors: complete by construction, always the same.
 
 Every edge of the specification that the tour takes; every refusal; the shortest scenario for each seeded mistake; the
-workflows; and the known defects of the ledger.
+workflows; what backups give back; and the known defects of the ledger.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from cbtcheck.search.tour.walks import Walk, tour
 from cbtcheck.sets.bitsets import BitSets
 from cbtcheck.vectors.bugs import bug
 from cbtcheck.vectors.format import FORMAT, VERSION, Vector, VectorFile
+from cbtcheck.vectors.histories.told import HISTORIES, scenario_of
 from cbtcheck.vectors.refusals import refusals
 from cbtcheck.vectors.tails import in_sizes, sizes_in_turn
 from cbtcheck.vectors.written import Told, vector
@@ -82,7 +83,21 @@ def of_mistakes() -> Iterator[Vector]:
 def of_workflows() -> Iterator[Vector]:
     """The workflows that users run, with every restore."""
     for name, scenario in workflows().items():
-        yield vector(Told(f"workflow-{name}", f"{scenario.title}. {scenario.story}"), scenario)
+        steps = sum(not isinstance(each, Restore) for each in scenario.commands)
+        yield vector(Told(f"workflow-{name}", f"{scenario.title}. {scenario.story}"), scenario, (steps,))
+
+
+def of_chains() -> Iterator[Vector]:
+    """Histories of backups, right orders and wrong ones. `AssertionError` if one does not lose what it says."""
+    for history in HISTORIES:
+        made = vector(Told(f"chain-{history.name}", history.title), scenario_of(history), tuple(history.marked()))
+        lost = {
+            point.job: {(each.blame, tuple(extent)) for each in point.lost for extent in each.blocks}
+            for point in made.chains[-1].restore_points
+            if point.lost
+        }
+        assert lost == {job: set(each) for job, each in history.lost.items()}, f"{history.name} loses {lost}"
+        yield made
 
 
 def of_the_ledger() -> Iterator[Vector]:
@@ -101,6 +116,7 @@ def finished(scenario: Scenario) -> Scenario:
 GROUPS: dict[str, tuple[str, Callable[[], Iterable[Vector]]]] = {
     "mistakes": ("The shortest scenario for each seeded mistake", of_mistakes),
     "workflows": ("The workflows that users run", of_workflows),
+    "chains": ("What backups give back, and which command is to blame where they do not", of_chains),
     "ledger": ("What known defects of real implementations do wrong", of_the_ledger),
     "refusals": ("Every command and every reason for which it can be refused", of_refusals),
     "tour": (f"Every edge of the specification in the scope '{SCOPE}'", of_the_tour),

@@ -6,7 +6,7 @@ Nothing is worked out here but what disks hold (`content`): replies, sets and ph
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import get_args
 
 from cbtmodel import commands as c
@@ -26,6 +26,8 @@ from cbtcheck.scenario import capabilities as claims
 from cbtcheck.scenario.scenario import Restore, Scenario, command_in_full, spelled
 from cbtcheck.sets.bitsets import Bits, BitSets, extents
 from cbtcheck.vectors import format as f
+from cbtcheck.vectors.chain_format import Chains
+from cbtcheck.vectors.chained import Chained
 from cbtcheck.vectors.content import Contents, Runs, copied_over
 
 KINDS: list[Kind] = list(get_args(Kind))
@@ -42,16 +44,25 @@ class Told:
     properties: tuple[str, ...] = ()
 
 
-def vector(told: Told, scenario: Scenario) -> f.Vector:
-    """The vector of a scenario. `ValueError` if it is not one that can be written down."""
-    writer = Writer(scenario.disks, scenario.block)
-    steps = [writer.step(each) for each in scenario.commands if not isinstance(each, Restore)]
+def vector(told: Told, scenario: Scenario, chains_after: Collection[int] = ()) -> f.Vector:
+    """The vector of a scenario; `chains_after` are the steps after which it says what backups give back.
+
+    `ValueError` if it is not one that can be written down.
+    """
+    writer = Writer(scenario.disks, scenario.block, Chained(BitSets(scenario.block)) if chains_after else None)
+    steps, chains = [], []
+    for each in scenario.commands:
+        if not isinstance(each, Restore):
+            steps.append(writer.step(each))
+            if len(steps) in chains_after:
+                chains.append(writer.chains())
     restores = [writer.restore(each.jobs) for each in scenario.commands if isinstance(each, Restore)]
     properties = list(told.properties or writer.checked())
     disks = [f.Disk(name, size) for name, size in scenario.disks.items()]
     return f.Vector(
-        told.id, told.title, sorted(writer.needs), properties, told.bug, scenario.block, disks, steps, restores
-    )
+        told.id, told.title, sorted(writer.needs), properties, told.bug, scenario.block, disks, steps, restores,
+        chains,
+    )  # fmt: skip
 
 
 def fill_of(number: int) -> int:
@@ -62,7 +73,8 @@ def fill_of(number: int) -> int:
 class Writer:
     """Writes down one step after the other."""
 
-    def __init__(self, sizes: dict[str, int], block: int) -> None:
+    def __init__(self, sizes: dict[str, int], block: int, chained: Chained | None = None) -> None:
+        self.chained = chained
         self.space = BitSets(block)
         self.world = World(initial(self.space, sizes))
         self.contents = Contents.of(sizes)
@@ -90,6 +102,8 @@ class Writer:
         if refused and may_name_another_reason(command):
             refused = KINDS
         ended = [self._ended(each) for each in result.ended]
+        if self.chained is not None:
+            self.chained.step(self.steps, before, command, result)
         return f.Step(command_in_full(command, fill, self.needs), refused, ended, self._after())
 
     def restore(self, jobs: tuple[str, ...]) -> f.Restore:
@@ -101,6 +115,11 @@ class Writer:
             image = copied_over(image, target, copied)
         assert image == start, f"the chain {', '.join(jobs)} does not give the disk"
         return f.Restore(list(jobs), [list(each) for each in image])
+
+    def chains(self) -> Chains:
+        """What the backups give back that were made until now."""
+        assert self.chained is not None
+        return self.chained.after(self.steps, self.state, self.backups)
 
     def checked(self) -> list[str]:
         """The properties that a check of these steps could have found violated."""

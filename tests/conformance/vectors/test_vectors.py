@@ -1,6 +1,4 @@
 """The static test vectors: they are what the specification gives, complete, and catch every seeded mistake.
-
-The runner here sees the vectors only, never the specification: it is what an implementer would write.
 """
 
 from __future__ import annotations
@@ -11,18 +9,15 @@ import random
 import re
 import tarfile
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import cbtmodel
 import jsonschema
 import pytest
-from cbtcheck.adapter import Adapter, AdapterBroken, Hint
 from cbtcheck.adapters.mistakes import MISTAKES, host_with
 from cbtcheck.adapters.reference import ReferenceAdapter
 from cbtcheck.run.ledger.ledger import entries
-from cbtcheck.scenario.scenario import ScenarioError, command_from_data
 from cbtcheck.search.draw import Hand
 from cbtcheck.search.machine import next_command
 from cbtcheck.search.tour.reachable import reachable
@@ -30,9 +25,10 @@ from cbtcheck.search.tour.walks import tour
 from cbtcheck.sets.bitsets import BitSets
 from cbtcheck.vectors import folder
 from cbtcheck.vectors.bugs import BUGS
-from cbtcheck.vectors.format import VectorError, VectorFile, from_bytes, load, to_bytes
+from cbtcheck.vectors.format import VectorFile, from_bytes, load, to_bytes
 from cbtcheck.vectors.groups import GROUPS, SCOPE
 from cbtcheck.vectors.malformed import SAMPLES, malformed_commands
+from cbtcheck.vectors.record import VectorError
 from cbtcheck.vectors.refusals import reached, refusals, refused
 from cbtcheck.workflows import workflows
 from cbtmodel import commands as c
@@ -41,139 +37,10 @@ from cbtmodel.step import step
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from vector_runner import play
 
 VECTORS = Path(__file__).parents[3] / "conformance" / "vectors"
 SUITE = {name: json.loads((VECTORS / f"{name}.json").read_bytes())["vectors"] for name in GROUPS}
-
-
-# A runner
-
-
-def play(adapter: Adapter, vector: dict[str, Any]) -> str:
-    """Plays a vector; what differs first, "" if nothing does."""
-    try:
-        return next(_differences(adapter, vector), "")
-    except AdapterBroken as broken:
-        return f"broken: {broken}"
-
-
-def _differences(adapter: Adapter, vector: dict[str, Any]) -> Iterator[str]:
-    sizes = {disk["name"]: disk["size"] for disk in vector["disks"]}
-    adapter.reset(sizes)
-    targets: dict[str, tuple[bytes, list[list[int]]]] = {}
-    for number, step_of in enumerate(vector["steps"], 1):
-        place = f"step {number}, {step_of['command']['do']}"
-        for each in _of_step(adapter, step_of, sizes, targets):
-            yield f"{place}: {each}"
-    for restore in vector["restores"]:
-        image = bytearray(sum(count for _, count in restore["content"]))
-        for job in restore["jobs"]:
-            content, copied = targets[job]
-            for offset, length in copied:
-                image[offset : offset + length] = content[offset : offset + length]
-        if not same(bytes(image), restore["content"]):
-            yield f"restored from {restore['jobs']}"
-    adapter.finish()
-
-
-def _of_step(
-    adapter: Adapter, expected: dict[str, Any], sizes: dict[str, int], targets: dict[str, Any]
-) -> Iterator[str]:
-    kind, ended = _do(adapter, expected["command"])
-    if kind not in (expected["refused"] or [""]):
-        yield f"refused: {kind!r}, expected {expected['refused']}"
-    if sorted(ended) != sorted((each["job"], each["outcome"]) for each in expected["ended"]):
-        yield f"ended: {ended}"
-    for each in expected["ended"]:
-        content = adapter.target(each["job"])
-        assert content is not None
-        targets[each["job"]] = content, each["copied"]
-        if not same(content, each["target"]):
-            yield f"the target of {each['job']}"
-    after = expected["after"]
-    seen = adapter.observe()
-    if set(seen.bitmaps) != {(each["node"], each["name"]) for each in after["bitmaps"]}:
-        yield f"bitmaps: {sorted(seen.bitmaps)}"
-    for each in after["bitmaps"]:
-        mine = seen.bitmaps[each["node"], each["name"]]
-        if [mine.granularity, mine.recording, mine.busy] != [each["granularity"], each["recording"], each["busy"]]:
-            yield f"{each['name']}: {mine}"
-        bits = adapter.bits(each["node"], each["name"])
-        assert bits is not None
-        dirty = covered(granules(bits, mine.granularity, sizes[each["node"]]))
-        if not covered(each["must"]) <= dirty:
-            yield f"{each['name']}: a write is lost"
-        if not dirty <= covered(each["may"]):
-            yield f"{each['name']}: wasteful"
-    yield from _successors(after, seen.successors or {}, sizes)
-    if set(seen.jobs) != {each["job"] for each in after["jobs"]}:
-        yield f"jobs: {sorted(seen.jobs)}"
-    for each in after["jobs"]:
-        job = seen.jobs[each["job"]]
-        if job.phase != each["phase"]:
-            yield f"{each['job']} is {job.phase}"
-        copied = covered(list(map(list, job.copied or ())))
-        if not covered(each["copied"]) <= copied <= covered(each["copied"]) | covered(each["copying"]):
-            yield f"{each['job']} has copied {job.copied}"
-    if seen.in_flight != {(each["node"], each["write"]) for each in after["writes"]}:
-        yield f"writes in flight: {seen.in_flight}"
-    for each in after["disks"]:
-        content = adapter.disk(each["node"])
-        assert content is not None
-        if not same(content, each["content"]):
-            yield f"the content of {each['node']}"
-
-
-def _do(adapter: Adapter, data: dict[str, Any]) -> tuple[str, list[tuple[str, str]]]:
-    """Makes a command happen; a typed interface refuses by itself what it cannot be asked, or has no bytes for."""
-    asked = {name: value for name, value in data.items() if name != "fill"}
-    try:
-        if data["do"].endswith("write") and data.get("length") in (-1, 1 << 63):
-            return "invalid", []
-        command = command_from_data(asked, "")
-    except ScenarioError:
-        return "invalid", []
-    performed = adapter.perform(command, Hint(None, data.get("fill", 1)))  # type: ignore[arg-type]
-    if not performed.trace:
-        assert (data["do"], data["result"]) == ("write", "ignored"), "not made to happen"
-        return "invalid", []
-    return performed.trace[-1][1].refusal, list(performed.ended)
-
-
-def _successors(after: dict[str, Any], seen: dict[str, Any], sizes: dict[str, int]) -> Iterator[str]:
-    """The adapter tells of a successor only how much it has."""
-    for on, size in sizes.items():
-        heirs = [(b["granularity"], b["successor"]) for b in after["bitmaps"] if b["node"] == on and b["successor"]]
-        expected = [(g, heir["recording"], count(heir["must"], g), count(heir["may"], g)) for g, heir in heirs]
-        found = [(each.granularity, each.recording, each.count) for each in seen.get(on, ())]
-        if len(expected) != len(found) or size < 0:
-            yield f"successors: {found}"
-        for (granularity, recording, least, most), mine in zip(sorted(expected), sorted(found), strict=False):
-            if mine[:2] != (granularity, recording) or not least <= mine[2] <= most:
-                yield f"a successor: {mine}, expected {least} to {most}"
-
-
-def count(extents: list[list[int]], granularity: int) -> int:
-    return sum(-(-length // granularity) for _, length in extents)
-
-
-def granules(bits: int, granularity: int, size: int) -> list[list[int]]:
-    numbers = (number for number in range(bits.bit_length()) if bits >> number & 1)
-    return [[n * granularity, min(granularity, size - n * granularity)] for n in numbers]
-
-
-def covered(extents: list[list[int]]) -> set[int]:
-    """In sectors of 512 bytes, of which everything here consists."""
-    return {sector for offset, length in extents for sector in range(offset // 512, -(-(offset + length) // 512))}
-
-
-def same(content: bytes, runs: list[list[int]]) -> bool:
-    at = 0
-    for byte, length in runs:
-        if byte >= 0 and content[at : at + length] != bytes([byte]) * length:
-            return False
-        at += length
-    return at == len(content)
 
 
 # They agree with the right implementation, and catch the wrong ones
