@@ -64,7 +64,7 @@ def test_a_vector_that_expects_something_else_fails() -> None:
     """Every member that the runner looks at makes it fail if it is changed: none is there for nothing."""
     adapter = ReferenceAdapter()
     (vector,) = [each for each in SUITE["workflows"] if each["id"].endswith("3-chain")]
-    text = json.dumps(vector)
+    text = json.dumps({**vector, "chains": []})
     changes = [
         ('"recording": true', '"recording": false'), ('"busy": false', '"busy": true'),
         ('"may": [[131072,', '"may": [[135168,'), ('"must": []', '"must": [[0, 4096]]'),
