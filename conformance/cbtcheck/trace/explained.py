@@ -10,8 +10,9 @@ from cbtcheck.sets.between import BetweenSets, TooMuch
 from cbtcheck.trace.commuting import dependences
 from cbtcheck.trace.events import Look, LookAtJobs
 from cbtcheck.trace.guesses import gather
-from cbtcheck.trace.judgement import Judged, judge
+from cbtcheck.trace.judgement import Judged
 from cbtcheck.trace.search import MOST_STEPS, Search
+from cbtcheck.trace.whole import judge_whole
 from cbtcheck.trace.window import Item, Window
 from cbtcheck.trace.world import Traced
 
@@ -125,5 +126,5 @@ def _judged(
         if item.before >> look.number & 1 and is_before:
             return None
     assert isinstance(look.event, Look | LookAtJobs)
-    results = [judge(space, each, look.event) for each in window.bounds(world, (*order[:at], look))]
+    results = [judge_whole(space, each, look.event)[0] for each in window.bounds(world, (*order[:at], look))]
     return min(results, key=lambda each: len(each.findings), default=None)

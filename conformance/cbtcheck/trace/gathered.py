@@ -30,6 +30,9 @@ MOST_OPEN = 1 << 16
 
 SWEEP = 4096
 
+MOST_SINGLE = 16
+"""Writes in a window that are told apart; where there are more, those of a kind are one set."""
+
 MOST_ALONE = 64
 """Writes of one kind in a window, beyond which they are not told apart where a job's end may depend on them."""
 
@@ -64,7 +67,8 @@ class Gathered:
 class Counts:
     """What was in the trace, what was judged of it, and what was not, by reason.
 
-    `undecided` are the lines where so much overlaps that nothing can be said of it, nor of what was known before.
+    `undecided` are the lines where so much overlaps that nothing can be said of it, nor of what was known before;
+    `mixed` those of looks that are allowed, but perhaps only by a mixture of orders that exclude each other.
     """
 
     writes: int = 0
@@ -76,6 +80,7 @@ class Counts:
     windows: int = 0
     unjudged: Counter[str] = field(default_factory=Counter)
     undecided: list[int] = field(default_factory=list)
+    mixed: list[int] = field(default_factory=list)
 
     def happened(self, event: Event, unjudged: str | None) -> None:
         """One more event; `unjudged` is why the reply of a command is not judged."""

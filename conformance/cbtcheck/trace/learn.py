@@ -38,7 +38,10 @@ def learn(space: CompressedSets, world: Traced, look: Look, guest_seen: bool) ->
         taught = _taught(space, node.size, bitmap, seen, guest_seen)
         if taught is not node.bitmaps.get(name):
             state = with_bitmap(state, look.node, name, taught)
-    world = replace(world, state=state)
+    adopted = {on: node.bitmaps.keys() for on, node in state.nodes.items()} != {
+        on: node.bitmaps.keys() for on, node in world.state.nodes.items()
+    }
+    world = replace(world, state=state, guesses=() if adopted else world.guesses)
     complete = look.all and look.adopt and look.node in state.nodes
     if complete and look.bitmaps.keys() == state.nodes[look.node].bitmaps.keys():
         world = replace(world, strange=world.strange - {look.node})

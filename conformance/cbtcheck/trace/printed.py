@@ -57,6 +57,11 @@ def print_trace(report: TraceReport, console: Console, name: str) -> None:
         say(f"{name}:{line}: undecided: {what}", "yellow")
     if len(counts.undecided) > MOST_LINES:
         say(f"and {len(counts.undecided) - MOST_LINES:,} more that are undecided", "yellow")
+    for line in counts.mixed[:MOST_LINES]:
+        what = "what is seen may be a part of one order and a part of another: too much overlapped before to tell"
+        say(f"{name}:{line}: undecided: {what}", "yellow")
+    if len(counts.mixed) > MOST_LINES:
+        say(f"and {len(counts.mixed) - MOST_LINES:,} more such looks", "yellow")
     for note in report.notes:
         say(f"note: {_plain(note)}")
     if not report.judged:
@@ -66,7 +71,7 @@ def print_trace(report: TraceReport, console: Console, name: str) -> None:
     elif report.number:
         many = "disagreement" if report.number == 1 else "disagreements"
         say(f"{report.worst.value}: {report.number:,} {many}", "red")
-    elif counts.undecided:
+    elif counts.undecided or counts.mixed:
         say("undecided: everything that was judged is allowed, and not everything could be", "yellow")
     else:
         say("everything that was judged is allowed", "green")
@@ -97,7 +102,7 @@ def to_json(report: TraceReport) -> bytes:
         "replies_judged": counts.replies_judged,
         "looks_judged": counts.looks_judged,
         "not_judged": dict(sorted(counts.unjudged.items())),
-        "undecided": counts.undecided[:MOST_KEPT],
+        "undecided": sorted({*counts.undecided, *counts.mixed})[:MOST_KEPT],
         "notes": [each.encode(errors="replace").decode() for each in report.notes],
         "missing": report.missing,
         "restores": report.restores,

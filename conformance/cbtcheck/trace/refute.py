@@ -26,9 +26,9 @@ def refute(space: CompressedSets, world: Traced, look: Look) -> Traced:
     """The world with what is owed for certain, now that this was seen."""
     state = world.state
     for group in world.guesses if look.node in state.nodes else ():
-        refuted = [_refuted(space, guess, look) for guess in group]
+        refuted = [_refuted(space, guess, look) for guess in group.states]
         if any(refuted):
-            state = _owing(state, _owed(group, refuted))
+            state = _owing(state, _owed(group.states, refuted))
     return replace(world, state=state)
 
 

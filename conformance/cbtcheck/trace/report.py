@@ -89,7 +89,7 @@ class TraceReport:
     @property
     def conformant(self) -> bool:
         """Something was judged, all of it is allowed, and nothing was undecided."""
-        return self.number == 0 and self.judged > 0 and not self.counts.undecided
+        return self.number == 0 and self.judged > 0 and not self.counts.undecided and not self.counts.mixed
 
 
 def verify(file: BinaryIO, options: Options) -> TraceReport:

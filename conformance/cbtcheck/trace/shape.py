@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from cbtmodel.backup import Job
 from cbtmodel.bitmap import Bitmap, Marks
+from cbtmodel.claims import all_marks
 from cbtmodel.node import Node, State
 from cbtmodel.table import Table
 
@@ -49,6 +50,35 @@ def equal(one: Sets, other: Sets) -> bool:
 
     together(one, other, compare)
     return alike
+
+
+def agree(one: Sets, other: Sets) -> bool:
+    """Whether something can be true of which both are right, of the same shape."""
+    possible = True
+
+    def compare(first: Between, second: Between) -> Between:
+        nonlocal possible
+        possible = possible and first.least <= second.most and second.least <= first.most
+        return first
+
+    together(one, other, compare)
+    return possible
+
+
+def differing(states: Sequence[Sets], block: int) -> int:
+    """In how many places states of the same shape differ: a bitmap, or its successor, counts twice at most, then
+    namely if it differs in more than a granule. `block` is the unit of the sets, in bytes.
+    """
+    found: dict[str, int] = {}
+    first = {where: marks for _, where, _, marks in all_marks(states[0])}
+    for other in states[1:]:
+        for _, where, bitmap, marks in all_marks(other):
+            mine = first[where]
+            if not (marks.dirty.same(mine.dirty) and marks.owed.same(mine.owed)):
+                one, two = marks.dirty.most, mine.dirty.most
+                many = (len(one - two) + len(two - one)) * block > bitmap.granularity
+                found[where] = max(found.get(where, 1), 1 + many)
+    return sum(found.values())
 
 
 def noticed(state: Sets) -> Sets:

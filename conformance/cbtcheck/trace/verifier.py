@@ -7,7 +7,7 @@ it has ended: that is a *window* (see there). Then only worlds are left: states,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import inf
@@ -35,13 +35,14 @@ from cbtcheck.trace.events import (
     Span,
 )
 from cbtcheck.trace.explained import explain
-from cbtcheck.trace.gathered import MOST_ALONE, MOST_ITEMS, MOST_OPEN, SWEEP, Counts, Gathered, OpenWrite
+from cbtcheck.trace.gathered import MOST_ITEMS, MOST_OPEN, SWEEP, Counts, Gathered, OpenWrite
 from cbtcheck.trace.guesses import MOST_APART, advance, gather
-from cbtcheck.trace.judgement import Judged, judge
+from cbtcheck.trace.judgement import Judged
 from cbtcheck.trace.learn import learn
-from cbtcheck.trace.refute import refute
 from cbtcheck.trace.untracked import mentions_untracked
-from cbtcheck.trace.window import MOST_WORLDS, Item, Window, WriteClass, may_start, written
+from cbtcheck.trace.whole import judge_whole, may_be_mixed
+from cbtcheck.trace.window import MOST_WORLDS, Item, Window, may_start, written
+from cbtcheck.trace.window_writes import write_classes
 from cbtcheck.trace.world import Rules, Traced, possible, specified
 
 Tell = Callable[[int, Finding], None]
@@ -275,18 +276,20 @@ class Verifier:
     def _look(self, look: Look | LookAtJobs, span: Span) -> None:
         if self.counts.undecided:
             look = replace(look, adopt=True) if isinstance(look, Look) else replace(look, untracked=True)
-        judged = [(world, judge(self._between, world, look)) for world in self._worlds]
-        kept = least_at_odds(judged, lambda pair: pair[1].findings)
-        self._worlds, best = [world for world, _ in kept], kept[0][1]
+        judged = [judge_whole(self._between, world, look) for world in self._worlds]
+        kept = least_at_odds(judged, lambda pair: pair[0].findings)
+        open_before = isinstance(look, Look) and any(may_be_mixed(world, look) for world in self._worlds)
+        self._worlds, best = gather(world for _, world in kept), kept[0][0]
         self._looked(best)
         for finding in best.findings:
             self.tell(span.line, finding)
+        if open_before and not best.findings:
+            self.counts.mixed.append(span.line)
         if isinstance(look, Look) and len(self._worlds) == 1:
             if not best.findings:
                 for finding in self._memory.compare(self._worlds[0], look):
                     self.tell(span.line, finding)
-                world = refute(self.space, self._worlds[0], look)
-                self._worlds = [learn(self.space, world, look, self.guest_seen)]
+                self._worlds = [learn(self.space, self._worlds[0], look, self.guest_seen)]
             self._memory.keep(self._worlds[0], look)
 
     def _looked(self, judged: Judged) -> None:
@@ -342,11 +345,17 @@ class Verifier:
             else:
                 self._into_class(each.node, each.first, each.past, each.before, each.sure)
         self._flush()
-        classes = tuple(self._write_classes())
+        alone = self.rules.copies_seen and (
+            any(world.state.jobs for world in self._worlds) or any(may_start(item) for item in self._items)
+        )
+        classes = tuple(write_classes(self.space, self._classes, alone))
         lingering = {on: blocks for on, (_, blocks) in self._lingering.items()}
         window = Window(tuple(self._items), classes, lingering, self.rules)
         self._open, self._items, self._classes, self._blocked_until = after, [], {}, -inf
         self.counts.windows += 1
+        if not classes and all(item.is_look for item in window.items):
+            self._looks(window)
+            return
         try:
             if isinstance(self.chains, OfWorlds):
                 self.chains.happen_at_once(window, self._worlds[0])
@@ -363,20 +372,11 @@ class Verifier:
         for line, finding in explained.findings:
             self.tell(line, finding)
 
-    def _write_classes(self) -> Iterator[WriteClass]:
-        """The writes of the window. Each is a class of its own where it may depend on one of them that a job has
-        nothing to do; and where that are too many, they may as well not have happened.
-        """
-        alone = self.rules.copies_seen and (
-            any(world.state.jobs for world in self._worlds) or any(may_start(item) for item in self._items)
-        )
-        for (on, before, closed, sure), each in self._classes.items():
-            if alone and sure and len(each.runs) <= MOST_ALONE:
-                for first, past in each.runs:
-                    yield WriteClass(on, before, closed, sure, self.space.blocks(first * self.space.block,
-                                     (past - first) * self.space.block))  # fmt: skip
-            else:
-                yield WriteClass(on, before, closed, sure and not alone, self.space.gathered(each.blocks))
+    def _looks(self, window: Window) -> None:
+        """Looks that overlap nothing but each other: nothing changes between them."""
+        for item in window.items:
+            assert isinstance(item.event, Look | LookAtJobs)
+            self._look(item.event, item.span)
 
     def _unexplained(self, window: Window) -> None:
         """No order explains all replies: in the order of lines, what the specification says to each is told."""

@@ -23,9 +23,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import reduce
+from itertools import product
+from math import prod
+from operator import or_
 
 from cbtmodel import jobs, node
-from cbtmodel.commands import StartBackup, Transaction
+from cbtmodel.commands import AddBitmap, StartBackup, Transaction
 from cbtmodel.step import whole_write
 
 from cbtcheck.sets.between import Between, TooMuch, exactly, outcomes
@@ -33,13 +37,16 @@ from cbtcheck.sets.compressed import NOTHING, Compressed
 from cbtcheck.trace.events import Change, Event, Given, Look, LookAtJobs, Span
 from cbtcheck.trace.guesses import advance, refined, unite
 from cbtcheck.trace.shape import Sets
-from cbtcheck.trace.world import Rules, Traced, possible
+from cbtcheck.trace.world import Guesses, Rules, Traced, possible
 
 MOST_WORLDS = 64
 """Worlds that are followed at most."""
 
+MOST_CHOICES = 40
+"""Choices of writes to the same granules that are gone through together, at most."""
+
 IN_FLIGHT = "\0"
-"""The id of the class that is in flight while its choices are gone through."""
+"""What the id of a class begins with that is in flight while its choices are gone through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,7 @@ class Item:
 class WriteClass:
     """Guest writes to a node, after the items in `before` and before those from number `closed` on.
 
-    `sure`: it is known that they happened.
+    `sure`: it is known that they happened. `single`: it is one write, so that it is in one place altogether.
     """
 
     node: str
@@ -69,6 +76,7 @@ class WriteClass:
     closed: int
     sure: bool
     blocks: Compressed
+    single: bool = False
 
     def gaps(self, order: tuple[Item, ...]) -> tuple[int, int]:
         """The first and the last gap in which such a write can be; gap 0 is before the first item of the order."""
@@ -103,6 +111,7 @@ class Chosen:
     blocks: Compressed
     begins: int
     ends: int
+    id: str
 
 
 @dataclass(frozen=True)
@@ -125,7 +134,7 @@ class Window:
         """The worlds after an order of commands, of those after all of them but the last; none if its reply is not
         explained. How far writes have come is left open.
         """
-        written = self._gap(self._play(order, ()), len(order) - 1, worlds, None)
+        written = self._gap(self._play(order, ()), len(order) - 1, worlds, ())
         change = _change(order[-1])
         return unite(done for each in written for done in possible(each, change, self.rules))
 
@@ -136,9 +145,11 @@ class Window:
 
     def choices(self, world: Traced, order: tuple[Item, ...]) -> int:
         """How often the specification has to be run to find the bounds for an order, roughly."""
-        gaps = [last - first + 1 for first, last in (each.gaps(order) for each in self.classes if each.sure)]
-        jobs = world.state.jobs or any(may_start(item) for item in order)
-        return 1 + sum(each * (each + 1) // 2 if jobs else each for each in gaps if each > 1)
+        uncertain = [each for each in self.classes if each.sure and self._has_a_choice(each, order)]
+        return 1 + sum(
+            prod(len(self._choices(world, order, each)) for each in together)
+            for together, _ in self._meeting(world, order, uncertain)
+        )
 
     # Bounds
 
@@ -148,30 +159,66 @@ class Window:
 
     def _bounds(self, world: Traced, order: tuple[Item, ...]) -> list[Traced]:
         uncertain = [each for each in self.classes if each.sure and self._has_a_choice(each, order)]
-        found = {each.shape(): each for each in self._run(world, self._play(order, ()), None)}
-        groups: dict[Traced, list[list[Sets]]] = {key: [] for key in found}
-        for each in uncertain:
+        found = {each.shape(): each for each in self._run(world, self._play(order, ()), ())}
+        groups: dict[Traced, list[Guesses]] = {key: [] for key in found}
+        for together, whole in self._meeting(world, order, uncertain):
             chosen: dict[Traced, list[Sets]] = {}
-            for one in self._chosen(world, order, each):
+            for one in self._chosen(world, order, together):
                 chosen.setdefault(one.shape(), []).append(one.state)
             found = {key: one for key, one in found.items() if key in chosen}
             for key in found:
-                groups[key].append(chosen[key])
+                groups[key].append(Guesses(tuple(chosen[key]), whole))
         return [refined(one, groups[key]) for key, one in found.items()]
+
+    def _meeting(
+        self, world: Traced, order: tuple[Item, ...], uncertain: list[WriteClass]
+    ) -> Iterator[tuple[tuple[WriteClass, ...], bool]]:
+        """Classes whose choices are gone through together: single writes to the same granules, if they are few.
+
+        With it comes whether one of these choices is right altogether.
+        """
+        left = list(uncertain)
+        regions = {id(each): _coarsest(world, self.items, each) for each in left if each.single}
+        while left:
+            together, size = [left.pop(0)], 0
+            while together[0].single and len(together) > size:
+                size = len(together)
+                region = reduce(or_, (regions[id(each)] for each in together))
+                more = [each for each in left if each.single and each.node == together[0].node
+                        and regions[id(each)] & region]  # fmt: skip
+                together, left = together + more, [each for each in left if not any(each is one for one in more)]
+            choices = prod(len(self._choices(world, order, each)) for each in together)
+            if choices <= MOST_CHOICES:
+                yield tuple(together), together[0].single
+            else:
+                yield from (((each,), False) for each in together)
 
     @staticmethod
     def _has_a_choice(each: WriteClass, order: tuple[Item, ...]) -> bool:
         first, last = each.gaps(order)
         return first < last and not (last == len(order) and order and order[-1].is_look)
 
-    def _chosen(self, world: Traced, order: tuple[Item, ...], one: WriteClass) -> Iterator[Traced]:
-        """The worlds for every choice of gaps of one class. Where no job can be, only the end of a write matters."""
+    def _chosen(
+        self, world: Traced, order: tuple[Item, ...], together: tuple[WriteClass, ...]
+    ) -> Iterator[Traced]:
+        """The worlds for every choice of gaps of these classes."""
+        play = self._play(order, together)
+        for gaps in product(*(self._choices(world, order, each) for each in together)):
+            yield from self._run(world, play, tuple(
+                Chosen(each.node, each.blocks, begins, ends, f"{IN_FLIGHT}{at}")
+                for at, (each, (begins, ends)) in enumerate(zip(together, gaps, strict=True))
+            ))  # fmt: skip
+
+    @staticmethod
+    def _choices(world: Traced, order: tuple[Item, ...], one: WriteClass) -> list[tuple[int, int]]:
+        """In which gaps a class can begin and end. Where no job can be, only its end matters."""
         first, last = one.gaps(order)
         whole = not world.state.jobs and not any(may_start(item) for item in order)
-        for ends in range(first, last + 1):
-            for begins in [ends] if whole else range(first, ends + 1):
-                chosen = Chosen(one.node, one.blocks, begins, ends)
-                yield from self._run(world, self._play(order, (one,)), chosen)
+        return [
+            (begins, ends)
+            for ends in range(first, last + 1)
+            for begins in ([ends] if whole else range(first, ends + 1))
+        ]
 
     def _play(self, order: tuple[Item, ...], without: tuple[WriteClass, ...]) -> Play:
         """Every class but some: for certain where it has but one gap, else at most in each."""
@@ -186,7 +233,7 @@ class Window:
                     play.write(gap, each.node, each.blocks, each.sure and first == last)
         return play
 
-    def _run(self, world: Traced, play: Play, chosen: Chosen | None) -> list[Traced]:
+    def _run(self, world: Traced, play: Play, chosen: tuple[Chosen, ...]) -> list[Traced]:
         worlds = [world]
         for gap, item in enumerate(play.order):
             worlds = self._gap(play, gap, worlds, chosen)
@@ -197,22 +244,42 @@ class Window:
                 raise TooMuch
         return unite(self._gap(play, len(play.order), worlds, chosen))
 
-    def _gap(self, play: Play, gap: int, worlds: list[Traced], chosen: Chosen | None) -> list[Traced]:
+    def _gap(self, play: Play, gap: int, worlds: list[Traced], chosen: tuple[Chosen, ...]) -> list[Traced]:
         """All that is written between two items."""
-        if chosen is not None and chosen.begins == gap != chosen.ends:
-            worlds = [after for each in worlds for after in _begun(each, chosen)]
+        for each in chosen:
+            if each.begins == gap != each.ends:
+                worlds = [after for world in worlds for after in _begun(world, each)]
         sure = dict(play.surely[gap])
-        if chosen is not None and chosen.begins == gap == chosen.ends:
-            sure[chosen.node] = sure.get(chosen.node, NOTHING) | chosen.blocks
+        for each in chosen:
+            if each.begins == gap == each.ends:
+                sure[each.node] = sure.get(each.node, NOTHING) | each.blocks
         perhaps = play.perhaps[gap]
         for on in sorted({*sure, *perhaps, *self.lingering}):
             least = sure.get(on, NOTHING)
             most = least | perhaps.get(on, NOTHING) | self.lingering.get(on, NOTHING)
             blocks = exactly(least) if most <= least else Between(least, most)
-            worlds = [after for each in worlds for after in written(each, on, blocks)]
-        if chosen is not None and chosen.ends == gap != chosen.begins:
-            worlds = [after for each in worlds for after in _landed(each, chosen)]
+            worlds = [after for world in worlds for after in written(world, on, blocks)]
+        for each in chosen:
+            if each.ends == gap != each.begins:
+                worlds = [after for world in worlds for after in _landed(world, each)]
         return worlds
+
+
+def _coarsest(world: Traced, items: tuple[Item, ...], one: WriteClass) -> Compressed:
+    """All blocks that are in a granule with one of these writes, in any bitmap that is there or is added."""
+    disk = world.state.nodes.get(one.node)
+    if disk is None:
+        return one.blocks
+    sizes = [each.granularity for each in disk.bitmaps.values()]
+    for item in items:
+        command = item.event.command if isinstance(item.event, Given) else None
+        for each in command.actions if isinstance(command, Transaction) else (command,):
+            if isinstance(each, AddBitmap) and each.node == one.node:
+                sizes.append(each.granularity)
+    usable = [each for each in sizes if node.usable_granularity(each)]
+    if not usable:
+        return one.blocks
+    return world.state.space.round_out(exactly(one.blocks), max(usable), disk.size).least
 
 
 def _change(item: Item) -> Change:
@@ -222,7 +289,11 @@ def _change(item: Item) -> Change:
 
 def may_start(item: Item) -> bool:
     """Whether a job may begin there."""
-    return isinstance(item.event, Given) and isinstance(item.event.command, StartBackup | Transaction)
+    command = item.event.command if isinstance(item.event, Given) else None
+    return any(
+        isinstance(each, StartBackup)
+        for each in (command.actions if isinstance(command, Transaction) else (command,))
+    )
 
 
 def written(world: Traced, on: str, blocks: Between) -> list[Traced]:
@@ -242,13 +313,13 @@ def _begun(world: Traced, chosen: Chosen) -> list[Traced]:
 
     def begin() -> jobs.Result[Between]:
         state = node.copy_before_write(world.state, on, blocks)
-        return jobs.settle(node.in_flight(state, on, IN_FLIGHT, blocks), tuple(node.jobs_of(state, on)))
+        return jobs.settle(node.in_flight(state, on, chosen.id, blocks), tuple(node.jobs_of(state, on)))
 
     return [replace(world, state=state) for state, ended in outcomes(begin) if not ended]
 
 
 def _landed(world: Traced, chosen: Chosen) -> list[Traced]:
     """It has ended, unless something that waits for it has ended it already."""
-    if IN_FLIGHT not in world.state.nodes[chosen.node].writes:
+    if chosen.id not in world.state.nodes[chosen.node].writes:
         return [world]
-    return [replace(world, state=node.landed(world.state, chosen.node, IN_FLIGHT))]
+    return [replace(world, state=node.landed(world.state, chosen.node, chosen.id))]

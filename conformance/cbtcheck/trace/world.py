@@ -12,7 +12,7 @@ between the copies took place makes no difference: they commute with guest write
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from cbtmodel import jobs
 from cbtmodel.backup import Ended, Outcome, copied
@@ -65,18 +65,32 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
+class Guesses:
+    """States of which one is right: for each block another one, or, if they are `whole`, one of them altogether.
+
+    `narrowed`: what was seen has refuted others, which the bounds of the world still allow.
+    """
+
+    states: tuple[Sets, ...]
+    whole: bool = False
+    narrowed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Traced:
     """A state that explains everything so far. `due` are ends of jobs that are yet to be told.
 
     `strange` are the nodes that may have bitmaps of which nothing is known. `guesses`: see the module of that name.
-    `used` are bitmaps that may be busy for reasons outside of the specification: see `Used`.
+    `used` are bitmaps that may be busy for reasons outside of the specification: see `Used`. `mixed`: somewhere
+    before, states that exclude each other were taken as one.
     """
 
     state: Sets
     due: Due = frozenset()
     strange: frozenset[str] = frozenset()
-    guesses: tuple[tuple[Sets, ...], ...] = ()
+    guesses: tuple[Guesses, ...] = ()
     used: frozenset[tuple[str | None, str]] = frozenset()
+    mixed: bool = field(default=False, compare=False)
 
     def shape(self) -> Traced:
         """All but the sets."""
