@@ -10,6 +10,7 @@ from cbtcheck import adapters
 from cbtcheck.cli.adapter_options import ALIGNMENT, DAEMON, MISTAKE, known_adapter
 from cbtcheck.cli.exit_codes import EPILOG
 from cbtcheck.cli.imports import importing
+from cbtcheck.cli.picture_option import PICTURE
 from cbtcheck.cli.program import Program, program_options
 
 
@@ -21,12 +22,14 @@ from cbtcheck.cli.program import Program, program_options
 @DAEMON
 @MISTAKE
 @ALIGNMENT
+@PICTURE
 def replay_command(
-    file: Path, adapter: str, daemon: str | None, mistake: str | None, program: Program, alignment: str | None
-) -> int:
+    file: Path, adapter: str, daemon: str | None, mistake: str | None, program: Program, alignment: str | None,
+    picture: Path | None,
+) -> int:  # fmt: skip
     """Plays a saved scenario, and shows what happens."""
     known_adapter(adapter, daemon, mistake, program, alignment)
     with importing():
         from cbtcheck.cli import replaying
     opening = adapters.Opening(adapter, daemon, mistake, program.command, program.limits, int(alignment or 1))
-    return replaying.replay(file, opening)
+    return replaying.replay(file, opening, picture)

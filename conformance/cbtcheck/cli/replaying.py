@@ -9,6 +9,7 @@ import click
 from cbtcheck import adapters
 from cbtcheck.adapter import Adapter, AdapterBroken
 from cbtcheck.cli.adapter_options import LOG_WIDTH, opener_of
+from cbtcheck.cli.picture_option import draw
 from cbtcheck.cli.problem import Problem
 from cbtcheck.follow import chain_words
 from cbtcheck.follow.chains_of_frames import chains_of
@@ -25,8 +26,8 @@ from cbtcheck.scenario.scenario import Scenario, ScenarioError, load
 from cbtcheck.scenario.verdict import EXIT_CODES, Finding, Verdict, exit_code
 
 
-def replay(file: Path, opening: adapters.Opening) -> int:
-    """Plays it, again if it fails; returns the exit code. Raises `Problem`."""
+def replay(file: Path, opening: adapters.Opening, drawn: Path | None = None) -> int:
+    """Plays it, again if it fails; returns the exit code. `drawn`: where its backups are drawn. Raises `Problem`."""
     scenario = _loaded(file)
     with opener_of(opening) as opener:
         try:
@@ -46,6 +47,8 @@ def replay(file: Path, opening: adapters.Opening) -> int:
     out.print()
     out.print(picture(frames, scenario.block))
     table = chains_of(frames, scenario.block)
+    if drawn is not None:
+        draw(drawn, scenario.title or file.name, [(table, chain_words.ranges, None)], frames)
     for line in chain_words.lines(table):
         out.print(plain(line), markup=False, highlight=False, soft_wrap=True)
     for each in findings:

@@ -11,6 +11,7 @@ from typing import BinaryIO
 import click
 
 from cbtcheck.cli.imports import importing
+from cbtcheck.cli.picture_option import PICTURE, draw
 from cbtcheck.host.lacking import why_of
 from cbtcheck.scenario.verdict import EXIT_CODES, exit_code
 from cbtcheck.trace.events import TraceProblem
@@ -51,9 +52,10 @@ Exit codes:
               )  # fmt: skip
 @click.option("--output", type=click.Choice(["pretty", "json"]), default="pretty", show_default=True,
               help="The report on stdout.")  # fmt: skip
+@PICTURE
 def verify_command(
     trace: Path, form: str, guest: str | None, copies: str | None, disks: tuple[str, ...],
-    monitor: str | None, alignment: str | None, output: str,
+    monitor: str | None, alignment: str | None, output: str, picture: Path | None,
 ) -> int:  # fmt: skip
     """Judges a recorded history: is everything that was seen allowed? TRACE is a file, or - for standard input.
 
@@ -65,7 +67,12 @@ def verify_command(
     options = Options(form, copies, guest, dict(_disk(each) for each in disks), monitor, padded)
     report = _judged(trace, options)
     with importing():
+        from cbtcheck.trace.chains import OfGaps
         from cbtcheck.trace.printed import print_trace, to_json
+    if picture is not None:
+        histories = [(table, each.named, each.gaps if isinstance(each, OfGaps) else None)
+                     for table, each in report.tables]  # fmt: skip
+        draw(picture, trace.name, histories)
     if output == "json":
         click.echo(to_json(report), nl=False)
     else:

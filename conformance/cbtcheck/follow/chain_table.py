@@ -51,7 +51,10 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One link. `stacks_on` are the numbers of those older ones on which nothing is lost."""
+    """One link. `stacks_on` are the numbers of those older ones on which nothing is lost.
+
+    `supplied` are the blocks that it has itself for certain, `perhaps_supplied` those and what it may have besides.
+    """
 
     number: str
     job: str
@@ -64,6 +67,8 @@ class Row:
     not_on: tuple[str, ...]
     gives: Gives
     lost: tuple[Lost, ...]
+    supplied: Granules
+    perhaps_supplied: Granules
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +143,7 @@ class Tabled(Generic[S]):
                 number, point.job, point.node, point.bitmap, began.at, began.full, link.complete, stacks, lacks,
                 gives if link.complete else "in part",
                 tuple(self._why(number, point, link.lost)) if link.complete else (),
+                *self._both(point.node, link.supplied),
             )  # fmt: skip
 
     def _why(self, number: str, point: Point[S], lost: S) -> Iterator[Lost]:

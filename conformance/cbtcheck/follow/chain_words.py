@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from cbtcheck.follow.chain_strips import lines_of, strips_of
 from cbtcheck.follow.chain_table import ChainTable, Lost, Row
 from cbtcheck.scenario.describe import size_text
 from cbtcheck.sets.granules import Granules
@@ -27,15 +28,22 @@ GIVES = {
 }
 
 
-def lines(table: ChainTable, named: Named | None = None) -> Iterator[str]:
-    """The table; nothing if there was no backup that counts, and nothing waived. `named` says which blocks."""
+def lines(
+    table: ChainTable, named: Named | None = None, gaps: list[tuple[int, int]] | None = None
+) -> Iterator[str]:
+    """The table and its picture; nothing if there was no backup that counts, and nothing waived.
+
+    `named` says which blocks. `gaps`: they are gaps between lines, see `chain_strips`.
+    """
     named = named or ranges
+    drawn = {strips.node: strips for strips in strips_of(table, gaps)}
     for node in dict.fromkeys(row.node for row in table.rows):
         yield f"Backups of {node}, each laid over the older ones:"
         for row in (row for row in table.rows if row.node == node):
-            yield f"  {row.number:>2}  {row.job} ({_kind(row)}), {row.began.short}: {GIVES[row.gives]}{_stacks(row)}"
-            for each in row.lost:
-                yield f"        {_lost(each, named)}"
+            said, *lost = in_words(row, named)
+            yield f"  {row.number:>2}  {said}"
+            yield from (f"        {each}" for each in lost)
+        yield from lines_of(drawn[node])
     yield from _instants(table)
     for failed in table.failed:
         began, ended = failed.began, failed.ended.short
@@ -46,6 +54,12 @@ def lines(table: ChainTable, named: Named | None = None) -> Iterator[str]:
         yield f"Waived, and in no backup that completed: {named(blocks)} of {place}, by {waived.at}"
     if table.forgotten:
         yield f"Forgotten: the {table.forgotten:,} oldest backups; nothing is said of chains that need them."
+
+
+def in_words(row: Row, named: Named) -> list[str]:
+    """A link in a line, and one more for each reason why something is lost."""
+    first = f"{row.job} ({_kind(row)}), {row.began.short}: {GIVES[row.gives]}{_stacks(row)}"
+    return [first, *(_lost(each, named) for each in row.lost)]
 
 
 def verdict(table: ChainTable) -> str:

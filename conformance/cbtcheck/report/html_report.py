@@ -17,6 +17,7 @@ import msgspec
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from cbtcheck.follow.play import Frame
 from cbtcheck.host.printable import plain_json
 from cbtcheck.host.saving import write_whole
 from cbtcheck.report import report_format as form
@@ -64,14 +65,14 @@ def write_html(report: Report, path: Path, more_options: str = "") -> None:
 def to_html(report: Report, more_options: str = "") -> str:
     """The page. `more_options` are added to the lines that reproduce failures."""
     it = to_document(report, more_options)
-    style = _part("report.css") + SHAPES
-    script = _part("report.js")
+    style = part("report.css") + SHAPES
+    script = part("report.js")
     came = outcome(report)
     reasons = {each.name: each.reason for each in it.not_verified if each.kind in ("command", "property")}
     edges = it.edges
-    return _environment().get_template("report.html").render(
+    return environment().get_template("report.html").render(
         it=it,
-        policy=_policy(style, script),
+        policy=policy(style, script),
         style=Markup(style),
         script=Markup(script),
         heading=came.heading,
@@ -96,7 +97,7 @@ def to_html(report: Report, more_options: str = "") -> str:
 
 def _drawn(shown: list[form.FailedScenario], failures: list[Failure]) -> list[tuple[Any, ...]]:
     pairs = zip(shown, failures, strict=True)
-    return [(one, _pictures(each), how_often(each), each.not_saved) for one, each in pairs]
+    return [(one, pictures(each.frames), how_often(each), each.not_saved) for one, each in pairs]
 
 
 def _result(verdict: str | None, words: str) -> dict[str, str]:
@@ -114,30 +115,32 @@ def _details_of(report: Report, phase: str) -> str:
     return ""
 
 
-def _pictures(failure: Failure) -> Pictures | None:
-    if not failure.frames:
+def pictures(frames: list[Frame]) -> Pictures | None:
+    """The picture of these frames, None if there are none."""
+    if not frames:
         return None
-    beside, above = (Markup(picture_svg(failure.frames, beside=each)) for each in (True, False))
-    return Pictures(beside, above, picture_text(failure.frames))
+    beside, above = (Markup(picture_svg(frames, beside=each)) for each in (True, False))
+    return Pictures(beside, above, picture_text(frames))
 
 
 def _scenario_text(failure: form.FailedScenario) -> str:
     return plain_json(msgspec.json.format(msgspec.json.encode(failure.scenario), indent=1).decode())
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Templates in which whatever is put in is escaped."""
     return Environment(
-        loader=FunctionLoader(_part), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        loader=FunctionLoader(part), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, finalize=lambda value: legal_in_xml(value) if type(value) is str else value,
     )  # fmt: skip
 
 
-def _part(name: str) -> str:
+def part(name: str) -> str:
     """A file of the page."""
     return files("cbtcheck.report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
-def _policy(style: str, script: str) -> str:
+def policy(style: str, script: str) -> str:
     """What the page may load and run: this style and this script."""
 
     def named(text: str) -> str:

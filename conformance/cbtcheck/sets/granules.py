@@ -132,6 +132,10 @@ class Granules:
     def __contains__(self, number: int) -> bool:
         return number in self._members
 
+    def any_in(self, first: int, past: int) -> bool:
+        """Whether a byte from `first` on and before `past` is in one of them; both are on granules."""
+        return self._members.range_cardinality(first // self.granularity, -(-past // self.granularity)) > 0
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Granules):
             return NotImplemented

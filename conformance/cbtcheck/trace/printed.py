@@ -39,7 +39,7 @@ def print_trace(report: TraceReport, console: Console, name: str) -> None:
     if report.findings:
         say("")
     for table, session in report.tables:
-        for text in chain_words.lines(table, session.named):
+        for text in chain_words.lines(table, session.named, session.gaps if isinstance(session, OfGaps) else None):
             say(_plain(text))
         if session.lost_from:
             say(f"not followed: backups from line {session.lost_from} on, since it is undecided what happened there")

@@ -155,7 +155,7 @@ def test_a_known_failure_is_not_shown_as_good(failing: Report) -> None:
 
 
 def test_every_way_to_look_at_a_page_is_thought_of() -> None:
-    style = html_report._part("report.css")
+    style = html_report.part("report.css")
     assert "prefers-color-scheme: dark" in style
     assert "@media print" in style
     used = set(re.findall(r"var\((--[a-z-]+)", style + SHAPES))
