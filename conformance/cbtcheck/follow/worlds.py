@@ -30,6 +30,9 @@ from cbtcheck.sets.bitsets import Bits, BitSets
 MOST_WORLDS = 64
 """How many worlds are followed at the same time."""
 
+MOST_CHAINS = 16
+"""Histories that have led to the same state, of which what backups give back is followed."""
+
 W = TypeVar("W")
 
 
@@ -54,7 +57,8 @@ class World(Generic[S]):
     """A state, what restoring gives in it, and in the present step: what is at odds with it, and the jobs ended.
 
     `restorer` is None if no data are compared. `shown` is what was seen of bitmaps, `last` what the specification
-    says of the last command, None if that has not happened. `chains` is what backups give back, None if nobody asks;
+    says of the last command, None if that has not happened. `chains` is what backups give back, nothing if nobody
+    asks, and more than one if histories have led to the same state; `chains_left_out` more are followed no longer.
     `at` is where in the history the next command is, for that.
     """
 
@@ -64,14 +68,16 @@ class World(Generic[S]):
     ended: list[tuple[str, str]] = field(default_factory=list)
     shown: Shown = field(default_factory=Shown)
     last: Step[S] | None = None
-    chains: ChainsFollowed[S] | None = None
+    chains: tuple[ChainsFollowed[S], ...] = ()
+    chains_left_out: int = 0
     at: At = BEGINNING
 
     def fork(self) -> World[S]:
         """The same once more, to go its own way."""
         restorer = None if self.restorer is None else self.restorer.fork()
         return World(
-            self.state, restorer, list(self.findings), list(self.ended), self.shown.fork(), None, self.chains, self.at
+            self.state, restorer, list(self.findings), list(self.ended), self.shown.fork(), None, self.chains,
+            self.chains_left_out, self.at,
         )
 
     def begin(self) -> None:
@@ -96,8 +102,7 @@ class World(Generic[S]):
             if self.restorer is not None and not (reply is not None and definite and reply.refusal):
                 self.findings += self.restorer.follow(before, command, result)
         self.ended += [(end.id, end.outcome) for end in result.ended]
-        if self.chains is not None:
-            self.chains = self.chains.step(self.at, before, command, result)
+        self.chains = tuple(each.step(self.at, before, command, result) for each in self.chains)
         return result
 
     def has_ended(self, jobs: Iterable[tuple[str, str]]) -> None:
@@ -149,8 +154,27 @@ def least_at_odds(worlds: Sequence[W], findings: Callable[[W], Sequence[Finding]
 
 
 def different(worlds: Sequence[World[S]]) -> list[World[S]]:
-    """Of worlds in the same state the first: it is the one in which more may have been written."""
-    return distinct(worlds, lambda one, other: one.state == other.state and one.ended == other.ended)
+    """Of worlds in the same state the first: it is the one in which more may have been written.
+
+    What backups give back may differ in them all the same: it is followed on for each, up to `MOST_CHAINS`.
+    """
+    if len(worlds) == 1:
+        return list(worlds)
+    found: list[World[S]] = []
+    for world in worlds:
+        same = next((each for each in found if each.state == world.state and each.ended == world.ended), None)
+        if same is None:
+            found.append(world)
+            continue
+        same.chains_left_out += world.chains_left_out
+        for each in world.chains:
+            if each in same.chains:
+                continue
+            if len(same.chains) < MOST_CHAINS:
+                same.chains = (*same.chains, each)
+            else:
+                same.chains_left_out += 1
+    return found
 
 
 def distinct(worlds: Sequence[W], alike: Callable[[W, W], bool]) -> list[W]:

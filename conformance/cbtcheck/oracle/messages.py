@@ -279,10 +279,14 @@ class ChainsOfHistory(Struct):
 
 
 class Chained(Struct, tag_field="is", tag="chains"):
-    """What the backups give back, in each history that is possible. Commands are numbered by their lines."""
+    """What the backups give back, in each history that is possible. Commands are numbered by their lines.
+
+    `left_out`: there are so many histories more, of which that is not followed.
+    """
 
     line: int
     histories: list[ChainsOfHistory]
+    left_out: int = 0
 
 
 class Judged(Struct, tag_field="is", tag="verdict", omit_defaults=True):

@@ -59,7 +59,7 @@ class Oracle:
         if type(alignment) is not int or alignment < 1 or alignment.bit_count() != 1:
             raise OracleError(f"an alignment of {alignment!r} bytes: it must be a power of two")
         self.space = CompressedSets(block, alignment)
-        self._worlds = [World(initial(self.space, dict(disks)), chains=ChainsFollowed())]
+        self._worlds = [World(initial(self.space, dict(disks)), chains=(ChainsFollowed(),))]
         self.number = 1  # of the next command, by which `chains` calls it
         self._buffers = {name: Buffer(self.space, size) for name, size in disks.items()}
         self._gathered = Answer()
@@ -233,14 +233,20 @@ class Oracle:
     def chains(self) -> list[ChainTable]:
         """What the backups give back, in each history that is possible: see `docs/use/chains.md`.
 
-        Commands are counted from 1, guest writes that were gathered are with the one after them.
+        Commands are counted from 1, guest writes that were gathered are with the one after them. Histories that have
+        led to the same state are told apart up to 16; `chains_left_out` says how many more there were.
         """
         self._flush_all()
         return [
-            Tabled(self.space, self.space.block, world.state, world.chains).table()
+            Tabled(self.space, self.space.block, world.state, each).table()
             for world in self._worlds
-            if world.chains is not None
+            for each in world.chains
         ]
+
+    @property
+    def chains_left_out(self) -> int:
+        """Of so many histories it is not followed what their backups give back: there were too many."""
+        return sum(world.chains_left_out for world in self._worlds)
 
     def bitmaps(self) -> list[tuple[str, str]]:
         """The bitmaps that there are, in any possible history, as (disk, name)."""
@@ -277,8 +283,7 @@ class Oracle:
         blocks = buffer.taken()
         at = At(self.number, "command", "guest writes before it")
         for world in self._worlds:
-            if world.chains is not None:
-                world.chains = world.chains.wrote(at, world.state, node, blocks)
+            world.chains = tuple(each.wrote(at, world.state, node, blocks) for each in world.chains)
             world.state, ended = whole_write(world.state, node, blocks)
             if ended:
                 raise AssertionError(f"a gathered write ended {ended[0].id}")

@@ -85,7 +85,8 @@ class Service:
             return self._bounds(self.oracle, line)
         if isinstance(line, m.Chains):
             tables = [chain_words.as_data(each) for each in self.oracle.chains()]
-            return m.Chained(self.lines, msgspec.convert(tables, list[m.ChainsOfHistory]))
+            listed = msgspec.convert(tables, list[m.ChainsOfHistory])
+            return m.Chained(self.lines, listed, self.oracle.chains_left_out)
         if isinstance(line, m.Observed):
             findings = self.oracle.observe(_sight(line, self._sizes))
             self._note(findings)

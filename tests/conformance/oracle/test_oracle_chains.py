@@ -10,6 +10,7 @@ import pytest
 from cbtcheck.adapters.reference import ReferenceAdapter
 from cbtcheck.follow import chain_words
 from cbtcheck.follow.chains_of_frames import chains_of
+from cbtcheck.follow.worlds import MOST_CHAINS
 from cbtcheck.oracle import INDEFINITE, Oracle
 from cbtcheck.oracle.service import Service
 from cbtcheck.run import course
@@ -64,6 +65,60 @@ def test_what_may_have_happened_is_in_a_history_of_its_own() -> None:
     oracle.write("d", 0, 512)
     oracle.command(c.ClearBitmap("d", "b"), INDEFINITE)
     assert sorted(len(table.waived) for table in oracle.chains()) == [0, 1]
+
+
+def a_clear_that_may_have_been() -> Oracle:
+    """Of a bitmap that is written again all over, so that both histories are in the same state afterwards."""
+    oracle = Oracle({"d": SIZE})
+    oracle.command(c.Transaction((c.AddBitmap("d", "b", GRANULE), c.StartBackup("full", "d", "full"))))
+    oracle.command(c.Copy("full", 0, SIZE))
+    oracle.write("d", 0, 512)
+    oracle.command(c.ClearBitmap("d", "b"), INDEFINITE)
+    oracle.command(c.ClearBitmap("d", "b"))
+    return oracle
+
+
+def test_histories_that_led_to_the_same_state_are_told_apart() -> None:
+    oracle = a_clear_that_may_have_been()
+    assert len(oracle.states) == 1
+    assert sorted(waived.at.number for table in oracle.chains() for waived in table.waived) == [3, 4]
+    oracle.command(c.StartBackup("inc", "d", "bitmap", "b", "on-success"))
+    blamed = {table.rows[-1].lost[0].blame.number for table in oracle.chains()}
+    assert blamed == {3, 4}, "either may have been it"
+    assert oracle.chains_left_out == 0
+
+
+def test_of_too_many_histories_it_says_how_many_are_left_out() -> None:
+    oracle = a_clear_that_may_have_been()
+    for _ in range(20):
+        oracle.write("d", 0, 512)
+        oracle.command(c.ClearBitmap("d", "b"), INDEFINITE)
+        oracle.command(c.ClearBitmap("d", "b"))
+    assert len(oracle.states) == 1
+    assert len(oracle.chains()) == MOST_CHAINS
+    assert oracle.chains_left_out > 0
+
+
+def test_the_service_says_how_many_histories_are_left_out() -> None:
+    lines: list[dict[str, Any]] = [
+        {"do": "disks", "disks": {"d": SIZE}},
+        {"do": "start-backup", "job": "full", "node": "d", "sync": "full"},
+        {"do": "copy", "job": "full", "offset": 0, "length": SIZE},
+        {"do": "add-bitmap", "node": "d", "name": "b", "granularity": GRANULE},
+    ]
+    for _ in range(6):
+        lines += [
+            {"do": "write", "node": "d", "offset": 0, "length": 512},
+            {"do": "clear-bitmap", "node": "d", "name": "b", "reply": "indefinite"},
+            {"do": "clear-bitmap", "node": "d", "name": "b"},
+        ]
+    service = Service()
+    for each in lines:
+        answer = json.loads(service.answer(json.dumps(each).encode()))
+        assert answer["is"] != "error", answer
+    answer = json.loads(service.answer(b'{"do":"chains"}'))
+    assert len(answer["histories"]) == MOST_CHAINS
+    assert answer["left_out"] > 0
 
 
 def test_the_service_numbers_by_lines_and_says_nothing_changed_by_a_question() -> None:

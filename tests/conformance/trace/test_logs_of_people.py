@@ -100,6 +100,12 @@ def test_a_count_that_drops_is_unsafe() -> None:
     assert [(line, each.verdict) for line, each in report.findings] == [(9, Verdict.UNSAFE)]
 
 
+def test_what_a_cancelled_job_of_mode_always_has_left_is_owed() -> None:
+    (finding,) = of_input("lost-leftovers.jsonl").findings
+    assert (finding[0], finding[1].verdict, finding[1].property) == (6, Verdict.UNSAFE, "NO-LOST-WRITE")
+    assert finding[1].expected.endswith("1-7")
+
+
 @pytest.mark.parametrize("name", ["forum-qmp.txt", "pretty-printed.txt"])
 def test_where_nothing_can_be_judged_it_says_what_is_missing(name: str) -> None:
     result = CliRunner().invoke(main, ["verify", str(INPUTS / name)])
