@@ -41,7 +41,7 @@ from cbtcheck.trace.judgement import Judged
 from cbtcheck.trace.learn import learn
 from cbtcheck.trace.untracked import mentions_untracked
 from cbtcheck.trace.whole import judge_whole, may_be_mixed
-from cbtcheck.trace.window import MOST_WORLDS, Item, Window, may_start, written
+from cbtcheck.trace.window import MOST_WORLDS, Item, Window, written
 from cbtcheck.trace.window_writes import write_classes
 from cbtcheck.trace.world import Rules, Traced, possible, specified
 
@@ -345,10 +345,7 @@ class Verifier:
             else:
                 self._into_class(each.node, each.first, each.past, each.before, each.sure)
         self._flush()
-        alone = self.rules.copies_seen and (
-            any(world.state.jobs for world in self._worlds) or any(may_start(item) for item in self._items)
-        )
-        classes = tuple(write_classes(self.space, self._classes, alone))
+        classes = tuple(write_classes(self.space, self._items, self._worlds, self._classes, self.rules))
         lingering = {on: blocks for on, (_, blocks) in self._lingering.items()}
         window = Window(tuple(self._items), classes, lingering, self.rules)
         self._open, self._items, self._classes, self._blocked_until = after, [], {}, -inf
