@@ -5,7 +5,7 @@
 
 The failing request comes from QEMU's driver blkdebug: the flush that follows the m-th write to the file fails, once.
 Which write that is, is searched for: each m is tried, and those after which something is wrong are printed. It works
-in a temporary directory. Exit code 0: all six were seen; 1: some were not.
+in a temporary directory. Exit code 0: all seven were seen; 1: some were not.
 """
 
 import json
@@ -206,13 +206,32 @@ def crash_6() -> bool:
     return "cannot" in seen
 
 
+def crash_7() -> bool:
+    """An image that QEMU finds to be corrupt, as after CRASH-5, is reopened."""
+    fresh()
+    inject = [{"event": "l1_update", "iotype": "flush", "errno": 5, "once": True}]
+    file = {"driver": "blkdebug", "inject-error": inject, "image": {"driver": "file", "filename": "disk.qcow2"}}
+    options = json.dumps({"driver": "qcow2", "file": file})
+    call(IO, "-c", "write 0 4k", f"json:{options}")
+    daemon = Daemon()
+    daemon.open({"driver": "file", "filename": "disk.qcow2"})
+    print("  the guest's write:", daemon.guest("write 128k 4k"))
+    try:
+        answer = daemon.do("blockdev-reopen", options=[image(False)])
+    except (ValueError, BrokenPipeError):
+        answer = f"no answer; exit status {daemon.process.wait()}"
+    print(f"  reopen: {answer}")
+    daemon.kill()
+    return "no answer" in str(answer)
+
+
 def main() -> int:
     """Tries each."""
     print(call(IMG, "--version")[1].splitlines()[0])
     missing = []
     with tempfile.TemporaryDirectory() as place:
         os.chdir(place)
-        for each in (crash_1, crash_2, crash_3, crash_4, crash_5, crash_6):
+        for each in (crash_1, crash_2, crash_3, crash_4, crash_5, crash_6, crash_7):
             name = each.__name__.upper().replace("_", "-")
             print(f"{name}: {each.__doc__}")
             if not each():

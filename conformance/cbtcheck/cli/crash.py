@@ -18,11 +18,13 @@ from cbtcheck.scenario.verdict import EXIT_CODES
 
 if TYPE_CHECKING:
     from cbtcheck.crash.history import Step
+    from cbtcheck.crash.machine import Machine
+    from cbtcheck.crash.played import Player
     from cbtcheck.crash.recording import Fault
     from cbtcheck.crash.run import Profile, Report
     from cbtcheck.crash.setting import Setting
 
-PROFILES = {"quick": (2_000, 24), "ci": (50_000, 600), "deep": (500_000, 6_000)}
+PROFILES = {"quick": (2_000, 60), "ci": (50_000, 600), "deep": (500_000, 6_000)}
 """Crash states and requests that fail."""
 SEED = 20160121
 EPILOG = f"""\b
@@ -36,7 +38,7 @@ Exit codes:
 
 
 @click.command(name="crash", epilog=EPILOG)
-@click.argument("adapter", metavar="[qemu]", default="qemu")
+@click.argument("adapter", metavar="[qemu|reference]", default="qemu")
 @click.option("--profile", type=click.Choice([*PROFILES]), default="quick", show_default=True,
               help="How many states and faults: "
                    + ", ".join(f"{name} {s:,} and {f:,}" for name, (s, f) in PROFILES.items()) + ".")
@@ -58,13 +60,13 @@ def crash_command(
     qemu_img: str | None, history: str | None, cluster_size: str, trims: str, backing: bool, sectors: bool,
     fault: str | None, as_json: bool,
 ) -> int:  # fmt: skip
-    """Crash states of a real QEMU's images: does a bitmap say *valid* that lacks a write?
+    """Crash states of a real QEMU's images, or of our own: does a bitmap say *valid* that lacks a write?
 
     Histories are played on a qcow2 image that lies on the suite's own storage. Of all writes and flushes that reach
     it, every state that a crash can leave is judged; and each request fails, once or from then on.
     """
-    if adapter != "qemu":
-        raise click.UsageError(f"Only qemu can be asked, not '{adapter}'.")
+    if adapter not in ("qemu", "reference"):
+        raise click.UsageError(f"Only qemu and the reference can be asked, not '{adapter}'.")
     if history is None and fault is not None:
         raise click.UsageError("--fault is for one --history.")
     with importing():
@@ -72,32 +74,36 @@ def crash_command(
         from cbtcheck.crash.history import NoHistory, parsed
         from cbtcheck.crash.run import Profile, Report
         from cbtcheck.crash.setting import Setting
-        from cbtcheck.crash.words import lines, to_json
+        from cbtcheck.crash.words import broken, lines, to_json
     try:
         steps = None if history is None else parsed(history)
         binary = find_daemon(daemon)
-    except (NoHistory, DaemonMissing) as problem:
+    except NoHistory as problem:
         raise click.ClickException(str(problem)) from None
+    except DaemonMissing as problem:
+        if adapter == "qemu" or daemon is not None:
+            raise click.ClickException(str(problem)) from None
+        binary = None
     usual_states, usual_faults = PROFILES[profile]
-    asked = Profile(
-        usual_states if states is None else states, usual_faults if faults is None else faults, seed
-    )
+    asked = Profile(usual_states if states is None else states, usual_faults if faults is None else faults, seed)
     setting = Setting(int(cluster_size).bit_length() - 1, backing, trims)
-    report = Report()
+    report = Report(adapter)
     one = None if steps is None else (setting, steps, sectors, _fault(fault))
     try:
         asyncio.run(_run(binary, _beside(binary, qemu_img), asked, report, one))
     except (DaemonMissing, DaemonTooOld) as problem:
         raise click.ClickException(str(problem)) from None
     except (DaemonDied, TimeoutError) as problem:
-        report.died.append(str(problem) or "it hung: a history took more than two minutes")
+        if not report.version:
+            raise click.ClickException(f"{binary} cannot be used: {problem}") from None
+        report.hung = str(problem) or "a history took more than two minutes"
     except KeyboardInterrupt:
         taken()
         report.interrupted = True
     click.echo(to_json(report, asked) if as_json else "\n".join(lines(report, asked)))
     if report.interrupted:
         return EXIT_CODES["interrupted"]
-    if report.disagreements or report.died:
+    if broken(report):
         return EXIT_CODES["broken"]
     new = any(not each.known for each in report.findings.values())
     return EXIT_CODES["unsafe or diverging" if new else "conformant"]
@@ -107,40 +113,55 @@ One = tuple["Setting", "tuple[Step, ...]", bool, "Fault | None"]
 """One history: on what, its steps, whether writes are torn, and the fault."""
 
 
-async def _run(binary: str, qemu_img: str | None, asked: Profile, report: Report, one: One | None) -> None:
+async def _run(binary: str | None, qemu_img: str | None, asked: Profile, report: Report, one: One | None) -> None:
     from cbtcheck.crash.machine import Machine
-    from cbtcheck.crash.run import fault_of, run, states_of
-    from cbtcheck.crash.states import SECTORS, WHOLE
+    from cbtcheck.crash.offline import version
+    from cbtcheck.crash.own import Own
     from cbtcheck.host.temporary import directory
 
+    own = report.adapter == "reference"
     with directory("crash-") as place:
-        machine = await Machine.start(place, binary, qemu_img)
-        report.version, report.qemu_img = machine.version, qemu_img is not None
+        looker = None if binary is None else await Machine.start(place, binary, qemu_img)
         try:
-            if one is None:
-                await run(machine, asked, qemu_img is not None, report)
-                return
-            setting, history, sectors, fault = one
-            if fault is None:
-                played = await machine.play(setting, history)
-                await states_of(machine, played, history, report, 0, (SECTORS,) if sectors else (WHOLE,))
-            else:
-                await fault_of(machine, setting, history, fault, report)
+            report.version = "" if looker is None else looker.version
+            report.qemu_img = await version(qemu_img) if qemu_img is not None and not own else ""
+            player: Player = Own() if own or looker is None else looker
+            await _played(player, looker, asked, own or qemu_img is not None, report, one)
         except asyncio.CancelledError:  # what is said of tasks that Ctrl-C has torn is of no interest
             for name in ("asyncio", "qemu.qmp"):
                 logging.getLogger(name).setLevel(logging.CRITICAL + 1)
             raise
         finally:
-            await machine.close()
+            if looker is not None:
+                await looker.close()
 
 
-def _beside(binary: str, named: str | None) -> str | None:
+async def _played(
+    player: Player, looker: Machine | None, asked: Profile, offline: bool, report: Report, one: One | None
+) -> None:
+    from cbtcheck.crash.run import fault_of, run, states_of
+    from cbtcheck.crash.states import SECTORS, WHOLE
+
+    if one is None:
+        await run(player, looker, asked, offline, report)
+        return
+    setting, history, sectors, fault = one
+    if fault is not None:
+        await fault_of(player, looker, setting, history, fault, report)
+        return
+    played = await player.play(setting, history)
+    await states_of(looker, played, history, report, asked.seed, (SECTORS,) if sectors else (WHOLE,))
+
+
+def _beside(binary: str | None, named: str | None) -> str | None:
     """The `qemu-img` of the same QEMU."""
     if named is not None:
         found = shutil.which(named)
         if found is None:
             raise click.ClickException(f"'{named}' is not an executable file: give the path of a qemu-img")
         return found
+    if binary is None:
+        return None
     beside = Path(binary).with_name("qemu-img")
     return str(beside) if beside.exists() else shutil.which("qemu-img")
 

@@ -5,51 +5,59 @@ from __future__ import annotations
 import errno
 import random
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import partial
 
 from cbtcheck.crash.finding import Finding
 from cbtcheck.crash.history import Step, parsed
-from cbtcheck.crash.judge import STUCK, UNOPENABLE, judge
-from cbtcheck.crash.machine import Machine
+from cbtcheck.crash.judge import DIED, STUCK, UNOPENABLE, judge
 from cbtcheck.crash.picture import picture, verb
-from cbtcheck.crash.played import Played
+from cbtcheck.crash.played import Played, Player
 from cbtcheck.crash.recording import Fault
 from cbtcheck.crash.setting import Setting
 from cbtcheck.crash.states import WHOLE, Found, Judged, enumerate_states
 
 AFTERWARDS = parsed("open; write 0+8; flush; write 8+4; kill; open; close")
 """What happens to the image when nothing fails any more: it is opened, written to, and opened again after a crash."""
+WEIGHTS = {"flush": 0.0, "write": 0.3, "zeroes": 0.3, "trim": 0.3, "read": 3.0}
 FOLLOWING = ("write", "zero", "flush")
 
 
 def faults_of(played: Played, seed: int) -> Iterator[Fault]:
     """Every request of a history, failing once and from then on, with EIO and ENOSPC; in an order drawn by the seed.
 
-    Flushes and writes come first, and reads last: they are many, and change nothing.
+    Flushes tend to come early, what fails for ever late, and reads come last: they are many, and change nothing.
     """
     chance = random.Random(seed)
-    asked = played.recorder.asked
-    first = [number for number, (kind, _, _) in enumerate(asked, 1) if kind != "read"]
-    for numbers in (first, [number for number in range(1, len(asked) + 1) if asked[number - 1][0] == "read"]):
-        faults = [Fault(number, error, for_ever) for number in numbers
-                  for error in (errno.EIO, errno.ENOSPC) for for_ever in (False, True)]  # fmt: skip
-        chance.shuffle(faults)
-        yield from faults
+    faults = [
+        (WEIGHTS[kind] + chance.random() * (2 if for_ever else 1), Fault(number, error, for_ever))
+        for number, (kind, _, _) in enumerate(played.recorder.asked, 1)
+        for error in (errno.EIO, errno.ENOSPC)
+        for for_ever in (False, True)
+    ]
+    for _, fault in sorted(faults, key=lambda each: each[0]):
+        yield fault
 
 
-async def with_fault(
-    machine: Machine, setting: Setting, history: tuple[Step, ...], fault: Fault
-) -> tuple[list[tuple[Finding, Judged | None]], int]:
-    """Plays a history with one fault. Returns what was found, each with the file's state, and how many states."""
-    played = await machine.play(setting, history, fault)
+@dataclass(slots=True)
+class Outcome:
+    """What came of one fault: what was found, each with the file's state; and how many states were judged."""
+
+    found: list[tuple[Finding, Judged | None]] = field(default_factory=list)
+    states: int = 0
+
+
+async def with_fault(player: Player, setting: Setting, history: tuple[Step, ...], fault: Fault) -> Outcome:
+    """Plays a history with one fault."""
+    played = await player.play(setting, history, fault)
     if played.recorder.failures == 0:
-        return [], 0
+        return Outcome()
     judging = partial(judge, backing=setting.backing())
     start = max(0, played.recorder.first_failure)
     states = enumerate_states(
         played.base, played.recorder.events, played.account.versions, judging, start=start, one_in=1000
     )
-    again = await machine.play(setting, AFTERWARDS, after=played)
+    again = await player.play(setting, AFTERWARDS, after=played)
     later = enumerate_states(again.base, again.recorder.events, again.account.versions, judging, one_in=1000)
     step, request = step_of_fault(played), played.recorder.asked[fault.number - 1][0]
 
@@ -63,7 +71,9 @@ async def with_fault(
             found.append((finding(bad.judgement.verdict, bad.judgement.why, when, shown), bad))
     found += [(finding(STUCK, why, "", ["(the state of the file is well)"]), None) for why in _stuck(played, fault)]
     found += [(finding(verdict, why, "again", _end(again)), None) for verdict, why in _refused(again, later)]
-    return found, states.states + later.states
+    found += [(finding(DIED, of.broken, when, _end(of)), None) for of, when in ((played, ""), (again, "again"))
+              if of.broken]  # fmt: skip
+    return Outcome(found, states.states + later.states)
 
 
 def step_of_fault(played: Played) -> str:

@@ -6,7 +6,7 @@ import errno
 from dataclasses import dataclass, field
 
 from cbtcheck.crash.history import GUEST, Step, told
-from cbtcheck.crash.judge import LOST, STUCK, UNOPENABLE
+from cbtcheck.crash.judge import DIED, LOST, STUCK, UNOPENABLE
 from cbtcheck.crash.recording import Fault
 from cbtcheck.crash.setting import Setting
 from cbtcheck.crash.states import SECTORS
@@ -35,6 +35,7 @@ class Finding:
     picture: list[str] = field(default_factory=list)
     confirmed: str = ""
     times: int = 1
+    adapter: str = "qemu"
 
     @property
     def kind(self) -> Kind:
@@ -44,11 +45,13 @@ class Finding:
     @property
     def known(self) -> str:
         """The number of the known finding that this is; "" if it is none."""
-        return known(self)
+        return known(self) if self.adapter == "qemu" else ""
 
     def replay(self) -> str:
         """The line that finds it again."""
-        words = [f'cbtspec crash --history "{told(self.history)}" --cluster-size {1 << self.setting.cluster_bits}']
+        whose = "" if self.adapter == "qemu" else f" {self.adapter}"
+        words = [f'cbtspec crash{whose} --history "{told(self.history)}"']
+        words.append(f"--cluster-size {1 << self.setting.cluster_bits}")
         words.append(f"--trims {self.setting.trims}")
         words += ["--backing"] if self.setting.backed else []
         words += ["--sectors"] if self.assumption == SECTORS else []
@@ -65,6 +68,7 @@ KNOWN = {
     "CRASH-4": "a reopening for writing whose marking of bitmaps fails succeeds, and no write does",
     "CRASH-5": "an L1 update whose flush fails frees the L2 table that the file now refers to",
     "CRASH-6": "a torn write of the header has half of the bitmaps extension (clusters of 64 KiB, sectors of 512)",
+    "CRASH-7": "a reopening of an image that was found to be corrupt ends the process",
 }
 """What was reproduced outside of the suite; docs/findings/crashes.md has each."""
 
@@ -72,6 +76,8 @@ KNOWN = {
 def known(finding: Finding) -> str:
     """The number of the known finding that this is; "" if it is none."""
     verdict, step, request, _ = finding.kind
+    if verdict == DIED and "bdrv_reopen_prepare: Assertion `reopen_state->bs->drv != NULL'" in finding.why:
+        return "CRASH-7"
     if request == "flush" and verdict in (LOST, UNOPENABLE, STUCK):
         if step in ("close", "quit") or step.startswith("offline"):
             return "CRASH-1"

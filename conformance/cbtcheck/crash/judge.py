@@ -14,6 +14,7 @@ from cbtcheck.crash.owed import Expected, Owed, missing
 LOST: Final = "lost write"
 UNOPENABLE: Final = "cannot be opened"
 STUCK: Final = "safe but stuck"
+DIED: Final = "QEMU dies"
 
 
 @dataclass(frozen=True, slots=True)

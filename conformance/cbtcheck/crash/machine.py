@@ -45,7 +45,11 @@ class Machine:
         """A machine with its sockets in `directory`. Raises what `Daemon.start` does."""
         server = await DiskServer.start(os.path.join(directory, "nbd"))
         machine = cls(server, directory, binary, qemu_img)
-        await machine._running()
+        try:
+            await machine._running()
+        except BaseException:
+            await server.close()
+            raise
         return machine
 
     async def close(self) -> None:

@@ -7,6 +7,20 @@ import asyncio
 from cbtcheck.crash.history import Step
 
 
+async def version(qemu_img: str) -> str:
+    """What it says of its version, in a line; "" if it says nothing, or cannot be started."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            qemu_img, "--version", stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+    except OSError:
+        return ""
+    said, _ = await process.communicate()
+    lines = said.decode(errors="replace").splitlines()
+    return lines[0] if lines and process.returncode == 0 else ""
+
+
 async def change(qemu_img: str, step: Step, socket: str, discard: str) -> str:
     """Does the step to the export `image` of the server at `socket`; returns why it was refused, "" if it was not."""
     file = f"file.driver=nbd,file.server.type=unix,file.server.path={socket},file.export=image"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from cbtwire.qcow2.guest import guest_data
 from cbtwire.qcow2.header import read_header
@@ -11,8 +11,19 @@ from cbtwire.qcow2.reading import BadImage, InMemory
 
 from cbtcheck.crash.history import Step
 from cbtcheck.crash.owed import Account
-from cbtcheck.crash.recording import Recorder
+from cbtcheck.crash.recording import Fault, Recorder
 from cbtcheck.crash.setting import Setting
+
+
+class Player(Protocol):
+    """Who plays histories: a real QEMU, or an implementation of our own."""
+
+    version: str
+
+    async def play(
+        self, setting: Setting, history: tuple[Step, ...], fault: Fault | None = None, after: Played | None = None
+    ) -> Played:
+        """Plays a history on a new image, or on that which another one has left. `TimeoutError` if it hangs."""
 
 
 @dataclass(slots=True)

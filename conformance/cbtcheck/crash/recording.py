@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import errno
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from cbtwire.nbd.content import Growing
-from cbtwire.nbd.disk import Request
 
 TRIMS: Final = ("zeroed", "kept", "none")
 """What a trim does to what was there; with *none* QEMU is not told to send any."""
@@ -40,6 +39,38 @@ class Fault:
         return f"{how}, with {errno.errorcode[self.error]}"
 
 
+class Asked(Protocol):
+    """A request as it comes over NBD, or from whoever writes an image by himself."""
+
+    landed: bool
+
+    @property
+    def kind(self) -> str:
+        """One of read, write, zeroes, trim, flush."""
+
+    @property
+    def offset(self) -> int:
+        """Where, in bytes."""
+
+    @property
+    def length(self) -> int:
+        """How many bytes."""
+
+    @property
+    def data(self) -> bytes:
+        """Of a write."""
+
+    @property
+    def forced(self) -> bool:
+        """It has to be stable before it is answered."""
+
+    def complete(self) -> None:
+        """It is done, and answered."""
+
+    def fail(self, error_number: int) -> None:
+        """It has failed."""
+
+
 @dataclass(slots=True)
 class Recorder:
     """Answers each request at once, and keeps a record of it. `storage` is what the file has now."""
@@ -54,7 +85,7 @@ class Recorder:
     first_failure: int = -1
     """How many events there were before the first request failed."""
 
-    def handle(self, request: Request) -> None:
+    def handle(self, request: Asked) -> None:
         """For the server: a request has arrived."""
         self.asked.append((request.kind, request.offset, request.length))
         if self._fails():

@@ -13,10 +13,10 @@ from cbtcheck.crash.faults import faults_of, with_fault
 from cbtcheck.crash.finding import Finding, Kind
 from cbtcheck.crash.histories import BY_HAND, BY_HAND_OFFLINE, drawn
 from cbtcheck.crash.history import Step, told
-from cbtcheck.crash.judge import judge
+from cbtcheck.crash.judge import DIED, judge
 from cbtcheck.crash.machine import Machine
 from cbtcheck.crash.picture import picture, step_of_crash, verb
-from cbtcheck.crash.played import Played
+from cbtcheck.crash.played import Played, Player
 from cbtcheck.crash.recording import TRIMS, Fault
 from cbtcheck.crash.setting import CLUSTERS, Setting
 from cbtcheck.crash.states import SECTORS, WHOLE, Judged, enumerate_states
@@ -25,8 +25,9 @@ SETTINGS: Final = tuple(
     Setting(bits, backed, trims) for trims in TRIMS for backed in (False, True) for bits in CLUSTERS
 )
 """All that a history is played on, in turns."""
-FAULTS_A_HISTORY: Final = 12
+FAULTS_A_HISTORY: Final = 2
 """So many requests of one history fail before the next one's turn."""
+LEAST_HISTORIES: Final = len(BY_HAND)
 LONGEST_SHORTENING: Final = 60
 """Times that a history is played to find a shorter one for a finding."""
 
@@ -44,10 +45,16 @@ class Profile:
 class Report:
     """What came of a run."""
 
+    adapter: str = "qemu"
+    """Who was played: *qemu* or *reference*."""
     version: str = ""
-    qemu_img: bool = False
+    """Of the QEMU that played, or that looked at the states; "" if none did."""
+    qemu_img: str = ""
+    """The version of the `qemu-img` for offline operations; "" without one."""
     histories: int = 0
     states: int = 0
+    torn: int = 0
+    """Those of the states that have torn writes, or that torn writes were looked for in."""
     read: int = 0
     states_after_faults: int = 0
     epochs: int = 0
@@ -56,8 +63,8 @@ class Report:
     faults: int = 0
     findings: dict[Kind, Finding] = field(default_factory=dict)
     disagreements: list[str] = field(default_factory=list)
-    died: list[str] = field(default_factory=list)
-    """How the daemon died of itself, with the history."""
+    hung: str = ""
+    """Why the run was given up, if it was."""
     interrupted: bool = False
 
 
@@ -70,36 +77,40 @@ def cases(seed: int, offline: bool) -> Iterator[tuple[Setting, tuple[Step, ...]]
         yield next(settings), drawn(seed * 1_000_003 + number, offline)
 
 
-async def run(machine: Machine, profile: Profile, offline: bool, report: Report) -> None:
-    """Fills the report. Raises `TimeoutError` if QEMU hangs."""
-    report.version, report.qemu_img = machine.version, offline
+async def run(player: Player, looker: Machine | None, profile: Profile, offline: bool, report: Report) -> None:
+    """Fills the report: `player` plays, `looker` says what QEMU sees. Raises `TimeoutError` if QEMU hangs."""
     cleared: list[Played] = []
     for setting, history in cases(profile.seed, offline):
-        if report.states >= profile.states:
+        if report.states >= profile.states and report.histories >= min(LEAST_HISTORIES, profile.states // 100):
             break
-        played = await machine.play(setting, history)
+        played = await player.play(setting, history)
         cleared.append(played)
-        await states_of(machine, played, history, report, profile.seed)
-    await _faults(machine, profile, cleared, report)
+        both = report.torn < profile.states // 2  # torn writes have far more states, and must not crowd out histories
+        await states_of(looker, played, history, report, profile.seed, (WHOLE, SECTORS) if both else (WHOLE,))
+    await _faults(player, looker, profile, cleared, report)
     for finding in report.findings.values():
         if finding.fault is not None:
-            await _shorten(machine, finding, report)
+            await _shorten(player, finding, report)
 
 
 async def states_of(
-    machine: Machine, played: Played, history: tuple[Step, ...], report: Report, seed: int,
+    looker: Machine | None, played: Played, history: tuple[Step, ...], report: Report, seed: int,
     assumptions: tuple[str, ...] = (WHOLE, SECTORS),
 ) -> None:  # fmt: skip
     """The crash states of a history that was played, under each assumption."""
     report.histories += 1
     if played.broken:
-        report.died.append(f"{told(history)} on {played.setting}: {played.broken}")
+        step = next((verb(each.step) for each in played.done if "died" in each.answer), "the end")
+        shown = [f"{each.step}: {each.answer or 'well'}" for each in played.done]
+        died = Finding(DIED, step, "", "", played.broken, played.setting, WHOLE, history, None, shown)
+        await _note(looker, report, died, None)
     judging = partial(judge, backing=played.setting.backing())
     for assumption in assumptions:
         found = enumerate_states(
             played.base, played.recorder.events, played.account.versions, judging, assumption, seed
         )
         report.states += found.states
+        report.torn += found.states if assumption == SECTORS else 0
         report.read += found.read
         report.epochs += found.epochs
         report.cut += found.cut
@@ -109,24 +120,24 @@ async def states_of(
                 each.judgement.verdict, step, "", "", each.judgement.why, played.setting, assumption, history, None,
                 picture(played, each.place),
             )  # fmt: skip
-            await _note(machine, report, finding, each)
+            await _note(looker, report, finding, each)
         for each in found.samples:
-            await _confirm(machine, report, played.setting, each, f"{told(history)} on {played.setting}", False)
+            await _confirm(looker, report, played.setting, each, f"{told(history)} on {played.setting}", False)
 
 
 async def fault_of(
-    machine: Machine, setting: Setting, history: tuple[Step, ...], fault: Fault, report: Report
+    player: Player, looker: Machine | None, setting: Setting, history: tuple[Step, ...], fault: Fault, report: Report
 ) -> None:
     """One request of a history fails."""
-    found, states = await with_fault(machine, setting, history, fault)
+    outcome = await with_fault(player, setting, history, fault)
     report.faults += 1
-    report.states_after_faults += states
-    for finding, state in found:
-        await _note(machine, report, finding, state)
+    report.states_after_faults += outcome.states
+    for finding, state in outcome.found:
+        await _note(looker, report, finding, state)
 
 
 async def _faults(
-    machine: Machine, profile: Profile, cleared: list[Played], report: Report
+    player: Player, looker: Machine | None, profile: Profile, cleared: list[Played], report: Report
 ) -> None:
     """Requests fail, some of each history in turns, until there were as many as the profile has."""
     waiting = [(played, faults_of(played, profile.seed)) for played in cleared]
@@ -137,12 +148,13 @@ async def _faults(
             if fault is None:
                 break
             history = tuple(each.step for each in played.done)
-            await fault_of(machine, played.setting, history, fault, report)
+            await fault_of(player, looker, played.setting, history, fault, report)
         else:
             waiting.append((played, faults))
 
 
-async def _note(machine: Machine, report: Report, finding: Finding, state: Judged | None) -> None:
+async def _note(looker: Machine | None, report: Report, finding: Finding, state: Judged | None) -> None:
+    finding.adapter = report.adapter
     before = report.findings.get(finding.kind)
     if before is not None:
         before.times += 1
@@ -153,20 +165,22 @@ async def _note(machine: Machine, report: Report, finding: Finding, state: Judge
     report.findings[finding.kind] = finding
     if state is not None:
         where = finding.replay()
-        finding.confirmed = await _confirm(machine, report, finding.setting, state, where, True)
+        finding.confirmed = await _confirm(looker, report, finding.setting, state, where, True)
 
 
 async def _confirm(
-    machine: Machine, report: Report, setting: Setting, state: Judged, where: str, data: bool
+    looker: Machine | None, report: Report, setting: Setting, state: Judged, where: str, data: bool
 ) -> str:
-    differs = await difference(machine, setting, state.content, data)
+    if looker is None:
+        return ""
+    differs = await difference(looker, setting, state.content, data)
     report.confirmed += 1
     if differs:
         report.disagreements.append(f"{where}: {differs}")
     return differs
 
 
-async def _shorten(machine: Machine, finding: Finding, report: Report) -> None:
+async def _shorten(player: Player, finding: Finding, report: Report) -> None:
     """Leaves steps out as long as a request of the same kind, failing in the same step, has the same consequence."""
     assert finding.fault is not None
     left, number = LONGEST_SHORTENING, 0
@@ -174,14 +188,14 @@ async def _shorten(machine: Machine, finding: Finding, report: Report) -> None:
         history = finding.history[:number] + finding.history[number + 1 :]
         better = None
         if history:
-            clean = await machine.play(finding.setting, history)
+            clean = await player.play(finding.setting, history)
             left -= 1
             for fault in _same(clean, finding):
                 if left <= 0 or better is not None:
                     break
                 left -= 1
-                found, _ = await with_fault(machine, finding.setting, history, fault)
-                better = next((each for each, _ in found if each.kind == finding.kind), None)
+                outcome = await with_fault(player, finding.setting, history, fault)
+                better = next((each for each, _ in outcome.found if each.kind == finding.kind), None)
         if better is None:
             number += 1
         else:

@@ -8,6 +8,7 @@ from typing import Any
 
 from cbtcheck.crash.finding import KNOWN, Finding
 from cbtcheck.crash.history import told
+from cbtcheck.crash.judge import DIED
 from cbtcheck.crash.run import Profile, Report
 from cbtcheck.crash.states import MOST_EXHAUSTIVE
 from cbtcheck.host.printable import plain, plain_json
@@ -16,18 +17,23 @@ from cbtcheck.host.version import VERSION
 
 def lines(report: Report, profile: Profile) -> Iterator[str]:
     """The report, line by line."""
-    yield f"cbtspec {VERSION}: crash states and failing requests, QEMU {plain(report.version)}, seed {profile.seed}"
-    yield (
-        f"histories   {report.histories:,}"
-        + ("" if report.qemu_img else " (without qemu-img: none of the offline operations)")
-    )
-    yield f"states      {report.states:,} judged ({report.read:,} differ in what is read); {_bound(report)}"
-    yield f"confirmed   {report.confirmed:,} states opened by QEMU, {len(report.disagreements)} seen otherwise"
+    whose = f"QEMU {plain(report.version)}" if report.adapter == "qemu" else "cbtspec's own images"
+    yield f"cbtspec {VERSION}: crash states and failing requests, {whose}, seed {profile.seed}"
+    offline = f" (offline operations by {report.qemu_img or 'none: there is no qemu-img'})"
+    yield f"histories   {report.histories:,}{offline if report.adapter == 'qemu' else ''}"
+    differ = f"{report.torn:,} with torn writes; {report.read:,} differ in what is read"
+    yield f"states      {report.states:,} judged ({differ})"
+    yield f"            {_bound(report)}"
+    if report.version:
+        opened = f"{report.confirmed:,} states opened by QEMU {plain(report.version.split()[0])}"
+        yield f"confirmed   {opened}, {len(report.disagreements)} seen otherwise"
+    else:
+        yield "confirmed   none: there is no qemu-storage-daemon"
     yield f"faults      {report.faults:,} requests failed; {report.states_after_faults:,} states judged afterwards"
     for each in report.disagreements:
         yield f"DISAGREE    {plain(each)}"
-    for each in report.died:
-        yield f"DIED        {plain(each)}"
+    if report.hung:
+        yield f"GIVEN UP    {plain(report.hung)}"
     for number, finding in enumerate(ordered(report), 1):
         yield ""
         yield from _shown(number, finding)
@@ -71,21 +77,29 @@ def verdict(report: Report) -> str:
     new = [each for each in report.findings.values() if not each.known]
     known = sorted({each.known for each in report.findings.values() if each.known})
     more = f" Known ones were met: {', '.join(known)}." if known else ""
-    if report.disagreements or report.died:
-        return "BROKEN: QEMU died of itself, or sees a state otherwise than our reader." + more
+    if broken(report):
+        return f"BROKEN: QEMU dies or hangs in an unknown way, or sees a state otherwise than our reader.{more}"
     if new:
         return f"FOUND: {len(new)} kinds of failure that are not known.{more}"
     return f"Nothing was found that is not known.{more}"
 
 
+def broken(report: Report) -> bool:
+    """Whether there is something of which nothing can be said but that it must not be."""
+    new = (each for each in report.findings.values() if not each.known)
+    return bool(report.disagreements or report.hung or any(each.verdict == DIED for each in new))
+
+
 def to_json(report: Report, profile: Profile) -> str:
     """The same as JSON."""
     data: dict[str, Any] = {
-        "format": "cbtspec-crash", "version": 1, "qemu": report.version, "seed": profile.seed,
-        "histories": report.histories, "states": report.states, "states_read": report.read,
+        "format": "cbtspec-crash", "version": 1, "adapter": report.adapter, "qemu": report.version,
+        "qemu_img": report.qemu_img, "seed": profile.seed,
+        "histories": report.histories, "states": report.states, "states_torn": report.torn,
+        "states_read": report.read,
         "states_after_faults": report.states_after_faults, "epochs": report.epochs, "epochs_in_part": report.cut,
         "confirmed": report.confirmed, "faults": report.faults, "disagreements": report.disagreements,
-        "died": report.died, "verdict": verdict(report),
+        "given_up": report.hung, "verdict": verdict(report),
         "findings": [_plain(each) for each in ordered(report)],
     }  # fmt: skip
     return plain_json(json.dumps(data, indent=1, ensure_ascii=False))

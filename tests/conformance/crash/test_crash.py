@@ -203,7 +203,7 @@ def test_what_is_known_of_qemu_is_found(
     async def work(machine: Machine) -> None:
         clean = await machine.play(setting, steps)
         fault = Fault(last_flush(clean, step, steps[step].verb), errno.EIO)
-        found, _ = await with_fault(machine, setting, steps, fault)
+        found = (await with_fault(machine, setting, steps, fault)).found
         kinds = {(each.known, each.verdict) for each, _ in found}
         assert (known, verdict) in kinds, kinds
         assert {each.known for each, _ in found} <= set(KNOWN)
@@ -218,9 +218,10 @@ def test_what_is_known_of_qemu_is_found(
 @pytest.mark.qemu
 def test_a_run_keeps_to_its_profile(binary: str, tmp_path: Path) -> None:
     report = Report()
-    on_qemu(binary, tmp_path, lambda machine: run(machine, Profile(400, 3, 1), False, report))
+    on_qemu(binary, tmp_path, lambda machine: run(machine, machine, Profile(400, 3, 1), False, report))
     assert report.states >= 400
     assert report.faults == 3
     assert report.confirmed > 0
     assert report.disagreements == []
-    assert report.died == []
+    assert report.hung == ""
+    assert report.findings == {}

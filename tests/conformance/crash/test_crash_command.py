@@ -1,0 +1,68 @@
+"""`cbtspec crash`: its reports, its exit codes, and what it says when it was not called as it can be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from cbtcheck.cli.command import main
+from click.testing import CliRunner
+
+SHORT = "open; add b; write 0; close"
+
+
+def run(*words: str) -> tuple[int, str, str]:
+    done = CliRunner().invoke(main, ["crash", *words])
+    return done.exit_code, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["other"], "Only qemu and the reference can be asked"),
+        (["--fault", "3:EIO"], "--fault is for one --history"),
+        (["--history", "open; fly"], "'fly' is no step of a history"),
+        (["--history", "open", "--fault", "x"], "'x' is no fault"),
+        (["--history", "open", "--fault", "0:EIO"], "'0:EIO' is no fault"),
+        (["--qemu-storage-daemon", "/nowhere/daemon"], "'/nowhere/daemon' is not an executable file"),
+        (["--cluster-size", "1000"], "Invalid value for '--cluster-size'"),
+    ],
+)
+def test_a_mistake_of_the_caller_is_one_line(words: list[str], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, out, err = run(*(["reference"] if "--history" in words else []), *words)
+    assert (code, out, len(err.splitlines())) == (64, "", 1)
+    assert said in err
+
+
+def test_what_is_no_daemon_is_one_line() -> None:
+    code, out, err = run("--qemu-storage-daemon", "/bin/true")
+    assert (code, out, len(err.splitlines())) == (64, "", 1)
+
+
+def test_the_reference_needs_no_qemu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    code, out, _ = run("reference", "--history", SHORT)
+    assert code == 0
+    assert "confirmed   none: there is no qemu-storage-daemon" in out
+    assert out.endswith("Nothing was found that is not known.\n")
+    code, out, _ = run("reference", "--history", SHORT, "--fault", "10:EIO", "--json")
+    said = json.loads(out)
+    assert (code, said["format"], said["version"], said["adapter"]) == (0, "cbtspec-crash", 1, "reference")
+    assert (said["faults"], said["findings"], said["qemu"]) == (1, [], "")
+
+
+@pytest.mark.qemu
+def test_what_is_known_is_told_and_is_no_failure(binary: str, tmp_path: Path) -> None:
+    words = ("--qemu-storage-daemon", binary, "--history", SHORT, "--cluster-size", "512")
+    assert run(*words)[0] == 0
+    number = next(n for n in range(15, 60) if "LOST WRITE" in run(*words, "--fault", f"{n}:EIO")[1])
+    code, out, _ = run(*words, "--fault", f"{number}:EIO")
+    assert code == 0
+    assert "LOST WRITE [CRASH-1, known: a store whose last flush fails frees what the header now refers to]" in out
+    assert f"--fault {number}:EIO" in out
+    assert "FAILED  (close)" in out
+    said = json.loads(run(*words, "--fault", f"{number}:EIO", "--json")[1])
+    lost = next(each for each in said["findings"] if each["verdict"] == "lost write")
+    assert (lost["known"], lost["request"], lost["step"], lost["qemu_differs"]) == ("CRASH-1", "flush", "close", "")
+    assert lost["picture"]
