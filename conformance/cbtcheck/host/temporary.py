@@ -107,14 +107,13 @@ def sweep(place: str) -> list[str]:
     swept = []
     with contextlib.suppress(OSError), os.scandir(place) as entries:
         for each in entries:
-            if each.name.startswith(PREFIX) and _is_dead(each.path):
-                shutil.rmtree(each.path, ignore_errors=True)
+            if each.name.startswith(PREFIX) and _removed_if_dead(each.path):
                 swept.append(each.path)
     return swept
 
 
-def _is_dead(path: str) -> bool:
-    """Whether this is a directory of ours whose lock nobody holds."""
+def _removed_if_dead(path: str) -> bool:
+    """Removes this if it is a directory of ours whose lock nobody holds. Meanwhile we hold it: its maker waits."""
     try:
         it = os.lstat(path)
         if not stat.S_ISDIR(it.st_mode) or it.st_uid != os.geteuid():
@@ -124,6 +123,7 @@ def _is_dead(path: str) -> bool:
         return False
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(path, ignore_errors=True)
     except OSError:
         return False
     finally:

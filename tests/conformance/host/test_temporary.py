@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -106,6 +107,24 @@ def test_a_directory_that_is_swept_before_it_is_locked_is_made_anew(place: Path,
         assert Path(path).is_dir()
 
 
+def test_who_is_making_a_directory_waits_while_it_is_swept(place: Path, monkeypatch) -> None:
+    """Else it would be told that it has one, which is gone a moment later."""
+    path = temporary.make()
+    os.close(temporary._held.pop(path))
+    remove, held = shutil.rmtree, []
+
+    def removing(at: str, **more: bool) -> None:
+        lock = os.open(os.path.join(at, temporary.LOCK), os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        os.close(lock)
+        held.append(at)
+        remove(at, **more)
+
+    monkeypatch.setattr(shutil, "rmtree", removing)
+    assert temporary.sweep(str(place)) == held == [path]
+
+
 def cbtspec(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "cbtcheck", *words], capture_output=True, text=True, check=False, cwd="/",
@@ -134,22 +153,35 @@ def test_how_long_a_path_may_be(length: int, fits: bool) -> None:
 
 
 @pytest.mark.qemu
-def test_a_killed_run_leaves_nothing_that_a_later_one_does_not_sweep(tmp_path: Path) -> None:
+def test_of_two_runs_what_the_killed_one_has_left_is_swept_and_no_more(tmp_path: Path) -> None:
     place = Path(tempfile.mkdtemp(prefix="t"))  # a short path, for sockets
+    runs = []
     try:
-        run = subprocess.Popen(
-            [sys.executable, "-m", "cbtcheck", "check", "qemu", "--reports", str(tmp_path / "r")],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | {"TMPDIR": str(place)},
-        )  # fmt: skip
-        while not list(place.glob("cbtspec-*/q")):
-            assert run.poll() is None
-        run.send_signal(signal.SIGKILL)
-        run.wait()
-        assert list(place.glob("cbtspec-*"))
+        for number in range(2):
+            run = subprocess.Popen(
+                [sys.executable, "-m", "cbtcheck", "check", "qemu", "--reports", str(tmp_path / str(number))],
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | {"TMPDIR": str(place)},
+            )  # fmt: skip
+            runs.append((run, set(place.glob("cbtspec-*"))))
+            while len(list(place.glob("cbtspec-*/q"))) <= number:
+                assert run.poll() is None
+        (killed, _), (living, of_killed) = runs
+        assert of_killed
+        killed.kill()
+        killed.wait()
         with python("from cbtcheck.host import temporary; temporary.remove(temporary.make())", place) as other:
             assert other.wait() == 0
+        left = set(place.glob("cbtspec-*"))
+        assert not left & of_killed
+        assert [each for each in left if (each / "q").exists()]
+        assert living.poll() is None
+        living.send_signal(signal.SIGINT)
+        assert living.wait() == 130
         assert list(place.iterdir()) == []
     finally:
+        for each, _ in runs:
+            each.kill()
+            each.wait()
         subprocess.run(["rm", "-rf", place], check=True)
 
 
