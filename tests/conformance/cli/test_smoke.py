@@ -1,8 +1,11 @@
 """`cbtspec smoke`: whose fault it is, exit codes, and shell lines that show the failure again."""
 
 import json
+import os
 import re
 import sys
+import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -77,6 +80,47 @@ def test_the_shell_lines_show_it_again(name: str) -> None:
     assert by_hand is not None
     shell = run(["sh", "-c", by_hand[1]], text=True)
     assert shell.stdout.splitlines()[-1] == received[1]
+
+
+SHELL = {
+    "exit 7": "exited with code 7",
+    "kill -9 $$": "SIGKILL",
+    "setsid sleep 1000 & exit 0": "exited with code 0",
+    "yes | tr -d '\\n'": "a line of more than 16777216 bytes",
+    "cat /dev/zero >&2": "no answer within 0.5 s",
+    "exec 0<&- 1>&- 2>&-; sleep 1000": "closed its standard output, and lives on",
+    "exec 0<&-; sleep 1000": "closed its standard input, and lives on",
+    "trap '' TERM INT HUP; sleep 1000 & sleep 1000; sleep 1000": "no answer within 0.5 s",
+    "nohup setsid sh -c 'trap : TERM; sleep 1000; sleep 1000' & sleep 1000": "no answer within 0.5 s",
+    "while read x; do echo; done": "an empty line where a reply should be",
+    "printf '\\377\\033[2J\\n'; sleep 1000": "not UTF-8",
+}
+"""Programs of the shell that are no adapters, and what is said of them."""
+
+
+@pytest.mark.parametrize("script", SHELL)
+def test_any_program_is_dealt_with_and_nothing_is_left(script: str, tmp_path: Path, monkeypatch) -> None:
+    place = tmp_path / "temporary"
+    place.mkdir()
+    mark = f"smoke-{uuid.uuid4()}"
+    monkeypatch.setenv("TMPDIR", str(place))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setenv("SMOKE_MARK", mark)
+    result = smoke("sh", "-c", script, deadline=0.5)
+    assert (result.exit_code, SHELL[script] in result.stdout) == (3, True), result.stdout
+    assert all(line.isprintable() for line in result.output.splitlines())
+    assert list(place.iterdir()) == []
+    assert marked(mark) == []
+
+
+def marked(mark: str) -> list[str]:
+    """The processes with this in their environment, but for this one."""
+    found = []
+    for each in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if int(each.name) != os.getpid() and mark in (each / "environ").read_text("latin"):
+                found.append((each / "cmdline").read_text())
+    return found
 
 
 def test_what_does_not_happen_again_is_said() -> None:

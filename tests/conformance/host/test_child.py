@@ -186,8 +186,9 @@ def test_memory_has_an_end(program: Program) -> None:
     ("command", "words"),
     [
         (["/no/such/program"], "'/no/such/program' cannot be started: there is no such program"),
-        ([str(Path(__file__).parents[1])], "permission denied"),
-        ([""], "cannot be started"),
+        ([__file__], "permission denied; is it executable?"),
+        ([""], "'' cannot be started: that is no name of a program"),
+        (["/"], "'/' cannot be started: it is a directory"),
         (["a\0b"], "cannot be started"),
     ],
 )

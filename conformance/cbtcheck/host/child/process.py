@@ -386,6 +386,8 @@ def _why_not(command: Sequence[str], problem: Exception) -> str:
     program = command[0] if command else ""
     if isinstance(problem, FileNotFoundError):
         return f"'{program}' cannot be started: there is no such program (or its interpreter, after #!, is missing)"
+    if not program or os.path.isdir(program):
+        return f"'{program}' cannot be started: {'it is a directory' if program else 'that is no name of a program'}"
     if isinstance(problem, PermissionError):
         return f"'{program}' cannot be started: permission denied; is it executable? (chmod +x)"
     if lacking(problem):
