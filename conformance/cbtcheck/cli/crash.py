@@ -6,6 +6,7 @@ import asyncio
 import errno
 import logging
 import re
+import shlex
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,14 +32,14 @@ EPILOG = f"""\b
 Exit codes:
   {EXIT_CODES["conformant"]:>3}  nothing was found that is not known
   {EXIT_CODES["unsafe or diverging"]:>3}  a write is lost, an image cannot be opened, or it is stuck: not known
-  {EXIT_CODES["broken"]:>3}  QEMU died of itself, hung, or sees a state otherwise than our reader
+  {EXIT_CODES["broken"]:>3}  QEMU or the program died or hung; or QEMU sees a state otherwise than our reader
   {EXIT_CODES["usage"]:>3}  usage: no daemon, no such history, no room for temporary files
   {EXIT_CODES["interrupted"]:>3}  interrupted by Ctrl-C: what was found until then is printed
 """
 
 
 @click.command(name="crash", epilog=EPILOG)
-@click.argument("adapter", metavar="[qemu|reference]", default="qemu")
+@click.argument("adapter", metavar="[qemu|reference|exec]", default="qemu")
 @click.option("--profile", type=click.Choice([*PROFILES]), default="quick", show_default=True,
               help="How many states and faults: "
                    + ", ".join(f"{name} {s:,} and {f:,}" for name, (s, f) in PROFILES.items()) + ".")
@@ -55,29 +56,33 @@ Exit codes:
 @click.option("--sectors", is_flag=True, help="With --history: only states with torn writes.")
 @click.option("--fault", metavar="NUMBER:ERROR[:for-ever]", help="With --history: this request fails.")
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[-- PROGRAM [ARGUMENT]...]")
 def crash_command(
     adapter: str, profile: str, states: int | None, faults: int | None, seed: int, daemon: str | None,
     qemu_img: str | None, history: str | None, cluster_size: str, trims: str, backing: bool, sectors: bool,
-    fault: str | None, as_json: bool,
+    fault: str | None, as_json: bool, words: tuple[str, ...],
 ) -> int:  # fmt: skip
     """Crash states of a real QEMU's images, or of our own: does a bitmap say *valid* that lacks a write?
 
     Histories are played on a qcow2 image that lies on the suite's own storage. Of all writes and flushes that reach
     it, every state that a crash can leave is judged; and each request fails, once or from then on.
     """
-    if adapter not in ("qemu", "reference"):
-        raise click.UsageError(f"Only qemu and the reference can be asked, not '{adapter}'.")
+    if adapter not in ("qemu", "reference", "exec"):
+        raise click.UsageError(f"Only qemu, the reference or a program (exec) can be asked, not '{adapter}'.")
+    if (adapter == "exec") is not bool(words):
+        raise click.UsageError("A program is for the adapter 'exec', and it needs one: crash exec -- ./my-store")
     if history is None and fault is not None:
         raise click.UsageError("--fault is for one --history.")
     with importing():
         from cbtcheck.adapters.qemu.daemon import DaemonDied, DaemonMissing, DaemonTooOld, find_daemon
         from cbtcheck.crash.history import NoHistory, parsed
+        from cbtcheck.crash.program import ProgramBroken, ProgramMissing
         from cbtcheck.crash.run import Profile, Report
         from cbtcheck.crash.setting import Setting
         from cbtcheck.crash.words import broken, lines, to_json
     try:
         steps = None if history is None else parsed(history)
-        binary = find_daemon(daemon)
+        binary = None if adapter == "exec" else find_daemon(daemon)
     except NoHistory as problem:
         raise click.ClickException(str(problem)) from None
     except DaemonMissing as problem:
@@ -87,12 +92,19 @@ def crash_command(
     usual_states, usual_faults = PROFILES[profile]
     asked = Profile(usual_states if states is None else states, usual_faults if faults is None else faults, seed)
     setting = Setting(int(cluster_size).bit_length() - 1, backing, trims)
-    report = Report(adapter)
+    report = Report(adapter, shlex.join(words))
     one = None if steps is None else (setting, steps, sectors, _fault(fault))
     try:
-        asyncio.run(_run(binary, _beside(binary, qemu_img), asked, report, one))
+        if adapter == "exec":
+            asyncio.run(_program(words, asked, report, one))
+        else:
+            asyncio.run(_run(binary, _beside(binary, qemu_img), asked, report, one))
     except (DaemonMissing, DaemonTooOld) as problem:
         raise click.ClickException(str(problem)) from None
+    except ProgramMissing as problem:
+        raise click.ClickException(f"{words[0]} cannot be started: {problem}") from None
+    except ProgramBroken as problem:
+        report.hung = f"{report.command}: {problem}"
     except (DaemonDied, TimeoutError) as problem:
         if not report.version:
             raise click.ClickException(f"{binary} cannot be used: {problem}") from None
@@ -136,6 +148,18 @@ async def _run(binary: str | None, qemu_img: str | None, asked: Profile, report:
                 await looker.close()
 
 
+async def _program(words: tuple[str, ...], asked: Profile, report: Report, one: One | None) -> None:
+    from cbtcheck.crash.program import Program
+    from cbtcheck.host.temporary import directory
+
+    with directory("crash-") as place:
+        program = await Program.start(place, words)
+        try:
+            await _played(program, None, asked, False, report, one)
+        finally:
+            await program.close()
+
+
 async def _played(
     player: Player, looker: Machine | None, asked: Profile, offline: bool, report: Report, one: One | None
 ) -> None:
@@ -150,7 +174,7 @@ async def _played(
         await fault_of(player, looker, setting, history, fault, report)
         return
     played = await player.play(setting, history)
-    await states_of(looker, played, history, report, asked.seed, (SECTORS,) if sectors else (WHOLE,))
+    await states_of(player, looker, played, history, report, asked.seed, (SECTORS,) if sectors else (WHOLE,))
 
 
 def _beside(binary: str | None, named: str | None) -> str | None:

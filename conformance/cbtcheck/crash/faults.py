@@ -6,18 +6,17 @@ import errno
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 
 from cbtcheck.crash.finding import Finding
 from cbtcheck.crash.history import Step, parsed
-from cbtcheck.crash.judge import DIED, STUCK, UNOPENABLE, judge
+from cbtcheck.crash.judge import DIED, STUCK, UNOPENABLE
 from cbtcheck.crash.picture import picture, verb
 from cbtcheck.crash.played import Played, Player
 from cbtcheck.crash.recording import Fault
 from cbtcheck.crash.setting import Setting
-from cbtcheck.crash.states import WHOLE, Found, Judged, enumerate_states
+from cbtcheck.crash.states import WHOLE, Found, Judged
 
-AFTERWARDS = parsed("open; write 0+8; flush; write 8+4; kill; open; close")
+AFTERWARDS = parsed("open; write 0+8; flush; write 8+4; close; open; close")
 """What happens to the image when nothing fails any more: it is opened, written to, and opened again after a crash."""
 WEIGHTS = {"flush": 0.0, "write": 0.3, "zeroes": 0.3, "trim": 0.3, "read": 3.0}
 FOLLOWING = ("write", "zero", "flush")
@@ -52,13 +51,10 @@ async def with_fault(player: Player, setting: Setting, history: tuple[Step, ...]
     played = await player.play(setting, history, fault)
     if played.recorder.failures == 0:
         return Outcome()
-    judging = partial(judge, backing=setting.backing())
     start = max(0, played.recorder.first_failure)
-    states = enumerate_states(
-        played.base, played.recorder.events, played.account.versions, judging, start=start, one_in=1000
-    )
+    states = await player.states(played, WHOLE, start=start, one_in=1000)
     again = await player.play(setting, AFTERWARDS, after=played)
-    later = enumerate_states(again.base, again.recorder.events, again.account.versions, judging, one_in=1000)
+    later = await player.states(again, WHOLE, one_in=1000)
     step, request = step_of_fault(played), played.recorder.asked[fault.number - 1][0]
 
     def finding(verdict: str, why: str, when: str, shown: list[str]) -> Finding:

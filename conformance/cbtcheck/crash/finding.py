@@ -36,6 +36,7 @@ class Finding:
     confirmed: str = ""
     times: int = 1
     adapter: str = "qemu"
+    command: str = ""
 
     @property
     def kind(self) -> Kind:
@@ -58,6 +59,7 @@ class Finding:
         if self.fault is not None:
             often = ":for-ever" if self.fault.for_ever else ""
             words.append(f"--fault {self.fault.number}:{errno.errorcode[self.fault.error]}{often}")
+        words += [f"-- {self.command}"] if self.command else []
         return " ".join(words)
 
 

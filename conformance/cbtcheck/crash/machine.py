@@ -20,7 +20,7 @@ from cbtcheck.adapters.qemu.daemon import Daemon, DaemonDied, QmpRefused
 from cbtcheck.crash.history import Step
 from cbtcheck.crash.offline import change
 from cbtcheck.crash.owed import SECTOR, Account
-from cbtcheck.crash.played import Done, Played, Seen, read_by_guest
+from cbtcheck.crash.played import Done, Played, ReadByUs, Seen, read_by_guest
 from cbtcheck.crash.recording import Fault, Recorder
 from cbtcheck.crash.setting import CLUSTERS, ROOM, Setting
 
@@ -28,7 +28,7 @@ PATIENCE: Final = 120.0
 """Seconds that a history may take, on whatever machine: what takes longer hangs."""
 
 
-class Machine:
+class Machine(ReadByUs):
     """One server and one daemon at a time. Make it with `Machine.start`, and `close` it."""
 
     def __init__(self, server: DiskServer, directory: str, binary: str, qemu_img: str | None) -> None:

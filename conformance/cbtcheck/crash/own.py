@@ -12,7 +12,7 @@ from cbtwire.qcow2.writing import image_bytes
 
 from cbtcheck.crash.history import Step
 from cbtcheck.crash.owed import SECTOR, Account
-from cbtcheck.crash.played import Done, Played, read_by_guest
+from cbtcheck.crash.played import Done, Played, ReadByUs, read_by_guest
 from cbtcheck.crash.recording import Fault, Recorder
 from cbtcheck.crash.setting import CLUSTERS, ROOM, Setting
 
@@ -67,7 +67,7 @@ class _Storage:
             raise OSError(asked.error, os.strerror(asked.error))
 
 
-class Own:
+class Own(ReadByUs):
     """Plays histories on `ImageFile`, as `machine.Machine` plays them on QEMU."""
 
     version = "the image file of cbtspec itself"

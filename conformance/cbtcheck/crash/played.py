@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from cbtwire.qcow2.guest import guest_data
@@ -10,9 +11,11 @@ from cbtwire.qcow2.header import read_header
 from cbtwire.qcow2.reading import BadImage, InMemory
 
 from cbtcheck.crash.history import Step
+from cbtcheck.crash.judge import judge
 from cbtcheck.crash.owed import Account
 from cbtcheck.crash.recording import Fault, Recorder
 from cbtcheck.crash.setting import Setting
+from cbtcheck.crash.states import Found, enumerate_states
 
 
 class Player(Protocol):
@@ -24,6 +27,23 @@ class Player(Protocol):
         self, setting: Setting, history: tuple[Step, ...], fault: Fault | None = None, after: Played | None = None
     ) -> Played:
         """Plays a history on a new image, or on that which another one has left. `TimeoutError` if it hangs."""
+
+    async def states(
+        self, played: Played, assumption: str, seed: int = 0, start: int = 0, one_in: int = 100
+    ) -> Found:
+        """Judges the crash states of a history from the event `start` on."""
+
+
+class ReadByUs:
+    """Judges states with our own reader of qcow2."""
+
+    async def states(
+        self, played: Played, assumption: str, seed: int = 0, start: int = 0, one_in: int = 100
+    ) -> Found:
+        """Judges the crash states of a history from the event `start` on."""
+        judging = partial(judge, backing=played.setting.backing())
+        events, versions = played.recorder.events, played.account.versions
+        return enumerate_states(played.base, events, versions, judging, assumption, seed, start, one_in)
 
 
 @dataclass(slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import count
 from typing import Final
 
@@ -13,13 +12,13 @@ from cbtcheck.crash.faults import faults_of, with_fault
 from cbtcheck.crash.finding import Finding, Kind
 from cbtcheck.crash.histories import BY_HAND, BY_HAND_OFFLINE, drawn
 from cbtcheck.crash.history import Step, told
-from cbtcheck.crash.judge import DIED, judge
+from cbtcheck.crash.judge import DIED
 from cbtcheck.crash.machine import Machine
 from cbtcheck.crash.picture import picture, step_of_crash, verb
 from cbtcheck.crash.played import Played, Player
 from cbtcheck.crash.recording import TRIMS, Fault
 from cbtcheck.crash.setting import CLUSTERS, Setting
-from cbtcheck.crash.states import SECTORS, WHOLE, Judged, enumerate_states
+from cbtcheck.crash.states import SECTORS, WHOLE, Judged
 
 SETTINGS: Final = tuple(
     Setting(bits, backed, trims) for trims in TRIMS for backed in (False, True) for bits in CLUSTERS
@@ -27,6 +26,9 @@ SETTINGS: Final = tuple(
 """All that a history is played on, in turns."""
 FAULTS_A_HISTORY: Final = 2
 """So many requests of one history fail before the next one's turn."""
+FAULTS_OF_EACH: Final = 20
+"""So many requests of a history fail at least, if the profile allows it: few histories, and those well."""
+LEAST_WITH_FAULTS: Final = 5
 LEAST_HISTORIES: Final = len(BY_HAND)
 LONGEST_SHORTENING: Final = 60
 """Times that a history is played to find a shorter one for a finding."""
@@ -46,7 +48,9 @@ class Report:
     """What came of a run."""
 
     adapter: str = "qemu"
-    """Who was played: *qemu* or *reference*."""
+    """Who was played: *qemu*, *reference* or *exec*."""
+    command: str = ""
+    """The program, of *exec*."""
     version: str = ""
     """Of the QEMU that played, or that looked at the states; "" if none did."""
     qemu_img: str = ""
@@ -68,10 +72,12 @@ class Report:
     interrupted: bool = False
 
 
-def cases(seed: int, offline: bool) -> Iterator[tuple[Setting, tuple[Step, ...]]]:
+def cases(
+    seed: int, offline: bool, among: tuple[Setting, ...] = SETTINGS
+) -> Iterator[tuple[Setting, tuple[Step, ...]]]:
     """Histories made by hand, then drawn ones without end; on each setting in turns."""
     by_hand = BY_HAND + (BY_HAND_OFFLINE if offline else ())
-    settings = (SETTINGS[number % len(SETTINGS)] for number in count())
+    settings = (among[number % len(among)] for number in count())
     yield from zip(settings, by_hand, strict=False)
     for number in count():
         yield next(settings), drawn(seed * 1_000_003 + number, offline)
@@ -80,21 +86,22 @@ def cases(seed: int, offline: bool) -> Iterator[tuple[Setting, tuple[Step, ...]]
 async def run(player: Player, looker: Machine | None, profile: Profile, offline: bool, report: Report) -> None:
     """Fills the report: `player` plays, `looker` says what QEMU sees. Raises `TimeoutError` if QEMU hangs."""
     cleared: list[Played] = []
-    for setting, history in cases(profile.seed, offline):
+    among = (Setting(),) if report.adapter == "exec" else SETTINGS
+    for setting, history in cases(profile.seed, offline, among):
         if report.states >= profile.states and report.histories >= min(LEAST_HISTORIES, profile.states // 100):
             break
         played = await player.play(setting, history)
         cleared.append(played)
         both = report.torn < profile.states // 2  # torn writes have far more states, and must not crowd out histories
-        await states_of(looker, played, history, report, profile.seed, (WHOLE, SECTORS) if both else (WHOLE,))
+        await states_of(player, looker, played, history, report, profile.seed, (WHOLE, SECTORS) if both else (WHOLE,))
     await _faults(player, looker, profile, cleared, report)
     for finding in report.findings.values():
-        if finding.fault is not None:
-            await _shorten(player, finding, report)
+        if finding.verdict != DIED:
+            await _shorten(player, finding, LONGEST_SHORTENING // (5 if finding.known else 1))
 
 
 async def states_of(
-    looker: Machine | None, played: Played, history: tuple[Step, ...], report: Report, seed: int,
+    player: Player, looker: Machine | None, played: Played, history: tuple[Step, ...], report: Report, seed: int,
     assumptions: tuple[str, ...] = (WHOLE, SECTORS),
 ) -> None:  # fmt: skip
     """The crash states of a history that was played, under each assumption."""
@@ -104,11 +111,8 @@ async def states_of(
         shown = [f"{each.step}: {each.answer or 'well'}" for each in played.done]
         died = Finding(DIED, step, "", "", played.broken, played.setting, WHOLE, history, None, shown)
         await _note(looker, report, died, None)
-    judging = partial(judge, backing=played.setting.backing())
     for assumption in assumptions:
-        found = enumerate_states(
-            played.base, played.recorder.events, played.account.versions, judging, assumption, seed
-        )
+        found = await player.states(played, assumption, seed)
         report.states += found.states
         report.torn += found.states if assumption == SECTORS else 0
         report.read += found.read
@@ -140,7 +144,8 @@ async def _faults(
     player: Player, looker: Machine | None, profile: Profile, cleared: list[Played], report: Report
 ) -> None:
     """Requests fail, some of each history in turns, until there were as many as the profile has."""
-    waiting = [(played, faults_of(played, profile.seed)) for played in cleared]
+    some = cleared[: max(LEAST_WITH_FAULTS, profile.faults // FAULTS_OF_EACH)]
+    waiting = [(played, faults_of(played, profile.seed)) for played in some]
     while waiting and report.faults < profile.faults:
         played, faults = waiting.pop(0)
         for _ in range(min(FAULTS_A_HISTORY, profile.faults - report.faults)):
@@ -154,7 +159,7 @@ async def _faults(
 
 
 async def _note(looker: Machine | None, report: Report, finding: Finding, state: Judged | None) -> None:
-    finding.adapter = report.adapter
+    finding.adapter, finding.command = report.adapter, report.command
     before = report.findings.get(finding.kind)
     if before is not None:
         before.times += 1
@@ -180,27 +185,48 @@ async def _confirm(
     return differs
 
 
-async def _shorten(player: Player, finding: Finding, report: Report) -> None:
-    """Leaves steps out as long as a request of the same kind, failing in the same step, has the same consequence."""
-    assert finding.fault is not None
-    left, number = LONGEST_SHORTENING, 0
+async def _shorten(player: Player, finding: Finding, left: int) -> None:
+    """Leaves steps out, one by one, as long as the same kind of failure is found; plays at most `left` times."""
+    number = 0
     while number < len(finding.history) and left > 0:
         history = finding.history[:number] + finding.history[number + 1 :]
         better = None
         if history:
-            clean = await player.play(finding.setting, history)
+            played = await player.play(finding.setting, history)
             left -= 1
-            for fault in _same(clean, finding):
-                if left <= 0 or better is not None:
-                    break
-                left -= 1
-                outcome = await with_fault(player, finding.setting, history, fault)
-                better = next((each for each, _ in outcome.found if each.kind == finding.kind), None)
+            if finding.fault is None:
+                better = await _crashed(player, played, history, finding)
+            else:
+                better, left = await _failed(player, played, history, finding, left)
         if better is None:
             number += 1
         else:
-            finding.history, finding.fault = better.history, better.fault
+            finding.history, finding.fault = history, better.fault
             finding.picture, finding.why = better.picture, better.why
+
+
+async def _crashed(player: Player, played: Played, history: tuple[Step, ...], finding: Finding) -> Finding | None:
+    """The same kind of failure after a crash of this history."""
+    found = await player.states(played, finding.assumption)
+    for each in found.bad:
+        if each.judgement.verdict == finding.verdict and step_of_crash(played, each.place) == finding.step:
+            return replace(finding, why=each.judgement.why, picture=picture(played, each.place))
+    return None
+
+
+async def _failed(
+    player: Player, played: Played, history: tuple[Step, ...], finding: Finding, left: int
+) -> tuple[Finding | None, int]:
+    """The same kind of failure after a request of this history that fails; and how many plays are left."""
+    for fault in _same(played, finding):
+        if left <= 0:
+            break
+        left -= 1
+        outcome = await with_fault(player, finding.setting, history, fault)
+        better = next((each for each, _ in outcome.found if each.kind == finding.kind), None)
+        if better is not None:
+            return better, left
+    return None, left
 
 
 def _same(clean: Played, finding: Finding) -> Iterator[Fault]:

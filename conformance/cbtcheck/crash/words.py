@@ -17,14 +17,17 @@ from cbtcheck.host.version import VERSION
 
 def lines(report: Report, profile: Profile) -> Iterator[str]:
     """The report, line by line."""
-    whose = f"QEMU {plain(report.version)}" if report.adapter == "qemu" else "cbtspec's own images"
+    own = "cbtspec's own images" if report.adapter == "reference" else plain(report.command)
+    whose = f"QEMU {plain(report.version)}" if report.adapter == "qemu" else own
     yield f"cbtspec {VERSION}: crash states and failing requests, {whose}, seed {profile.seed}"
     offline = f" (offline operations by {report.qemu_img or 'none: there is no qemu-img'})"
     yield f"histories   {report.histories:,}{offline if report.adapter == 'qemu' else ''}"
     differ = f"{report.torn:,} with torn writes; {report.read:,} differ in what is read"
     yield f"states      {report.states:,} judged ({differ})"
     yield f"            {_bound(report)}"
-    if report.version:
+    if report.adapter == "exec":
+        yield "confirmed   the program itself opens each state"
+    elif report.version:
         opened = f"{report.confirmed:,} states opened by QEMU {plain(report.version.split()[0])}"
         yield f"confirmed   {opened}, {len(report.disagreements)} seen otherwise"
     else:
@@ -93,8 +96,8 @@ def broken(report: Report) -> bool:
 def to_json(report: Report, profile: Profile) -> str:
     """The same as JSON."""
     data: dict[str, Any] = {
-        "format": "cbtspec-crash", "version": 1, "adapter": report.adapter, "qemu": report.version,
-        "qemu_img": report.qemu_img, "seed": profile.seed,
+        "format": "cbtspec-crash", "version": 1, "adapter": report.adapter, "program": report.command,
+        "qemu": report.version, "qemu_img": report.qemu_img, "seed": profile.seed,
         "histories": report.histories, "states": report.states, "states_torn": report.torn,
         "states_read": report.read,
         "states_after_faults": report.states_after_faults, "epochs": report.epochs, "epochs_in_part": report.cut,

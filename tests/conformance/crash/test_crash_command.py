@@ -20,7 +20,7 @@ def run(*words: str) -> tuple[int, str, str]:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["other"], "Only qemu and the reference can be asked"),
+        (["other"], "Only qemu, the reference or a program (exec) can be asked"),
         (["--fault", "3:EIO"], "--fault is for one --history"),
         (["--history", "open; fly"], "'fly' is no step of a history"),
         (["--history", "open", "--fault", "x"], "'x' is no fault"),
