@@ -16,12 +16,12 @@ from cbtcheck.trace.report import Options, TraceReport, verify
 
 def write_log(outcome: Outcome, path: Path) -> None:
     """Writes the conversation for `cbtspec verify --format qmp --guest recorded`. `OSError`."""
-    path.write_bytes(b"".join(log_lines(outcome.entries)))
+    path.write_bytes(b"".join(log_lines(outcome.entries, outcome.nodes)))
 
 
 def opinion(outcome: Outcome, sizes: dict[str, int]) -> str:
     """What verify says, and whether it is the same judgement; if not, why that may be. `sizes` are the disks'."""
-    log = b"".join(log_lines(outcome.entries))
+    log = b"".join(log_lines(outcome.entries, outcome.nodes))
     if not log:
         return "not asked: nothing was recorded"
     try:
@@ -46,6 +46,7 @@ def opinion(outcome: Outcome, sizes: dict[str, int]) -> str:
 
 def _with_targets(outcome: Outcome, sizes: dict[str, int]) -> dict[str, int]:
     """The sizes of the disks, and of the targets of their backups, which a recording need not have."""
+    sizes = {outcome.nodes.get(name, name): size for name, size in sizes.items()}
     found = dict(sizes)
     for each in outcome.entries:
         if each.who == "tool" and each.point and each.raw:

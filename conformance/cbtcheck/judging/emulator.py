@@ -27,10 +27,13 @@ STARTS = 20.0
 SHOWN = 600
 """Characters that are shown of what QEMU has printed last."""
 
-BINARIES = {"storage-daemon": "qemu-storage-daemon", "system": "qemu-system-x86_64"}
+BINARIES = {
+    "storage-daemon": "qemu-storage-daemon", "system": "qemu-system-x86_64", "tool": "qemu-system-x86_64",
+}  # fmt: skip
 PACKAGES = {
     "storage-daemon": "Debian 12: qemu-system-common; later and Ubuntu: qemu-utils or qemu-system-common",
     "system": "Debian, Ubuntu: qemu-system-x86",
+    "tool": "Debian, Ubuntu: qemu-system-x86",
 }
 
 

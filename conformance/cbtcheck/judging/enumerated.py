@@ -24,6 +24,9 @@ ANYWHERE: tuple[FaultKind, ...] = ("KILL", "emulator-killed", "closed", "TERM")
 AT_COMMANDS: tuple[FaultKind, ...] = ("error", *ANYWHERE)
 WHILE_COPYING: tuple[FaultKind, ...] = ("cancel", "slow", "source-EIO")
 AT_TARGETS: tuple[FaultKind, ...] = ("target-EIO", "target-ENOSPC")
+ENDING_QEMU: tuple[FaultKind, ...] = ("emulator-killed", "closed", "restart")
+"""Not where the tool starts QEMU: it would have to start it again."""
+
 BETWEEN_RUNS: tuple[FaultKind, ...] = ("restart", "emulator-killed")
 
 
@@ -113,6 +116,8 @@ def faults(plan: Plan, points: Sequence[str], targets: Sequence[str]) -> list[Sc
                 kinds = AT_COMMANDS + (AT_TARGETS if at in targets else ())
             case "copying":
                 kinds = WHILE_COPYING if served else ("cancel",)
+        if plan.kind == "tool":
+            kinds = tuple(each for each in kinds if each not in ENDING_QEMU)
         written = at.replace("/copying/", "/before/")  # a write would have to wait for what the disk holds back
         found += [
             Schedule(f"fault {kind} at {at}", plan.increments, (*common, *burst(plan, written)), (Fault(at, kind),))

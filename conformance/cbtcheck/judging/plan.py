@@ -44,6 +44,7 @@ class DiskForm(msgspec.Struct, forbid_unknown_fields=True):
     size: int | str = USUAL_SIZE
     format: Literal["qcow2", "raw"] = "qcow2"
     storage: Literal["served", "file"] = "served"
+    device: str = ""
 
 
 class ClientForm(msgspec.Struct, forbid_unknown_fields=True):
@@ -55,12 +56,13 @@ class ClientForm(msgspec.Struct, forbid_unknown_fields=True):
     deadline: Positive = 20.0
     together: bool = False
     setup: str = ""
+    service: str = ""
 
 
 class EmulatorForm(msgspec.Struct, forbid_unknown_fields=True):
     """The emulator as the file has it."""
 
-    kind: Literal["storage-daemon", "system"] = "storage-daemon"
+    kind: Literal["storage-daemon", "system", "tool"] = "storage-daemon"
     binary: str = ""
     devices: bool = False
     arguments: list[str] = []
@@ -80,12 +82,14 @@ class PlannedDisk:
     """A disk of the guest: its node's name in QEMU, its size in bytes, and where its bytes are.
 
     `served`: in memory of the suite, over NBD, so that the suite can hold and fail what QEMU asks; else in a file.
+    `device`: in a QEMU that the tool starts, the path of the disk's device, by which the guest writes.
     """
 
     name: str
     size: int = USUAL_SIZE
     format: str = "qcow2"
     served: bool = True
+    device: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,8 @@ class Plan:
     """What is judged.
 
     `together`: the tool promises that all disks of a backup are of one instant. `deadline`: seconds that each of its
-    commands has. `socket`: where the tool finds QEMU, if it cannot be told. `setup`: what is run before all else.
+    commands has. `socket`: where the tool finds QEMU, if it cannot be told. `setup`: what is run before all
+    else; `service`: what runs all the while. Of kind "tool" is an emulator that the tool starts itself.
     `here`: what `{here}` stands for. `increments`: how many follow the full backup.
     """
 
@@ -112,6 +117,7 @@ class Plan:
     name: str = ""
     setup: str = ""
     socket: str = ""
+    service: str = ""
 
     def sizes(self) -> dict[str, int]:
         """The sizes of the disks in bytes."""
@@ -140,6 +146,7 @@ def read_plan(path: Path) -> Plan:
             form.client.backup, form.client.increment, form.client.restore, disks, form.emulator.kind,
             form.emulator.binary, form.emulator.devices, tuple(form.emulator.arguments), form.client.together,
             form.client.deadline, form.increments, path.resolve().parent, path.stem, form.client.setup,
+            service=form.client.service,
         )  # fmt: skip
         check(plan)
     except PlanProblem as problem:
@@ -150,8 +157,12 @@ def read_plan(path: Path) -> Plan:
 def check(plan: Plan) -> None:
     """`PlanProblem` if the commands name places that there are not, or lack one that there must be."""
     known = {"qmp", "out", "dir", "here"} | {f"out.{each.name}" for each in plan.disks}
+    if plan.kind == "tool":
+        known = known - {"qmp"} | {"emulator"} | {f"disk.{each.name}" for each in plan.disks}
+        _check_hosted(plan)
     for what, command in (
         ("backup", plan.backup), ("increment", plan.increment), ("restore", plan.restore), ("setup", plan.setup),
+        ("service", plan.service),
     ):  # fmt: skip
         for place in PLACES.findall(command):
             if place not in known:
@@ -170,13 +181,25 @@ def check(plan: Plan) -> None:
         raise PlanProblem("devices: only with the emulator of kind 'system'")
 
 
+def _check_hosted(plan: Plan) -> None:
+    """`PlanProblem` if something is missing for an emulator that the tool starts itself."""
+    if "emulator" not in PLACES.findall(f"{plan.setup} {plan.service}"):
+        raise PlanProblem("setup: the tool starts QEMU itself, so it has to be told {emulator}, by setup or service")
+    for each in plan.disks:
+        if each.served or not each.device:
+            raise PlanProblem(
+                f"disk {each.name}: the tool starts QEMU itself, so it needs storage = \"file\", and the path of its "
+                "device, as in device = \"/machine/peripheral/virtio-disk0/virtio-backend\""
+            )
+
+
 def filled_in(command: str, places: dict[str, str]) -> str:
     """The command for a shell, with its places filled in."""
     return PLACES.sub(lambda found: shlex.quote(places[found[1]]) if found[1] in places else found[0], command)
 
 
 def _disk(name: str, form: DiskForm) -> PlannedDisk:
-    return PlannedDisk(name, disk_size(name, form.size), form.format, form.storage == "served")
+    return PlannedDisk(name, disk_size(name, form.size), form.format, form.storage == "served", form.device)
 
 
 def disk_size(name: str, said: int | str) -> int:

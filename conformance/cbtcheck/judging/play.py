@@ -13,12 +13,13 @@ from cbtcheck.host import temporary
 from cbtcheck.judging.conversation import Entry
 from cbtcheck.judging.emulator import Emulator, EmulatorProblem
 from cbtcheck.judging.guest import Guest, GuestProblem
+from cbtcheck.judging.hosted import HostedEmulator
 from cbtcheck.judging.instants import Comparison, History, Span, fills
 from cbtcheck.judging.monitor import MonitorLost, Refused
 from cbtcheck.judging.plan import GRANULE, Plan, filled_in
 from cbtcheck.judging.proxy import CutOff, Proxy
 from cbtcheck.judging.schedule import Schedule
-from cbtcheck.judging.stage import Stage
+from cbtcheck.judging.stage import Hosting, Stage
 from cbtcheck.judging.storage import Storage
 from cbtcheck.judging.tool import Ended, Running
 from cbtcheck.judging.verdicts import Judgement, Reason, worst
@@ -34,7 +35,8 @@ SHOWN = 300
 class Outcome:
     """What came of a schedule. `points`: those that were there. `missed`: points of the schedule that were not.
 
-    `targets`: the points at which targets were added. `loud`: runs of the tool that said that they failed.
+    `targets`: the points at which targets were added. `loud`: runs of the tool that said that they failed. `nodes`:
+    QEMU's names of the disks, where they have others.
     """
 
     schedule: Schedule
@@ -47,6 +49,7 @@ class Outcome:
     restored: int = 0
     version: str = ""
     writes: int = 0
+    nodes: dict[str, str] = field(default_factory=dict)
 
     @property
     def judgement(self) -> Judgement:
@@ -65,7 +68,9 @@ class Play:
         self.socket = Path(plan.socket) if plan.socket else directory / "qmp"
         self.history = History(plan.sizes())
         self.storage = Storage(plan.disks, directory)
-        self.emulator = Emulator(plan, self.storage, directory)
+        hosted = plan.kind == "tool"
+        self.emulator: Hosting = (HostedEmulator if hosted else Emulator)(plan, self.storage, directory)
+        self.service: Running | None = None
         self.guest = Guest(self.history, self.storage)
         self.stage = Stage(schedule, self.guest, self.storage, self.emulator)
         self.proxy = Proxy(self.emulator.tool_socket, self.stage)
@@ -78,9 +83,14 @@ class Play:
         proxy = self.proxy
         try:
             await self.storage.start()
-            self.guest.device = await self.emulator.start()
-            self.outcome.version = self.emulator.version
-            await proxy.listen(self.socket)
+            if isinstance(self.emulator, HostedEmulator):
+                self.emulator.proxy = proxy
+                await self.emulator.listen()
+            else:
+                self.guest.device = await self.emulator.start()
+                self.outcome.version = self.emulator.version
+                await proxy.listen(self.socket)
+            await self._serve()
             await self._steps()
         except (GuestProblem, EmulatorProblem) as problem:
             if not self.outcome.version:
@@ -93,6 +103,8 @@ class Play:
             self.stage.rest()
             await proxy.close()
             await self.emulator.kill()
+            if self.service is not None:
+                await self.service.ended(0)
             await self.storage.close()
         return self._told()
 
@@ -105,12 +117,27 @@ class Play:
         self.outcome.writes = self.history.instant
         return self.outcome
 
+    async def _serve(self) -> None:
+        """Starts what runs all the while."""
+        if self.plan.service:
+            command = filled_in(self.plan.service, self._places())
+            self.service = await Running.start(command, self.work, self._environment())
+
+    def _environment(self) -> dict[str, str]:
+        return {"CBTSPEC_QMP": str(self.socket), "CBTSPEC_DIR": str(self.work)}
+
     async def _steps(self) -> None:
         if self.plan.setup:
+            self.stage.restoring = True
             done = await self._run("setup", self.plan.setup)
+            self.stage.restoring = False
             if not done.succeeded:
                 self._broken(f"the setup failed: {done}: {_last_lines(done.output)}")
                 return
+        if isinstance(self.emulator, HostedEmulator):
+            self.guest.device = await self.emulator.start()
+            self.outcome.version = self.emulator.version
+            self.outcome.nodes = self.emulator.nodes
         for number in range(1, self.schedule.increments + 2):
             if not await self._step(str(number), self.plan.backup if number == 1 else self.plan.increment):
                 return
@@ -164,8 +191,7 @@ class Play:
     async def _run(self, label: str, command: str) -> Ended:
         """One command of the tool."""
         self.stage.note(f"run {label}: {command}")
-        environment = {"CBTSPEC_QMP": str(self.socket), "CBTSPEC_DIR": str(self.work)}
-        self.stage.tool = await Running.start(filled_in(command, self._places()), self.work, environment)
+        self.stage.tool = await Running.start(filled_in(command, self._places()), self.work, self._environment())
         deadline = self.plan.deadline
         ended = await self.stage.tool.ended(deadline)
         if self.stage.faulty and ended.late:
@@ -257,6 +283,9 @@ class Play:
     def _places(self) -> dict[str, str]:
         places = {"qmp": str(self.socket), "dir": str(self.work), "here": str(self.plan.here)}
         places |= {f"out.{each.name}": str(self._out(each.name)) for each in self.plan.disks}
+        if isinstance(self.emulator, HostedEmulator):
+            places |= {f"disk.{each.name}": str(self.storage.file(each)) for each in self.plan.disks}
+            places["emulator"] = str(self.emulator.path)
         return places | {"out": str(self._out(self.plan.disks[0].name))}
 
     def _out(self, disk: str) -> Path:

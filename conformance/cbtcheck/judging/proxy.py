@@ -7,6 +7,7 @@ connection of the tool is one to QEMU: QEMU serves one at a time, as it does wit
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
@@ -68,10 +69,13 @@ class Proxy:
         self.passed = [0, 0]
         """Bytes that were passed on to QEMU, and to the tool."""
 
-    async def listen(self, at: Path) -> None:
-        """Serves the tool there."""
-        self._at = at
-        self._server = await asyncio.start_unix_server(self._serve, at)
+    async def listen(self, at: Path | socket.socket) -> None:
+        """Serves the tool there: at a path, or at a socket that listens already."""
+        if isinstance(at, Path):
+            self._at = at
+            self._server = await asyncio.start_unix_server(self._serve, at)
+        else:
+            self._server = await asyncio.start_unix_server(self._serve, sock=at)
 
     async def quiet(self) -> None:
         """Waits until the director is through with all that it was asked."""

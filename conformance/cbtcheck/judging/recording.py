@@ -8,7 +8,7 @@ connected who could hear of it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from cbtcheck.judging.conversation import Entry
 from cbtcheck.judging.schedule import FAULTS
@@ -20,13 +20,14 @@ AT_REST = ("concluded", "null")
 """The states of a job that it does not leave by itself."""
 
 
-def log_lines(entries: Sequence[Entry]) -> Iterator[bytes]:
-    """The lines of the log."""
+def log_lines(entries: Sequence[Entry], nodes: Mapping[str, str]) -> Iterator[bytes]:
+    """The lines of the log. `nodes`: QEMU's names of the disks, where they have others."""
     jobs: dict[str, str] = {}
     known, skipping = False, False
     for moment, each in enumerate(entries):
         if each.write is not None:
-            line = {"do": "write", "node": each.write.disk, "offset": each.write.offset, "length": each.write.length}
+            node = nodes.get(each.write.disk, each.write.disk)
+            line = {"do": "write", "node": node, "offset": each.write.offset, "length": each.write.length}
             yield json.dumps(line).encode() + b"\n"
         if each.text in ANOTHER:
             known, jobs = False, {}

@@ -12,6 +12,7 @@ from typing import Any
 from cbtcheck.judging.conversation import Entry, backups_started, brief, concerns_disks, event_name
 from cbtcheck.judging.emulator import Emulator
 from cbtcheck.judging.guest import Guest
+from cbtcheck.judging.hosted import HostedEmulator
 from cbtcheck.judging.instants import MOST_WRITES
 from cbtcheck.judging.monitor import MonitorLost, Refused
 from cbtcheck.judging.plan import GRANULE, SECTOR
@@ -29,10 +30,13 @@ MOST_ENTRIES = 20_000
 """Entries of a conversation that are kept: a tool that floods is not recorded to its end."""
 
 
+Hosting = Emulator | HostedEmulator
+
+
 class Stage:
     """What happens at the points. One thing happens at a time."""
 
-    def __init__(self, schedule: Schedule, guest: Guest, storage: Storage, emulator: Emulator) -> None:
+    def __init__(self, schedule: Schedule, guest: Guest, storage: Storage, emulator: Hosting) -> None:
         self.entries: list[Entry] = []
         self.points: list[str] = []
         self.targets: dict[str, str] = {}
@@ -252,7 +256,7 @@ class Stage:
                 await asyncio.sleep(0.02)  # it is the tool's to act on it before it hears more
             elif fault.kind == "KILL" and self.tool is not None:
                 self.tool.kill()
-                cut = True
+                cut = not self._emulator.plan.service  # else the connection is that of somebody who lives on
             elif fault.kind == "emulator-killed":
                 await self._emulator_ends(True)
                 cut = True
