@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import re
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -28,6 +29,9 @@ from cbtcheck.run.start import begin, held_back
 DONE = "done.jsonl"
 MOST_SHORTENED = 8
 """Kinds of failures that are made short; of further ones the first schedule is shown as it was."""
+
+
+ENDED = re.compile(r"run \w+( restore)?: (exit code [1-9]|ended by|did not end|was killed)")
 
 
 class CannotJudge(Exception):
@@ -204,5 +208,5 @@ class Kept:
 
 
 def _why(outcome: Outcome) -> str:
-    said = [each.text for each in outcome.entries if each.who == "suite" and "exit code 0" not in each.text]
-    return "\n".join([*(each.text for each in outcome.reasons), *said[-4:]])
+    said = [each.text for each in outcome.entries if each.who == "suite" and ENDED.match(each.text)]
+    return "\n".join([*(each.text for each in outcome.reasons), *said[:4]])

@@ -59,7 +59,8 @@ def _with_targets(outcome: Outcome, sizes: dict[str, int]) -> dict[str, int]:
 
 def _says(report: TraceReport) -> str:
     if report.number:
-        return f"QEMU itself is at fault in {report.number} places ({report.worst.value})"
+        line, finding = report.findings[0]
+        return f"{report.number} replies are not as specified ({report.worst.value}), first in line {line}: {finding}"
     if report.restores is None:
         return "no backup is complete in the recording"
     return "the backups give the disk back" if report.restores else "the backups do not give the disk back"

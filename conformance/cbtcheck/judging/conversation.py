@@ -21,9 +21,10 @@ STARTING = frozenset({"blockdev-backup", "drive-backup"})
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing. `point`: where it was, if guests and faults may come there. `number`: of a write of the guest.
+    """One thing. `point`: where it was, if guests and faults may come there.
 
-    `raw` is a message as it was; `run` is the run of the tool in whose course it was.
+    `number`: of a write of the guest, and `parts` are the ranges of a discard that were heeded. `raw` is a message as
+    it was; `run` is the run of the tool in whose course it was.
     """
 
     who: Who
@@ -34,6 +35,7 @@ class Entry:
     raw: bytes = b""
     write: Write | None = None
     number: int = 0
+    parts: tuple[tuple[int, int], ...] | None = None
 
 
 def concerns_disks(command: str) -> bool:

@@ -20,6 +20,7 @@ from cbtcheck.judging.monitor import MonitorLost, OwnMonitor, Refused
 from cbtcheck.judging.plan import Plan, PlannedDisk
 from cbtcheck.judging.storage import Storage
 from cbtcheck.judging.terminal import Terminal
+from cbtcheck.judging.waiting import comes, within
 
 STARTS = 20.0
 """Seconds that QEMU has to start, and to end when it is asked to."""
@@ -99,9 +100,9 @@ class Emulator:
             for each in listening:
                 each.close()
         try:
-            self._monitor = await asyncio.wait_for(OwnMonitor.connect(self._own_socket), STARTS)
+            self._monitor = await within(STARTS, OwnMonitor.connect(self._own_socket))
             self.version = self._monitor.version
-            return await asyncio.wait_for(self._disks(), STARTS)
+            return await within(STARTS, self._disks())
         except (OSError, MonitorLost, Refused, TimeoutError) as problem:
             why = str(problem) or f"it does not answer within {STARTS:g} s"
             raise EmulatorProblem(f"{self.binary}: {why}{self._said()}") from None
@@ -123,10 +124,9 @@ class Emulator:
     async def quit(self) -> None:
         """Ends it in good order: bitmaps are stored."""
         with suppress(MonitorLost, Refused, OSError, TimeoutError):
-            await asyncio.wait_for(self.monitor.execute("quit"), STARTS)
+            await within(STARTS, self.monitor.execute("quit"))
         if self._process is not None:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._process.wait(), STARTS)
+            await comes(asyncio.ensure_future(self._process.wait()), STARTS)
         await self.kill()
 
     def _arguments(self, numbers: list[int]) -> list[str]:

@@ -7,12 +7,13 @@ from typing import Protocol
 
 from cbtwire.nbd.client import DiskClient, NbdDisconnected, NbdError
 
-from cbtcheck.judging.instants import History, runs
+from cbtcheck.judging.instants import Done, History, runs
 from cbtcheck.judging.monitor import OwnMonitor
 from cbtcheck.judging.plan import GRANULE
 from cbtcheck.judging.schedule import Write
 from cbtcheck.judging.storage import Storage
 from cbtcheck.judging.terminal import Terminal
+from cbtcheck.judging.waiting import comes
 
 LET_GO = 0.03
 """Seconds after which what the disk holds back is let go, as a write may have to wait for it."""
@@ -127,17 +128,15 @@ class Guest:
         self.history, self._storage = history, storage
         self.device: Device | None = None
 
-    async def make(self, write: Write) -> int:
-        """Makes a write, and returns its number. `GuestProblem`."""
+    async def make(self, write: Write) -> Done:
+        """Makes a write. `GuestProblem`."""
         number = self.history.instant + 1
         task = asyncio.ensure_future(self._make(write, number))
         self._storage.guest_works = True
         try:
-            done, _ = await asyncio.wait([task], timeout=LET_GO if self._storage.holds else DEADLINE)
-            if not done:
+            if self._storage.holds and not (await asyncio.wait([task], timeout=LET_GO))[0]:
                 self._storage.release()
-                done, _ = await asyncio.wait([task], timeout=DEADLINE)
-            if not done:
+            if not await comes(task, DEADLINE):
                 task.cancel()
                 raise GuestProblem(f"write {number} of the guest did not end within {DEADLINE:g} s")
             heeded = task.result()
@@ -145,8 +144,7 @@ class Guest:
             raise GuestProblem(f"write {number} of the guest: {problem}") from None
         finally:
             self._storage.guest_works = False
-        self.history.write(write, number if write.op == "write" else 0, heeded)
-        return number
+        return self.history.write(write, number if write.op == "write" else 0, heeded)
 
     async def _make(self, write: Write, number: int) -> list[tuple[int, int]] | None:
         """Makes the write; of a discard, the parts that are zeroes now."""

@@ -14,6 +14,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from cbtcheck.host.pace import Patience
 from cbtcheck.judging import wrapper
 from cbtcheck.judging.emulator import BINARIES, STARTS, EmulatorProblem, binary_of
 from cbtcheck.judging.guest import ByMonitor, Device
@@ -22,6 +23,7 @@ from cbtcheck.judging.plan import Plan
 from cbtcheck.judging.proxy import Proxy
 from cbtcheck.judging.storage import Storage
 from cbtcheck.judging.terminal import Terminal
+from cbtcheck.judging.waiting import comes, within
 
 MOST_SOCKETS = 16
 
@@ -75,12 +77,11 @@ class HostedEmulator:
     async def start(self) -> Device:
         """Waits until the tool has started it. `EmulatorProblem` if it does not."""
         assert self._ready is not None
-        try:
-            return await asyncio.wait_for(asyncio.shield(self._ready), STARTS)
-        except TimeoutError:
+        if not await comes(self._ready, STARTS):
             raise EmulatorProblem(
                 f"the tool's setup has not started {BINARIES['system']} by way of {{emulator}} within {STARTS:g} s"
-            ) from None
+            )
+        return await self._ready
 
     async def kill(self) -> None:
         """Ends it."""
@@ -99,7 +100,7 @@ class HostedEmulator:
     async def quit(self) -> None:
         """Ends it in good order."""
         with suppress(MonitorLost, Refused, OSError, TimeoutError):
-            await asyncio.wait_for(self.monitor.execute("quit"), STARTS)
+            await within(STARTS, self.monitor.execute("quit"))
         await self.kill()
 
     async def _accept(self, listening: socket.socket) -> Device:
@@ -123,12 +124,12 @@ class HostedEmulator:
         output = self._output = Terminal()
         answer = {"arguments": changed, "terminal": os.ttyname(output.inside)}
         connection.sendall(json.dumps(answer).encode() + b"\n")
-        deadline = asyncio.get_running_loop().time() + STARTS
+        patience = Patience(STARTS)
         while self._monitor is None:
             try:
                 self._monitor = await OwnMonitor.connect(self._own_socket)
             except OSError:
-                if self.died or asyncio.get_running_loop().time() > deadline:
+                if self.died or patience.expired():
                     raise EmulatorProblem(self.died or f"it does not answer within {STARTS:g} s") from None
                 await asyncio.sleep(0.02)
         output.started()

@@ -26,10 +26,14 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True)
 class Done:
-    """A write that the guest has made; `number` from 1: instant `number` is the first that has it."""
+    """A write that the guest has made; `number` from 1: instant `number` is the first that has it.
+
+    `parts`: of a discard, the ranges (offset, length) that the disk has heeded; None for other writes.
+    """
 
     number: int
     write: Write
+    parts: tuple[tuple[int, int], ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ class History:
 
         A range is its offset and length. Of a discard the disk may heed a part only, or nothing.
         """
-        done = Done(len(self.done) + 1, write)
+        done = Done(len(self.done) + 1, write, None if ranges is None else tuple(ranges))
         self.done.append(done)
         for offset, length in [(write.offset, write.length)] if ranges is None else ranges:
             count = length // SECTOR

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from cbtcheck.judging.conversation import Entry
-from cbtcheck.judging.schedule import FAULTS
+from cbtcheck.judging.schedule import FAULTS, Write
 
 ANOTHER = frozenset(f"fault: {FAULTS[each]}" for each in ("emulator-killed", "restart"))
 """What is noted when QEMU is another one from here on."""
@@ -26,9 +26,7 @@ def log_lines(entries: Sequence[Entry], nodes: Mapping[str, str]) -> Iterator[by
     known, skipping = False, False
     for moment, each in enumerate(entries):
         if each.write is not None:
-            node = nodes.get(each.write.disk, each.write.disk)
-            line = {"do": "write", "node": node, "offset": each.write.offset, "length": each.write.length}
-            yield json.dumps(line).encode() + b"\n"
+            yield from _written(each, each.write, nodes.get(each.write.disk, each.write.disk))
         if each.text in ANOTHER:
             known, jobs = False, {}
         if not each.raw:
@@ -43,6 +41,16 @@ def log_lines(entries: Sequence[Entry], nodes: Mapping[str, str]) -> Iterator[by
         direction = "send" if each.who == "tool" else "receive"
         head = f'{{"time":{moment},"direction":"{direction}","message":'
         yield head.encode() + each.raw.replace(b"\r", b" ").replace(b"\n", b" ") + b"}\n"
+
+
+def _written(entry: Entry, write: Write, node: str) -> Iterator[bytes]:
+    """A write; of a discard certainly the parts that were heeded, and perhaps all of it."""
+    whole = {"do": "write", "node": node, "offset": write.offset, "length": write.length}
+    lines = [whole]
+    if entry.parts is not None:
+        certain = [whole | {"offset": offset, "length": length} for offset, length in entry.parts]
+        lines = [whole | {"reply": "indefinite"}, *certain]
+    yield from (json.dumps(each).encode() + b"\n" for each in lines)
 
 
 def _follow(entry: Entry, jobs: dict[str, str]) -> None:

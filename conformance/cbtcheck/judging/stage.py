@@ -187,12 +187,12 @@ class Stage:
                 return
             self.reached.add(each.at)
             try:
-                number = await self._guest.make(each)
+                done = await self._guest.make(each)
             except Exception as problem:
                 self.problem = problem
                 raise CutOff from None
             text = f"{each.op} {each.disk} {each.offset >> 10}K+{each.length >> 10 or each.length / 1024:g}K"
-            self._enter(Entry("guest", text, self.run, str(point), write=each, number=number))
+            self._enter(Entry("guest", text, self.run, str(point), write=each, number=done.number, parts=done.parts))
 
     # Faults
 

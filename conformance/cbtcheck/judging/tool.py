@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cbtcheck.host.child import guard
 from cbtcheck.host.printed_output import Kept
+from cbtcheck.judging.waiting import comes
 
 SHOWN = 16 << 10
 """Characters that are kept of what a command prints."""
@@ -90,18 +91,16 @@ class Running:
 
     async def ended(self, deadline: float) -> Ended:
         """Waits for its end, at most until its deadline; then nothing of it is left."""
-        late = False
+        late, code = True, None
         try:
-            code = await asyncio.wait_for(asyncio.shield(self._exited), deadline)
-        except TimeoutError:
-            late, code = True, None
+            if await comes(self._exited, deadline):
+                late, code = False, self._exited.result()
         finally:
             self._order(b"k")
             with suppress(OSError):
                 os.close(self._control)
                 self._control = -1
-        with suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.gather(*self._reading, self._process.wait()), GUARD_ENDS)
+        await comes(asyncio.gather(*self._reading, self._process.wait()), GUARD_ENDS)
         for each in self._reading:
             each.cancel()
         killed = self._killed and code is not None and code < 0
