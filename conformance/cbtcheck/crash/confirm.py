@@ -41,6 +41,7 @@ async def difference(machine: Machine, setting: Setting, content: bytes, data: b
             disk: bytes | None = bytes(guest_data(source, image.header, setting.backing()))
         except BadImage:
             disk = None
-        if disk is not None and disk != seen.disk:
-            return "the guest reads other data from QEMU than from our reader"
+        if disk != seen.disk:
+            ours_too, theirs_too = ("nothing" if each is None else "data" for each in (disk, seen.disk))
+            return f"the guest reads otherwise from QEMU ({theirs_too}) than from our reader ({ours_too})"
     return ""

@@ -56,9 +56,10 @@ async def with_fault(player: Player, setting: Setting, history: tuple[Step, ...]
     again = await player.play(setting, AFTERWARDS, after=played)
     later = await player.states(again, WHOLE, one_in=1000)
     step, request = step_of_fault(played), played.recorder.asked[fault.number - 1][0]
+    before = _before(played, fault)
 
     def finding(verdict: str, why: str, when: str, shown: list[str]) -> Finding:
-        return Finding(verdict, step, request, when, why, setting, WHOLE, history, fault, shown)
+        return Finding(verdict, step, request, when, why, setting, WHOLE, history, fault, shown, before=before)
 
     found: list[tuple[Finding, Judged | None]] = []
     for part, of, when in ((played, states, ""), (again, later, "again")):
@@ -75,6 +76,14 @@ async def with_fault(player: Player, setting: Setting, history: tuple[Step, ...]
 def step_of_fault(played: Played) -> str:
     """The step in which the first request failed, without names."""
     return next((verb(each.step) for each in played.done if each.harmed), "the end")
+
+
+def _before(played: Played, fault: Fault) -> str:
+    """What was written last before the request that failed."""
+    for kind, offset, length in reversed(played.recorder.asked[: fault.number - 1]):
+        if kind == "write":
+            return "header" if offset == 0 else "entry" if length == 8 else "other"
+    return ""
 
 
 def _stuck(played: Played, fault: Fault) -> Iterator[str]:

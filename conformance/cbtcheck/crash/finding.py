@@ -11,8 +11,9 @@ from cbtcheck.crash.recording import Fault
 from cbtcheck.crash.setting import Setting
 from cbtcheck.crash.states import SECTORS
 
-Kind = tuple[str, str, str, str]
-"""Verdict, in which step (of the crash, or of the request that failed), which request failed, when it was seen."""
+Kind = tuple[str, str, str, str, str]
+"""Verdict, in which step (of the crash, or of the request that failed), which request failed, after which write, and
+when it was seen."""
 
 
 @dataclass(slots=True)
@@ -35,13 +36,15 @@ class Finding:
     picture: list[str] = field(default_factory=list)
     confirmed: str = ""
     times: int = 1
+    before: str = ""
+    """What was written last before the request that failed: *header*, *entry* (8 bytes of a table) or *other*."""
     adapter: str = "qemu"
     command: str = ""
 
     @property
     def kind(self) -> Kind:
         """What makes two findings the same."""
-        return self.verdict, self.step, self.request, self.when
+        return self.verdict, self.step, self.request, self.before, self.when
 
     @property
     def known(self) -> str:
@@ -77,17 +80,17 @@ KNOWN = {
 
 def known(finding: Finding) -> str:
     """The number of the known finding that this is; "" if it is none."""
-    verdict, step, request, _ = finding.kind
+    verdict, step, request = finding.verdict, finding.step, finding.request
     if verdict == DIED and "bdrv_reopen_prepare: Assertion `reopen_state->bs->drv != NULL'" in finding.why:
         return "CRASH-7"
     if request == "flush" and verdict in (LOST, UNOPENABLE, STUCK):
-        if step in ("close", "quit") or step.startswith("offline"):
+        if finding.before == "header" and (step in ("close", "quit") or step.startswith("offline")):
             return "CRASH-1"
-        if step == "reopen ro":
+        if step == "reopen ro" and (finding.before == "header" or verdict == STUCK):
             return "CRASH-2"
-        if step in ("remove", "transaction-remove", "abort-remove"):
+        if finding.before == "header" and step in ("remove", "transaction-remove", "abort-remove"):
             return "CRASH-3"
-        if step in GUEST:
+        if finding.before == "entry" and step in GUEST:
             return "CRASH-5"
     if not request and finding.assumption == SECTORS and "zero bitmaps (at byte 512)" in finding.why:
         return "CRASH-6"

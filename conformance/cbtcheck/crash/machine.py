@@ -146,7 +146,10 @@ class Machine(ReadByUs):
         for each in bitmaps:
             answer = await daemon.execute("x-debug-block-dirty-bitmap-sha256", {"node": "s", "name": each["name"]})
             hashes[each["name"]] = answer["sha256"]
-        disk = await self._read_all(setting.size) if data else None
+        disk = None
+        if data:
+            with contextlib.suppress(NbdError):  # tables that QEMU calls corrupt
+                disk = await self._read_all(setting.size)
         await self.close_node("s")
         return Seen("", bitmaps, hashes, disk)
 

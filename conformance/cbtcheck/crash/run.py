@@ -97,7 +97,7 @@ async def run(player: Player, looker: Machine | None, profile: Profile, offline:
     await _faults(player, looker, profile, cleared, report)
     for finding in report.findings.values():
         if finding.verdict != DIED:
-            await _shorten(player, finding, LONGEST_SHORTENING // (5 if finding.known else 1))
+            await _shorten(player, finding, LONGEST_SHORTENING // (3 if finding.known else 1))
 
 
 async def states_of(
