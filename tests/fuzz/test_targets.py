@@ -1,5 +1,6 @@
 """The fuzzers' targets on their seeds, and on a few hundred changes of each; `fuzz.py` goes on from there."""
 
+import os
 import random
 import sys
 from pathlib import Path
@@ -12,8 +13,29 @@ from targets import TARGETS
 
 sys.path.remove(str(Path(__file__).parent))
 
-CHANGES = {"scenario": 300, "protocol": 1500, "oracle": 300, "trace": 60, "log": 40}
+CHANGES = {"scenario": 300, "protocol": 1500, "oracle": 300, "trace": 600, "log": 400}
 """By target: of all its seeds together."""
+
+DEEP = 10**6
+"""Traces and logs that are changed with CBTSPEC_DEEP=1; from a seed of its own each time, or CBTSPEC_FUZZ_SEED."""
+
+
+@pytest.mark.skipif(os.environ.get("CBTSPEC_DEEP") != "1", reason="a million inputs: CBTSPEC_DEEP=1")
+def test_no_log_and_no_trace_of_a_million_is_a_traceback() -> None:
+    seed = int(os.environ.get("CBTSPEC_FUZZ_SEED", random.SystemRandom().randrange(1 << 32)))
+    dice = random.Random(seed)
+    pool = [(name, each) for name in ("trace", "log") for each in TARGETS[name].seeds()]
+    for number in range(DEEP):
+        name, changed = dice.choice(pool)
+        for _ in range(dice.choice((1, 1, 2, 4))):
+            changed = mutated_lines(changed, dice)
+        if dice.random() < 0.3:
+            changed = changed[: dice.randrange(len(changed) + 1)]
+        try:
+            TARGETS[name].read(changed)
+        except Exception as problem:
+            problem.add_note(f"input {number} of seed {seed}, for {name}: {changed!r}")
+            raise
 
 
 @pytest.mark.parametrize("name", TARGETS)

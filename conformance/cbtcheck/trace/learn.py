@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cbtmodel.bitmap import Bitmap, Marks
-from cbtmodel.node import Node, with_bitmap
+from cbtmodel.node import Node, usable_granularity, with_bitmap
 from pyroaring import BitMap64
 
 from cbtcheck.sets import runs
@@ -34,6 +34,8 @@ def learn(space: CompressedSets, world: Traced, look: Look, guest_seen: bool) ->
                 continue
             if seen.granularity is None or seen.recording is None or seen.granularity < space.block:
                 continue
+            if not usable_granularity(seen.granularity):
+                continue  # no bitmap has that: whoever wrote this down was mistaken
             bitmap = _unknown(space, node, seen.granularity, seen.recording)
         taught = _taught(space, node.size, bitmap, seen, guest_seen)
         if taught is not node.bitmaps.get(name):

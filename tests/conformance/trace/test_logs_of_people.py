@@ -114,6 +114,16 @@ def test_where_nothing_can_be_judged_it_says_what_is_missing(name: str) -> None:
     assert "cbtspec tap SOCKET LOG" in result.output
 
 
+@pytest.mark.parametrize("granularity", [512, 511, 65535, 65536, 3 << 16, (1 << 32) + 65536, 10**200, -1, 0, True])
+def test_a_bitmap_of_a_granularity_that_none_has_is_not_followed(granularity: int) -> None:
+    """It is shown where its beginning is not in the log: only what can be a bitmap is taken for one."""
+    shown = {"name": "b", "count": 0, "granularity": granularity, "recording": True, "busy": False}
+    listed: Entry = {"return": [{"node-name": "d", "image": {"virtual-size": SIZE}, "dirty-bitmaps": [shown]}]}
+    report = judged([LOOK, listed, WRITE, LOOK, listed])
+    right = granularity in (512, 65536) and granularity is not True
+    assert bool(report.findings) == right, "a write is lost in a bitmap that was seen, and is one"
+
+
 # Forms
 
 
