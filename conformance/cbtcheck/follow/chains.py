@@ -22,7 +22,7 @@ from cbtmodel.step import Step
 from cbtmodel.table import Table
 from cbtmodel.traits import changed_bitmap, traits_of
 
-from cbtcheck.follow.reasons import At, Reason, Reasons
+from cbtcheck.follow.reasons import BEGINNING, At, Reason, Reasons
 
 Place = tuple[str, str]
 
@@ -34,6 +34,16 @@ MOST_KEPT = 64
 
 MOST_WAIVED = 64
 """Waivers that are remembered, and failed backups."""
+
+
+MOST_GONE = 64
+"""Bitmaps that were removed, of which it is still known why they lacked what."""
+
+
+BEFORE = "changed before"
+
+MOST_TAKEN = 8
+"""Reasons of other bitmaps, the latest ones, that a new bitmap is held against."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +156,7 @@ class ChainsFollowed(Generic[S]):
             known, disabled=(known.disabled or at) if off else None, removed=at if now is None else None,
             added=known.added or anew,
         )  # fmt: skip
-        return replace(after, reasons={**after.reasons, place: known})
+        return replace(after, reasons=_without_the_long_gone({**after.reasons, place: known}))
 
     def _waives(self, at: At, place: Place, owed: S) -> ChainsFollowed[S]:
         known = (*self.waived, Waived(place, at, owed, self.chains.next))[-MOST_WAIVED:]
@@ -157,7 +167,7 @@ class ChainsFollowed(Generic[S]):
         """A new bitmap lacks all that has changed before, since the oldest point.
 
         What another bitmap of the disk has, it could have been merged from. What none has, is lacking for the reason
-        for which the last of them lacks it.
+        for which the last of them lacks it; if it is not only that it was added later, too.
         """
         after = self.told()
         on, name = place
@@ -165,14 +175,14 @@ class ChainsFollowed(Generic[S]):
         if not points:
             return after
         known, first = after.reasons.get(place, Reasons()), next(iter(after._began_on(on))).at
-        lacks, why = points[0].since, f"changed before {on}/{name} was added"
+        lacks, why = points[0].since, f"{BEFORE} {on}/{name} was added"
         nowhere = lacks
         for each in before.nodes[on].bitmaps.values():
             nowhere = nowhere - owed_under_name(each)
         beside = [each for other, each in after.reasons.items() if other[0] == on and other != place]
-        others = [one for each in beside for one in each.known]
+        others = {(one.why, one.blame): one for each in beside for one in each.known[-MOST_TAKEN:]}.values()
         after = after._lacks(place, Reason(why, known.removed or at, lacks, first, at, at))
-        for one in sorted(others, key=lambda one: (one.came, one.last)):
+        for one in sorted(others, key=lambda one: (not one.why.startswith(BEFORE), one.came, one.last))[-MOST_TAKEN:]:
             blocks = one.blocks & nowhere
             if not blocks <= before.space.empty:
                 after = after._lacks(place, replace(one, blocks=blocks, came=at))
@@ -234,7 +244,7 @@ class ChainsFollowed(Generic[S]):
         for on in {point.node for point in points.values()}:
             links = [number for number, point in points.items() if point.node == on and point.link is not None]
             for number in links[:-MOST_FOLLOWED]:
-                kept, points = kept.put(number, points[number]), points.drop(number)
+                kept, points = kept.put(number, _over(points[number])), points.drop(number)
         over = [*kept][: max(0, len(kept) - MOST_KEPT)]
         for number in over:
             kept = kept.drop(number)
@@ -255,6 +265,20 @@ class ChainsFollowed(Generic[S]):
     def points(self) -> dict[str, Point[S]]:
         """All points that are known, by number."""
         return {**self.kept, **self.chains.points}
+
+
+def _over(point: Point[S]) -> Point[S]:
+    """A point that is followed no more: what changed since is not kept, that may be much."""
+    return point if point.link is None else replace(point, since=point.link.lost, until=Table())
+
+
+def _without_the_long_gone(reasons: dict[Place, Reasons[S]]) -> dict[Place, Reasons[S]]:
+    """Without those of the bitmaps that were removed first, if too many are gone."""
+    gone = [place for place, each in reasons.items() if each.removed is not None]
+    gone.sort(key=lambda place: reasons[place].removed or BEGINNING)
+    for place in gone[: max(0, len(gone) - MOST_GONE)]:
+        del reasons[place]
+    return reasons
 
 
 def _outcome(step: Step[S], job: str) -> Outcome:

@@ -6,27 +6,25 @@ is asked is *when a guest must not have written*: each gap between two events is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from cbtmodel import commands as c
-from cbtmodel.backup import Ended, Job, Outcome, copy_ends
 from cbtmodel.bitmap import Bitmap, Marks
 from cbtmodel.node import initial, with_bitmap
-from cbtmodel.step import Step
 from cbtmodel.traits import changed_bitmap
 
 from cbtcheck.follow.chain_table import ChainTable, Tabled
 from cbtcheck.follow.chain_words import ranges
 from cbtcheck.follow.chains import ChainsFollowed
 from cbtcheck.follow.reasons import At
-from cbtcheck.scenario.describe import describe
-from cbtcheck.sets.between import Between, BetweenSets, TooMuch, at_most, exactly
+from cbtcheck.sets.between import Between, BetweenSets, TooMuch, exactly
 from cbtcheck.sets.gaps import BLOCK, MOST_GAPS, GapSets
 from cbtcheck.sets.granules import Granules
-from cbtcheck.trace.events import Change, EndOfJobs, Forgotten, Given, Look, LookAtJobs, Resized, Used
-from cbtcheck.trace.shape import Sets
-from cbtcheck.trace.window import Window, written
+from cbtcheck.trace.chain_variants import PLACES, Variant, tables_of
+from cbtcheck.trace.events import Change, Given, Look
+from cbtcheck.trace.stepped import at_line, stepped
+from cbtcheck.trace.window import Item, Window, written
 from cbtcheck.trace.world import Rules, Traced, possible
 
 MOST_NAMED = 4
@@ -34,64 +32,6 @@ MOST_NAMED = 4
 
 GRANULARITY = 65536
 """Of a bitmap whose beginning is not in the trace; of no importance, since gaps are not rounded."""
-
-
-def at_line(line: int, change: Change | None) -> At:
-    """Where an event is, and what it was."""
-    if isinstance(change, Given):
-        return At(line, "line", describe(change.command))
-    if isinstance(change, EndOfJobs):
-        return At(line, "line", ", ".join(f"{id} {outcome}" for id, outcome in change.jobs))
-    return At(line, "line", "what was written" if change is None else type(change).__name__)
-
-
-def stepped(followed: ChainsFollowed[Between], at: At, change: Change, before: Traced, after: Traced,
-            apart: frozenset[str] = frozenset()) -> ChainsFollowed[Between]:  # fmt: skip
-    """What was followed, after a change that was accepted. `apart` are jobs that back nothing up for a restore."""
-    command: c.Command | None = None
-    told: dict[str, Outcome] = dict(after.due)
-    if isinstance(change, Given):
-        if change.refusal or not change.definite:
-            return followed
-        command, told = change.command, {**told, **dict(change.ended)}
-    elif isinstance(change, EndOfJobs):
-        told |= dict(change.jobs)
-    gone = {id: job for id, job in before.state.jobs.items() if id not in after.state.jobs}
-    followed = followed.without(id for id in gone if id not in told)  # they are forgotten: nobody knows how they end
-    if isinstance(change, Forgotten | Resized | Used):
-        return followed
-    jobs = {**gone, **dict(_at_once(before.state, command, told))}
-    ends = (_ended(before.state, id, job, told[id]) for id, job in jobs.items() if id in told and id not in apart)
-    step = Step(_without(after.state, apart), None, tuple(ends))
-    return followed.step(at, _without(before.state, apart), command, step)
-
-
-def _at_once(
-    state: Sets, command: c.Command | None, told: dict[str, Outcome]
-) -> Iterator[tuple[str, Job[Between]]]:
-    """Jobs that ended with the command that started them: nothing was dirty, so there was nothing to copy."""
-    for each in command.actions if isinstance(command, c.Transaction) else (command,):
-        if isinstance(each, c.StartBackup) and each.job in told and each.job not in state.jobs:
-            nothing = state.space.empty
-            yield each.job, Job(
-                each.node, each.bitmap, each.bitmap_mode, each.cluster, (each.job,), each.auto_finalize,
-                each.on_source_error, each.on_target_error, nothing, nothing, nothing, nothing, nothing,
-            )  # fmt: skip
-
-
-def _without(state: Sets, apart: frozenset[str]) -> Sets:
-    jobs = state.jobs
-    for id in apart & jobs.keys():
-        jobs = jobs.drop(id)
-    return state if jobs is state.jobs else replace(state, jobs=jobs)
-
-
-def _ended(state: Sets, id: str, job: Job[Between], outcome: str) -> Ended[Between]:
-    """How a job ended that is gone. One that did not complete has copied what it is known to have copied."""
-    bitmap = None if job.bitmap is None else state.nodes[job.node].bitmaps.get(job.bitmap)
-    if outcome == "completed":
-        return Ended(id, "completed", replace(job, todo=state.space.empty, copying=state.space.empty), bitmap)
-    return Ended(id, "failed" if outcome == "failed" else "cancelled", copy_ends(job), bitmap)
 
 
 @dataclass
@@ -210,53 +150,55 @@ def _bitmaps_in(actions: Iterable[object]) -> Iterable[tuple[str, str]]:
 
 @dataclass
 class OfWorlds:
-    """Follows the blocks of the disks, in the first of the worlds that explain a trace with its guest's writes.
+    """Follows the blocks of the disks, with the guest's writes: in one state, or in one for each variant.
 
     `lost_from`: the line from which on nothing is followed, since it is undecided what happened there; 0 if none.
     """
 
     space: BetweenSets
     block: int
+    disks: dict[str, int]
+    strange: frozenset[str] = frozenset()
     lost_from: int = 0
-    followed: ChainsFollowed[Between] = field(default_factory=ChainsFollowed)
-    state: Sets | None = None
 
-    def wrote(self, line: int, state: Sets, on: str, blocks: Between) -> None:
+    def __post_init__(self) -> None:
+        self.variants = [Variant(Traced(initial(self.space, self.disks), strange=self.strange))]
+
+    def wrote(self, line: int, on: str, blocks: Between) -> None:
         """Something was written, for certain or perhaps, before an event that is at this line."""
-        if self.lost_from:
-            return
-        self.state = state
-        self.followed = self.followed.wrote(at_line(line, None), state, on, blocks)
+        for each in self.variants if not self.lost_from else ():
+            each.wrote(line, on, blocks)
 
-    def happens(self, line: int, change: Change, before: Traced, after: Traced) -> None:
-        """A change took the first world from one state to another."""
-        if self.lost_from:
-            return
-        self.state = after.state
-        self.followed = stepped(self.followed, at_line(line, change), change, before, after)
+    def happens(self, line: int, change: Change, rules: Rules) -> None:
+        """A change that nothing overlaps."""
+        for each in self.variants if not self.lost_from else ():
+            each.happens(line, change, rules)
+        self._without_the_refuted()
+
+    def learns(self, look: Look, guest_seen: bool) -> None:
+        """A look that nothing overlaps, and that is allowed."""
+        for each in self.variants if not self.lost_from else ():
+            each.learns(self.space, look, guest_seen)
 
     def undecided(self, line: int) -> None:
         """It is undecided what happened at this line."""
         self.lost_from = self.lost_from or line
 
-    def happen_at_once(self, window: Window, world: Traced) -> None:
-        """Changes that overlap each other or writes: in the order of lines, with every write perhaps before each.
+    def happen_at_once(self, window: Window, order: Sequence[Item]) -> None:
+        """Changes that overlap each other or writes, in an order that explains their replies."""
+        if self.lost_from:
+            return
+        if len(self.variants) == 1 and any(first < last for first, last in (each.gaps(tuple(order))
+                                                                         for each in window.classes)):  # fmt: skip
+            one = self.variants[0]
+            self.variants = [Variant(one.world, place, one.followed) for place in PLACES]
+        for each in self.variants:
+            each.happen_at_once(window, order)
+        self._without_the_refuted()
 
-        If the order was another one, some of these writes may be lost, or not: that is what is said of them, too.
-        """
-        then = self.followed.chains.next
-        for item in window.items:
-            for each in window.classes:
-                self.wrote(item.span.line, world.state, each.node, at_most(each.blocks))
-            if not isinstance(item.event, Look | LookAtJobs):
-                after = next(iter(possible(world, item.event, window.rules)), None)
-                if after is not None:
-                    self.happens(item.span.line, item.event, world, after)
-                    world = after
-        for each in window.classes:
-            sure = each.sure and then == self.followed.chains.next
-            blocks = exactly(each.blocks) if sure else at_most(each.blocks)
-            self.wrote(window.items[-1].span.line if window.items else 0, world.state, each.node, blocks)
+    def _without_the_refuted(self) -> None:
+        *placed, last = self.variants
+        self.variants = [*(each for each in placed if not each.refuted), last]
 
     def listed(self, blocks: Granules) -> list[tuple[int, int]]:
         """Blocks as (offset, length) in bytes."""
@@ -268,6 +210,4 @@ class OfWorlds:
 
     def table(self) -> ChainTable:
         """What the backups give back."""
-        if self.state is None:
-            return ChainTable((), (), (), 0)
-        return Tabled(self.space, self.block, self.state, self.followed).table()
+        return tables_of(self.space, self.block, self.variants)

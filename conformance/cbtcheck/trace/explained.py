@@ -25,8 +25,12 @@ MOST_RUNS = 6_000
 
 @dataclass
 class Explained:
-    """The worlds after a window, and what came of its looks; `findings` are with their lines."""
+    """The worlds after a window, and what came of its looks; `findings` are with their lines.
 
+    `order` is one of the orders of its commands that explain it.
+    """
+
+    order: tuple[Item, ...] = ()
     worlds: list[Traced] = field(default_factory=list)
     judged: list[Judged] = field(default_factory=list)
     findings: list[tuple[int, Finding]] = field(default_factory=list)
@@ -70,7 +74,7 @@ def _explain(space: BetweenSets, window: Window, worlds: list[Traced], exact: bo
         if after:
             explained = _look(space, window, world, order)
             if explained is not None:
-                explained.worlds = after
+                explained.order, explained.worlds = order, after
                 found.append(explained)
     if not found:
         return None

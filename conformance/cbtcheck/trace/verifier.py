@@ -80,7 +80,7 @@ class Verifier:
         self._memory = Memory()
         self.chains: OfGaps | OfWorlds = OfGaps(self.disks, self.rules)
         if self.guest_seen:
-            self.chains = OfWorlds(self._between, self.space.block)
+            self.chains = OfWorlds(self._between, self.space.block, dict(self.disks), self.strange)
         self._lost_until = -inf
 
     # What is given
@@ -229,7 +229,7 @@ class Verifier:
                 self._perhaps[on] = BitMap64()
             blocks = exactly(least) if most is least else Between(least, most)
             if isinstance(self.chains, OfWorlds):
-                self.chains.wrote(self._last_line, self._worlds[0].state, on, blocks)
+                self.chains.wrote(self._last_line, on, blocks)
             try:
                 self._worlds = [after for each in self._worlds for after in self._written(each, on, blocks)]
             except TooMuch:
@@ -252,10 +252,9 @@ class Verifier:
         if isinstance(event, Look | LookAtJobs):
             self._look(event, span)
         else:
-            before = self._worlds[0]
             self._worlds = self._change(event, span, self._worlds)
             if isinstance(self.chains, OfWorlds):
-                self.chains.happens(span.line, event, before, self._worlds[0])
+                self.chains.happens(span.line, event, self.rules)
 
     def _change(self, event: Change, span: Span, worlds: list[Traced]) -> list[Traced]:
         change = partial(possible, change=event, rules=self.rules)
@@ -290,6 +289,8 @@ class Verifier:
                 for finding in self._memory.compare(self._worlds[0], look):
                     self.tell(span.line, finding)
                 self._worlds = [learn(self.space, self._worlds[0], look, self.guest_seen)]
+                if isinstance(self.chains, OfWorlds):
+                    self.chains.learns(look, self.guest_seen)
             self._memory.keep(self._worlds[0], look)
 
     def _looked(self, judged: Judged) -> None:
@@ -354,9 +355,10 @@ class Verifier:
             self._looks(window)
             return
         try:
-            if isinstance(self.chains, OfWorlds):
-                self.chains.happen_at_once(window, self._worlds[0])
             explained = explain(self._between, window, self._worlds)
+            if isinstance(self.chains, OfWorlds):
+                controls = tuple(item for item in window.items if not item.is_look)
+                self.chains.happen_at_once(window, controls if explained is None else explained.order)
             if explained is None:
                 self._unexplained(window)
                 return

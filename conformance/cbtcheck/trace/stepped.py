@@ -1,0 +1,76 @@
+"""One step of chains in a trace, in which not everything is seen that happens to jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from cbtmodel import commands as c
+from cbtmodel.backup import Ended, Job, Outcome, copy_ends
+from cbtmodel.step import Step
+
+from cbtcheck.follow.chains import ChainsFollowed
+from cbtcheck.follow.reasons import At
+from cbtcheck.scenario.describe import describe
+from cbtcheck.sets.between import Between
+from cbtcheck.trace.events import Change, EndOfJobs, Forgotten, Given, Resized, Used
+from cbtcheck.trace.shape import Sets
+from cbtcheck.trace.world import Traced
+
+
+def at_line(line: int, change: Change | None) -> At:
+    """Where an event is, and what it was."""
+    if isinstance(change, Given):
+        return At(line, "line", describe(change.command))
+    if isinstance(change, EndOfJobs):
+        return At(line, "line", ", ".join(f"{id} {outcome}" for id, outcome in change.jobs))
+    return At(line, "line", "what was written" if change is None else type(change).__name__)
+
+
+def stepped(followed: ChainsFollowed[Between], at: At, change: Change, before: Traced, after: Traced,
+            apart: frozenset[str] = frozenset()) -> ChainsFollowed[Between]:  # fmt: skip
+    """What was followed, after a change that was accepted. `apart` are jobs that back nothing up for a restore."""
+    command: c.Command | None = None
+    told: dict[str, Outcome] = dict(after.due)
+    if isinstance(change, Given):
+        if change.refusal or not change.definite:
+            return followed
+        command, told = change.command, {**told, **dict(change.ended)}
+    elif isinstance(change, EndOfJobs):
+        told |= dict(change.jobs)
+    gone = {id: job for id, job in before.state.jobs.items() if id not in after.state.jobs}
+    followed = followed.without(id for id in gone if id not in told)  # they are forgotten: nobody knows how they end
+    if isinstance(change, Forgotten | Resized | Used):
+        return followed
+    jobs = {**gone, **dict(_at_once(before.state, command, told))}
+    ends = (_ended(before.state, id, job, told[id]) for id, job in jobs.items() if id in told and id not in apart)
+    step = Step(_without(after.state, apart), None, tuple(ends))
+    return followed.step(at, _without(before.state, apart), command, step)
+
+
+def _at_once(
+    state: Sets, command: c.Command | None, told: dict[str, Outcome]
+) -> Iterator[tuple[str, Job[Between]]]:
+    """Jobs that ended with the command that started them: nothing was dirty, so there was nothing to copy."""
+    for each in command.actions if isinstance(command, c.Transaction) else (command,):
+        if isinstance(each, c.StartBackup) and each.job in told and each.job not in state.jobs:
+            nothing = state.space.empty
+            yield each.job, Job(
+                each.node, each.bitmap, each.bitmap_mode, each.cluster, (each.job,), each.auto_finalize,
+                each.on_source_error, each.on_target_error, nothing, nothing, nothing, nothing, nothing,
+            )  # fmt: skip
+
+
+def _without(state: Sets, apart: frozenset[str]) -> Sets:
+    jobs = state.jobs
+    for id in apart & jobs.keys():
+        jobs = jobs.drop(id)
+    return state if jobs is state.jobs else replace(state, jobs=jobs)
+
+
+def _ended(state: Sets, id: str, job: Job[Between], outcome: str) -> Ended[Between]:
+    """How a job ended that is gone. One that did not complete has copied what it is known to have copied."""
+    bitmap = None if job.bitmap is None else state.nodes[job.node].bitmaps.get(job.bitmap)
+    if outcome == "completed":
+        return Ended(id, "completed", replace(job, todo=state.space.empty, copying=state.space.empty), bitmap)
+    return Ended(id, "failed" if outcome == "failed" else "cancelled", copy_ends(job), bitmap)
