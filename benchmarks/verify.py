@@ -3,6 +3,9 @@
 `python benchmarks/verify.py [--events N …]`: each trace is made, verified in a process of its own by
 `cbtspec verify`, and removed. 128 GiB disk, guest writes of 4 KiB, as points in time or as intervals with 32 in
 flight; every 1,000 events a command or a look, which overlaps some of them. Rates are by time of the processor.
+
+With `--backups` increments begin and complete, one every 1,000 events, and what they give back is followed; the same
+trace is verified without that, for the ratio.
 """
 
 from __future__ import annotations
@@ -22,6 +25,12 @@ SIZE, BLOCK, GRANULARITY = 1 << 37, 4096, 65536
 SEED = 20160121
 IN_FLIGHT = 32
 SHOW = "from cbtcheck.cli.command import main; main()"
+WITHOUT = f"""
+from cbtcheck.trace.chains import OfWorlds
+for name in ("wrote", "happens", "learns", "happen_at_once"):
+    setattr(OfWorlds, name, lambda *given: None)
+{SHOW}"""
+"""The same, but nothing is followed of what backups give back."""
 
 
 def trace(events: int, points: bool) -> Iterator[str]:
@@ -47,10 +56,31 @@ def trace(events: int, points: bool) -> Iterator[str]:
         yield f'{{"do":"write","node":"disk0","offset":{offset},"length":4096,{when}}}\n'
 
 
-def measured(path: Path) -> tuple[float, float, float]:
+def backups(events: int, points: bool) -> Iterator[str]:
+    """A trace of so many events, in which an increment begins or completes every 500."""
+    random = Random(SEED)
+    add = f'{{"do":"add-bitmap","node":"disk0","name":"b","granularity":{GRANULARITY}}}'
+    yield f'{{"format":"cbtspec-trace","version":1,"block":{BLOCK},"disks":{{"disk0":{SIZE}}},"copies":"unknown"}}\n'
+    full = '{"do":"start-backup","job":"full","node":"disk0","sync":"full"}'
+    yield f'{{"do":"transaction","actions":[{add},{full}],"at":0}}\n{{"ended":{{"full":"completed"}},"at":0}}\n'
+    for now in range(1, events - 2):
+        offset = random.randrange(SIZE // 4096) * 4096
+        when = f'"at":{now}' if points else f'"begin":{now},"end":{now + random.randint(1, 2 * IN_FLIGHT)}'
+        line = f'"do":"write","node":"disk0","offset":{offset},"length":4096,{when}'
+        if now % 500 == 0:
+            job, span = f"j{now // 1000}", f'"begin":{now},"end":{now + 2}'
+            line = f'"ended":{{"{job}":"completed"}},{span}'
+            if now % 1000 == 0:
+                line = f'"do":"start-backup","job":"{job}","node":"disk0","sync":"incremental","bitmap":"b",{span}'
+            elif now < 1000:
+                continue
+        yield f"{{{line}}}\n"
+
+
+def measured(path: Path, show: str = SHOW) -> tuple[float, float, float]:
     """Seconds, seconds of the processor, and MiB that it takes to verify a trace."""
     start = time.perf_counter()
-    command = [sys.executable, "-c", SHOW, "verify", str(path)]
+    command = [sys.executable, "-c", show, "verify", str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         said = process.stdout.read()
@@ -64,21 +94,23 @@ def measured(path: Path) -> tuple[float, float, float]:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--events", type=int, nargs="*", default=[100_000, 1_000_000])
+    options.add_argument("--backups", action="store_true")
     chosen = options.parse_args()
     print(f"Python {platform.python_version()}, {platform.machine()}\n")
     print(f"{'guest writes':14}{'events':>12}{'MB':>7}{'seconds':>10}", end="")
-    print(f"{'CPU s':>8}{'events/CPU s':>14}{'memory MiB':>12}")
+    print(f"{'CPU s':>8}{'events/CPU s':>14}{'memory MiB':>12}{'ratio' if chosen.backups else '':>8}".rstrip())
     for points in (True, False):
         for events in chosen.events:
             with tempfile.NamedTemporaryFile("w", suffix=".jsonl", delete=False) as file:
-                file.writelines(trace(events, points))
+                file.writelines((backups if chosen.backups else trace)(events, points))
             path = Path(file.name)
             try:
                 seconds, busy, memory = measured(path)
                 kind = "points" if points else "intervals"
                 size = path.stat().st_size / 1e6
                 print(f"{kind:14}{events:12,}{size:7,.0f}{seconds:10.1f}{busy:8.1f}", end="")
-                print(f"{events / busy:14,.0f}{memory:12,.0f}", flush=True)
+                ratio = f"{busy / measured(path, WITHOUT)[1]:8.2f}" if chosen.backups else ""
+                print(f"{events / busy:14,.0f}{memory:12,.0f}{ratio}", flush=True)
             finally:
                 path.unlink()
 

@@ -6,8 +6,9 @@ of its own, in which every write that overlaps something is at one place: the fi
 the one between. What is lost in all variants is lost; what is lost in one of them, perhaps. A write that can be at
 more than three places is perhaps at each of them, in every variant.
 
-A variant in which a reply is not possible is refuted, and dropped. Then some writes were early and others late, and
-one variant more counts, in which such a write is perhaps at each of its places.
+A variant in which a reply is not possible is refuted, and dropped: then some writes were early and others late. Where
+jobs end when the specification says, that happens, and one variant more counts then, in which such a write is perhaps
+at each of its places. Elsewhere nothing more is said of chains from there on.
 """
 
 from __future__ import annotations
@@ -31,20 +32,20 @@ from cbtcheck.trace.world import Rules, Traced, possible
 
 Place = Callable[[int, int], int]
 
-PLACES: tuple[Place | None, ...] = (
-    lambda first, last: first,
-    lambda first, last: (first + last + 1) // 2,
-    lambda first, last: last,
-    None,
-)
-"""Where a write is, in each variant, that can be in the gaps from the first to the last; None: perhaps in each."""
+EARLY: Place = lambda first, last: first  # noqa: E731
+BETWEEN: Place = lambda first, last: (first + last + 1) // 2  # noqa: E731
+LATE: Place = lambda first, last: last  # noqa: E731
 
 MOST_PLACES = 3
+"""At which a write is that can be at so many; at more, it is perhaps at each."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Variant:
-    """One way in which things may have been: a state, and what was followed in it; `refuted` if it was not so."""
+    """One way in which things may have been: a state, and what was followed in it; `refuted` if it was not so.
+
+    `place`: in which of the gaps, from the first to the last, a write is; None: perhaps in each.
+    """
 
     world: Traced
     place: Place | None = None
@@ -97,8 +98,6 @@ class Variant:
 
 def tables_of(space: BetweenSets, block: int, variants: Sequence[Variant]) -> ChainTable:
     """What the backups give back: for certain in all variants, perhaps in one of them."""
-    if len(variants) == len(PLACES):
-        variants = variants[:-1]
     tables = [Tabled(space, block, each.world.state, each.followed).table() for each in variants]
     return tables[0] if len(tables) == 1 else _together(tables)
 

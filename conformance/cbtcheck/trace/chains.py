@@ -21,7 +21,7 @@ from cbtcheck.follow.reasons import At
 from cbtcheck.sets.between import Between, BetweenSets, TooMuch, exactly
 from cbtcheck.sets.gaps import BLOCK, MOST_GAPS, GapSets
 from cbtcheck.sets.granules import Granules
-from cbtcheck.trace.chain_variants import PLACES, Variant, tables_of
+from cbtcheck.trace.chain_variants import BETWEEN, EARLY, LATE, MOST_PLACES, Variant, tables_of
 from cbtcheck.trace.events import Change, Given, Look
 from cbtcheck.trace.stepped import at_line, stepped
 from cbtcheck.trace.window import Item, Window, written
@@ -163,21 +163,22 @@ class OfWorlds:
 
     def __post_init__(self) -> None:
         self.variants = [Variant(Traced(initial(self.space, self.disks), strange=self.strange))]
+        self.anywhere: Variant | None = None
 
     def wrote(self, line: int, on: str, blocks: Between) -> None:
         """Something was written, for certain or perhaps, before an event that is at this line."""
-        for each in self.variants if not self.lost_from else ():
+        for each in self._all() if not self.lost_from else ():
             each.wrote(line, on, blocks)
 
     def happens(self, line: int, change: Change, rules: Rules) -> None:
         """A change that nothing overlaps."""
-        for each in self.variants if not self.lost_from else ():
+        for each in self._all() if not self.lost_from else ():
             each.happens(line, change, rules)
-        self._without_the_refuted()
+        self._without_the_refuted(line)
 
     def learns(self, look: Look, guest_seen: bool) -> None:
         """A look that nothing overlaps, and that is allowed."""
-        for each in self.variants if not self.lost_from else ():
+        for each in self._all() if not self.lost_from else ():
             each.learns(self.space, look, guest_seen)
 
     def undecided(self, line: int) -> None:
@@ -188,17 +189,32 @@ class OfWorlds:
         """Changes that overlap each other or writes, in an order that explains their replies."""
         if self.lost_from:
             return
-        if len(self.variants) == 1 and any(first < last for first, last in (each.gaps(tuple(order))
-                                                                         for each in window.classes)):  # fmt: skip
+        most = max((last - first for first, last in (each.gaps(tuple(order)) for each in window.classes)), default=0)
+        if most and len(self.variants) == 1:
             one = self.variants[0]
-            self.variants = [Variant(one.world, place, one.followed) for place in PLACES]
-        for each in self.variants:
+            self.variants = [Variant(one.world, place, one.followed) for place in (EARLY, LATE)]
+            if window.rules.copies_seen:
+                self.anywhere = Variant(one.world, None, one.followed)
+        if most == MOST_PLACES - 1 and all(each.place is not BETWEEN for each in self.variants):
+            one = self.variants[0]
+            self.variants.append(Variant(one.world, BETWEEN, one.followed))
+        for each in self._all():
             each.happen_at_once(window, order)
-        self._without_the_refuted()
+        self._without_the_refuted(window.line)
 
-    def _without_the_refuted(self) -> None:
-        *placed, last = self.variants
-        self.variants = [*(each for each in placed if not each.refuted), last]
+    def _all(self) -> list[Variant]:
+        return [*self.variants, *([] if self.anywhere is None or self.anywhere in self.variants else [self.anywhere])]
+
+    def _without_the_refuted(self, line: int) -> None:
+        """Those that are left; with them counts the one that is never wrong, or nothing more is said."""
+        if len(self.variants) == 1 or not any(each.refuted for each in self.variants):
+            return
+        if self.anywhere is None:
+            self.lost_from = line
+        elif self.anywhere not in self.variants:
+            self.variants.append(self.anywhere)
+        left = [each for each in self.variants if not each.refuted or each is self.anywhere]
+        self.variants = left or self.variants
 
     def listed(self, blocks: Granules) -> list[tuple[int, int]]:
         """Blocks as (offset, length) in bytes."""
