@@ -60,7 +60,7 @@ def refined(world: Traced, groups: Iterable[Guesses]) -> Traced:
         else:
             state = meet(state, reduce(join, apart))
             excluding = differing(apart, _block(state)) > 1
-            tells_more, mixed = group.whole and excluding, mixed or (excluding and not group.whole)
+            tells_more, mixed = group.whole and excluding, mixed or (excluding and group.lumped)
             if len(apart) < 2 or not (state.jobs or tells_more):
                 continue
         if not tells_more and group.narrowed:

@@ -69,6 +69,7 @@ class WriteClass:
     """Guest writes to a node, after the items in `before` and before those from number `closed` on.
 
     `sure`: it is known that they happened. `single`: it is one write, so that it is in one place altogether.
+    `lumped`: it would tell more if each was; but they are too many.
     """
 
     node: str
@@ -77,6 +78,7 @@ class WriteClass:
     sure: bool
     blocks: Compressed
     single: bool = False
+    lumped: bool = False
 
     def gaps(self, order: tuple[Item, ...]) -> tuple[int, int]:
         """The first and the last gap in which such a write can be; gap 0 is before the first item of the order."""
@@ -167,7 +169,8 @@ class Window:
                 chosen.setdefault(one.shape(), []).append(one.state)
             found = {key: one for key, one in found.items() if key in chosen}
             for key in found:
-                groups[key].append(Guesses(tuple(chosen[key]), whole))
+                lumped = not whole and any(each.single or each.lumped for each in together)
+                groups[key].append(Guesses(tuple(chosen[key]), whole, lumped=lumped))
         return [refined(one, groups[key]) for key, one in found.items()]
 
     def _meeting(

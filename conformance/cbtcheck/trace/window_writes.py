@@ -36,13 +36,14 @@ def write_classes(
     about = {on: _about(items, worlds, on) for on in {key[0] for key in gathered}}
     few = sum(len(each.runs) for (_, _, _, sure), each in gathered.items() if sure) <= MOST_SINGLE
     for (on, before, closed, sure), each in gathered.items():
-        tells = sure and few and _tells(space, about[on], each)
+        more = sure and _tells(space, about[on], each)
+        tells = more and few
         if (alone or tells) and sure and len(each.runs) <= MOST_ALONE:
             for first, past in each.runs:
                 blocks = space.blocks(first * space.block, (past - first) * space.block)
-                yield WriteClass(on, before, closed, sure, blocks, single=tells)
+                yield WriteClass(on, before, closed, sure, blocks, single=tells, lumped=more)
         else:
-            yield WriteClass(on, before, closed, sure and not alone, space.gathered(each.blocks))
+            yield WriteClass(on, before, closed, sure and not alone, space.gathered(each.blocks), lumped=more)
 
 
 def _about(items: Sequence[Item], worlds: Sequence[Traced], on: str) -> dict[str, int]:

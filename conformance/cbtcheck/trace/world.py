@@ -68,12 +68,14 @@ class Rules:
 class Guesses:
     """States of which one is right: for each block another one, or, if they are `whole`, one of them altogether.
 
-    `narrowed`: what was seen has refuted others, which the bounds of the world still allow.
+    `narrowed`: what was seen has refuted others, which the bounds of the world still allow. `lumped`: they are about
+    several writes, which are too many to be told apart.
     """
 
     states: tuple[Sets, ...]
     whole: bool = False
     narrowed: bool = False
+    lumped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
