@@ -111,7 +111,7 @@ class Emulator:
         """Ends it, as a crash does."""
         process, self._process = self._process, None
         if self._monitor is not None:
-            self._monitor.close()
+            await self._monitor.close()
             self._monitor = None
         if process is not None:
             with suppress(ProcessLookupError):

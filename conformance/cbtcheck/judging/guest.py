@@ -51,6 +51,9 @@ class Device(Protocol):
     async def has(self, disk: str, offset: int, length: int, fill: int) -> bool:
         """Whether the range is filled with that byte."""
 
+    async def close(self) -> None:
+        """It is needed no more; QEMU may be gone."""
+
 
 class ByExport:
     """By way of a writable NBD export of each disk."""
@@ -82,6 +85,11 @@ class ByExport:
     async def has(self, disk: str, offset: int, length: int, fill: int) -> bool:
         """Whether the range is filled with that byte."""
         return await self._clients[disk].read(offset, length) == bytes([fill]) * length
+
+    async def close(self) -> None:
+        """Ends the connections."""
+        for each in self._clients.values():
+            await each.close()
 
 
 class ByMonitor:
@@ -119,6 +127,9 @@ class ByMonitor:
     async def has(self, disk: str, offset: int, length: int, fill: int) -> bool:
         """Whether the range is filled with that byte."""
         return PATTERN not in await self._qemu_io(disk, f"read -q -P {fill} {offset} {length}")
+
+    async def close(self) -> None:
+        """The monitor is somebody else's."""
 
 
 class Guest:

@@ -88,7 +88,7 @@ class HostedEmulator:
         if self._ready is not None:
             self._ready.cancel()
         if self._monitor is not None:
-            self._monitor.close()
+            await self._monitor.close()
             self._monitor = None
         if self._pid:
             with suppress(ProcessLookupError):

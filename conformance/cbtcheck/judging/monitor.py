@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any
 
 LONGEST_LINE = 16 << 20
@@ -62,6 +63,8 @@ class OwnMonitor:
         found: dict[str, Any] = json.loads(line)
         return found
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Leaves."""
         self._writer.close()
+        with suppress(OSError):
+            await self._writer.wait_closed()

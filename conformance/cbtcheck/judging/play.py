@@ -103,6 +103,8 @@ class Play:
             self.stage.rest()
             await proxy.close()
             await self.emulator.kill()
+            if self.guest.device is not None:
+                await self.guest.device.close()
             if self.service is not None:
                 await self.service.ended(0)
             await self.storage.close()

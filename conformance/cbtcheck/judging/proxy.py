@@ -129,6 +129,8 @@ class Proxy:
             await asyncio.gather(there, back, return_exceptions=True)
             for writer in (to_qemu, to_tool):
                 writer.close()
+                with suppress(OSError):
+                    await writer.wait_closed()
             self._tasks.discard(task)
 
     async def _to_qemu(

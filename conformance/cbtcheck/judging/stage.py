@@ -269,8 +269,10 @@ class Stage:
 
     async def _emulator_ends(self, by_force: bool) -> None:
         try:
-            self._guest.device = None
+            device, self._guest.device = self._guest.device, None
             await (self._emulator.kill() if by_force else self._emulator.quit())
+            if device is not None:
+                await device.close()
             self._guest.device = await self._emulator.start()
         except Exception as problem:
             self.problem = problem
@@ -280,12 +282,13 @@ class Stage:
 def failing_target(message: dict[str, Any], kind: str, sectors: list[int]) -> dict[str, Any]:
     """The command that adds a target, changed so that the target fails: QEMU's own `blkdebug` goes on top.
 
-    With EIO the first write of each of these sectors fails, once; with ENOSPC every write does.
+    With EIO every write of one of these sectors fails, with ENOSPC every write. One that failed only once could go by
+    unseen: QEMU copies again, without an event, what failed while a drain has paused the job.
     """
     image = dict(message["arguments"])
     name = image.pop("node-name")
     rule: dict[str, Any] = {"event": "none", "errno": ERRNO[kind]}
-    rules = [rule | {"sector": each, "once": True} for each in sectors] if kind == "target-EIO" else [rule]
+    rules = [rule | {"sector": each} for each in sectors] if kind == "target-EIO" else [rule]
     wrapped = {"driver": "blkdebug", "node-name": name, "image": image, "inject-error": rules}
     return message | {"arguments": wrapped}
 
