@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import os
 import re
 import signal
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from cbtcheck.host.child.guard import PR_SET_PDEATHSIG, prctl
 from cbtcheck.judging.emulator import EmulatorProblem
 from cbtcheck.judging.enumerated import Profile, baseline, chosen
 from cbtcheck.judging.grouped import Shown, grouped
@@ -141,7 +143,7 @@ def _played(plan: Plan, schedules: list[Schedule], jobs: int) -> Iterator[Outcom
             yield _lean(play(plan, each))
         return
     spawned = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, mp_context=spawned, initializer=begin, initargs=(signal.SIG_DFL,))
+    pool = ProcessPoolExecutor(jobs, mp_context=spawned, initializer=_begin, initargs=(os.getpid(),))
     try:
         waiting: set[Future[Outcome]] = set()
         rest = iter(schedules)
@@ -160,6 +162,14 @@ def _played(plan: Plan, schedules: list[Schedule], jobs: int) -> Iterator[Outcom
         raise CannotJudge("a process that played a schedule was killed (out of memory?)") from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _begin(parent: int) -> None:
+    """In a process of the pool: it is killed when the one that started it is, and takes QEMU and the tool along."""
+    begin(signal.SIG_DFL)
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def _one(plan: Plan, schedule: Schedule) -> Outcome:

@@ -1,12 +1,19 @@
 """`cbtspec judge` from the command line, on a real QEMU."""
 
+import contextlib
 import json
+import os
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from cbtcheck.cli.command import main
+from cbtcheck.host.child.guard import children, name
+from cbtcheck.host.pace import Patience
 from cbtcheck.judging.schedule import read_schedule
 from click.testing import CliRunner, Result
 
@@ -102,3 +109,35 @@ def test_an_increment_that_copies_everything_is_wasteful(judge: Judged, tmp_path
     done = judge(*words, "--restore", f"{tool} restore {{out}}", "--only", "window 2/start")
     assert done.exit_code == 1, done.output
     assert "the increment copied 1600K" in done.output
+
+
+def test_a_run_that_is_killed_leaves_nothing_running(binary: str, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "cbtcheck", "judge", str(EXAMPLES / "right.toml"), "--qemu", binary, "--jobs", "2"]
+    kept = tmp_path / "kept"
+    more = ["--resume", str(kept), "--reports", str(tmp_path / "reports")]
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    with subprocess.Popen([*words, *more], env=environment, stdout=subprocess.DEVNULL) as process:
+        done = kept / "done.jsonl"
+        assert wait_until(lambda: done.exists() and len(done.read_bytes().splitlines()) > 1)
+        assert tools_in(str(tmp_path))
+        workers = children(process.pid)
+        process.kill()
+    assert wait_until(lambda: not tools_in(str(tmp_path)) and not any(map(name, workers)))
+
+
+def wait_until(true: Callable[[], bool]) -> bool:
+    patience = Patience(60)
+    while not true():
+        if patience.expired():
+            return False
+        time.sleep(patience.step() / 50)
+    return True
+
+
+def tools_in(folder: str) -> list[int]:
+    """The processes that work in a folder: QEMU, and the tool."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cwd"):
+        with contextlib.suppress(OSError):
+            found += [int(path.parent.name)] if os.readlink(path).startswith(folder) else []
+    return found
