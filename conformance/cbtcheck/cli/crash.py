@@ -163,11 +163,15 @@ async def _program(words: tuple[str, ...], asked: Profile, report: Report, one: 
 async def _played(
     player: Player, looker: Machine | None, asked: Profile, offline: bool, report: Report, one: One | None
 ) -> None:
+    from rich.console import Console
+
     from cbtcheck.crash.run import fault_of, run, states_of
     from cbtcheck.crash.states import SECTORS, WHOLE
+    from cbtcheck.host.progress import ProgressLine
 
     if one is None:
-        await run(player, looker, asked, offline, report)
+        with ProgressLine(Console(stderr=True)) as progress:
+            await run(player, looker, asked, offline, report, progress)
         return
     setting, history, sectors, fault = one
     if fault is not None:

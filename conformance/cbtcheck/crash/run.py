@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Final
@@ -32,6 +32,14 @@ LEAST_WITH_FAULTS: Final = 5
 LEAST_HISTORIES: Final = len(BY_HAND)
 LONGEST_SHORTENING: Final = 60
 """Times that a history is played to find a shorter one for a finding."""
+
+
+Told = Callable[[str, int, int], None]
+"""Called with the phase, how much is done, and of how much."""
+
+
+def untold(phase: str, done: int, total: int) -> None:
+    """Nobody wants to know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +91,26 @@ def cases(
         yield next(settings), drawn(seed * 1_000_003 + number, offline)
 
 
-async def run(player: Player, looker: Machine | None, profile: Profile, offline: bool, report: Report) -> None:
-    """Fills the report: `player` plays, `looker` says what QEMU sees. Raises `TimeoutError` if QEMU hangs."""
+async def run(
+    player: Player, looker: Machine | None, profile: Profile, offline: bool, report: Report, tell: Told = untold
+) -> None:
+    """Fills the report: `player` plays, `looker` says what QEMU sees, `tell` is told how far it is.
+
+    Raises `TimeoutError` if QEMU hangs.
+    """
     cleared: list[Played] = []
     among = (Setting(),) if report.adapter == "exec" else SETTINGS
     for setting, history in cases(profile.seed, offline, among):
         if report.states >= profile.states and report.histories >= min(LEAST_HISTORIES, profile.states // 100):
             break
+        tell("states", min(report.states, profile.states), profile.states)
         played = await player.play(setting, history)
         cleared.append(played)
         both = report.torn < profile.states // 2  # torn writes have far more states, and must not crowd out histories
         await states_of(player, looker, played, history, report, profile.seed, (WHOLE, SECTORS) if both else (WHOLE,))
-    await _faults(player, looker, profile, cleared, report)
-    for finding in report.findings.values():
+    await _faults(player, looker, profile, cleared, report, tell)
+    for number, finding in enumerate(report.findings.values()):
+        tell("findings made short", number, len(report.findings))
         if finding.verdict != DIED:
             await _shorten(player, finding, LONGEST_SHORTENING // (3 if finding.known else 1))
 
@@ -141,7 +156,7 @@ async def fault_of(
 
 
 async def _faults(
-    player: Player, looker: Machine | None, profile: Profile, cleared: list[Played], report: Report
+    player: Player, looker: Machine | None, profile: Profile, cleared: list[Played], report: Report, tell: Told
 ) -> None:
     """Requests fail, some of each history in turns, until there were as many as the profile has."""
     some = cleared[: max(LEAST_WITH_FAULTS, profile.faults // FAULTS_OF_EACH)]
@@ -152,6 +167,7 @@ async def _faults(
             fault = next(faults, None)
             if fault is None:
                 break
+            tell("faults", report.faults, profile.faults)
             history = tuple(each.step for each in played.done)
             await fault_of(player, looker, played.setting, history, fault, report)
         else:
@@ -160,17 +176,15 @@ async def _faults(
 
 async def _note(looker: Machine | None, report: Report, finding: Finding, state: Judged | None) -> None:
     finding.adapter, finding.command = report.adapter, report.command
+    if state is not None:
+        finding.confirmed = await _confirm(looker, report, finding.setting, state, finding.replay(), True)
     before = report.findings.get(finding.kind)
     if before is not None:
         before.times += 1
-        if len(finding.history) < len(before.history):
-            finding.times, finding.confirmed = before.times, before.confirmed
-            report.findings[finding.kind] = finding
-        return
+        if len(finding.history) >= len(before.history):
+            return
+        finding.times = before.times
     report.findings[finding.kind] = finding
-    if state is not None:
-        where = finding.replay()
-        finding.confirmed = await _confirm(looker, report, finding.setting, state, where, True)
 
 
 async def _confirm(

@@ -23,6 +23,8 @@ MOST_BYTES: Final = 512 << 20
 MOST_ENTRIES: Final = 0x8000000
 RESERVED_IN_TABLE: Final = 0xFF000000000001FE
 ALL_ONES: Final = 1
+LAST_BYTE: Final = (1 << 63) - (1 << 30)
+"""The end of the largest file that QEMU can have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,8 @@ def _entries(source: Bytes, header: Header) -> Iterator[StoredBitmap]:
         return
     if directory.size == 0:
         raise BadImage("Requested bitmap directory size is zero", directory.offset)
+    if directory.offset > LAST_BYTE - directory.size:
+        raise BadImage("Failed to read bitmap directory: Input/output error", directory.said_at + 16)
     data = source.read(directory.offset, directory.size)
     at, found, entries = 0, 0, []
     while at < directory.size:
@@ -147,15 +151,15 @@ def _entry(
 
 
 def _with_table(source: Bytes, header: Header, bitmap: StoredBitmap) -> StoredBitmap:
+    unread = f"Could not read bitmap_table table from image for bitmap '{bitmap.name}'"
+    if bitmap.table_at > LAST_BYTE - bitmap.table_entries * TABLE_ENTRY.size:
+        raise BadImage(f"{unread}: Input/output error", bitmap.entry_at)
     data = padded(source, bitmap.table_at, bitmap.table_entries * TABLE_ENTRY.size)
     table = tuple(each for (each,) in TABLE_ENTRY.iter_unpack(data))
     for number, entry in enumerate(table):
         offset = entry & OFFSET_MASK
         if entry & RESERVED_IN_TABLE or (offset and (entry & ALL_ONES or offset % header.cluster)):
-            raise BadImage(
-                f"Could not read bitmap_table table from image for bitmap '{bitmap.name}': Invalid argument",
-                bitmap.table_at + number * TABLE_ENTRY.size,
-            )
+            raise BadImage(f"{unread}: Invalid argument", bitmap.table_at + number * TABLE_ENTRY.size)
     needed = -(-granules(header, bitmap) // (header.cluster * 8))
     if needed != bitmap.table_entries:
         raise BadImage(f"Could not read bitmap '{bitmap.name}' from image: Invalid argument", bitmap.entry_at + 8)

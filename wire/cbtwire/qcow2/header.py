@@ -47,11 +47,12 @@ OFFSET_MASK: Final = 0x00FFFFFFFFFFFE00
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """Where the directory of bitmaps is, and how many it has to have."""
+    """Where the directory of bitmaps is, and how many it has to have; `said_at` is where the header says so."""
 
     bitmaps: int
     size: int
     offset: int
+    said_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +200,7 @@ def _directory(at: int, data: bytes, cluster: int) -> Directory:
             f"bitmaps_ext: bitmap directory size ({size}) exceeds the maximum supported size ({LARGEST_DIRECTORY})",
             at + 8,
         )
-    return Directory(bitmaps, size, offset)
+    return Directory(bitmaps, size, offset, at)
 
 
 def _backing_file(source: Bytes, offset: int, length: int, cluster: int) -> str | None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from struct import pack, unpack
 from typing import Final, Protocol
@@ -139,7 +140,7 @@ class ImageFile:
         image = read_image(self._storage)
         cluster = image.header.cluster
         for begin in range(0, len(data), cluster):
-            self._storage.write(self._place(image, offset + begin), data[begin : begin + cluster])
+            self._write_cluster(image, offset + begin, data[begin : begin + cluster])
 
     def flush(self) -> None:
         """What the guest has written is stable."""
@@ -183,7 +184,8 @@ class ImageFile:
         self._storage.write(0, _header(padded(self._storage, 0, image.header.cluster), count, len(directory), at))
         self._storage.flush()
         self._unsure = False
-        self._free(image, replaced)
+        with suppress(OSError):  # it is done: what cannot be freed is leaked, and that is no failure of the whole
+            self._free(image, replaced)
 
     def _free(self, image: Image, replaced: Sequence[str]) -> None:
         """What a failure leaves counted is leaked, and harmless."""
@@ -212,8 +214,8 @@ class ImageFile:
 
     # Clusters
 
-    def _place(self, image: Image, offset: int) -> int:
-        """Where a cluster of the guest's is; it gets one if it has none."""
+    def _write_cluster(self, image: Image, offset: int, data: bytes) -> None:
+        """In place, or in a new cluster, to which the table refers when it has its content."""
         cluster = image.header.cluster
         per_table = cluster // 8
         number = offset // cluster
@@ -225,11 +227,10 @@ class ImageFile:
             self._storage.write(l1_at, pack(">Q", l2 | COPIED))
         at = l2 + number % per_table * 8
         entry = int.from_bytes(padded(self._storage, at, 8), "big")
-        if entry & OFFSET_MASK:
-            return entry & OFFSET_MASK
-        place = self._taken(image, 1)
-        self._storage.write(at, pack(">Q", place | COPIED))
-        return place
+        place = entry & OFFSET_MASK or self._taken(image, 1)
+        self._storage.write(place, data)
+        if not entry & OFFSET_MASK:
+            self._storage.write(at, pack(">Q", place | COPIED))
 
     def _put(self, image: Image, data: bytes) -> int:
         """New clusters with this content."""
