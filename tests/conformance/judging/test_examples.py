@@ -144,4 +144,8 @@ def test_all_windows_and_some_faults(plan: Plan, name: str) -> None:
     if name == "pull" and not all(map(shutil.which, NEEDED_TO_PULL)):
         pytest.skip("qemu-system-x86_64, qemu-img or qemu-io is not on PATH")
     result = judge(plan, PROFILES["quick"], 20160121, 2)
+    if name == "pull":  # where its scratch has no room, QEMU fails the guest's write, and no restore is wrong
+        assert {each.outcome.judgement for each in result.shown} == {Judgement.BROKEN}
+        assert {kind for each in result.shown for kind in each.faults} == {"target-ENOSPC"}
+        return
     assert result.judgement is (Judgement.SAFE if name in RIGHT else Judgement.UNSAFE), result.shown
