@@ -15,12 +15,12 @@ from types import FunctionType, ModuleType
 from typing import TypeGuard
 
 import pytest
-from cbtmodel import backup, bitmap, jobs, node, step, transaction
+from cbtmodel import backup, bitmap, image, jobs, node, step, transaction
 from cbtmodel import loops as words
 
 STEP = inspect.getmodule(step)
 assert STEP is not None
-TRANSITIONS: tuple[ModuleType, ...] = (bitmap, backup, node, jobs, transaction, STEP)
+TRANSITIONS: tuple[ModuleType, ...] = (bitmap, backup, node, jobs, transaction, STEP, image)
 NOT_TRANSITIONS = {"initial"}
 """It makes the first state."""
 

@@ -9,13 +9,14 @@ from cbtmodel import properties
 from cbtmodel.release import OF_FUTURES
 
 from cbtproofs.effects import composition, contract
-from cbtproofs.inductive import covers, laws, locality, restores, theorem
+from cbtproofs.inductive import covers, images, laws, locality, restores, theorem
 from cbtproofs.inductive.script import OPAQUE
 
 OTHERS = {
     theorem.ID: theorem.STATEMENT,
     restores.ID: restores.STATEMENT,
     covers.ID: covers.STATEMENT,
+    images.ID: images.STATEMENT,
     "RELEASE": "Every job can be cancelled at once, and has a next command on its way to success, which makes that "
     "way shorter; its end freezes nothing. Not that a copy which is tried again ever succeeds.",
     locality.ID: (locality.local.__doc__ or "").splitlines()[0],
@@ -27,7 +28,7 @@ OTHERS = {
 }
 
 THEOREMS = (
-    theorem.ID, restores.ID, covers.ID, *properties.IDS, contract.EFFECT, contract.REFUSED, composition.ID,
+    theorem.ID, restores.ID, covers.ID, images.ID, *properties.IDS, contract.EFFECT, contract.REFUSED, composition.ID,
     locality.ID, laws.ID, OPAQUE,
 )  # fmt: skip
 """Their IDs, in the order in which they are to be read."""

@@ -19,13 +19,14 @@ from cbtmodel.refusal import Kind
 from cbtmodel.step import Step
 
 from cbtproofs.effects import composition, contract
-from cbtproofs.inductive import covers, laws, locality, restores, theorem
+from cbtproofs.inductive import covers, images, laws, locality, restores, theorem
 from cbtproofs.inductive.script import OPAQUE, Obligation, Script
 from cbtproofs.inductive.stage import A_BITMAP, A_JOB, BESIDE, CHAIN, LAWS, THREE_BITMAPS, TWO_BITMAPS, Scene, scenes
 from cbtproofs.inductive.variety import VARIETY, chosen, numbers
 from cbtproofs.mutants.catalogue import CANARY
 from cbtproofs.mutants.chain_mistakes import CHAIN_MISTAKES
 from cbtproofs.mutants.field_bugs import field_bug_mutants
+from cbtproofs.mutants.image_mistakes import IMAGE_MISTAKES
 from cbtproofs.mutants.improper import IMPROPER
 from cbtproofs.mutants.mutant import Mutant, applied
 from cbtproofs.mutants.once_proved_effects import once_proved
@@ -89,6 +90,10 @@ SEEDED: dict[str, tuple[Mistake, ...]] = {
         Mistake("below-is-taken-for-whole", CHAIN, "three backups"),
         Mistake("first-point-of-a-disk-only", A_JOB.name, "Write"),
     ),
+    images.ID: (
+        Mistake("opened-without-a-mark", "an image: closed", "Open"),
+        Mistake("stored-before-the-jobs-end", "an image: open, with a job", "Close"),
+    ),
     covers.ID: (Mistake("only-its-successor-owes", A_JOB.name, "Write"), Mistake(CANARY, A_JOB.name, "CancelJob")),
     "NO-LOST-WRITE": (Mistake("hook-never-called", A_BITMAP.name, "Write"),),
     "POINT-IN-TIME": (Mistake("no-copy-before-write", A_JOB.name, "Write"),),
@@ -139,5 +144,5 @@ def _fails(id: str, mistake: Mistake, prover: Callable[[Script], list[Obligation
 
 def mutant(name: str) -> Mutant:
     """The mutant of that name: after a real bug, an improper one, or one that the proof did not always find."""
-    listed = (*field_bug_mutants(), *IMPROPER, *once_proved(), *CHAIN_MISTAKES)
+    listed = (*field_bug_mutants(), *IMPROPER, *once_proved(), *CHAIN_MISTAKES, *IMAGE_MISTAKES)
     return next(each for each in listed if each.name == name)

@@ -1,0 +1,358 @@
+"""Images: bitmaps that are stored in a file, and what is left of them after a close, a crash, or somebody else.
+
+A disk's *image* has *entries*: bitmaps as they were stored. While the image is open for writing every entry is *in
+use*, which says that it is not to be trusted: what counts then is in memory. A close stores all persistent bitmaps,
+and takes the mark away, in one step. So after a crash an entry is in use, and the bitmap that is loaded from it is
+*inconsistent*: it is there by name, and nobody can use it. An image that somebody has written who knows nothing of
+bitmaps is not *current*, and has none.
+
+RULE-DISK: whatever happens, and whenever, a name in the image is absent, or openly not to be trusted, or has all that
+is owed under it. So a write that is owed has one more resting place: a bitmap that says that it cannot be relied on.
+
+This stands beside `step`: here is what files do, and which commands a file forbids; what they do is said there. A
+power cut that loses what was not flushed, and the order of writes within a store, are not of this page: `cbtspec
+crash` enumerates them for real.
+
+Source: QEMU, block/qcow2-bitmap.c and docs/interop/qcow2.txt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Generic, Literal, TypeAlias
+
+from cbtmodel import bitmap, jobs, node
+from cbtmodel import commands as c
+from cbtmodel.backup import Ended
+from cbtmodel.bitmap import Bitmap, Marks
+from cbtmodel.blocks import S
+from cbtmodel.loops import fold, mapped, some
+from cbtmodel.node import Node, State
+from cbtmodel.record import replace
+from cbtmodel.refusal import Refused
+from cbtmodel.step import step
+from cbtmodel.table import Table
+from cbtmodel.traits import traits_of
+
+Soundness: TypeAlias = Literal["sound", "inconsistent"]
+Forbidden: TypeAlias = Literal["read only", "inconsistent", "not open", "open already", "no image", "busy"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Generic[S]):
+    """A bitmap in an image. `in_use`: whoever opened the image last has not stored it yet, and perhaps never did."""
+
+    granularity: int
+    enabled: bool
+    in_use: bool
+    marks: Marks[S]
+
+
+@dataclass(frozen=True, slots=True)
+class Image(Generic[S]):
+    """The file of a disk of `size` bytes. `current`: whoever wrote it last has looked after its entries."""
+
+    size: int
+    entries: Table[Entry[S]] = field(default_factory=Table)
+    current: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """How an image is open; and the bitmaps that are to be stored, by name, with what they are worth."""
+
+    writable: bool
+    persistent: Table[Soundness] = field(default_factory=Table)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored(Generic[S]):
+    """All images by the name of their disk, how they are open if they are, and the state of the disks that are."""
+
+    state: State[S]
+    images: Table[Image[S]]
+    opened: Table[Opened] = field(default_factory=Table)
+
+
+# What happens to images
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """The image is opened. `fails`: it could not be; what had been written by then is there."""
+
+    node: str
+    writable: bool = True
+    fails: Literal["", "before anything", "in use", "not current"] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The image is closed, its jobs with it. `fails`: its bitmaps could not be stored."""
+
+    node: str
+    fails: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reopen:
+    """The image is open for writing from now on, or for reading only. `fails`: it could not be, and is as it was."""
+
+    node: str
+    writable: bool
+    fails: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Persist:
+    """A bitmap is added that is to be stored."""
+
+    add: c.AddBitmap
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenByOthers:
+    """Somebody writes to the closed image who knows nothing of bitmaps."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """Everything that is not in a file is gone."""
+
+
+Event: TypeAlias = Open | Close | Reopen | Persist | WrittenByOthers | Crash
+
+
+@dataclass(frozen=True, slots=True)
+class Happened(Generic[S]):
+    """What came of an event or a command: as `cbtmodel.step.Step`, or what forbids it."""
+
+    stored: Stored[S]
+    refusal: Refused | Forbidden | None = None
+    ended: tuple[Ended[S], ...] = ()
+
+
+def happen(stored: Stored[S], what: Event | c.Command) -> Happened[S]:
+    """What an event or a command does."""
+    match what:
+        case Open(on):
+            return open_image(stored, what) if on in stored.images else Happened(stored, "no image")
+        case Close(on):
+            return close(stored, what) if on in stored.opened else Happened(stored, "not open")
+        case Reopen(on):
+            return reopen(stored, what) if on in stored.opened else Happened(stored, "not open")
+        case Persist(add):
+            return persist(stored, add)
+        case WrittenByOthers(on):
+            return written_by_others(stored, on) if on in stored.images else Happened(stored, "no image")
+        case Crash():
+            return Happened(Stored(State(stored.state.space, Table()), stored.images))
+        case _:
+            return command(stored, what)
+
+
+def open_image(stored: Stored[S], event: Open) -> Happened[S]:
+    """All valid entries are bitmaps from now on, and in use; those that are in use already are inconsistent ones."""
+    if event.node in stored.opened:
+        return Happened(stored, "open already")
+    image = stored.images[event.node]
+    entries = image.entries if image.current else Table()
+    marked = Image(image.size, mapped(entries, lambda each: replace(each, in_use=True)))
+    if event.fails:
+        left = {"before anything": image, "in use": marked, "not current": replace(image, current=False)}
+        return Happened(replace(stored, images=stored.images.put(event.node, left[event.fails])))
+    nothing: Table[Bitmap[S]] = Table()
+    bitmaps = fold(entries, nothing, lambda made, name: made.put(name, loaded(stored, entries[name])))
+    state = replace(stored.state, nodes=stored.state.nodes.put(event.node, Node(image.size, bitmaps)))
+    images = stored.images.put(event.node, marked) if event.writable else stored.images
+    unnamed: Table[Soundness] = Table()
+    worth = fold(entries, unnamed, lambda made, name: made.put(name, soundness(entries[name])))
+    return Happened(Stored(state, images, stored.opened.put(event.node, Opened(event.writable, worth))))
+
+
+def soundness(entry: Entry[S]) -> Soundness:
+    """What the bitmap of an entry is worth when it is loaded."""
+    return "inconsistent" if entry.in_use else "sound"
+
+
+def loaded(stored: Stored[S], entry: Entry[S]) -> Bitmap[S]:
+    """The bitmap that an entry becomes in memory."""
+    if entry.in_use:
+        return bitmap.create(stored.state.space, entry.granularity, False)
+    return Bitmap(entry.granularity, entry.enabled, entry.marks)
+
+
+def close(stored: Stored[S], event: Close) -> Happened[S]:
+    """The jobs of the disk are cancelled, its bitmaps are stored, and what is left in memory is gone."""
+    state, ended = cancelled(stored.state, event.node)
+    ready = replace(stored, state=state)
+    images = stored.images if event.fails else store(ready, event.node)
+    gone = replace(state, nodes=state.nodes.drop(event.node))
+    return Happened(Stored(gone, images, stored.opened.drop(event.node)), None, ended)
+
+
+def cancelled(state: State[S], on: str) -> jobs.Result[S]:
+    """Every job of the disk is cancelled, and with it its group."""
+
+    def one(so_far: jobs.Result[S], job: str) -> jobs.Result[S]:
+        reached, ended = so_far
+        if job not in reached.jobs:
+            return so_far
+        after, more = jobs.cancel(reached, job)
+        return after, (*ended, *more)
+
+    start: jobs.Result[S] = state, ()
+    return fold(node.jobs_of(state, on), start, one)
+
+
+def store(stored: Stored[S], on: str) -> Table[Image[S]]:
+    """The images, with the persistent bitmaps of a disk in its own: sound ones as they are now, others as before."""
+    opened, image = stored.opened[on], stored.images[on]
+    bitmaps = stored.state.nodes[on].bitmaps
+    if not opened.writable:
+        return stored.images
+
+    def put(entries: Table[Entry[S]], name: str) -> Table[Entry[S]]:
+        if opened.persistent[name] == "inconsistent":  # a removal that was taken back has dropped its entry
+            return entries.put(name, image.entries[name]) if name in image.entries else entries
+        return entries.put(name, written(bitmaps[name]))
+
+    start: Table[Entry[S]] = Table()
+    return stored.images.put(on, Image(image.size, fold(opened.persistent, start, put)))
+
+
+def written(bitmap: Bitmap[S]) -> Entry[S]:
+    """The entry that a bitmap becomes when it is stored."""
+    return Entry(bitmap.granularity, bitmap.enabled, False, bitmap.marks)
+
+
+def reopen(stored: Stored[S], event: Reopen) -> Happened[S]:
+    """For reading only: bitmaps are stored first, unless a job has one. For writing: every entry is in use again."""
+    on = event.node
+    opened, image = stored.opened[on], stored.images[on]
+    if event.fails or event.writable == opened.writable:
+        return Happened(stored)
+    if not event.writable and some(stored.state.nodes[on].bitmaps, lambda name: in_use(stored, on, name)):
+        return Happened(stored, "busy")  # what its successor records would be in no file
+    entries = image.entries if image.current else Table()
+    marked = Image(image.size, mapped(entries, lambda each: replace(each, in_use=True)))
+    images = stored.images.put(on, marked) if event.writable else store(stored, on)
+    return Happened(Stored(stored.state, images, stored.opened.put(on, replace(opened, writable=event.writable))))
+
+
+def persist(stored: Stored[S], add: c.AddBitmap) -> Happened[S]:
+    """A new bitmap. It is in no file until it is stored."""
+    done = command(stored, add)
+    if done.refusal is not None:
+        return done
+    opened = done.stored.opened[add.node]
+    more = replace(opened, persistent=opened.persistent.put(add.name, "sound"))
+    return Happened(replace(done.stored, opened=done.stored.opened.put(add.node, more)))
+
+
+def written_by_others(stored: Stored[S], on: str) -> Happened[S]:
+    """The entries say nothing about the disk any more."""
+    if on in stored.opened:
+        return Happened(stored, "open already")
+    return Happened(replace(stored, images=stored.images.put(on, replace(stored.images[on], current=False))))
+
+
+# Commands
+
+
+def command(stored: Stored[S], asked: c.Command) -> Happened[S]:
+    """A command, unless an image forbids it. What removes a persistent bitmap writes that at once."""
+    why = forbidden(stored, asked)
+    if why is not None:
+        return Happened(stored, why)
+    done = step(stored.state, asked)
+    after = replace(stored, state=done.state)
+    if isinstance(asked, c.RemoveBitmap) and done.refusal is None:
+        after = unlisted(forgotten(after, asked), asked)
+    if isinstance(asked, c.Transaction):
+        removals = removals_in(asked)
+        after = fold(removals, after, forgotten)
+        after = after if done.refusal is not None else fold(removals, after, unlisted)
+    return Happened(after, done.refusal, done.ended)
+
+
+def removals_in(transaction: c.Transaction) -> tuple[c.RemoveBitmap, ...]:
+    """The removals in a transaction, in their order."""
+
+    def more(so_far: tuple[c.RemoveBitmap, ...], each: c.Action) -> tuple[c.RemoveBitmap, ...]:
+        return (*so_far, each) if isinstance(each, c.RemoveBitmap) else so_far
+
+    start: tuple[c.RemoveBitmap, ...] = ()
+    return fold(transaction.actions, start, more)
+
+
+def forgotten(stored: Stored[S], removal: c.RemoveBitmap) -> Stored[S]:
+    """The image has no such entry; nor has it if the transaction of the removal is refused later: that is no loss."""
+    if removal.node not in stored.opened or not stored.opened[removal.node].writable:
+        return stored
+    image = stored.images[removal.node]
+    if removal.name not in image.entries:
+        return stored
+    return replace(
+        stored, images=stored.images.put(removal.node, replace(image, entries=image.entries.drop(removal.name)))
+    )
+
+
+def unlisted(stored: Stored[S], removal: c.RemoveBitmap) -> Stored[S]:
+    """The bitmap is not to be stored any more."""
+    opened = stored.opened.get(removal.node)
+    if opened is None or removal.name not in opened.persistent:
+        return stored
+    rest = replace(opened, persistent=opened.persistent.drop(removal.name))
+    return replace(stored, opened=stored.opened.put(removal.node, rest))
+
+
+def forbidden(stored: Stored[S], asked: c.Command | c.Action) -> Forbidden | None:
+    """Why an image does not let a command happen; None if it does. Who is busy is told so first, by `step`."""
+    start: Forbidden | None = None
+    actions = asked.actions if isinstance(asked, c.Transaction) else ()
+    return fold(actions, start, lambda why, each: why or forbids(stored, each)) or forbids(stored, asked)
+
+
+def forbids(stored: Stored[S], asked: c.Command | c.Action) -> Forbidden | None:
+    """The same of what is no transaction."""
+    if traits_of(asked).records:
+        return "read only" if read_only(stored, asked.node) else None  # type: ignore[union-attr]
+    match asked:
+        case c.RemoveBitmap(on, name):
+            return "read only" if read_only(stored, on) and not in_use(stored, on, name) else None
+        case c.ClearBitmap(on, name):
+            return unusable(stored, on, name, changes=True)
+        case c.EnableBitmap(on, name) | c.DisableBitmap(on, name):
+            return unusable(stored, on, name, changes=False)
+        case c.MergeBitmaps(on, target, sources):
+            of_target = unusable(stored, on, target, changes=True)
+            return fold(sources, of_target, lambda why, each: why or unusable(stored, each.node, each.name, False))
+        case c.StartBackup(node=on, bitmap=name) if name is not None:
+            return unusable(stored, on, name, changes=asked.bitmap_mode != "never")
+        case _:
+            return None
+
+
+def read_only(stored: Stored[S], on: str) -> bool:
+    """Whether the disk's image is open for reading only."""
+    return on in stored.opened and not stored.opened[on].writable
+
+
+def in_use(stored: Stored[S], on: str, name: str) -> bool:
+    """Whether there is such a bitmap, and something is using it."""
+    disk = stored.state.nodes.get(on)
+    found = None if disk is None else disk.bitmaps.get(name)
+    return found is not None and bitmap.busy(found)
+
+
+def unusable(stored: Stored[S], on: str, name: str, changes: bool) -> Forbidden | None:
+    """Why a bitmap cannot be used, by what `changes` what it has, or only reads it. Whoever is busy is busy first."""
+    opened = stored.opened.get(on)
+    if opened is None or in_use(stored, on, name):
+        return None
+    if changes and not opened.writable and name in stored.state.nodes[on].bitmaps and name in opened.persistent:
+        return "read only"
+    return "inconsistent" if opened.persistent.get(name) == "inconsistent" else None

@@ -1,0 +1,120 @@
+"""RULE-DISK: what is left of stored bitmaps, whatever happens to their images, is right or openly not to be trusted.
+
+Every event is given to images that are closed, open for writing, and open for reading only; with entries that are in
+use or not, bitmaps that are sound, inconsistent or not to be stored, and a job that has one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from cbtmodel import commands as c
+from cbtmodel.bitmap import Marks
+from cbtmodel.image import (
+    Close,
+    Crash,
+    Entry,
+    Image,
+    Open,
+    Opened,
+    Persist,
+    Reopen,
+    Soundness,
+    Stored,
+    WrittenByOthers,
+    happen,
+)
+from cbtmodel.image_properties import across, all_sound, comes_back
+from cbtmodel.node import State
+from cbtmodel.table import Table
+
+from cbtproofs.inductive.casts import SIZE, Cast
+from cbtproofs.inductive.obligations import SAFE, claims_of
+from cbtproofs.inductive.paths import Undecided
+from cbtproofs.inductive.script import Assume, Item, Played, Prove, Prover, Script
+
+ID = "RULE-DISK"
+STATEMENT = (
+    "A name in an image is absent, or openly not to be trusted, or has all that is owed under it: after every open, "
+    "close, crash and failure. What was closed well comes back as it was."
+)
+A, B = ("d", "a"), ("d", "b")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """An image of the disk d: the `cast` that is in memory, None if it is closed; the names that have an entry, and
+    those that are to be stored."""
+
+    name: str
+    cast: Cast | None
+    entries: tuple[str, ...]
+    persistent: tuple[str, ...] = ()
+
+
+SETTINGS = (
+    Setting("closed", None, ("a", "b")),
+    Setting("open", Cast("two bitmaps", (A, B), disks=(("d", SIZE),)), ("a", "b"), ("a", "b")),
+    Setting("open, one not stored yet", Cast("two bitmaps", (A, B), disks=(("d", SIZE),)), ("b",), ("a", "b")),
+    Setting("open, one not to be stored", Cast("two bitmaps", (A, B), disks=(("d", SIZE),)), ("b",), ("b",)),
+    Setting("open, with a job", Cast("a job", (A,), (("j", "d", "a"),), disks=(("d", SIZE),)), ("a",), ("a",)),
+)
+
+EVENTS: tuple[Any, ...] = (
+    *(Open("d", writable, fails) for writable in (True, False)
+      for fails in ("", *(each for each in get_args(Open.__annotations__["fails"]) if each))),
+    *(Close("d", fails) for fails in (True, False)),
+    *(Reopen("d", writable, fails) for writable in (True, False) for fails in (True, False)),
+    Persist(c.AddBitmap("d", "n", 512)), Persist(c.AddBitmap("d", "a", 512)), WrittenByOthers("d"), Crash(),
+)  # fmt: skip
+COMMANDS: tuple[Any, ...] = (
+    c.Write("d", 0, 512), c.ClearBitmap(*A), c.RemoveBitmap(*A), c.EnableBitmap(*A), c.DisableBitmap(*A),
+    c.MergeBitmaps(*A, (c.Source(*B),)), c.MergeBitmaps(*B, (c.Source(*A),)), c.AddBitmap("d", "n", 512),
+    c.StartBackup("n", "d", "bitmap", "a", "on-success"), c.StartBackup("n", "d", "bitmap", "a", "never"),
+    c.Transaction((c.RemoveBitmap(*A),)), c.Transaction((c.RemoveBitmap(*A), c.Abort())),
+    c.Transaction((c.ClearBitmap(*A), c.RemoveBitmap(*B))),
+)  # fmt: skip
+
+
+def images(setting: Setting, what: Any) -> Script:
+    """One event or command."""
+
+    def script(prover: Prover) -> Iterator[Item]:
+        stored = arbitrary(prover, setting)
+        yield from map(Assume, all_sound(stored))
+        yield from (Assume(claim) for _, claim in claims_of(stored.state, "at rest", SAFE))
+        done = happen(stored, what)
+        yield Played(stored.state)
+        yield from (Prove(ID, claim) for claim in all_sound(done.stored))
+        if not isinstance(what, (*get_args(c.Command),)):
+            yield from (Prove(ID, claim) for claim in across(stored, done))
+        yield from (Prove(ID, claim) for claim in comes_back(stored, what, done))
+
+    return script
+
+
+def arbitrary(prover: Prover, setting: Setting) -> Stored[Any]:
+    """Anything that this setting may be."""
+
+    def flag() -> Any:
+        return Undecided(prover.path, (True, False))
+
+    def marks(of: str) -> Marks[Any]:
+        dirty, owed = (prover.arbitrary(f"{of} {what} in the image") for what in ("dirty", "owed"))
+        return Marks(dirty, owed, prover.space.empty)
+
+    state = State(prover.space, Table()) if setting.cast is None else setting.cast.state(prover)
+    entries = {name: Entry(4096, flag(), flag(), marks(name)) for name in setting.entries}
+    opened: dict[str, Opened] = {}
+    if setting.cast is not None:
+        worth: dict[str, Any] = {name: Undecided(prover.path, get_args(Soundness)) for name in setting.persistent}
+        opened["d"] = Opened(flag(), Table(worth))
+    return Stored(state, Table({"d": Image(SIZE, Table(entries), flag())}), Table(opened))
+
+
+def listed() -> Iterator[tuple[Setting, Any]]:
+    """Each setting, with each event and command."""
+    for setting in SETTINGS:
+        yield from ((setting, each) for each in (*EVENTS, *COMMANDS))

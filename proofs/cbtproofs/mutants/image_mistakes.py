@@ -1,0 +1,174 @@
+"""Mistakes in what the specification says of images: with each, RULE-DISK fails.
+
+`nobody-is-busy` is what QEMU does (docs/findings/crashes.md, CRASH-8); the proof asked the question.
+"""
+
+from __future__ import annotations
+
+from cbtmodel import bitmap, image
+from cbtmodel import commands as c
+from cbtmodel.bitmap import Bitmap
+from cbtmodel.blocks import S
+from cbtmodel.image import (
+    Close,
+    Entry,
+    Forbidden,
+    Happened,
+    Image,
+    Open,
+    Opened,
+    Reopen,
+    Soundness,
+    Stored,
+    cancelled,
+    in_use,
+    loaded,
+    soundness,
+    store,
+    written,
+)
+from cbtmodel.loops import fold, mapped, some
+from cbtmodel.node import Node
+from cbtmodel.record import replace
+from cbtmodel.table import Table
+
+from cbtproofs.mutants.mutant import Mutant, declaring
+
+IMAGE_MISTAKES: list[Mutant] = []
+instead_of = declaring(IMAGE_MISTAKES)
+
+
+@instead_of(image.open_image)
+def opened_without_a_mark(stored: Stored[S], event: Open) -> Happened[S]:
+    """An image that is opened for writing still says that its bitmaps are valid."""
+    if event.node in stored.opened:
+        return Happened(stored, "open already")
+    image = stored.images[event.node]
+    entries = image.entries if image.current else Table()
+    marked = Image(image.size, mapped(entries, lambda each: replace(each, in_use=each.in_use)))
+    if event.fails:
+        left = {"before anything": image, "in use": marked, "not current": replace(image, current=False)}
+        return Happened(replace(stored, images=stored.images.put(event.node, left[event.fails])))
+    nothing: Table[Bitmap[S]] = Table()
+    bitmaps = fold(entries, nothing, lambda made, name: made.put(name, loaded(stored, entries[name])))
+    state = replace(stored.state, nodes=stored.state.nodes.put(event.node, Node(image.size, bitmaps)))
+    images = stored.images.put(event.node, marked) if event.writable else stored.images
+    unnamed: Table[Soundness] = Table()
+    worth = fold(entries, unnamed, lambda made, name: made.put(name, soundness(entries[name])))
+    return Happened(Stored(state, images, stored.opened.put(event.node, Opened(event.writable, worth))))
+
+
+@instead_of(image.soundness)
+def whatever_is_there_is_sound(entry: Entry[S]) -> Soundness:
+    """An entry that was in use at a crash is trusted."""
+    return "sound"
+
+
+@instead_of(image.loaded)
+def stale_bits_are_loaded(stored: Stored[S], entry: Entry[S]) -> Bitmap[S]:
+    """An inconsistent bitmap has the bits of its entry, and records."""
+    return Bitmap(entry.granularity, entry.enabled, entry.marks)
+
+
+@instead_of(image.loaded)
+def loaded_empty(stored: Stored[S], entry: Entry[S]) -> Bitmap[S]:
+    """A bitmap is loaded without its bits."""
+    return bitmap.create(stored.state.space, entry.granularity, entry.enabled and not entry.in_use)
+
+
+@instead_of(image.written)
+def stored_as_disabled(bitmap: Bitmap[S]) -> Entry[S]:
+    """A bitmap that was stored does not record any more when it is loaded."""
+    return Entry(bitmap.granularity, False, False, bitmap.marks)
+
+
+@instead_of(image.store)
+def inconsistent_ones_are_stored_as_valid(stored: Stored[S], on: str) -> Table[Image[S]]:
+    """What could not be trusted can be after the next close."""
+    opened, image, bitmaps = stored.opened[on], stored.images[on], stored.state.nodes[on].bitmaps
+    if not opened.writable:
+        return stored.images
+    start: Table[Entry[S]] = Table()
+    entries = fold(opened.persistent, start, lambda made, name: made.put(name, written(bitmaps[name])))
+    return stored.images.put(on, Image(image.size, entries))
+
+
+@instead_of(image.store)
+def only_what_was_there_is_stored(stored: Stored[S], on: str) -> Table[Image[S]]:
+    """A bitmap that was added since the image was opened is not stored, and nobody says so."""
+    opened, image, bitmaps = stored.opened[on], stored.images[on], stored.state.nodes[on].bitmaps
+    if not opened.writable:
+        return stored.images
+
+    def put(entries: Table[Entry[S]], name: str) -> Table[Entry[S]]:
+        if opened.persistent[name] == "inconsistent":
+            return entries.put(name, image.entries[name]) if name in image.entries else entries
+        return entries.put(name, written(bitmaps[name])) if name in image.entries else entries
+
+    start: Table[Entry[S]] = Table()
+    return stored.images.put(on, Image(image.size, fold(opened.persistent, start, put)))
+
+
+@instead_of(image.close)
+def stored_before_the_jobs_end(stored: Stored[S], event: Close) -> Happened[S]:
+    """A close stores a bitmap that a job has without what its successor has recorded."""
+    state, ended = cancelled(stored.state, event.node)
+    images = stored.images if event.fails else store(stored, event.node)
+    gone = replace(state, nodes=state.nodes.drop(event.node))
+    return Happened(Stored(gone, images, stored.opened.drop(event.node)), None, ended)
+
+
+@instead_of(image.reopen)
+def not_in_use_when_reopened(stored: Stored[S], event: Reopen) -> Happened[S]:
+    """An image that is open for writing again still says that its bitmaps are valid."""
+    on, opened = event.node, stored.opened[event.node]
+    if event.fails or event.writable == opened.writable:
+        return Happened(stored)
+    if not event.writable and some(stored.state.nodes[on].bitmaps, lambda name: in_use(stored, on, name)):
+        return Happened(stored, "busy")
+    images = stored.images if event.writable else store(stored, on)
+    return Happened(Stored(stored.state, images, stored.opened.put(on, replace(opened, writable=event.writable))))
+
+
+@instead_of(image.in_use)
+def nobody_is_busy(stored: Stored[S], on: str, name: str) -> bool:
+    """An image is reopened for reading only while a job has one of its bitmaps."""
+    return False
+
+
+@instead_of(image.read_only)
+def written_although_only_read(stored: Stored[S], on: str) -> bool:
+    """A guest writes to a disk that is open for reading only."""
+    return False
+
+
+@instead_of(image.unusable)
+def merged_although_only_read(stored: Stored[S], on: str, name: str, changes: bool) -> Forbidden | None:
+    """A bitmap of an image that is open for reading only is changed."""
+    opened = stored.opened.get(on)
+    if opened is None or in_use(stored, on, name):
+        return None
+    return "inconsistent" if opened.persistent.get(name) == "inconsistent" else None
+
+
+@instead_of(image.unusable)
+def inconsistent_ones_are_used(stored: Stored[S], on: str, name: str, changes: bool) -> Forbidden | None:
+    """A bitmap that is not to be trusted can be enabled, merged and backed up with."""
+    opened = stored.opened.get(on)
+    if opened is None or in_use(stored, on, name):
+        return None
+    if changes and not opened.writable and name in stored.state.nodes[on].bitmaps and name in opened.persistent:
+        return "read only"
+    return None
+
+
+@instead_of(image.written_by_others)
+def nobody_notices_others(stored: Stored[S], on: str) -> Happened[S]:
+    """An image that others have written to keeps its bitmaps, and is open to them while it is in use."""
+    return Happened(replace(stored, images=stored.images.put(on, replace(stored.images[on], current=False))))
+
+
+@instead_of(image.unlisted)
+def removed_and_stored_again(stored: Stored[S], removal: c.RemoveBitmap) -> Stored[S]:
+    """A bitmap that was removed is to be stored all the same."""
+    return stored
