@@ -17,10 +17,10 @@ CHANGES = {"scenario": 300, "protocol": 1500, "oracle": 300, "trace": 600, "log"
 """By target: of all its seeds together."""
 
 DEEP = 10**6
-"""Traces and logs that are changed with CBTSPEC_DEEP=1; from a seed of its own each time, or CBTSPEC_FUZZ_SEED."""
+"""Traces and logs that are changed with CBTSPEC_NIGHT=1; from a seed of its own each time, or CBTSPEC_FUZZ_SEED."""
 
 
-@pytest.mark.skipif(os.environ.get("CBTSPEC_DEEP") != "1", reason="a million inputs: CBTSPEC_DEEP=1")
+@pytest.mark.skipif(os.environ.get("CBTSPEC_NIGHT") != "1", reason="a million inputs: CBTSPEC_NIGHT=1")
 def test_no_log_and_no_trace_of_a_million_is_a_traceback() -> None:
     seed = int(os.environ.get("CBTSPEC_FUZZ_SEED", random.SystemRandom().randrange(1 << 32)))
     dice = random.Random(seed)

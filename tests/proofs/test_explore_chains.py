@@ -32,7 +32,7 @@ def test_what_is_lost_is_what_is_said() -> None:
     assert "772 times backups were laid over each other" in of_chains(found)
 
 
-@pytest.mark.skipif(os.environ.get("CBTSPEC_DEEP") != "1", reason="takes a minute: set CBTSPEC_DEEP=1")
+@pytest.mark.skipif(os.environ.get("CBTSPEC_NIGHT") != "1", reason="takes a minute: set CBTSPEC_NIGHT=1")
 @pytest.mark.parametrize(("blocks", "backups"), [(2, 2), (1, 4)])
 def test_of_two_blocks_and_of_four_backups_too(blocks: int, backups: int) -> None:
     assert explore_chains(blocks, backups).failed is None

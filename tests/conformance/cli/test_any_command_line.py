@@ -2,7 +2,7 @@
 
 Words are drawn: options of every command with values of every kind, right, wrong and absurd, and paths to whatever
 there may be. What would take long is replaced; options, files, and what becomes of them are not.
-With CBTSPEC_DEEP=1 thirty times as many are drawn, and others each time.
+With CBTSPEC_NIGHT=1 thirty times as many are drawn, and others each time.
 """
 
 import os
@@ -25,7 +25,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 ROOT = Path(__file__).parents[3]
-DEEP = os.environ.get("CBTSPEC_DEEP") == "1"
+DEEP = os.environ.get("CBTSPEC_NIGHT") == "1"
 DRAWN = 200 * (30 if DEEP else 1)
 
 WORDS = [

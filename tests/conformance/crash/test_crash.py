@@ -28,7 +28,7 @@ from cbtcheck.crash.setting import Setting
 from cbtcheck.crash.states import SECTORS, WHOLE, Judged, State, enumerate_states
 from cbtwire.qcow2.reading import InMemory
 
-DEEP = os.environ.get("CBTSPEC_DEEP") == "1"
+DEEP = os.environ.get("CBTSPEC_NIGHT") == "1"
 SHORT = parsed("open; add b; write 0; close; open; write 1; close")
 WITH_LOST = parsed("open; add b; add c; write 0; close; open; write 1; kill; open; remove c; add c; write 2; close")
 SEEDED = {

@@ -28,7 +28,7 @@ from cbtwire.qcow2.image_file import ImageFile, Refused
 from cbtwire.qcow2.reading import InMemory
 from cbtwire.qcow2.refcounts import free_but_used
 
-FAULTS = 2_000 if os.environ.get("CBTSPEC_DEEP") == "1" else 120
+FAULTS = 2_000 if os.environ.get("CBTSPEC_NIGHT") == "1" else 120
 
 
 def found_in(profile: Profile) -> Report:

@@ -21,8 +21,8 @@ from .images import B0, SIZE, put, usual
 CLUSTERS = (9, 12, 16)
 TOGETHER = 25
 """So many spoilt images for one example of Hypothesis, which costs more than they do."""
-MANY = (100_000 if os.environ.get("CBTSPEC_DEEP") == "1" else 3_000) // TOGETHER
-MET_BY_QEMU = 3_000 if os.environ.get("CBTSPEC_DEEP") == "1" else 200
+MANY = (100_000 if os.environ.get("CBTSPEC_NIGHT") == "1" else 3_000) // TOGETHER
+MET_BY_QEMU = 3_000 if os.environ.get("CBTSPEC_NIGHT") == "1" else 200
 IMAGE = usual()
 HEADER = read_image(InMemory(IMAGE)).header
 FIRST = read_image(InMemory(IMAGE)).bitmaps[0]
