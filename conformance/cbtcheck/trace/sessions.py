@@ -34,19 +34,36 @@ ASSUMED = 1 << 40
 class Session:
     """What nodes there are in one session, and those that have to do with bitmaps.
 
-    `used` are those of which a bitmap command was accepted: so they exist. `unsure`: see `pairs`.
+    `used` are those of which a bitmap command was accepted: so they exist. `alike` are pairs of nodes between which
+    bitmaps were merged: so they have the same size. `unsure`: see `pairs`.
     """
 
     places: Places
     named: set[str] = field(default_factory=set)
     used: set[str] = field(default_factory=set)
+    alike: set[tuple[str, str]] = field(default_factory=set)
     unsure: bool = False
 
     def disks(self) -> dict[str, int]:
         """The nodes that are followed, with their sizes in bytes as they were first seen."""
         names = sorted(self.places.node(name) for name in self.named)
         found = {name: self.places.sizes[name] for name in names if 0 < self.places.sizes.get(name, 0) <= LARGEST}
-        return found | dict.fromkeys(sorted(self.without_size()), ASSUMED)
+        unknown = self.without_size()
+        assumed = {name: self._as_another(name) for name in sorted(unknown)}
+        return found | assumed
+
+    def _as_another(self, name: str) -> int:
+        """The size of a node that the log does not tell: that of one that it was merged with, at whatever remove."""
+        reached, waiting = {name}, [name]
+        pairs = [tuple(map(self.places.node, pair)) for pair in self.alike]
+        while waiting:
+            here = waiting.pop(0)
+            if 0 < self.places.sizes.get(here, 0) <= LARGEST:
+                return self.places.sizes[here]
+            new = {other for pair in pairs if here in pair for other in pair} - reached
+            reached |= new
+            waiting += sorted(new)
+        return ASSUMED
 
     def without_size(self) -> set[str]:
         """The nodes whose size is not in the log, but which have bitmaps."""
@@ -127,6 +144,7 @@ class _Surveyor:
             session.named |= set(with_bitmaps(query, message.data["return"]))
         elif sent is not None and is_known(sent.name):
             session.used |= set(_nodes_in(sent.name, sent.arguments))
+            session.alike |= set(_merged(sent.name, sent.arguments))
 
     def end(self) -> None:
         """The session has ended."""
@@ -169,3 +187,18 @@ def _nodes_in(name: str, arguments: Any) -> Iterator[str]:
     for each in actions if isinstance(actions, list) else ():
         if isinstance(each, dict):
             yield from _nodes_in(str(each.get("type")), each.get("data"))
+
+
+def _merged(name: str, arguments: Any) -> Iterator[tuple[str, str]]:
+    """Each two nodes between which a command, or an action of a transaction, merges bitmaps."""
+    if not isinstance(arguments, dict):
+        return
+    sources = arguments.get("bitmaps") if name == "block-dirty-bitmap-merge" else None
+    for each in sources if isinstance(sources, list) else ():
+        nodes = arguments.get("node"), each.get("node") if isinstance(each, dict) else None
+        if all(isinstance(node, str) for node in nodes):
+            yield str(nodes[0]), str(nodes[1])
+    actions = arguments.get("actions") if name == "transaction" else None
+    for each in actions if isinstance(actions, list) else ():
+        if isinstance(each, dict):
+            yield from _merged(str(each.get("type")), each.get("data"))
