@@ -19,7 +19,7 @@ Source: QEMU, block/qcow2-bitmap.c and docs/interop/qcow2.txt.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Generic, Literal, TypeAlias
+from typing import Generic, Literal, TypeAlias, assert_never
 
 from cbtmodel import bitmap, jobs, node
 from cbtmodel import commands as c
@@ -32,7 +32,6 @@ from cbtmodel.record import replace
 from cbtmodel.refusal import Refused
 from cbtmodel.step import step
 from cbtmodel.table import Table
-from cbtmodel.traits import traits_of
 
 Soundness: TypeAlias = Literal["sound", "inconsistent"]
 Forbidden: TypeAlias = Literal["read only", "inconsistent", "not open", "open already", "no image", "busy"]
@@ -318,9 +317,9 @@ def forbidden(stored: Stored[S], asked: c.Command | c.Action) -> Forbidden | Non
 
 def forbids(stored: Stored[S], asked: c.Command | c.Action) -> Forbidden | None:
     """The same of what is no transaction."""
-    if traits_of(asked).records:
-        return "read only" if read_only(stored, asked.node) else None  # type: ignore[union-attr]
     match asked:
+        case c.Write(node=on) | c.BeginWrite(node=on) | c.EndWrite(node=on):
+            return "read only" if read_only(stored, on) else None
         case c.RemoveBitmap(on, name):
             return "read only" if read_only(stored, on) and not in_use(stored, on, name) else None
         case c.ClearBitmap(on, name):
@@ -330,10 +329,15 @@ def forbids(stored: Stored[S], asked: c.Command | c.Action) -> Forbidden | None:
         case c.MergeBitmaps(on, target, sources):
             of_target = unusable(stored, on, target, changes=True)
             return fold(sources, of_target, lambda why, each: why or unusable(stored, each.node, each.name, False))
-        case c.StartBackup(node=on, bitmap=name) if name is not None:
-            return unusable(stored, on, name, changes=asked.bitmap_mode != "never")
-        case _:
+        case c.StartBackup(node=on, bitmap=name):
+            return unusable(stored, on, name or "", changes=asked.bitmap_mode != "never")
+        case (
+            c.AddBitmap() | c.Abort() | c.Transaction() | c.PauseJob() | c.ResumeJob() | c.CancelJob()
+            | c.FinalizeJob() | c.Copy() | c.BeginCopy() | c.EndCopy()
+        ):  # fmt: skip
             return None
+        case _:
+            assert_never(asked)
 
 
 def read_only(stored: Stored[S], on: str) -> bool:
