@@ -27,7 +27,7 @@ from cbtmodel.backup import Ended
 from cbtmodel.bitmap import Bitmap, Marks
 from cbtmodel.blocks import S
 from cbtmodel.loops import fold, mapped, some
-from cbtmodel.node import Node, State
+from cbtmodel.node import Node, State, drain
 from cbtmodel.record import replace
 from cbtmodel.refusal import Refused
 from cbtmodel.step import step
@@ -184,8 +184,8 @@ def loaded(stored: Stored[S], entry: Entry[S]) -> Bitmap[S]:
 
 
 def close(stored: Stored[S], event: Close) -> Happened[S]:
-    """The jobs of the disk are cancelled, its bitmaps are stored, and what is left in memory is gone."""
-    state, ended = cancelled(stored.state, event.node)
+    """What is in flight ends, jobs are cancelled, bitmaps are stored, and what is left in memory is gone."""
+    state, ended = cancelled(drain(stored.state, event.node), event.node)
     ready = replace(stored, state=state)
     images = stored.images if event.fails else store(ready, event.node)
     gone = replace(state, nodes=state.nodes.drop(event.node))
@@ -228,7 +228,9 @@ def written(bitmap: Bitmap[S]) -> Entry[S]:
 
 
 def reopen(stored: Stored[S], event: Reopen) -> Happened[S]:
-    """For reading only: bitmaps are stored first, unless a job has one. For writing: every entry is in use again."""
+    """For reading only: what is in flight ends, then bitmaps are stored, unless a job has one. For writing: every
+    entry is in use again.
+    """
     on = event.node
     opened, image = stored.opened[on], stored.images[on]
     if event.fails or event.writable == opened.writable:
@@ -237,8 +239,11 @@ def reopen(stored: Stored[S], event: Reopen) -> Happened[S]:
         return Happened(stored, "busy")  # what its successor records would be in no file
     entries = image.entries if image.current else Table()
     marked = Image(image.size, mapped(entries, lambda each: replace(each, in_use=True)))
-    images = stored.images.put(on, marked) if event.writable else store(stored, on)
-    return Happened(Stored(stored.state, images, stored.opened.put(on, replace(opened, writable=event.writable))))
+    state, ended = jobs.settle(drain(stored.state, on), tuple(node.jobs_of(stored.state, on)))
+    ready = replace(stored, state=state)
+    images = stored.images.put(on, marked) if event.writable else store(ready, on)
+    reopened = replace(opened, writable=event.writable)
+    return Happened(Stored(state, images, stored.opened.put(on, reopened)), None, ended)
 
 
 def persist(stored: Stored[S], add: c.AddBitmap) -> Happened[S]:

@@ -31,6 +31,7 @@ def in_memory(stored: Stored[S]) -> Claims[S]:
         yield Fact(f"{on}: open if there is a disk", (on in stored.opened) == (on in stored.state.nodes))
     for on, opened in stored.opened.items():
         bitmaps, entries = stored.state.nodes[on].bitmaps, stored.images[on].entries
+        yield Fact(f"{on}: only read, so nothing is in flight", opened.writable or not stored.state.nodes[on].writes)
         listed = not opened.writable or set(entries) <= set(opened.persistent)
         yield Fact(f"{on}: open for writing, so all entries are bitmaps", listed)
         for name, worth in opened.persistent.items():
@@ -65,6 +66,16 @@ def across(before: Stored[S], happened: Happened[S]) -> Claims[S]:
             if owed is not None and now is not None:
                 there = now | end.job.good if end is not None and counts_as_delivered(end) else now
                 yield Inclusion(f"{on}/{name}: owed before, so owed", owed, there)
+                yield Inclusion(f"{on}/{name}: in flight before, so owed", ended_writes(before, after, on, name), now)
+
+
+def ended_writes(before: Stored[S], after: Stored[S], on: str, name: str) -> S:
+    """What was in flight while a bitmap recorded, and is not any more: it may have changed the disk."""
+    blocks, disk, now = before.state.space.empty, before.state.nodes.get(on), after.state.nodes.get(on)
+    if disk is not None and name in disk.bitmaps and recording(disk.bitmaps[name]):
+        for write, touched in disk.writes.items():
+            blocks = blocks if now is not None and write in now.writes else blocks | touched
+    return blocks
 
 
 def comes_back(before: Stored[S], what: object, happened: Happened[S]) -> Claims[S]:
@@ -93,7 +104,10 @@ def comes_back(before: Stored[S], what: object, happened: Happened[S]) -> Claims
                 yield Fact(f"{on}/{name}: records as before", entry_now.enabled == recording(there))
                 if there.successor is None:  # else see FAILURE-KEEPS: its job is cancelled
                     yield Inclusion(f"{on}/{name}: dirty, so stored", there.marks.dirty, entry_now.marks.dirty)
-                    yield Inclusion(f"{on}/{name}: stored, so dirty", entry_now.marks.dirty, there.marks.dirty)
+                    new = ended_writes(before, after, on, name)
+                    rounded = before.state.space.round_out(new, there.granularity, before.images[on].size)
+                    was = there.marks.dirty | rounded
+                    yield Inclusion(f"{on}/{name}: stored, so dirty or written", entry_now.marks.dirty, was)
             elif entry_now is not None:
                 yield Fact(f"{on}/{name}: inconsistent still", entry_now.in_use)
 

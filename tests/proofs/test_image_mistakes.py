@@ -11,10 +11,6 @@ from cbtproofs.inductive.script import Obligation
 from cbtproofs.mutants.image_mistakes import IMAGE_MISTAKES
 from cbtproofs.mutants.mutant import Mutant, applied
 
-HARMLESS = {
-    "image.close: not event.fails -> event.fails",
-}
-
 
 def wrong(prover: str) -> list[Obligation]:
     """What fails first, with any event in any setting."""

@@ -26,7 +26,7 @@ SUBCOMMANDS = {
     "bitmaps": ("bitmaps_command", "Says which bitmaps a qcow2 image has, and what they are worth."),
     "check": ("check_command", "Checks an implementation against the specification."),
     "contracts": ("contracts_command", "Checks the contracts of the reference with CrossHair."),
-    "crash": ("crash_command", "Judges every state that a crash of a real QEMU can leave."),
+    "crash": ("crash_command", "Judges what a crash of a real QEMU can leave of its image."),
     "explore": ("explore", "Explores the specification exhaustively at small scope."),
     "judge": ("judge_command", "Judges a backup tool by what its restore gives back."),
     "oracle": ("oracle_command", "Answers what must and may be dirty: JSON lines in and out."),

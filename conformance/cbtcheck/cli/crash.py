@@ -65,7 +65,7 @@ def crash_command(
     """Crash states of a real QEMU's images, or of our own: does a bitmap say *valid* that lacks a write?
 
     Histories are played on a qcow2 image that lies on the suite's own storage. Of all writes and flushes that reach
-    it, every state that a crash can leave is judged; and each request fails, once or from then on.
+    it, the states that a crash can leave are judged, of very many a sample; and requests fail, once or from then on.
     """
     if adapter not in ("qemu", "reference", "exec"):
         raise click.UsageError(f"Only qemu, the reference or a program (exec) can be asked, not '{adapter}'.")

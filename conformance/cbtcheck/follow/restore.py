@@ -8,7 +8,7 @@ operator waived it: blocks written while the bitmap was disabled, or cleared awa
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
@@ -272,15 +272,24 @@ class Restorer:
         That is so where something else has happened than was asked for: another backup succeeded, and has what these
         then lack.
         """
-        then = self.backups[jobs[-1]].then if jobs and self.has(jobs) else None
-        if then is None:
+        if not jobs or not self.has(jobs):
             return False
-        image = filled_with(0, len(then))
-        for each in (self.backups[id] for id in jobs):
-            if each.then is None:
-                return False
-            image = self._laid_over(image, each.then, each.copied)
-        return image != then
+        backups = [self.backups[id] for id in jobs]
+        image = self._restored([(each.then, each.copied) for each in backups])
+        return image is not None and image != backups[-1].then
+
+    def _restored(self, layers: Sequence[tuple[Content | None, Bits]]) -> Content | None:
+        """What these contents give, each with the blocks of it that count, laid over each other on an empty disk.
+
+        None if one of them cannot be read.
+        """
+        contents = [content for content, _ in layers if content is not None]
+        if len(contents) < len(layers):
+            return None
+        image = filled_with(0, len(contents[-1]))
+        for content, (_, copied) in zip(contents, layers, strict=True):
+            image = self._laid_over(image, content, copied)
+        return image
 
     def restore(self, jobs: tuple[str, ...]) -> list[Finding]:
         """Restores backups that have ended, oldest first, and compares with the disk at the start of the last."""
@@ -290,10 +299,8 @@ class Restorer:
         last = self.backups[jobs[-1]]
         if last.then is None:
             return []
-        image = filled_with(0, len(last.then))
-        for each in (self.backups[id] for id in jobs):
-            if each.target is None:
-                return []
-            image = self._laid_over(image, each.target, each.copied)
+        image = self._restored([(each.target, each.copied) for each in map(self.backups.__getitem__, jobs)])
+        if image is None:
+            return []
         self.compared += 1
         return self._judge_image(f"{last.node} restored from {', '.join(jobs)}", image, last.then, Bits())

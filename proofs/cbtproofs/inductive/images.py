@@ -1,7 +1,7 @@
 """RULE-DISK: what is left of stored bitmaps, whatever happens to their images, is right or openly not to be trusted.
 
 Every event is given to images that are closed, open for writing, and open for reading only; with entries that are in
-use or not, bitmaps that are sound, inconsistent or not to be stored, and a job that has one of them.
+use or not; bitmaps that are sound, inconsistent or not to be stored; a write in flight; a job with a bitmap or not.
 """
 
 from __future__ import annotations
@@ -54,12 +54,18 @@ class Setting:
     persistent: tuple[str, ...] = ()
 
 
+TWO = Cast("two bitmaps", (A, B), disks=(("d", SIZE),))
+A_WRITE = Cast("a bitmap and a write", (A,), writes=("w",), disks=(("d", SIZE),))
+A_JOB = Cast("a job and a write", (A,), (("j", "d", "a"),), writes=("w",), disks=(("d", SIZE),))
+A_FULL = Cast("a job without a bitmap, and a write", (A,), (("j", "d", None),), writes=("w",), disks=(("d", SIZE),))
 SETTINGS = (
     Setting("closed", None, ("a", "b")),
-    Setting("open", Cast("two bitmaps", (A, B), disks=(("d", SIZE),)), ("a", "b"), ("a", "b")),
-    Setting("open, one not stored yet", Cast("two bitmaps", (A, B), disks=(("d", SIZE),)), ("b",), ("a", "b")),
-    Setting("open, one not to be stored", Cast("two bitmaps", (A, B), disks=(("d", SIZE),)), ("b",), ("b",)),
-    Setting("open, with a job", Cast("a job", (A,), (("j", "d", "a"),), disks=(("d", SIZE),)), ("a",), ("a",)),
+    Setting("open", TWO, ("a", "b"), ("a", "b")),
+    Setting("open, one not stored yet", TWO, ("b",), ("a", "b")),
+    Setting("open, one not to be stored", TWO, ("b",), ("b",)),
+    Setting("open, with a write in flight", A_WRITE, ("a",), ("a",)),
+    Setting("open, with a job", A_JOB, ("a",), ("a",)),
+    Setting("open, with a job that has no bitmap", A_FULL, ("a",), ("a",)),
 )
 
 EVENTS: tuple[Any, ...] = (

@@ -28,7 +28,7 @@ from cbtmodel.image import (
     written,
 )
 from cbtmodel.loops import fold, mapped, some
-from cbtmodel.node import Node
+from cbtmodel.node import Node, drain
 from cbtmodel.record import replace
 from cbtmodel.table import Table
 
@@ -112,8 +112,18 @@ def only_what_was_there_is_stored(stored: Stored[S], on: str) -> Table[Image[S]]
 @instead_of(image.close)
 def stored_before_the_jobs_end(stored: Stored[S], event: Close) -> Happened[S]:
     """A close stores a bitmap that a job has without what its successor has recorded."""
-    state, ended = cancelled(stored.state, event.node)
+    state, ended = cancelled(drain(stored.state, event.node), event.node)
     images = stored.images if event.fails else store(stored, event.node)
+    gone = replace(state, nodes=state.nodes.drop(event.node))
+    return Happened(Stored(gone, images, stored.opened.drop(event.node)), None, ended)
+
+
+@instead_of(image.close)
+def closed_under_a_write(stored: Stored[S], event: Close) -> Happened[S]:
+    """A close does not wait for writes in flight: they have changed the disk, and no bitmap has them."""
+    state, ended = cancelled(stored.state, event.node)
+    ready = replace(stored, state=state)
+    images = stored.images if event.fails else store(ready, event.node)
     gone = replace(state, nodes=state.nodes.drop(event.node))
     return Happened(Stored(gone, images, stored.opened.drop(event.node)), None, ended)
 
