@@ -87,7 +87,7 @@ def _specified(case: Case) -> Iterator[tuple[Given | Look, dict[str, str]]]:
             each = Given(each)
         if isinstance(each, Given):
             done = step(state, each.command)
-            state, ended = done.state, {end.id: end.outcome for end in done.ended}
+            state, ended = done.state, {end.job_id: end.outcome for end in done.ended}
             ended = ended if each.ended is None else each.ended
         yield each, ended
 
@@ -128,7 +128,7 @@ def _observed(space: BitSets, state: State[Bits], look: Look) -> Observation:
     if look.there:
         bits = None if look.bits is None else Granules.from_numbers(sorted(look.bits), FINE, SIZE)
         bitmaps[D, "fine"] = SeenBitmap(FINE, look.recording, look.busy, look.count, look.digest(), bits)
-    jobs = {id: SeenJob(judging.phase_of(job)) for id, job in state.jobs.items()}
+    jobs = {job_id: SeenJob(judging.phase_of(job)) for job_id, job in state.jobs.items()}
     return Observation(bitmaps, jobs, {D: tuple(heirs)}, frozenset())
 
 

@@ -97,8 +97,8 @@ def build_every_claim(before: State[Any], command: Command, outcome: Step[Any]) 
     of_the_state = [claim for each in OF_STATES.values() for claims in each for claim in claims(outcome.state)]
     of_the_step = [
         claim
-        for id, each in OF_STEPS.items()
-        if id != "ATOMIC"
+        for property_id, each in OF_STEPS.items()
+        if property_id != "ATOMIC"
         for claims in each
         for claim in claims(before, command, outcome)
     ]

@@ -105,10 +105,10 @@ def _do(adapter: Adapter, data: dict[str, Any]) -> tuple[str, list[tuple[str, st
 
 def _successors(after: dict[str, Any], seen: dict[str, Any], sizes: dict[str, int]) -> Iterator[str]:
     """The adapter tells of a successor only how much it has."""
-    for on, size in sizes.items():
-        heirs = [(b["granularity"], b["successor"]) for b in after["bitmaps"] if b["node"] == on and b["successor"]]
+    for node, size in sizes.items():
+        heirs = [(b["granularity"], b["successor"]) for b in after["bitmaps"] if b["node"] == node and b["successor"]]
         expected = [(g, heir["recording"], count(heir["must"], g), count(heir["may"], g)) for g, heir in heirs]
-        found = [(each.granularity, each.recording, each.count) for each in seen.get(on, ())]
+        found = [(each.granularity, each.recording, each.count) for each in seen.get(node, ())]
         if len(expected) != len(found) or size < 0:
             yield f"successors: {found}"
         for (granularity, recording, least, most), mine in zip(sorted(expected), sorted(found), strict=False):

@@ -132,8 +132,8 @@ class Tracker:
         """A guest write: each bitmap that records has it, in its successor if it has one."""
         if node not in self.disks:
             raise Refused("not found")
-        for (on, _), bitmap in self.bitmaps.items():
-            if on == node and bitmap.enabled:
+        for (node_name, _), bitmap in self.bitmaps.items():
+            if node_name == node and bitmap.enabled:
                 recorder = bitmap.dirty if bitmap.successor is None else bitmap.successor
                 recorder.update(bitmap.pieces(offset, length))
 

@@ -57,7 +57,7 @@ class Job(Generic[S]):
 class Ended(Generic[S]):
     """A job has ended: the job and its frozen bitmap as they were at the very end, and how it went."""
 
-    id: str
+    job_id: str
     outcome: Outcome
     job: Job[S]
     bitmap: Bitmap[S] | None

@@ -82,7 +82,7 @@ def marked(space: Space[S], blocks: S, granularity: int, size: int) -> Marks[S]:
     return Marks(space.round_out(blocks, granularity, size), blocks, blocks)
 
 
-def spilled(space: Space[S], blocks: S, granularity: int, size: int) -> Marks[S]:
+def marks_without_debt(space: Space[S], blocks: S, granularity: int, size: int) -> Marks[S]:
     """The marks of blocks that are dirty in another bitmap: nobody is owed the rounding."""
     return Marks(space.round_out(blocks, granularity, size), space.empty, blocks)
 
@@ -104,7 +104,7 @@ def clear(space: Space[S], bitmap: Bitmap[S]) -> Bitmap[S]:
 
 def merge(space: Space[S], target: Bitmap[S], source: Bitmap[S], size: int) -> Bitmap[S]:
     """What `source` has is in `target` too, rounded out to the target's granularity; the source keeps it."""
-    taken = spilled(space, source.marks.dirty, target.granularity, size)
+    taken = marks_without_debt(space, source.marks.dirty, target.granularity, size)
     return replace(target, marks=target.marks | replace(taken, owed=source.marks.owed))
 
 

@@ -70,37 +70,37 @@ class Chains(Generic[S]):
 
 def follow(chains: Chains[S], before: State[S], command: object, step: Step[S]) -> Chains[S]:
     """The chains after a step: writes have changed disks, then backups have begun, then backups have ended."""
-    for on in before.nodes:
-        chains = changed(chains, on, written(before, command, step, on))
-    jobs = {**step.state.jobs, **{end.id: end.job for end in step.ended}}
-    for id, job in jobs.items():
-        if id not in before.jobs:
-            chains = begins(chains, before.space, id, job.node, job.bitmap)
+    for node in before.nodes:
+        chains = changed(chains, node, written(before, command, step, node))
+    jobs = {**step.state.jobs, **{end.job_id: end.job for end in step.ended}}
+    for job_id, job in jobs.items():
+        if job_id not in before.jobs:
+            chains = begins(chains, before.space, job_id, job.node, job.bitmap)
     for end in step.ended:
         chains = ends(chains, before.space, before.nodes[end.job.node].size, end)
     return chains
 
 
-def changed(chains: Chains[S], on: str, blocks: S) -> Chains[S]:
+def changed(chains: Chains[S], node: str, blocks: S) -> Chains[S]:
     """These blocks of a disk have another content from now on."""
     points = chains.points
     for number, point in points.items():
-        if point.node == on:
+        if point.node == node:
             points = points.put(number, replace(point, since=point.since | blocks))
     return replace(chains, points=points)
 
 
-def begins(chains: Chains[S], space: Space[S], job: str, on: str, bitmap: str | None) -> Chains[S]:
+def begins(chains: Chains[S], space: Space[S], job: str, node: str, bitmap: str | None) -> Chains[S]:
     """A backup begins: its instant is now."""
-    until = Table({number: point.since for number, point in chains.points.items() if point.node == on})
-    point = Point(job, on, bitmap, space.empty, until)
+    until = Table({number: point.since for number, point in chains.points.items() if point.node == node})
+    point = Point(job, node, bitmap, space.empty, until)
     return Chains(chains.points.put(str(chains.next), point), chains.next + 1)
 
 
 def ends(chains: Chains[S], space: Space[S], size: int, end: Ended[S]) -> Chains[S]:
     """A backup ends: its point is a link from now on, or is gone if nothing on its target counts."""
     for number, point in chains.points.items():
-        if point.job == end.id and point.link is None:
+        if point.job == end.job_id and point.link is None:
             if not counts_as_delivered(end):
                 return replace(chains, points=chains.points.drop(number))
             link = linked(chains, space.everything(size), point, end)

@@ -52,17 +52,17 @@ Claims = Iterator[Inclusion[S] | Fact]
 
 def all_bitmaps(state: State[S]) -> Iterator[tuple[str, str, Bitmap[S]]]:
     """Every bitmap, with its node and its name."""
-    for on, node in state.nodes.items():
+    for node_name, node in state.nodes.items():
         for name, bitmap in node.bitmaps.items():
-            yield on, name, bitmap
+            yield node_name, name, bitmap
 
 
 def all_marks(state: State[S]) -> Iterator[tuple[str, str, Bitmap[S], Marks[S]]]:
     """The marks of every bitmap and every successor: the node, the place, the bitmap, and the marks."""
-    for on, name, bitmap in all_bitmaps(state):
-        yield on, f"{on}/{name}", bitmap, bitmap.marks
+    for node, name, bitmap in all_bitmaps(state):
+        yield node, f"{node}/{name}", bitmap, bitmap.marks
         if bitmap.successor is not None:
-            yield on, f"{on}/{name}'s successor", bitmap, bitmap.successor.marks
+            yield node, f"{node}/{name}'s successor", bitmap, bitmap.successor.marks
 
 
 def sets_of(state: State[S]) -> Iterator[tuple[str, S]]:
@@ -71,21 +71,21 @@ def sets_of(state: State[S]) -> Iterator[tuple[str, S]]:
         yield f"{where} dirty", marks.dirty
         yield f"{where} owed", marks.owed
         yield f"{where} causes", marks.causes
-    for id, job in state.jobs.items():
+    for job_id, job in state.jobs.items():
         for what in ("todo", "copying", "scope", "intact", "good"):
-            yield f"{id} {what}", getattr(job, what)
+            yield f"{job_id} {what}", getattr(job, what)
 
 
 def without_sets(state: State[S]) -> tuple[object, ...]:
     """All of a state but its sets: names, flags, phases, and who is frozen."""
     bitmaps = [
-        (on, name, each.granularity, each.enabled, recording(each), busy(each), each.leaving)
-        for on, node in state.nodes.items()
+        (node_name, name, each.granularity, each.enabled, recording(each), busy(each), each.leaving)
+        for node_name, node in state.nodes.items()
         for name, each in node.bitmaps.items()
     ]
     jobs = [
-        (id, job.node, job.bitmap, job.mode, job.cluster, job.group, job.auto_finalize, job.phase, job.paused)
-        for id, job in state.jobs.items()
+        (job_id, job.node, job.bitmap, job.mode, job.cluster, job.group, job.auto_finalize, job.phase, job.paused)
+        for job_id, job in state.jobs.items()
     ]
     return bitmaps, jobs
 
@@ -99,38 +99,42 @@ def frozen_bitmap(state: State[S], job: Job[S]) -> Bitmap[S] | None:
 # Looking at a step
 
 
-def written(before: State[S], command: object, step: Step[S], on: str) -> S:
+def written(before: State[S], command: object, step: Step[S], node: str) -> S:
     """What a guest has written to the disk in this step: whole writes, and writes in flight that have ended."""
     blocks = before.space.empty
     if step.refusal is not None:
         return blocks
-    if isinstance(command, Write) and command.node == on and (command.kind, command.result) != ("discard", "ignored"):
+    if (
+        isinstance(command, Write)
+        and command.node == node
+        and (command.kind, command.result) != ("discard", "ignored")
+    ):
         blocks = blocks | before.space.blocks(command.offset, command.length)
-    for id, each in before.nodes[on].writes.items():
-        if id not in step.state.nodes[on].writes:
+    for write_id, each in before.nodes[node].writes.items():
+        if write_id not in step.state.nodes[node].writes:
             blocks = blocks | each
     return blocks
 
 
-def begun(before: State[S], command: object, step: Step[S], on: str) -> S:
+def begun(before: State[S], command: object, step: Step[S], node: str) -> S:
     """What a guest has begun to write, and not ended, in this step."""
-    if isinstance(command, BeginWrite) and command.node == on and step.refusal is None:
+    if isinstance(command, BeginWrite) and command.node == node and step.refusal is None:
         return before.space.blocks(command.offset, command.length)
     return before.space.empty
 
 
-def waives(command: object, on: str, name: str) -> bool:
+def waives(command: object, node: str, name: str) -> bool:
     """Whether an operator says with this command that a bitmap need not have what it has: clear, or remove."""
     if isinstance(command, Transaction):
-        return any(waives(action, on, name) for action in command.actions)
-    return traits_of(command).waives and changed_bitmap(command) == (on, name)
+        return any(waives(action, node, name) for action in command.actions)
+    return traits_of(command).waives and changed_bitmap(command) == (node, name)
 
 
-def switches(command: object, on: str, name: str) -> bool:
+def switches(command: object, node: str, name: str) -> bool:
     """Whether an operator says with this command whether a bitmap records: enable, disable, or make it anew."""
     if isinstance(command, Transaction):
-        return any(switches(action, on, name) for action in command.actions)
-    return traits_of(command).switches and changed_bitmap(command) == (on, name)
+        return any(switches(action, node, name) for action in command.actions)
+    return traits_of(command).switches and changed_bitmap(command) == (node, name)
 
 
 def is_full(command: object, job: str) -> bool:

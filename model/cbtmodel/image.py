@@ -136,16 +136,16 @@ class Happened(Generic[S]):
 def happen(stored: Stored[S], what: Event | c.Command) -> Happened[S]:
     """What an event or a command does."""
     match what:
-        case Open(on):
-            return open_image(stored, what) if on in stored.images else Happened(stored, "no image")
-        case Close(on):
-            return close(stored, what) if on in stored.opened else Happened(stored, "not open")
-        case Reopen(on):
-            return reopen(stored, what) if on in stored.opened else Happened(stored, "not open")
+        case Open(node):
+            return open_image(stored, what) if node in stored.images else Happened(stored, "no image")
+        case Close(node):
+            return close(stored, what) if node in stored.opened else Happened(stored, "not open")
+        case Reopen(node):
+            return reopen(stored, what) if node in stored.opened else Happened(stored, "not open")
         case Persist(add):
             return persist(stored, add)
-        case WrittenByOthers(on):
-            return written_by_others(stored, on) if on in stored.images else Happened(stored, "no image")
+        case WrittenByOthers(node):
+            return written_by_others(stored, node) if node in stored.images else Happened(stored, "no image")
         case Crash():
             return Happened(Stored(State(stored.state.space, Table()), stored.images))
         case _:
@@ -192,7 +192,7 @@ def close(stored: Stored[S], event: Close) -> Happened[S]:
     return Happened(Stored(gone, images, stored.opened.drop(event.node)), None, ended)
 
 
-def cancelled(state: State[S], on: str) -> jobs.Result[S]:
+def cancelled(state: State[S], node_name: str) -> jobs.Result[S]:
     """Every job of the disk is cancelled, and with it its group."""
 
     def one(so_far: jobs.Result[S], job: str) -> jobs.Result[S]:
@@ -203,13 +203,13 @@ def cancelled(state: State[S], on: str) -> jobs.Result[S]:
         return after, (*ended, *more)
 
     start: jobs.Result[S] = state, ()
-    return fold(node.jobs_of(state, on), start, one)
+    return fold(node.jobs_of(state, node_name), start, one)
 
 
-def store(stored: Stored[S], on: str) -> Table[Image[S]]:
+def store(stored: Stored[S], node: str) -> Table[Image[S]]:
     """The images, with the persistent bitmaps of a disk in its own: sound ones as they are now, others as before."""
-    opened, image = stored.opened[on], stored.images[on]
-    bitmaps = stored.state.nodes[on].bitmaps
+    opened, image = stored.opened[node], stored.images[node]
+    bitmaps = stored.state.nodes[node].bitmaps
     if not opened.writable:
         return stored.images
 
@@ -219,7 +219,7 @@ def store(stored: Stored[S], on: str) -> Table[Image[S]]:
         return entries.put(name, written(bitmaps[name]))
 
     start: Table[Entry[S]] = Table()
-    return stored.images.put(on, Image(image.size, fold(opened.persistent, start, put)))
+    return stored.images.put(node, Image(image.size, fold(opened.persistent, start, put)))
 
 
 def written(bitmap: Bitmap[S]) -> Entry[S]:
@@ -231,19 +231,21 @@ def reopen(stored: Stored[S], event: Reopen) -> Happened[S]:
     """For reading only: what is in flight ends, then bitmaps are stored, unless a job has one. For writing: every
     entry is in use again.
     """
-    on = event.node
-    opened, image = stored.opened[on], stored.images[on]
+    node_name = event.node
+    opened, image = stored.opened[node_name], stored.images[node_name]
     if event.fails or event.writable == opened.writable:
         return Happened(stored)
-    if not event.writable and some(stored.state.nodes[on].bitmaps, lambda name: in_use(stored, on, name)):
+    if not event.writable and some(
+        stored.state.nodes[node_name].bitmaps, lambda name: in_use(stored, node_name, name)
+    ):
         return Happened(stored, "busy")  # what its successor records would be in no file
     entries = image.entries if image.current else Table()
     marked = Image(image.size, mapped(entries, lambda each: replace(each, in_use=True)))
-    state, ended = jobs.settle(drain(stored.state, on), tuple(node.jobs_of(stored.state, on)))
+    state, ended = jobs.settle(drain(stored.state, node_name), tuple(node.jobs_of(stored.state, node_name)))
     ready = replace(stored, state=state)
-    images = stored.images.put(on, marked) if event.writable else store(ready, on)
+    images = stored.images.put(node_name, marked) if event.writable else store(ready, node_name)
     reopened = replace(opened, writable=event.writable)
-    return Happened(Stored(state, images, stored.opened.put(on, reopened)), None, ended)
+    return Happened(Stored(state, images, stored.opened.put(node_name, reopened)), None, ended)
 
 
 def persist(stored: Stored[S], add: c.AddBitmap) -> Happened[S]:
@@ -256,11 +258,11 @@ def persist(stored: Stored[S], add: c.AddBitmap) -> Happened[S]:
     return Happened(replace(done.stored, opened=done.stored.opened.put(add.node, more)))
 
 
-def written_by_others(stored: Stored[S], on: str) -> Happened[S]:
+def written_by_others(stored: Stored[S], node: str) -> Happened[S]:
     """The entries say nothing about the disk any more."""
-    if on in stored.opened:
+    if node in stored.opened:
         return Happened(stored, "open already")
-    return Happened(replace(stored, images=stored.images.put(on, replace(stored.images[on], current=False))))
+    return Happened(replace(stored, images=stored.images.put(node, replace(stored.images[node], current=False))))
 
 
 # Commands
@@ -323,19 +325,19 @@ def forbidden(stored: Stored[S], asked: c.Command | c.Action) -> Forbidden | Non
 def forbids(stored: Stored[S], asked: c.Command | c.Action) -> Forbidden | None:
     """The same of what is no transaction."""
     match asked:
-        case c.Write(node=on) | c.BeginWrite(node=on) | c.EndWrite(node=on):
-            return "read only" if read_only(stored, on) else None
-        case c.RemoveBitmap(on, name):
-            return "read only" if read_only(stored, on) and not in_use(stored, on, name) else None
-        case c.ClearBitmap(on, name):
-            return unusable(stored, on, name, changes=True)
-        case c.EnableBitmap(on, name) | c.DisableBitmap(on, name):
-            return unusable(stored, on, name, changes=False)
-        case c.MergeBitmaps(on, target, sources):
-            of_target = unusable(stored, on, target, changes=True)
+        case c.Write(node=node_name) | c.BeginWrite(node=node_name) | c.EndWrite(node=node_name):
+            return "read only" if read_only(stored, node_name) else None
+        case c.RemoveBitmap(node_name, name):
+            return "read only" if read_only(stored, node_name) and not in_use(stored, node_name, name) else None
+        case c.ClearBitmap(node_name, name):
+            return unusable(stored, node_name, name, changes=True)
+        case c.EnableBitmap(node_name, name) | c.DisableBitmap(node_name, name):
+            return unusable(stored, node_name, name, changes=False)
+        case c.MergeBitmaps(node_name, target, sources):
+            of_target = unusable(stored, node_name, target, changes=True)
             return fold(sources, of_target, lambda why, each: why or unusable(stored, each.node, each.name, False))
-        case c.StartBackup(node=on, bitmap=name):
-            return unusable(stored, on, name or "", changes=asked.bitmap_mode != "never")
+        case c.StartBackup(node=node_name, bitmap=name):
+            return unusable(stored, node_name, name or "", changes=asked.bitmap_mode != "never")
         case (
             c.AddBitmap() | c.Abort() | c.Transaction() | c.PauseJob() | c.ResumeJob() | c.CancelJob()
             | c.FinalizeJob() | c.Copy() | c.BeginCopy() | c.EndCopy()
@@ -345,23 +347,23 @@ def forbids(stored: Stored[S], asked: c.Command | c.Action) -> Forbidden | None:
             assert_never(asked)
 
 
-def read_only(stored: Stored[S], on: str) -> bool:
+def read_only(stored: Stored[S], node: str) -> bool:
     """Whether the disk's image is open for reading only."""
-    return on in stored.opened and not stored.opened[on].writable
+    return node in stored.opened and not stored.opened[node].writable
 
 
-def in_use(stored: Stored[S], on: str, name: str) -> bool:
+def in_use(stored: Stored[S], node: str, name: str) -> bool:
     """Whether there is such a bitmap, and something is using it."""
-    disk = stored.state.nodes.get(on)
+    disk = stored.state.nodes.get(node)
     found = None if disk is None else disk.bitmaps.get(name)
     return found is not None and bitmap.busy(found)
 
 
-def unusable(stored: Stored[S], on: str, name: str, changes: bool) -> Forbidden | None:
+def unusable(stored: Stored[S], node: str, name: str, changes: bool) -> Forbidden | None:
     """Why a bitmap cannot be used, by what `changes` what it has, or only reads it. Whoever is busy is busy first."""
-    opened = stored.opened.get(on)
-    if opened is None or in_use(stored, on, name):
+    opened = stored.opened.get(node)
+    if opened is None or in_use(stored, node, name):
         return None
-    if changes and not opened.writable and name in stored.state.nodes[on].bitmaps and name in opened.persistent:
+    if changes and not opened.writable and name in stored.state.nodes[node].bitmaps and name in opened.persistent:
         return "read only"
     return "inconsistent" if opened.persistent.get(name) == "inconsistent" else None

@@ -15,10 +15,10 @@ from cbtmodel.properties import no_lost_write
 def rule_disk(stored: Stored[S]) -> Claims[S]:
     """A name in an image is openly not to be trusted, or has all that is owed under it."""
     yield from no_lost_write(stored.state)
-    for on, image in stored.images.items():
-        opened = stored.opened.get(on)
+    for node, image in stored.images.items():
+        opened = stored.opened.get(node)
         for name, entry in image.entries.items():
-            where = f"the image of {on}: {name}"
+            where = f"the image of {node}: {name}"
             if opened is not None and opened.writable:
                 yield Fact(f"{where}: open for writing, so in use", entry.in_use and image.current)
             elif image.current and not entry.in_use:
@@ -27,29 +27,33 @@ def rule_disk(stored: Stored[S]) -> Claims[S]:
 
 def in_memory(stored: Stored[S]) -> Claims[S]:
     """What is in memory fits what is in the image: a disk is open or not; bitmaps that are to be stored are there."""
-    for on in stored.images:
-        yield Fact(f"{on}: open if there is a disk", (on in stored.opened) == (on in stored.state.nodes))
-    for on, opened in stored.opened.items():
-        bitmaps, entries = stored.state.nodes[on].bitmaps, stored.images[on].entries
-        yield Fact(f"{on}: only read, so nothing is in flight", opened.writable or not stored.state.nodes[on].writes)
+    for node in stored.images:
+        yield Fact(f"{node}: open if there is a disk", (node in stored.opened) == (node in stored.state.nodes))
+    for node, opened in stored.opened.items():
+        bitmaps, entries = stored.state.nodes[node].bitmaps, stored.images[node].entries
+        yield Fact(
+            f"{node}: only read, so nothing is in flight", opened.writable or not stored.state.nodes[node].writes
+        )
         listed = not opened.writable or set(entries) <= set(opened.persistent)
-        yield Fact(f"{on}: open for writing, so all entries are bitmaps", listed)
+        yield Fact(f"{node}: open for writing, so all entries are bitmaps", listed)
         for name, worth in opened.persistent.items():
             there = bitmaps.get(name)
-            yield Fact(f"{on}/{name}: to be stored, so there", there is not None)
+            yield Fact(f"{node}/{name}: to be stored, so there", there is not None)
             if there is None:
                 continue
             if worth == "inconsistent":
-                current = stored.images[on].current
+                current = stored.images[node].current
                 in_use = name not in entries or entries[name].in_use
-                yield Fact(f"{on}/{name}: inconsistent, so its entry is in use or gone", current and in_use)
+                yield Fact(f"{node}/{name}: inconsistent, so its entry is in use or gone", current and in_use)
                 nothing = there.successor is None and not there.enabled
-                yield Fact(f"{on}/{name}: inconsistent, so it records nothing", nothing)
-                yield Inclusion(f"{on}/{name}: inconsistent, so empty", there.marks.dirty, stored.state.space.empty)
+                yield Fact(f"{node}/{name}: inconsistent, so it records nothing", nothing)
+                yield Inclusion(f"{node}/{name}: inconsistent, so empty", there.marks.dirty, stored.state.space.empty)
             elif not opened.writable:
                 entry = entries.get(name)
-                if entry is not None and not entry.in_use and stored.images[on].current:
-                    yield Inclusion(f"{on}/{name}: only read, so as stored", owed_under_name(there), entry.marks.owed)
+                if entry is not None and not entry.in_use and stored.images[node].current:
+                    yield Inclusion(
+                        f"{node}/{name}: only read, so as stored", owed_under_name(there), entry.marks.owed
+                    )
 
 
 def across(before: Stored[S], happened: Happened[S]) -> Claims[S]:
@@ -59,19 +63,21 @@ def across(before: Stored[S], happened: Happened[S]) -> Claims[S]:
     images; what commands do to what is owed is said of `step`.
     """
     after, ends = happened.stored, {(end.job.node, end.job.bitmap): end for end in happened.ended}
-    for on, image in before.images.items():
-        for name in {**image.entries, **(before.opened[on].persistent if on in before.opened else {})}:
-            owed, now = owed_in(before, on, name), owed_in(after, on, name)
-            end = ends.get((on, name))
+    for node, image in before.images.items():
+        for name in {**image.entries, **(before.opened[node].persistent if node in before.opened else {})}:
+            owed, now = owed_in(before, node, name), owed_in(after, node, name)
+            end = ends.get((node, name))
             if owed is not None and now is not None:
                 there = now | end.job.good if end is not None and counts_as_delivered(end) else now
-                yield Inclusion(f"{on}/{name}: owed before, so owed", owed, there)
-                yield Inclusion(f"{on}/{name}: in flight before, so owed", ended_writes(before, after, on, name), now)
+                yield Inclusion(f"{node}/{name}: owed before, so owed", owed, there)
+                yield Inclusion(
+                    f"{node}/{name}: in flight before, so owed", ended_writes(before, after, node, name), now
+                )
 
 
-def ended_writes(before: Stored[S], after: Stored[S], on: str, name: str) -> S:
+def ended_writes(before: Stored[S], after: Stored[S], node: str, name: str) -> S:
     """What was in flight while a bitmap recorded, and is not any more: it may have changed the disk."""
-    blocks, disk, now = before.state.space.empty, before.state.nodes.get(on), after.state.nodes.get(on)
+    blocks, disk, now = before.state.space.empty, before.state.nodes.get(node), after.state.nodes.get(node)
     if disk is not None and name in disk.bitmaps and recording(disk.bitmaps[name]):
         for write, touched in disk.writes.items():
             blocks = blocks if now is not None and write in now.writes else blocks | touched
@@ -83,33 +89,33 @@ def comes_back(before: Stored[S], what: object, happened: Happened[S]) -> Claims
     after = happened.stored
     if happened.refusal is not None or not isinstance(what, Close | Reopen | Open) or what.fails:
         return
-    on = what.node
+    node = what.node
     if isinstance(what, Open):
-        stored = before.images[on].entries if before.images[on].current else {}
+        stored = before.images[node].entries if before.images[node].current else {}
         for name, entry in stored.items():
-            there = after.state.nodes[on].bitmaps.get(name)
-            yield Fact(f"{on}/{name}: was stored, so it is there", there is not None)
-            worth = after.opened[on].persistent.get(name)
-            yield Fact(f"{on}/{name}: is worth what its entry is", worth == soundness(entry))
+            there = after.state.nodes[node].bitmaps.get(name)
+            yield Fact(f"{node}/{name}: was stored, so it is there", there is not None)
+            worth = after.opened[node].persistent.get(name)
+            yield Fact(f"{node}/{name}: is worth what its entry is", worth == soundness(entry))
             if there is not None and worth == "sound":
-                yield from as_it_was(f"{on}/{name}", entry, there)
-    elif before.opened[on].writable and not (isinstance(what, Reopen) and what.writable):
-        for name, worth in before.opened[on].persistent.items():
-            entry_now = after.images[on].entries.get(name)
-            had = worth == "sound" or name in before.images[on].entries
-            yield Fact(f"{on}/{name}: to be stored, so it has an entry", (entry_now is not None) == had)
-            there = before.state.nodes[on].bitmaps[name]
+                yield from as_it_was(f"{node}/{name}", entry, there)
+    elif before.opened[node].writable and not (isinstance(what, Reopen) and what.writable):
+        for name, worth in before.opened[node].persistent.items():
+            entry_now = after.images[node].entries.get(name)
+            had = worth == "sound" or name in before.images[node].entries
+            yield Fact(f"{node}/{name}: to be stored, so it has an entry", (entry_now is not None) == had)
+            there = before.state.nodes[node].bitmaps[name]
             if entry_now is not None and worth == "sound":
-                yield Fact(f"{on}/{name}: sound, so valid", not entry_now.in_use)
-                yield Fact(f"{on}/{name}: records as before", entry_now.enabled == recording(there))
+                yield Fact(f"{node}/{name}: sound, so valid", not entry_now.in_use)
+                yield Fact(f"{node}/{name}: records as before", entry_now.enabled == recording(there))
                 if there.successor is None:  # else see FAILURE-KEEPS: its job is cancelled
-                    yield Inclusion(f"{on}/{name}: dirty, so stored", there.marks.dirty, entry_now.marks.dirty)
-                    new = ended_writes(before, after, on, name)
-                    rounded = before.state.space.round_out(new, there.granularity, before.images[on].size)
+                    yield Inclusion(f"{node}/{name}: dirty, so stored", there.marks.dirty, entry_now.marks.dirty)
+                    new = ended_writes(before, after, node, name)
+                    rounded = before.state.space.round_out(new, there.granularity, before.images[node].size)
                     was = there.marks.dirty | rounded
-                    yield Inclusion(f"{on}/{name}: stored, so dirty or written", entry_now.marks.dirty, was)
+                    yield Inclusion(f"{node}/{name}: stored, so dirty or written", entry_now.marks.dirty, was)
             elif entry_now is not None:
-                yield Fact(f"{on}/{name}: inconsistent still", entry_now.in_use)
+                yield Fact(f"{node}/{name}: inconsistent still", entry_now.in_use)
 
 
 def as_it_was(where: str, entry: Entry[S], there: Bitmap[S]) -> Claims[S]:
@@ -119,13 +125,13 @@ def as_it_was(where: str, entry: Entry[S], there: Bitmap[S]) -> Claims[S]:
     yield Inclusion(f"{where}: no more", there.marks.dirty, entry.marks.dirty)
 
 
-def owed_in(stored: Stored[S], on: str, name: str) -> S | None:
+def owed_in(stored: Stored[S], node: str, name: str) -> S | None:
     """What is owed under a name; None if it is not there, or openly not to be trusted."""
-    opened = stored.opened.get(on)
+    opened = stored.opened.get(node)
     if opened is not None:
-        there = stored.state.nodes[on].bitmaps.get(name)
+        there = stored.state.nodes[node].bitmaps.get(name)
         return None if there is None or opened.persistent.get(name) == "inconsistent" else owed_under_name(there)
-    image = stored.images[on]
+    image = stored.images[node]
     entry: Entry[S] | None = image.entries.get(name)
     return None if entry is None or entry.in_use or not image.current else entry.marks.owed
 

@@ -17,15 +17,15 @@ from cbtmodel.refusal import require
 Result = tuple[State[S], tuple[Ended[S], ...]]
 
 
-def find_job(state: State[S], id: str) -> Job[S]:
+def find_job(state: State[S], job_id: str) -> Job[S]:
     """The job, or a refusal."""
-    require(id in state.jobs, "not found", f"there is no job '{id}'")
-    return state.jobs[id]
+    require(job_id in state.jobs, "not found", f"there is no job '{job_id}'")
+    return state.jobs[job_id]
 
 
-def with_job(state: State[S], id: str, job: Job[S]) -> State[S]:
+def with_job(state: State[S], job_id: str, job: Job[S]) -> State[S]:
     """The state with this job changed, and nothing else."""
-    return replace(state, jobs=state.jobs.put(id, job))
+    return replace(state, jobs=state.jobs.put(job_id, job))
 
 
 # Start
@@ -58,93 +58,93 @@ def start(state: State[S], command: StartBackup, group: tuple[str, ...]) -> Stat
     return with_job(state, command.job, job)
 
 
-def usable_id(id: str) -> bool:
+def usable_id(job_id: str) -> bool:
     """A letter, then letters, digits, '-', '.' and '_' (QEMU, util/id.c)."""
-    return re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]*", id) is not None
+    return re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]*", job_id) is not None
 
 
 # Copies
 
 
-def begin_copy(state: State[S], id: str, offset: int, length: int) -> State[S]:
+def begin_copy(state: State[S], job_id: str, offset: int, length: int) -> State[S]:
     """All clusters of the range that are yet to be copied are in flight."""
-    job = find_job(state, id)
+    job = find_job(state, job_id)
     size = state.nodes[job.node].size
     require(offset + length <= size, "invalid", "beyond the end of the disk")
     require(backup.may_copy(job), "wrong phase", "the job is not copying now, or has a copy in flight")
     touched = state.space.blocks(offset, length)
     clusters = backup.hit_by_write(state.space, job, touched, size)
     require(bool(clusters), "invalid", "nothing is left to copy there")
-    return with_job(state, id, replace(job, copying=clusters))
+    return with_job(state, job_id, replace(job, copying=clusters))
 
 
-def end_copy(state: State[S], id: str, failure: Side | None) -> Result[S]:
+def end_copy(state: State[S], job_id: str, failure: Side | None) -> Result[S]:
     """The copy in flight ends well, or fails and the job's error policy says what that means."""
-    job = find_job(state, id)
+    job = find_job(state, job_id)
     require(bool(job.copying), "invalid", "no copy is in flight")
     after = backup.copy_ends(job) if failure is None else backup.copy_fails(job, failure)
     if after is not None:
-        return settle(with_job(state, id, after), [id])
+        return settle(with_job(state, job_id, after), [job_id])
     undone = replace(job, copying=state.space.empty)
-    return fail_group(with_job(state, id, undone), id, "failed")
+    return fail_group(with_job(state, job_id, undone), job_id, "failed")
 
 
 # Pause
 
 
-def pause(state: State[S], id: str) -> State[S]:
+def pause(state: State[S], job_id: str) -> State[S]:
     """No new copies begin."""
-    job = find_job(state, id)
+    job = find_job(state, job_id)
     require(job.phase == "running" and not job.paused, "wrong phase", "the job is not running")
-    return with_job(state, id, replace(job, paused=True))
+    return with_job(state, job_id, replace(job, paused=True))
 
 
-def resume(state: State[S], id: str) -> Result[S]:
+def resume(state: State[S], job_id: str) -> Result[S]:
     """Copies may begin again."""
-    job = find_job(state, id)
+    job = find_job(state, job_id)
     require(job.phase == "running" and job.paused, "wrong phase", "the job is not paused")
-    return settle(with_job(state, id, replace(job, paused=False)), [id])
+    return settle(with_job(state, job_id, replace(job, paused=False)), [job_id])
 
 
 # Ends
 
 
-def finalize(state: State[S], id: str) -> Result[S]:
+def finalize(state: State[S], job_id: str) -> Result[S]:
     """The operator lets a pending job, and with it its group, complete."""
-    job = find_job(state, id)
+    job = find_job(state, job_id)
     require(job.phase == "pending", "wrong phase", "the job is not pending")
     return conclude(state, dict.fromkeys(job.group, "completed"))
 
 
-def cancel(state: State[S], id: str) -> Result[S]:
+def cancel(state: State[S], job_id: str) -> Result[S]:
     """The operator gives the job up, and with it its group. It may have copied everything already."""
-    find_job(state, id)
-    return fail_group(state, id, "cancelled")
+    find_job(state, job_id)
+    return fail_group(state, job_id, "cancelled")
 
 
-def fail_group(state: State[S], id: str, outcome: Outcome) -> Result[S]:
+def fail_group(state: State[S], job_id: str, outcome: Outcome) -> Result[S]:
     """One job's failure is everybody's failure."""
-    group = state.jobs[id].group
+    group = state.jobs[job_id].group
     cancelled: dict[str, Outcome] = dict.fromkeys(group, "cancelled")
-    return conclude(state, {**cancelled, id: outcome})
+    return conclude(state, {**cancelled, job_id: outcome})
 
 
 def conclude(state: State[S], outcomes: dict[str, Outcome]) -> Result[S]:
     """The jobs end, each with its outcome, in their order."""
     none: tuple[Ended[S], ...] = ()
-    return fold(outcomes, (state, none), lambda so_far, id: ends(so_far, id, outcomes[id]))
+    return fold(outcomes, (state, none), lambda so_far, job_id: ends(so_far, job_id, outcomes[job_id]))
 
 
-def ends(so_far: Result[S], id: str, outcome: Outcome) -> Result[S]:
+def ends(so_far: Result[S], job_id: str, outcome: Outcome) -> Result[S]:
     """One more job ends: a copy in flight ends first, the bitmap abdicates or reclaims, the job is gone."""
     state, ended = so_far
-    job = backup.copy_ends(state.jobs[id])
+    job = backup.copy_ends(state.jobs[job_id])
     node = state.nodes[job.node]
     frozen = None if job.bitmap is None else node.bitmaps[job.bitmap]
     if job.bitmap is not None and frozen is not None:
         heir = backup.released(state.space, job, frozen, outcome, node.size)
         state = with_bitmap(state, job.node, job.bitmap, heir)
-    return replace(state, jobs=state.jobs.drop(id)), (*ended, Ended(id, outcome, job, frozen))
+    return replace(state, jobs=state.jobs.drop(job_id)), (*ended, Ended(job_id, outcome, job, frozen))
 
 
 def settle(state: State[S], touched: Iterable[str]) -> Result[S]:
@@ -156,13 +156,13 @@ def settle(state: State[S], touched: Iterable[str]) -> Result[S]:
     return fold(touched, (state, none), settles)
 
 
-def settles(so_far: Result[S], id: str) -> Result[S]:
+def settles(so_far: Result[S], job_id: str) -> Result[S]:
     """One more job goes on by itself, if it is there and has nothing left to copy."""
     state, ended = so_far
-    if id not in state.jobs or not backup.all_copied(state.jobs[id]):
+    if job_id not in state.jobs or not backup.all_copied(state.jobs[job_id]):
         return so_far
-    waiting = with_job(state, id, replace(state.jobs[id], phase="waiting"))
-    group = waiting.jobs[id].group
+    waiting = with_job(state, job_id, replace(state.jobs[job_id], phase="waiting"))
+    group = waiting.jobs[job_id].group
     if some(group, lambda member: waiting.jobs[member].phase != "waiting"):
         return waiting, ended
     pending = fold(group, waiting, pends)
@@ -172,6 +172,6 @@ def settles(so_far: Result[S], id: str) -> Result[S]:
     return completed, (*ended, *more)
 
 
-def pends(state: State[S], id: str) -> State[S]:
+def pends(state: State[S], job_id: str) -> State[S]:
     """The job, which waited for the rest of its group, is pending."""
-    return with_job(state, id, replace(state.jobs[id], phase="pending"))
+    return with_job(state, job_id, replace(state.jobs[job_id], phase="pending"))

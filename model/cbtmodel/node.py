@@ -180,21 +180,21 @@ def write(state: State[S], node: str, blocks: S) -> State[S]:
     return record(copy_before_write(state, node, blocks), node, blocks)
 
 
-def in_flight(state: State[S], node: str, id: str, blocks: S) -> State[S]:
+def in_flight(state: State[S], node: str, write_id: str, blocks: S) -> State[S]:
     """A guest write has begun and not ended."""
     before = state.nodes[node]
-    return replace(state, nodes=state.nodes.put(node, replace(before, writes=before.writes.put(id, blocks))))
+    return replace(state, nodes=state.nodes.put(node, replace(before, writes=before.writes.put(write_id, blocks))))
 
 
-def landed(state: State[S], node: str, id: str) -> State[S]:
+def finish_write(state: State[S], node: str, write_id: str) -> State[S]:
     """A guest write in flight ends."""
-    blocks = state.nodes[node].writes[id]
+    blocks = state.nodes[node].writes[write_id]
     state = record(state, node, blocks)
     after = state.nodes[node]
-    return replace(state, nodes=state.nodes.put(node, replace(after, writes=after.writes.drop(id))))
+    return replace(state, nodes=state.nodes.put(node, replace(after, writes=after.writes.drop(write_id))))
 
 
 def drain(state: State[S], node: str) -> State[S]:
     """Everything in flight on the node ends: guest writes, and the copies of its jobs."""
-    state = fold(state.nodes[node].writes, state, lambda so_far, id: landed(so_far, node, id))
+    state = fold(state.nodes[node].writes, state, lambda so_far, write_id: finish_write(so_far, node, write_id))
     return with_jobs_of(state, node, backup.copy_ends)

@@ -47,33 +47,33 @@ def transition(state: State[S], command: c.Command) -> Result[S]:
             | c.MergeBitmaps()
         ):  # fmt: skip
             return act(state, command, ()), ()
-        case c.StartBackup(job=id, node=on):
-            node.find_node(state, on)
-            touched = (*node.jobs_of(state, on), id)
-            return settle(act(node.drain(state, on), command, (id,)), touched)
+        case c.StartBackup(job=job_id, node=node_name):
+            node.find_node(state, node_name)
+            touched = (*node.jobs_of(state, node_name), job_id)
+            return settle(act(node.drain(state, node_name), command, (job_id,)), touched)
         case c.Transaction():
             return transact(state, command)
-        case c.PauseJob(id):
-            return jobs.pause(state, id), ()
-        case c.ResumeJob(id):
-            return jobs.resume(state, id)
-        case c.CancelJob(id):
-            return jobs.cancel(state, id)
-        case c.FinalizeJob(id):
-            return jobs.finalize(state, id)
+        case c.PauseJob(job_id):
+            return jobs.pause(state, job_id), ()
+        case c.ResumeJob(job_id):
+            return jobs.resume(state, job_id)
+        case c.CancelJob(job_id):
+            return jobs.cancel(state, job_id)
+        case c.FinalizeJob(job_id):
+            return jobs.finalize(state, job_id)
         case c.Write():
             return write(state, command)
         case c.BeginWrite():
             return begin_write(state, command)
         case c.EndWrite():
             return end_write(state, command), ()
-        case c.Copy(id, offset, length, result):
-            begun = jobs.begin_copy(state, id, offset, length)
-            return jobs.end_copy(begun, id, None if result == "ok" else result)
-        case c.BeginCopy(id, offset, length):
-            return jobs.begin_copy(state, id, offset, length), ()
-        case c.EndCopy(id, result):
-            return jobs.end_copy(state, id, None if result == "ok" else result)
+        case c.Copy(job_id, offset, length, result):
+            begun = jobs.begin_copy(state, job_id, offset, length)
+            return jobs.end_copy(begun, job_id, None if result == "ok" else result)
+        case c.BeginCopy(job_id, offset, length):
+            return jobs.begin_copy(state, job_id, offset, length), ()
+        case c.EndCopy(job_id, result):
+            return jobs.end_copy(state, job_id, None if result == "ok" else result)
         case _:
             assert_never(command)
 
@@ -88,10 +88,10 @@ def write(state: State[S], command: c.Write) -> Result[S]:
     return whole_write(state, command.node, blocks)
 
 
-def whole_write(state: State[S], on: str, blocks: S) -> Result[S]:
+def whole_write(state: State[S], node_name: str, blocks: S) -> Result[S]:
     """A guest write of `blocks`, and what that makes jobs do."""
-    touched = tuple(node.jobs_of(state, on))
-    return settle(node.write(state, on, blocks), touched)
+    touched = tuple(node.jobs_of(state, node_name))
+    return settle(node.write(state, node_name, blocks), touched)
 
 
 def begin_write(state: State[S], command: c.BeginWrite) -> Result[S]:
@@ -109,7 +109,7 @@ def end_write(state: State[S], command: c.EndWrite) -> State[S]:
     """The second half of a guest write, which may have changed the disk even if it failed."""
     taken = command.write in node.find_node(state, command.node).writes
     require(taken, "not found", f"no write '{command.write}' is in flight")
-    return node.landed(state, command.node, command.write)
+    return node.finish_write(state, command.node, command.write)
 
 
 def written(state: State[S], command: c.Write | c.BeginWrite) -> S:

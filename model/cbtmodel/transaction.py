@@ -35,18 +35,18 @@ from cbtmodel.refusal import Refused, require
 def act(state: State[S], action: Action, group: tuple[str, ...]) -> State[S]:
     """One action that is not part of a transaction, or the preparation of one that is."""
     match action:
-        case AddBitmap(on, name, granularity, enabled):
-            return node.add(state, on, name, granularity, enabled)
-        case RemoveBitmap(on, name):
-            return node.remove(state, on, name)
-        case ClearBitmap(on, name):
-            return node.clear(state, on, name)
-        case EnableBitmap(on, name):
-            return node.enable(state, on, name)
-        case DisableBitmap(on, name):
-            return node.disable(state, on, name)
-        case MergeBitmaps(on, target, sources):
-            return node.merge(state, on, target, sources)
+        case AddBitmap(node_name, name, granularity, enabled):
+            return node.add(state, node_name, name, granularity, enabled)
+        case RemoveBitmap(node_name, name):
+            return node.remove(state, node_name, name)
+        case ClearBitmap(node_name, name):
+            return node.clear(state, node_name, name)
+        case EnableBitmap(node_name, name):
+            return node.enable(state, node_name, name)
+        case DisableBitmap(node_name, name):
+            return node.disable(state, node_name, name)
+        case MergeBitmaps(node_name, target, sources):
+            return node.merge(state, node_name, target, sources)
         case StartBackup():
             return start(state, action, group)
         case Abort():
@@ -55,10 +55,10 @@ def act(state: State[S], action: Action, group: tuple[str, ...]) -> State[S]:
             assert_never(action)
 
 
-def leave(state: State[S], on: str, name: str) -> State[S]:
+def leave(state: State[S], node_name: str, name: str) -> State[S]:
     """The bitmap will be removed if the transaction is committed."""
-    free = find_free_bitmap(state, on, name)
-    return with_bitmap(state, on, name, replace(free, leaving=True))
+    free = find_free_bitmap(state, node_name, name)
+    return with_bitmap(state, node_name, name, replace(free, leaving=True))
 
 
 def without_leaving(state: State[S]) -> State[S]:

@@ -65,19 +65,19 @@ class Mirror(Adapter):
             raise AdapterBroken("it died", "line one\nSegmentation fault")
         result = step(self.state, command)
         self.state = result.state
-        self.ended |= {end.id: end for end in result.ended}
+        self.ended |= {end.job_id: end for end in result.ended}
         reply = Reply(result.refusal.kind, result.refusal.reason) if result.refusal else Reply()
-        return Performed(((command, reply),), tuple((end.id, end.outcome) for end in result.ended))
+        return Performed(((command, reply),), tuple((end.job_id, end.outcome) for end in result.ended))
 
     def observe(self, exact: frozenset[tuple[str, str]] | None = None) -> Observation:
         bitmaps = {}
-        for on, node in self.state.nodes.items():
+        for node_name, node in self.state.nodes.items():
             for name, bitmap in node.bitmaps.items():
-                word, granules = self.bits(on, name), -(-node.size // bitmap.granularity)
-                bitmaps[on, name] = SeenBitmap(
+                word, granules = self.bits(node_name, name), -(-node.size // bitmap.granularity)
+                bitmaps[node_name, name] = SeenBitmap(
                     bitmap.granularity, recording(bitmap), busy(bitmap), word.bit_count(), digest(word, granules)
                 )
-        jobs = {id: SeenJob(phase_of(job), None) for id, job in self.state.jobs.items()}
+        jobs = {job_id: SeenJob(phase_of(job), None) for job_id, job in self.state.jobs.items()}
         return Observation(bitmaps, jobs)
 
     def bits(self, node: str, name: str) -> int:

@@ -56,7 +56,7 @@ class Story:
             result = cbtmodel.step(self.state, command)
             assert result.refusal is None, f"{command}: {result.refusal}"
             self.state = result.state
-            self.ended += [(end.id, end.outcome) for end in result.ended]
+            self.ended += [(end.job_id, end.outcome) for end in result.ended]
         return self
 
     def refused(self, command: Any) -> str:
@@ -67,9 +67,9 @@ class Story:
         assert result.ended == ()
         return result.refusal.kind
 
-    def dirty(self, name: str = "b", on: str = "d") -> set[int]:
+    def dirty(self, name: str = "b", node: str = "d") -> set[int]:
         """The dirty granules of a bitmap."""
-        return {block * 512 // G for block in self.state.nodes[on].bitmaps[name].marks.dirty}
+        return {block * 512 // G for block in self.state.nodes[node].bitmaps[name].marks.dirty}
 
 
 @pytest.fixture

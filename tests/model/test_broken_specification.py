@@ -88,18 +88,18 @@ def reported(walks: Callable[[], Iterator[Any]]) -> set[str]:
         steps = type(walks)([scenario])()  # type: ignore[call-arg]
         try:
             for before, command, result in steps:
-                found |= {id for id, _ in violations(before, command, result)}
+                found |= {property_id for property_id, _ in violations(before, command, result)}
         except (AssertionError, KeyError, AttributeError):
             continue
     return found
 
 
-@pytest.mark.parametrize(("place", "mistake", "id"), MISTAKES, ids=[each.__name__ for _, each, _ in MISTAKES])
+@pytest.mark.parametrize(("place", "mistake", "property_id"), MISTAKES, ids=[each.__name__ for _, each, _ in MISTAKES])
 def test_a_mistake_in_the_specification_is_reported(
-    place: str, mistake: Any, id: str, walks: Any, monkeypatch: pytest.MonkeyPatch
+    place: str, mistake: Any, property_id: str, walks: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(place, mistake)
-    assert id in reported(walks)
+    assert property_id in reported(walks)
 
 
 def test_a_transaction_that_is_not_undone_is_reported(story: Any) -> None:
@@ -107,7 +107,7 @@ def test_a_transaction_that_is_not_undone_is_reported(story: Any) -> None:
     whole = Transaction((ClearBitmap("d", "b"), ClearBitmap("d", "nobody")))
     half = cbtmodel.step(story.state, whole.actions[0]).state
     refusal = cbtmodel.step(story.state, whole).refusal
-    assert "ATOMIC" in {id for id, _ in violations(story.state, whole, Step(half, refusal))}
+    assert "ATOMIC" in {property_id for property_id, _ in violations(story.state, whole, Step(half, refusal))}
 
 
 def test_a_bitmap_that_vanishes_is_reported(story: Any) -> None:

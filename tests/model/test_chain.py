@@ -21,19 +21,23 @@ class Disks:
 
     def __init__(self, state: State[Any]) -> None:
         self.fresh = count(1)
-        self.now = {on: dict.fromkeys(state.space.everything(node.size), 0) for on, node in state.nodes.items()}
+        self.now = {
+            node_name: dict.fromkeys(state.space.everything(node.size), 0) for node_name, node in state.nodes.items()
+        }
         self.instants: dict[str, Content] = {}
         self.targets: dict[str, Content] = {}
         self.number_of: dict[str, str] = {}
 
     def follow(self, chains: Chains[Any], before: State[Any], command: object, step: Step[Any]) -> None:
         """`chains` are those after the step."""
-        jobs = {**step.state.jobs, **{end.id: end.job for end in step.ended}}
-        for id, job in before.jobs.items():
-            for block in job.todo - jobs[id].todo:  # each is copied before anything of this step is written
-                self.targets[self.number_of[id]][block] = self.now[job.node][block]
-        for on, content in self.now.items():
-            for block in written(before, command, step, on) | begun(before, command, step, on):  # both may change it
+        jobs = {**step.state.jobs, **{end.job_id: end.job for end in step.ended}}
+        for job_id, job in before.jobs.items():
+            for block in job.todo - jobs[job_id].todo:  # each is copied before anything of this step is written
+                self.targets[self.number_of[job_id]][block] = self.now[job.node][block]
+        for node, content in self.now.items():
+            for block in written(before, command, step, node) | begun(
+                before, command, step, node
+            ):  # both may change it
                 content[block] = next(self.fresh)
         for number, point in chains.points.items():
             if number not in self.instants:

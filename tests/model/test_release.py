@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from cbtmodel import step
 from cbtmodel.commands import AddBitmap, BeginCopy, Copy, FinalizeJob, PauseJob, StartBackup, Transaction, Write
-from cbtmodel.release import distance, way_on
+from cbtmodel.release import distance, next_step_to_completion
 
 G = 4096
 
@@ -22,7 +22,7 @@ def steps_to_the_end(state: Any, job: str) -> int:
     while job in state.jobs:
         assert number < 20
         far = distance(state, job)
-        done = step(state, way_on(state, job)[1])
+        done = step(state, next_step_to_completion(state, job)[1])
         assert done.refusal is None
         state, number = done.state, number + 1
         assert distance(state, job) == far - 1
@@ -62,6 +62,6 @@ def test_with_stop_each_failure_needs_a_resume(story: Any) -> None:
     assert distance(story.state, "j") == 2
     story.do(Copy("j", 0, G, "write error"))
     assert distance(story.state, "j") == 3
-    story.do(way_on(story.state, "j")[1], Copy("j", 0, 8 * G))
-    assert way_on(story.state, "j") == ("j", FinalizeJob("j"))
+    story.do(next_step_to_completion(story.state, "j")[1], Copy("j", 0, 8 * G))
+    assert next_step_to_completion(story.state, "j") == ("j", FinalizeJob("j"))
     assert distance(story.state, "nobody") == 0

@@ -23,7 +23,7 @@ def test_it_does_not_matter_what_the_sets_are_made_of(walks: Any) -> None:
     for plain, bits in zip(walks(Frozensets(512)), walks(BitSets(512)), strict=True):
         (_, command, one), (_, _, other) = plain, bits
         assert (one.refusal and one.refusal.kind) == (other.refusal and other.refusal.kind), command
-        assert [(end.id, end.outcome) for end in one.ended] == [(end.id, end.outcome) for end in other.ended]
+        assert [(end.job_id, end.outcome) for end in one.ended] == [(end.job_id, end.outcome) for end in other.ended]
         for (where, blocks), (_, word) in zip(sets_of(one.state), sets_of(other.state), strict=True):
             assert sum(1 << block for block in blocks) == word.word, f"{where} after {command}"
 
@@ -31,13 +31,13 @@ def test_it_does_not_matter_what_the_sets_are_made_of(walks: Any) -> None:
 def test_two_writes_are_the_same_as_one_write_of_both(walks: Any) -> None:
     chance = random.Random(1)
     for before, command, _ in walks():
-        for on, node in before.nodes.items():
+        for node_name, node in before.nodes.items():
             first, second = (
                 before.space.blocks(chance.randrange(node.size), chance.choice((1, 512, 5000)))
                 & before.space.everything(node.size)
                 for _ in range(2)
             )
-            assert all(claim.holds() for claim in batch(before, on, first, second)), command
+            assert all(claim.holds() for claim in batch(before, node_name, first, second)), command
 
 
 def test_every_job_can_end(walks: Any) -> None:
@@ -59,10 +59,10 @@ def test_what_a_command_does_not_touch_is_the_same_object(walks: Any) -> None:
     """A prover may then look at what is touched only."""
     for before, command, result in walks():
         if type(command).__name__ in ("ClearBitmap", "EnableBitmap", "DisableBitmap") and result.refusal is None:
-            for on, node in result.state.nodes.items():
+            for node_name, node in result.state.nodes.items():
                 for name, bitmap in node.bitmaps.items():
-                    if (on, name) != (command.node, command.name):
-                        assert bitmap is before.nodes[on].bitmaps[name]
+                    if (node_name, name) != (command.node, command.name):
+                        assert bitmap is before.nodes[node_name].bitmaps[name]
             assert result.state.jobs is before.jobs
 
 

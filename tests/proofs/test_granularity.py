@@ -23,9 +23,9 @@ ALL = {theorem.id: theorem for theorem in theorems()}
 # Proved, and true of plain numbers
 
 
-@pytest.mark.parametrize("id", ALL)
-def test_a_theorem_is_proved_and_about_something(id: str) -> None:
-    result = prove(ALL[id])
+@pytest.mark.parametrize("property_id", ALL)
+def test_a_theorem_is_proved_and_about_something(property_id: str) -> None:
+    result = prove(ALL[property_id])
     assert (result.verdict, result.text) == ("proved", "")
     assert result.obligations >= result.paths > 0
     assert result.witnesses, "no interesting case is named"
@@ -52,12 +52,12 @@ class Drawn(PlainNumbers):
         return 1 << self.draw(st.integers(least.bit_length() - 1, min(most.bit_length() - 1, least.bit_length() + 2)))
 
 
-@pytest.mark.parametrize("id", ALL)
+@pytest.mark.parametrize("property_id", ALL)
 @settings(max_examples=200)
 @given(st.data())
-def test_a_theorem_is_true_of_plain_numbers(id: str, data: st.DataObject) -> None:
+def test_a_theorem_is_true_of_plain_numbers(property_id: str, data: st.DataObject) -> None:
     with suppress(Impossible):
-        ALL[id].function(Drawn(data.draw))
+        ALL[property_id].function(Drawn(data.draw))
 
 
 # Every seeded mistake is found
@@ -215,7 +215,7 @@ MISTAKES: tuple[tuple[Any, Any, tuple[str, ...]], ...] = (
     (ROUND_OUT, and_the_next, ("round-out-is-idempotent",)),
     (ROUND_OUT, at_least_two, ("rounding-by-less-than-a-block-is-nothing",)),
 )  # fmt: skip
-CASES = [(function, wrong, id) for function, wrong, ids in MISTAKES for id in ids]
+CASES = [(function, wrong, property_id) for function, wrong, ids in MISTAKES for property_id in ids]
 
 
 @contextmanager
@@ -237,16 +237,16 @@ def visible_names() -> Iterator[None]:
     del granules.granules  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(("function", "wrong", "id"), CASES, ids=lambda each: getattr(each, "__name__", each))
-def test_a_seeded_mistake_is_found(function: FunctionType, wrong: FunctionType, id: str) -> None:
+@pytest.mark.parametrize(("function", "wrong", "property_id"), CASES, ids=lambda each: getattr(each, "__name__", each))
+def test_a_seeded_mistake_is_found(function: FunctionType, wrong: FunctionType, property_id: str) -> None:
     with mistaken(function, wrong):
-        result = prove(ALL[id])
+        result = prove(ALL[property_id])
     assert result.verdict == "counterexample", result.text
     assert "fails: " in result.text
 
 
 def test_every_theorem_has_a_mistake_that_breaks_it() -> None:
-    assert {id for _, _, id in CASES} == set(ALL)
+    assert {property_id for _, _, property_id in CASES} == set(ALL)
 
 
 def test_a_counterexample_is_in_bytes_and_shows_the_calls() -> None:
@@ -342,4 +342,4 @@ def test_the_page_states_every_theorem_as_the_proof_does() -> None:
     page = (Path(__file__).parents[2] / "docs/understand/granularity.md").read_text()
     listed = dict(re.findall(r"^\| ([a-z0-9-]+) \| (.*) \|$", page, re.MULTILINE))
     listed.pop("theorem")
-    assert listed == {id: theorem.statement for id, theorem in ALL.items()}
+    assert listed == {property_id: theorem.statement for property_id, theorem in ALL.items()}

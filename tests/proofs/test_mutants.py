@@ -43,7 +43,7 @@ BY_RULE = [
     "transaction.transact: fold(command.actions): in reverse",
     "loops.fold: for each in items: only the first",
     "jobs.settles: (*ended, *more) -> (*ended,)",
-    "step.transition: node.drain(state, on) -> state",
+    "step.transition: node.drain(state, node_name) -> state",
 ]
 """At least one of each rule. These names are relied upon; a name changes only with the text that it is made of."""
 
@@ -233,7 +233,7 @@ def found_by_hand() -> set[str]:
     ):  # fmt: skip
         done = step(state, command)
         assert done.refusal is None
-        found |= {id for id, _ in violations(state, command, done)}
+        found |= {property_id for property_id, _ in violations(state, command, done)}
         state = done.state
     return found
 

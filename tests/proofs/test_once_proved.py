@@ -105,11 +105,11 @@ FOUND: dict[str, tuple[str, str, str]] = {
 
 def failing(prover: str, name: str) -> list[Obligation]:
     """What fails of the theorem in the scenes in which a mistake shows."""
-    id, cast, kind = FOUND[name]
+    property_id, cast, kind = FOUND[name]
     prove = provers((prover,))[prover]
     said = [each for scene in Mistake(name, cast, kind).scenes() for each in prove(scene.script)]
     assert said, "no such scene"
-    return [each for each in said if each.id == id and each.counterexample is not None]
+    return [each for each in said if each.id == property_id and each.counterexample is not None]
 
 
 def test_each_has_a_place_and_there_are_twenty_that_came_afterwards() -> None:

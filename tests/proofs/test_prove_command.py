@@ -37,7 +37,7 @@ def few_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def nothing_seeded(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests in which a mutant is applied already."""
-    monkeypatch.setattr(vacuity, "found", lambda id, known: {"none": dict.fromkeys(known, True)})
+    monkeypatch.setattr(vacuity, "found", lambda property_id, known: {"none": dict.fromkeys(known, True)})
 
 
 def masked(text: str) -> str:
@@ -48,8 +48,8 @@ def masked(text: str) -> str:
 def test_everything_is_proved_and_the_readme_shows_it() -> None:
     result = run()
     assert result.exit_code == 0, result.stdout
-    for id in (*THEOREMS, *(each.id for each in theorems())):
-        assert re.search(rf"^ {re.escape(id)} +proved ", result.stdout, re.MULTILINE), id
+    for property_id in (*THEOREMS, *(each.id for each in theorems())):
+        assert re.search(rf"^ {re.escape(property_id)} +proved ", result.stdout, re.MULTILINE), property_id
     last = result.stdout.strip().splitlines()[-1]
     assert re.fullmatch(
         r"PROVED: \d+ theorems, [\d,]+ obligations twice, for disks of every size, in .* about 64-bit integers in .*",
@@ -179,8 +179,8 @@ def test_an_unknown_theorem_is_a_usage_error() -> None:
 
 def test_each_theorem_has_a_statement_and_a_mistake() -> None:
     assert set(vacuity.SEEDED) == set(THEOREMS)
-    for id in THEOREMS:
-        assert statement(id).endswith("."), id
+    for property_id in THEOREMS:
+        assert statement(property_id).endswith("."), property_id
     with pytest.raises(KeyError):
         statement("NOTHING")
 

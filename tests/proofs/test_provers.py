@@ -252,11 +252,13 @@ def test_what_is_undecided_is_decided_once_and_only_as_far_as_it_must_be() -> No
     assert list(every_path(lambda path: Undecided(path, (1, 2)) == 7)) == [False]
 
 
-@pytest.mark.parametrize("id", THEOREMS)
-def test_each_theorem_fails_with_its_mistake_and_the_provers_agree_on_all_that_fails(id: str) -> None:
+@pytest.mark.parametrize("property_id", THEOREMS)
+def test_each_theorem_fails_with_its_mistake_and_the_provers_agree_on_all_that_fails(property_id: str) -> None:
     known = provers()
-    assert vacuity.found(id, known) == {each.mutant: dict.fromkeys(known, True) for each in vacuity.SEEDED[id]}
-    for mistake in vacuity.SEEDED[id]:
+    assert vacuity.found(property_id, known) == {
+        each.mutant: dict.fromkeys(known, True) for each in vacuity.SEEDED[property_id]
+    }
+    for mistake in vacuity.SEEDED[property_id]:
         with applied(vacuity.mutant(mistake.mutant)):
             for scene in mistake.scenes():
                 one, other = (prover(scene.script) for prover in known.values())

@@ -52,12 +52,12 @@ def to_qmp(command: Command | Action, node: NodeName, places: BackupPlaces) -> Q
     if isinstance(command, c.OnJob):
         return f"job-{verb(type(command))}", {"id": command.job}
     match command:
-        case c.AddBitmap(on, name, granularity, enabled):
-            data: dict[str, Any] = {"node": node(on), "name": name, "granularity": granularity}
+        case c.AddBitmap(node_name, name, granularity, enabled):
+            data: dict[str, Any] = {"node": node(node_name), "name": name, "granularity": granularity}
             return "block-dirty-bitmap-add", data if enabled else data | {"disabled": True}
-        case c.MergeBitmaps(on, target, sources):
-            bitmaps = [s.name if s.node == on else {"node": node(s.node), "name": s.name} for s in sources]
-            return "block-dirty-bitmap-merge", {"node": node(on), "target": target, "bitmaps": bitmaps}
+        case c.MergeBitmaps(node_name, target, sources):
+            bitmaps = [s.name if s.node == node_name else {"node": node(s.node), "name": s.name} for s in sources]
+            return "block-dirty-bitmap-merge", {"node": node(node_name), "target": target, "bitmaps": bitmaps}
         case c.StartBackup():
             return "blockdev-backup", backup_arguments(command, node(command.node), places(command))
         case c.Transaction(actions, grouped):

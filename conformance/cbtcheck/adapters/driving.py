@@ -143,11 +143,11 @@ class Driver:
             return self._done((Answer(command, "invalid", "No content has such a length"),))  # it cannot even be made
         trace: list[Answer] = []
         if command.result == "copy failed":
-            for id in self._copies_in_the_way(command):
-                self.host.end_copy(id)
-                trace.append(Answer(c.EndCopy(id)))
-            for id in self.host.jobs:
-                self.targets[id].failing = "write"
+            for job_id in self._copies_in_the_way(command):
+                self.host.end_copy(job_id)
+                trace.append(Answer(c.EndCopy(job_id)))
+            for job_id in self.host.jobs:
+                self.targets[job_id].failing = "write"
         try:
             length = max(0, command.length) if command.kind == "write" else 1  # of zeroes there may be terabytes
             happened = self._write_now(command, content(command.offset, length))
@@ -184,11 +184,11 @@ class Driver:
 
     def _copies_in_the_way(self, command: c.Write | c.BeginWrite) -> list[str]:
         found = []
-        for id, job in self.host.jobs.items():
+        for job_id, job in self.host.jobs.items():
             if job.in_flight is None or job.node.name != command.node or command.length <= 0:
                 continue
             granule = job.work.granularity
             first, last = command.offset // granule, (command.offset + command.length - 1) // granule
             if any(start <= last and first < past for start, past in job.in_flight.runs):
-                found.append(id)
+                found.append(job_id)
         return found

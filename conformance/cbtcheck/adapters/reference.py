@@ -102,21 +102,23 @@ class ReferenceAdapter(Adapter):
         """Everything the host shows."""
         bitmaps: dict[tuple[str, str], SeenBitmap] = {}
         successors: dict[str, tuple[SeenAnonymous, ...]] = {}
-        for on, node in self._host.nodes.items():
+        for node_name, node in self._host.nodes.items():
             anonymous = []
             for name, each in node.bitmaps.items():
                 bits = word(each.bits)
                 granules = -(-node.disk.size // each.granularity)
-                bitmaps[on, name] = SeenBitmap(
+                bitmaps[node_name, name] = SeenBitmap(
                     each.granularity, each.recording, each.busy, bits.bit_count(), digest(bits, granules)
                 )
                 if each.successor is not None:
                     heir = each.successor
                     anonymous.append(SeenAnonymous(heir.granularity, heir.recording, heir.bits.count()))
-            successors[on] = tuple(anonymous)
+            successors[node_name] = tuple(anonymous)
         targets = self._driver.targets
-        jobs = {id: SeenJob(job.phase, tuple(targets[id].written)) for id, job in self._host.jobs.items()}
-        in_flight = frozenset((on, id) for on, node in self._host.nodes.items() for id in node.writes)
+        jobs = {job_id: SeenJob(job.phase, tuple(targets[job_id].written)) for job_id, job in self._host.jobs.items()}
+        in_flight = frozenset(
+            (node_name, write_id) for node_name, node in self._host.nodes.items() for write_id in node.writes
+        )
         return Observation(bitmaps, jobs, successors, in_flight)
 
     def bits(self, node: str, name: str) -> int | None:

@@ -117,9 +117,9 @@ class SuiteCopies:
                     answer = self._end(end, result.state)
                     if answer.refusal:
                         trace[number] = happened, answer
-                    ended.append((end.id, end.outcome))
+                    ended.append((end.job_id, end.outcome))
             state = result.state
-        self._phases = {id: phase_of(job) for id, job in state.jobs.items() if id in self._backups}
+        self._phases = {job_id: phase_of(job) for job_id, job in state.jobs.items() if job_id in self._backups}
         return Performed(tuple(trace), tuple(ended)), state
 
     # Backups
@@ -146,11 +146,11 @@ class SuiteCopies:
         """What is dirty in each bitmap, as (offset, length) within the disk."""
         seen = self._adapter.observe(frozenset())
         found: dict[tuple[str, str | None], list[tuple[int, int]]] = {}
-        for (on, name), each in seen.bitmaps.items():
-            unit, size = each.granularity, self._sizes[on]
+        for place, each in seen.bitmaps.items():
+            unit, size = each.granularity, self._sizes[place[0]]
             assert unit is not None
-            runs = extents(self._adapter.bits(on, name) or 0)
-            found[on, name] = [(first * unit, min(count * unit, size - first * unit)) for first, count in runs]
+            runs = extents(self._adapter.bits(*place) or 0)
+            found[place] = [(first * unit, min(count * unit, size - first * unit)) for first, count in runs]
         return found
 
     def _has_happened(self, command: Command, before: State[Bits], after: State[Bits]) -> bool:
@@ -168,7 +168,7 @@ class SuiteCopies:
         assert isinstance(space, BitSets)
 
         def at_odds(state: State[Bits]) -> int:
-            jobs = {id: SeenJob(phase_of(job), None) for id, job in state.jobs.items()}
+            jobs = {job_id: SeenJob(phase_of(job), None) for job_id, job in state.jobs.items()}
             return len(judge(space, state, dataclasses.replace(seen, jobs=jobs), bits))
 
         if starts:
@@ -177,12 +177,12 @@ class SuiteCopies:
                 self._tell_the_end(each.job, False, [], None)  # now it is certain
             return begun
         if isinstance(command, Write | BeginWrite):  # the bitmaps of backups that it ends are frozen as yet
-            on, blocks = command.node, space.blocks(command.offset, command.length)
-            after = node.copy_before_write(before, on, blocks)
+            node_name, blocks = command.node, space.blocks(command.offset, command.length)
+            after = node.copy_before_write(before, node_name, blocks)
             if isinstance(command, Write):
-                after = node.record(after, on, blocks)
+                after = node.record(after, node_name, blocks)
             else:
-                after = node.in_flight(after, on, command.write, blocks)
+                after = node.in_flight(after, node_name, command.write, blocks)
         return at_odds(after) <= at_odds(before)
 
     def _end(self, end: Ended[Bits], state: State[Bits]) -> Reply:
@@ -191,7 +191,7 @@ class SuiteCopies:
         With the content of the start it is all the same when something is copied; so it is done last, when the guest
         has had all the time to spoil it. What is reported and need not be is copied too, if the backup completes.
         """
-        backup = self._backups.pop(end.id)
+        backup = self._backups.pop(end.job_id)
         left, done = end.job.todo, end.job.scope - end.job.todo
         if backup.reported is not None:
             left, extra = left & backup.reported, backup.reported - end.job.scope
@@ -200,10 +200,10 @@ class SuiteCopies:
                 done = done | extra
             else:
                 left = left | extra
-        self._targets[end.id] = self._copied(end.id, backup, _in_bytes(state.space, done, backup.size))
+        self._targets[end.job_id] = self._copied(end.job_id, backup, _in_bytes(state.space, done, backup.size))
         frozen = None if end.job.bitmap is None else (end.job.node, end.job.bitmap)
         success = end.outcome == "completed"
-        return self._tell_the_end(end.id, success, _in_bytes(state.space, left, backup.size), frozen)
+        return self._tell_the_end(end.job_id, success, _in_bytes(state.space, left, backup.size), frozen)
 
     def _tell_the_end(
         self, job: str, success: bool, left: list[tuple[int, int]], frozen: tuple[str, str] | None
@@ -253,7 +253,9 @@ class SuiteCopies:
         """What the implementation shows, and the suite's own jobs."""
         if seen.jobs:
             self._adapter.wrong("an observation with jobs: they are the suite's affair, if it makes the copies")
-        return dataclasses.replace(seen, jobs={id: SeenJob(phase, None) for id, phase in self._phases.items()})
+        return dataclasses.replace(
+            seen, jobs={job_id: SeenJob(phase, None) for job_id, phase in self._phases.items()}
+        )
 
     def target(self, job: str) -> Content | None:
         """The content of the target of a backup that has ended."""

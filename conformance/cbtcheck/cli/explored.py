@@ -92,7 +92,7 @@ def name_of(outcome: Outcome) -> str:
 
 def not_checked(outcome: Outcome) -> tuple[str, ...]:
     """The properties of which no claim was looked at in a scope; they are not said to hold there."""
-    return tuple(id for id in properties.IDS if not outcome.claims.get(id, 0))
+    return tuple(property_id for property_id in properties.IDS if not outcome.claims.get(property_id, 0))
 
 
 def rate(outcome: Outcome) -> int:
@@ -100,14 +100,16 @@ def rate(outcome: Outcome) -> int:
     return round(outcome.states / outcome.seconds) if outcome.seconds > 0 else 0
 
 
-def claims(outcomes: Sequence[Outcome], id: str) -> int:
+def claims(outcomes: Sequence[Outcome], property_id: str) -> int:
     """How many claims of a property were looked at."""
-    return sum(each.claims.get(id, 0) for each in outcomes)
+    return sum(each.claims.get(property_id, 0) for each in outcomes)
 
 
-def fails(outcomes: Sequence[Outcome], id: str) -> bool:
+def fails(outcomes: Sequence[Outcome], property_id: str) -> bool:
     """Whether a property was found not to hold."""
-    return any(each.violation is not None and id in {f.id for f in each.violation.failed} for each in outcomes)
+    return any(
+        each.violation is not None and property_id in {f.id for f in each.violation.failed} for each in outcomes
+    )
 
 
 def property_table(outcomes: Sequence[Outcome]) -> Table:
@@ -117,11 +119,11 @@ def property_table(outcomes: Sequence[Outcome]) -> Table:
     table.add_column("claims checked", justify="right")
     table.add_column("")
     table.add_column("statement")
-    for id in properties.IDS:
-        count = claims(outcomes, id)
-        verdict = "violated" if fails(outcomes, id) else "holds" if count else "not checked"
+    for property_id in properties.IDS:
+        count = claims(outcomes, property_id)
+        verdict = "violated" if fails(outcomes, property_id) else "holds" if count else "not checked"
         colour = {"violated": "bold red", "holds": "green", "not checked": "dim"}[verdict]
-        table.add_row(id, f"{count:,}", Text(verdict, style=colour), statement(id))
+        table.add_row(property_id, f"{count:,}", Text(verdict, style=colour), statement(property_id))
     return table
 
 
@@ -162,7 +164,8 @@ def to_plain(outcomes: Sequence[Outcome], chains: Restored | None = None) -> dic
         "chains": _chains(chains),
         "scopes": [_scope(each) for each in outcomes],
         "properties": {
-            id: {"claims": claims(outcomes, id), "violated": fails(outcomes, id)} for id in properties.IDS
+            property_id: {"claims": claims(outcomes, property_id), "violated": fails(outcomes, property_id)}
+            for property_id in properties.IDS
         },
     }
 

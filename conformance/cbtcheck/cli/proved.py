@@ -50,21 +50,24 @@ def good(outcome: Outcome) -> bool:
     numbers = all(each.verdict == "proved" for each in outcome.arithmetic)
     if not outcome.inductive:
         return bool(outcome.arithmetic) and numbers
-    named = all(verdict(outcome, id) == "proved" for id in outcome.inductive)
-    alive = all(id in outcome.found and all(found_by(outcome, id).values()) for id in outcome.inductive)
+    named = all(verdict(outcome, property_id) == "proved" for property_id in outcome.inductive)
+    alive = all(
+        property_id in outcome.found and all(found_by(outcome, property_id).values())
+        for property_id in outcome.inductive
+    )
     return numbers and named and alive and not outcome.missing and prove.holds(outcome.proved)
 
 
-def verdict(outcome: Outcome, id: str) -> str:
+def verdict(outcome: Outcome, property_id: str) -> str:
     """What became of a theorem that is proved by induction."""
-    if any(each.obligation.id == id for each in outcome.proved.failures):
+    if any(each.obligation.id == property_id for each in outcome.proved.failures):
         return "fails"
-    return "proved" if outcome.proved.obligations[id] else "vacuous"
+    return "proved" if outcome.proved.obligations[property_id] else "vacuous"
 
 
-def found_by(outcome: Outcome, id: str) -> dict[str, bool]:
+def found_by(outcome: Outcome, property_id: str) -> dict[str, bool]:
     """Which provers have found all the mistakes that are seeded for a theorem."""
-    said = outcome.found.get(id, {}).values()
+    said = outcome.found.get(property_id, {}).values()
     return {name: all(each[name] for each in said) for name in PROVERS} if said else {}
 
 
@@ -82,8 +85,8 @@ def sections(outcome: Outcome) -> Iterator[RenderableType]:
         yield arithmetic_table(outcome)
     if outcome.inductive:
         yield from vacuity_lines(outcome)
-    for id in dict.fromkeys(each.obligation.id for each in outcome.proved.failures):
-        yield from failed(outcome, id)
+    for property_id in dict.fromkeys(each.obligation.id for each in outcome.proved.failures):
+        yield from failed(outcome, property_id)
     for each in outcome.arithmetic:
         if each.verdict != "proved":
             yield Text(f"\n{each.theorem.id}: {each.verdict}: {each.text}", style="bold red")
@@ -98,10 +101,10 @@ def sections(outcome: Outcome) -> Iterator[RenderableType]:
 def theorem_table(outcome: Outcome) -> Table:
     """The theorems that are proved by induction, for every disk and every history."""
     table = _table("theorem", "", "obligations", "paths", *PROVERS, "statement")
-    for id in outcome.inductive:
-        spent = [f"{seconds_for(outcome, id, name):.2f}" for name in PROVERS]
-        numbers = f"{outcome.proved.obligations[id]:,}", f"{outcome.proved.paths[id]:,}"
-        table.add_row(id, _verdict(verdict(outcome, id)), *numbers, *spent, statement(id))
+    for property_id in outcome.inductive:
+        spent = [f"{seconds_for(outcome, property_id, name):.2f}" for name in PROVERS]
+        numbers = f"{outcome.proved.obligations[property_id]:,}", f"{outcome.proved.paths[property_id]:,}"
+        table.add_row(property_id, _verdict(verdict(outcome, property_id)), *numbers, *spent, statement(property_id))
     spent = [f"{seconds_for(outcome, '', name):.2f}" for name in PROVERS]
     table.add_row("", "", "", "", *spent, Text("states, assumptions and commands", style="dim"))
     return table
@@ -142,8 +145,8 @@ def vacuity_lines(outcome: Outcome) -> Iterator[Text]:
         fine += f"{len(VARIETY)} values of fields, numbers and places"
         yield _line("seen", missing, fine)
     wrong = [
-        f"{mistake} is not found by the {name}: {id} says nothing"
-        for id, found in outcome.found.items() for mistake, said in found.items()
+        f"{mistake} is not found by the {name}: {property_id} says nothing"
+        for property_id, found in outcome.found.items() for mistake, said in found.items()
         for name, fails in said.items() if not fails
     ]  # fmt: skip
     number = sum(map(len, outcome.found.values()))
@@ -158,22 +161,22 @@ def _line(what: str, wrong: list[str], fine: str) -> Text:
 # What fails
 
 
-def failed(outcome: Outcome, id: str) -> Iterator[Text]:
+def failed(outcome: Outcome, property_id: str) -> Iterator[Text]:
     """A theorem that fails: the shortest paths to an obligation that does not hold, each once."""
     failures: dict[tuple[Any, ...], list[Failure]] = {}
     for each in sorted(outcome.proved.failures, key=lambda each: len(each.obligation.path)):
-        if each.obligation.id == id:
+        if each.obligation.id == property_id:
             key = each.scene.cast, repr(each.scene.command), each.obligation.path, each.obligation.where
             failures.setdefault(key, []).append(each)
-    yield Text(f"\n{id} fails ({len(failures):,} obligations): {statement(id)}", style="bold red")
+    yield Text(f"\n{property_id} fails ({len(failures):,} obligations): {statement(property_id)}", style="bold red")
     for same in list(failures.values())[:MOST_SHOWN]:
         yield from picture(same[0], [each.prover for each in same])
-    yield again(id)
+    yield again(property_id)
 
 
-def again(id: str) -> Text:
+def again(property_id: str) -> Text:
     """How to run it again."""
-    return Text(f"\nagain: cbtspec prove --only {repr(id) if ' ' in id else id}")
+    return Text(f"\nagain: cbtspec prove --only {repr(property_id) if ' ' in property_id else property_id}")
 
 
 def picture(failure: Failure, provers: list[str]) -> Iterator[Text]:
@@ -224,9 +227,9 @@ def result(outcome: Outcome) -> Text:
     return Text(f"PROVED: {count} theorem{'s' * (count != 1)}, {'; '.join(parts)}.", style="bold green")
 
 
-def seconds_for(outcome: Outcome, id: str, prover: str) -> float:
+def seconds_for(outcome: Outcome, property_id: str, prover: str) -> float:
     """Seconds that a prover spent on a theorem; on none of them: on what comes before all of them."""
-    return outcome.proved.spent[prover][id] if prover in outcome.proved.spent else 0.0
+    return outcome.proved.spent[prover][property_id] if prover in outcome.proved.spent else 0.0
 
 
 def spent(outcome: Outcome) -> float:
@@ -247,13 +250,13 @@ def to_plain(outcome: Outcome) -> dict[str, Any]:
     proved = outcome.proved
     by_induction = [
         {
-            "id": id, "statement": statement(id), "verdict": verdict(outcome, id),
-            "obligations": proved.obligations[id], "paths": proved.paths[id],
-            "seeded_mistake": SEEDED[id][0].mutant, "found_by": found_by(outcome, id),
-            "seeded_mistakes": outcome.found.get(id, {}),
-            "seconds": {name: round(seconds_for(outcome, id, name), 3) for name in PROVERS},
+            "id": property_id, "statement": statement(property_id), "verdict": verdict(outcome, property_id),
+            "obligations": proved.obligations[property_id], "paths": proved.paths[property_id],
+            "seeded_mistake": SEEDED[property_id][0].mutant, "found_by": found_by(outcome, property_id),
+            "seeded_mistakes": outcome.found.get(property_id, {}),
+            "seconds": {name: round(seconds_for(outcome, property_id, name), 3) for name in PROVERS},
         }
-        for id in outcome.inductive
+        for property_id in outcome.inductive
     ]  # fmt: skip
     about_integers = [
         {

@@ -22,7 +22,7 @@ LOG_WIDTH = 150
 def prove(only: str | None, form: str) -> int:
     """Proves every theorem, or `only` this one, and prints what came of it; returns the exit code."""
     of_numbers = [each for each in theorems() if only in (None, each.id)]
-    inductive = tuple(id for id in THEOREMS if only in (None, id))
+    inductive = tuple(property_id for property_id in THEOREMS if only in (None, property_id))
     if not of_numbers and not inductive:
         known = ", ".join([*THEOREMS, *(each.id for each in theorems())])
         raise click.UsageError(f"there is no theorem '{only}'; there are: {known}.")
@@ -42,9 +42,9 @@ def prove(only: str | None, form: str) -> int:
 
 
 def _by_induction(outcome: Outcome, progress: ProgressLine) -> None:
-    for number, id in enumerate(outcome.inductive, 1):
+    for number, property_id in enumerate(outcome.inductive, 1):
         progress("found with a seeded mistake: theorem", number, len(outcome.inductive))
-        outcome.found[id] = vacuity.found(id, provers())
+        outcome.found[property_id] = vacuity.found(property_id, provers())
     listed = list(scenes())
     for number, proved in enumerate(prove_by_induction(PROVERS, listed, outcome.only), 1):
         outcome.proved = proved

@@ -174,11 +174,11 @@ def judge_digest(
 
 
 def _finding(
-    verdict: Verdict, property: str, where: str, texts: tuple[str, str], granules: Granules, what: str
+    verdict: Verdict, broken: str, where: str, texts: tuple[str, str], granules: Granules, what: str
 ) -> BitsFinding:
     expected, seen = texts
     if "…" in expected + seen:
         seen += f"; {what}: {granules.named()}"
     word = granules.word() if granules.total <= WIDEST_WORD else None
     missing, extra = (word, None) if what == "missing" else (None, word)
-    return BitsFinding(verdict, property, where, expected, seen, missing, extra, granules)
+    return BitsFinding(verdict, broken, where, expected, seen, missing, extra, granules)

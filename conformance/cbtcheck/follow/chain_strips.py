@@ -37,10 +37,10 @@ MOST_DRAWN = 16
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A link as a row. `on` is the older one that it is laid over, None if there is none; `stacks`: without loss."""
+    """A link as a row. `older` is the one that it is laid over, None if there is none; `stacks`: without loss."""
 
     row: Row
-    on: str | None
+    older: str | None
     stacks: bool
     cells: str
 
@@ -81,14 +81,14 @@ def _drawn(
 ) -> Drawn:
     numbers = [each.number for each in older]
     stacks = [each for each in numbers if each in row.stacks_on]
-    on = stacks[-1] if stacks else numbers[-1] if numbers and not row.full else None
+    below = stacks[-1] if stacks else numbers[-1] if numbers and not row.full else None
     lost = [(each.certain, each.perhaps) for each in row.lost]
     step = unit // row.supplied.granularity
     cells = "".join(
         LATER if gaps and gaps[at * step][0] >= row.began.number else _cell(row, lost, at * unit, unit, bool(gaps))
         for at in range(columns)
     )
-    return Drawn(row, on, bool(stacks) and not row.lost, cells)
+    return Drawn(row, below, bool(stacks) and not row.lost, cells)
 
 
 def _cell(row: Row, lost: list[tuple[Granules, Granules]], first: int, unit: int, gaps: bool) -> str:
@@ -122,6 +122,6 @@ def under(link: Drawn) -> str:
     """What a link is laid over: *→ 1*, or with a loss *✗ 1*."""
     if link.row.gives == "assumed":
         return UNKNOWN
-    if link.on is None:
+    if link.older is None:
         return BROKEN if link.row.lost else ""
-    return f"{STACKS if link.stacks or not link.row.lost else BROKEN} {link.on}"
+    return f"{STACKS if link.stacks or not link.row.lost else BROKEN} {link.older}"

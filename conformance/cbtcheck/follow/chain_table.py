@@ -116,15 +116,15 @@ class Tabled(Generic[S]):
         followed = self.followed.told()
         rows = tuple(self._rows())
         found = [
-            NotCovered(on, name, each.at, *self._both(on, each.blocks))
+            NotCovered(node, name, each.at, *self._both(node, each.blocks))
             for each in followed.waived
-            for on, name in [each.place]
+            for node, name in [each.place]
         ]
         waived = tuple(each for each in found if len(each.perhaps))
         return ChainTable(rows, waived, followed.failed, followed.forgotten)
 
-    def _both(self, on: str, blocks: S) -> tuple[Granules, Granules]:
-        size = self.state.nodes[on].size
+    def _both(self, node: str, blocks: S) -> tuple[Granules, Granules]:
+        size = self.state.nodes[node].size
         return self.space.at_least(blocks, self.block, size), self.space.at_most(blocks, self.block, size)
 
     def _rows(self) -> Iterator[Row]:
@@ -132,9 +132,9 @@ class Tabled(Generic[S]):
             link, began = point.link, self.followed.began[number]
             if link is None:
                 continue
-            on = {older: self._both(point.node, lost) for older, lost in link.lost_on.items()}
-            stacks = tuple(older for older, (_, perhaps) in on.items() if not len(perhaps))
-            lacks = tuple(older for older, (certain, _) in on.items() if len(certain))
+            lost = {older: self._both(point.node, blocks) for older, blocks in link.lost_on.items()}
+            stacks = tuple(older for older, (_, perhaps) in lost.items() if not len(perhaps))
+            lacks = tuple(older for older, (certain, _) in lost.items() if len(certain))
             certain, perhaps = self._both(point.node, link.lost)
             gives: Gives = "does not restore" if len(certain) else "perhaps" if len(perhaps) else "restores"
             if number in self.followed.assumed:

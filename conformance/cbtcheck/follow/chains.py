@@ -104,24 +104,24 @@ class ChainsFollowed(Generic[S]):
             return self
         after = self
         if traits_of(command).records or before.nodes != step.state.nodes:
-            for on in before.nodes:
-                after = after.wrote(at, before, on, written(before, command, step, on))
+            for node in before.nodes:
+                after = after.wrote(at, before, node, written(before, command, step, node))
         after = after._said(at, before, command, step)
         if not step.ended and len(before.jobs) == len(step.state.jobs):
             return after
         return after.told()._lived(at, before, command, step)
 
-    def wrote(self, at: At, state: State[S], on: str, blocks: S) -> ChainsFollowed[S]:
+    def wrote(self, at: At, state: State[S], node: str, blocks: S) -> ChainsFollowed[S]:
         """Guest writes of these blocks of a disk have ended."""
-        if not any(point.node == on for point in self.chains.points.values()):
+        if not any(point.node == node for point in self.chains.points.values()):
             return self
-        known = self.pending.get(on)
-        after = replace(self, pending=self.pending.put(on, blocks if known is None else known | blocks))
-        for name, bitmap in state.nodes[on].bitmaps.items():
+        known = self.pending.get(node)
+        after = replace(self, pending=self.pending.put(node, blocks if known is None else known | blocks))
+        for name, bitmap in state.nodes[node].bitmaps.items():
             if not recording(bitmap):
-                since = self.reasons.get((on, name), Reasons()).disabled or at
-                why = f"written while {on}/{name} was disabled"
-                after = after._lacks((on, name), Reason(why, since, blocks, at, at, at))
+                since = self.reasons.get((node, name), Reasons()).disabled or at
+                why = f"written while {node}/{name} was disabled"
+                after = after._lacks((node, name), Reason(why, since, blocks, at, at, at))
         return after
 
     # Bitmaps
@@ -143,11 +143,11 @@ class ChainsFollowed(Generic[S]):
     def _changed(
         self, at: At, before: State[S], command: object, step: Step[S], place: Place, anew: bool
     ) -> ChainsFollowed[S]:
-        on, name = place
-        then, now = before.nodes[on].bitmaps.get(name), step.state.nodes[on].bitmaps.get(name)
+        node, name = place
+        then, now = before.nodes[node].bitmaps.get(name), step.state.nodes[node].bitmaps.get(name)
         after = self
-        if then is not None and waives(command, on, name):
-            after = after._waives(at, place, owed_under_name(then) | written(before, command, step, on))
+        if then is not None and waives(command, node, name):
+            after = after._waives(at, place, owed_under_name(then) | written(before, command, step, node))
         if anew:
             after = after._adds(at, place, before)
         known = after.reasons.get(place, Reasons())
@@ -170,16 +170,16 @@ class ChainsFollowed(Generic[S]):
         for which the last of them lacks it; if it is not only that it was added later, too.
         """
         after = self.told()
-        on, name = place
-        points = [each for each in after.chains.points.values() if each.node == on]
+        node, name = place
+        points = [each for each in after.chains.points.values() if each.node == node]
         if not points:
             return after
-        known, first = after.reasons.get(place, Reasons()), next(iter(after._began_on(on))).at
-        lacks, why = points[0].since, f"{BEFORE} {on}/{name} was added"
+        known, first = after.reasons.get(place, Reasons()), next(iter(after._began_on(node))).at
+        lacks, why = points[0].since, f"{BEFORE} {node}/{name} was added"
         nowhere = lacks
-        for each in before.nodes[on].bitmaps.values():
+        for each in before.nodes[node].bitmaps.values():
             nowhere = nowhere - owed_under_name(each)
-        beside = [each for other, each in after.reasons.items() if other[0] == on and other != place]
+        beside = [each for other, each in after.reasons.items() if other[0] == node and other != place]
         others = {(one.why, one.blame): one for each in beside for one in each.known[-MOST_TAKEN:]}.values()
         after = after._lacks(place, Reason(why, known.removed or at, lacks, first, at, at))
         for one in sorted(others, key=lambda one: (not one.why.startswith(BEFORE), one.came, one.last))[-MOST_TAKEN:]:
@@ -190,15 +190,15 @@ class ChainsFollowed(Generic[S]):
 
     # Points
 
-    def _began_on(self, on: str) -> list[Begun]:
+    def _began_on(self, node: str) -> list[Begun]:
         """Where the points of a disk have their instants, the oldest first."""
-        return [self.began[number] for number, point in self.chains.points.items() if point.node == on]
+        return [self.began[number] for number, point in self.chains.points.items() if point.node == node]
 
     def told(self) -> ChainsFollowed[S]:
         """The points know of all changes."""
         chains = self.chains
-        for on, blocks in self.pending.items():
-            chains = changed(chains, on, blocks)
+        for node, blocks in self.pending.items():
+            chains = changed(chains, node, blocks)
         return replace(self, chains=chains, pending=Table())
 
     def _lived(self, at: At, before: State[S], command: object, step: Step[S]) -> ChainsFollowed[S]:
@@ -241,8 +241,8 @@ class ChainsFollowed(Generic[S]):
 
     def _without_the_oldest(self) -> ChainsFollowed[S]:
         points, kept = self.chains.points, self.kept
-        for on in {point.node for point in points.values()}:
-            links = [number for number, point in points.items() if point.node == on and point.link is not None]
+        for node in {point.node for point in points.values()}:
+            links = [number for number, point in points.items() if point.node == node and point.link is not None]
             for number in links[:-MOST_FOLLOWED]:
                 kept, points = kept.put(number, _over(points[number])), points.drop(number)
         over = [*kept][: max(0, len(kept) - MOST_KEPT)]
@@ -256,9 +256,9 @@ class ChainsFollowed(Generic[S]):
     def without(self, jobs: Iterable[str]) -> ChainsFollowed[S]:
         """Without the points of these jobs, which have not ended, and of whose ends nobody will know."""
         points = self.chains.points
-        for id in jobs:
+        for job_id in jobs:
             for number, point in self.chains.points.items():
-                if point.job == id and point.link is None:
+                if point.job == job_id and point.link is None:
                     points = points.drop(number)
         return self if points is self.chains.points else replace(self, chains=replace(self.chains, points=points))
 
@@ -282,7 +282,7 @@ def _without_the_long_gone(reasons: dict[Place, Reasons[S]]) -> dict[Place, Reas
 
 
 def _outcome(step: Step[S], job: str) -> Outcome:
-    return next((each.outcome for each in step.ended if each.id == job), "failed")
+    return next((each.outcome for each in step.ended if each.job_id == job), "failed")
 
 
 def _supplied(waived: Waived[S], number: str, point: Point[S]) -> Waived[S]:

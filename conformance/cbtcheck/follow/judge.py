@@ -37,16 +37,18 @@ def judge(
     """
     findings: list[Finding] = []
     bitmaps, jobs = {*seen.bitmaps}, {*seen.jobs}
-    for on, node in state.nodes.items():
+    for node_name, node in state.nodes.items():
         for name in node.bitmaps:
-            findings += judge_bitmap(space, state, (on, name), seen.bitmaps.get((on, name)), read_bits, shown)
-            bitmaps.discard((on, name))
+            findings += judge_bitmap(
+                space, state, (node_name, name), seen.bitmaps.get((node_name, name)), read_bits, shown
+            )
+            bitmaps.discard((node_name, name))
         if seen.successors is not None:
-            findings += judge_successors(space, state, on, seen.successors.get(on, ()))
+            findings += judge_successors(space, state, node_name, seen.successors.get(node_name, ()))
     for place in sorted(bitmaps):
         findings += judge_bitmap(space, state, place, seen.bitmaps[place])
-    for id in (*state.jobs, *sorted(jobs.difference(state.jobs))):
-        findings += judge_job(space, state, id, seen.jobs.get(id))
+    for job_id in (*state.jobs, *sorted(jobs.difference(state.jobs))):
+        findings += judge_job(space, state, job_id, seen.jobs.get(job_id))
     return findings + ([] if seen.in_flight is None else judge_in_flight(state, seen.in_flight))
 
 
@@ -61,26 +63,26 @@ def judge_bitmap(
 
     What nothing can be said of is added to `unjudged`, with the reason. `with_size`: texts name the granularity.
     """
-    on, name = place
-    node = state.nodes.get(on)
+    node_name, name = place
+    node = state.nodes.get(node_name)
     bitmap = None if node is None else node.bitmaps.get(name)
     if node is None or bitmap is None:
-        nobody = Finding(Verdict.DIVERGES, "ONE-HEIR", f"{on}/{name}", "no such bitmap", "a bitmap")
+        nobody = Finding(Verdict.DIVERGES, "ONE-HEIR", f"{node_name}/{name}", "no such bitmap", "a bitmap")
         return [] if seen is None else [nobody]
     if seen is None:
         verdict = Verdict.UNSAFE if _owes(space, bitmap, node.size) else Verdict.DIVERGES
-        return [Finding(verdict, "ONE-HEIR", f"{on}/{name}", "a bitmap", "no such bitmap")]
+        return [Finding(verdict, "ONE-HEIR", f"{node_name}/{name}", "a bitmap", "no such bitmap")]
     findings = _judge_flags(place, bitmap, seen)
     if not agree(space, bitmap, node.size, seen):
         size, granularity = node.size, bitmap.granularity
 
         def read() -> Granules | None:
-            word = None if read_bits is None else read_bits(on, name)
+            word = None if read_bits is None else read_bits(node_name, name)
             return None if word is None else Granules.from_word(word, granularity, size)
 
         number = 0 if shown is None else shown.number(place)
         unit = f"granules of {granularity}" if with_size else "granules"
-        wrong = judge_bits(space, f"{on}/{name} bits", size, bitmap, seen, read, number, unjudged, unit)
+        wrong = judge_bits(space, f"{node_name}/{name} bits", size, bitmap, seen, read, number, unjudged, unit)
         if wrong:
             return findings + wrong
     if shown is not None:
@@ -106,17 +108,17 @@ def _judge_flags(place: Place, bitmap: Bitmap[Any], seen: SeenBitmap) -> list[Fi
             continue
         # A bitmap that does not record, and should, loses every write from now on, whoever looks at it when.
         deaf = what == "recording" and expected
-        verdict, property = (Verdict.UNSAFE, "NO-LOST-WRITE") if deaf else (Verdict.DIVERGES, "")
-        findings.append(Finding(verdict, property, f"{'/'.join(place)} {what}", str(expected), str(found)))
+        verdict, broken = (Verdict.UNSAFE, "NO-LOST-WRITE") if deaf else (Verdict.DIVERGES, "")
+        findings.append(Finding(verdict, broken, f"{'/'.join(place)} {what}", str(expected), str(found)))
     return findings
 
 
 def judge_successors(
-    space: Comparing[S], state: State[S], on: str, seen: tuple[SeenAnonymous, ...]
+    space: Comparing[S], state: State[S], node: str, seen: tuple[SeenAnonymous, ...]
 ) -> list[Finding]:  # fmt: skip
     """All anonymous bitmaps of a disk; which belongs to which bitmap cannot be seen."""
-    size = state.nodes[on].size
-    frozen = [(each, each.successor) for each in state.nodes[on].bitmaps.values() if each.successor is not None]
+    size = state.nodes[node].size
+    frozen = [(each, each.successor) for each in state.nodes[node].bitmaps.values() if each.successor is not None]
     if not frozen and not seen:
         return []
     expected = sorted(
@@ -131,10 +133,10 @@ def judge_successors(
         if expected == found:
             return []
     if [each[:2] for each in expected] != [each[:2] for each in found]:
-        return [Finding(Verdict.DIVERGES, "ONE-HEIR", f"{on} successors", _anonymous(expected), _anonymous(found))]
+        return [Finding(Verdict.DIVERGES, "ONE-HEIR", f"{node} successors", _anonymous(expected), _anonymous(found))]
     lost = any(have[2] < want[2] for want, have in zip(expected, found, strict=True))
-    verdict, property = (Verdict.UNSAFE, "NO-LOST-WRITE") if lost else (Verdict.WASTEFUL, "EXACT")
-    return [Finding(verdict, property, f"{on} successors", _anonymous(expected), _anonymous(found))]
+    verdict, broken = (Verdict.UNSAFE, "NO-LOST-WRITE") if lost else (Verdict.WASTEFUL, "EXACT")
+    return [Finding(verdict, broken, f"{node} successors", _anonymous(expected), _anonymous(found))]
 
 
 def _as_padded(
@@ -153,25 +155,25 @@ def _as_padded(
 
 
 def _anonymous(listed: list[Heir]) -> str:
-    each = [f"{count} granules of {size}{'' if on else ', not recording'}" for size, on, count in listed]
+    each = [f"{count} granules of {size}{'' if node else ', not recording'}" for size, node, count in listed]
     return "; ".join(each) or "none"
 
 
 # Jobs, and writes in flight
 
 
-def judge_job(space: Comparing[S], state: State[S], id: str, seen: SeenJob | None) -> list[Finding]:
+def judge_job(space: Comparing[S], state: State[S], job_id: str, seen: SeenJob | None) -> list[Finding]:
     """The job with this id as it was seen; None: it was looked for, and is not there."""
-    job = state.jobs.get(id)
+    job = state.jobs.get(job_id)
     if job is None:
         there = "a job" if seen is None or seen.phase is None else seen.phase
-        return [] if seen is None else [Finding(Verdict.DIVERGES, "", f"job {id}", "no such job", there)]
+        return [] if seen is None else [Finding(Verdict.DIVERGES, "", f"job {job_id}", "no such job", there)]
     if seen is None:
-        return [Finding(Verdict.DIVERGES, "", f"job {id}", phase_of(job), "no such job")]
+        return [Finding(Verdict.DIVERGES, "", f"job {job_id}", phase_of(job), "no such job")]
     findings = []
     if seen.phase not in (None, phase_of(job)):
-        findings.append(Finding(Verdict.DIVERGES, "", f"job {id}", phase_of(job), f"{seen.phase}"))
-    return findings if seen.copied is None else findings + _judge_copied(space, state, id, job, seen.copied)
+        findings.append(Finding(Verdict.DIVERGES, "", f"job {job_id}", phase_of(job), f"{seen.phase}"))
+    return findings if seen.copied is None else findings + _judge_copied(space, state, job_id, job, seen.copied)
 
 
 def phase_of(job: Job[Any]) -> str:
@@ -180,7 +182,7 @@ def phase_of(job: Job[Any]) -> str:
 
 
 def _judge_copied(
-    space: Comparing[S], state: State[S], id: str, job: Job[S], copied: Iterable[tuple[int, int]]
+    space: Comparing[S], state: State[S], job_id: str, job: Job[S], copied: Iterable[tuple[int, int]]
 ) -> list[Finding]:
     """The target's own record of what was written to it is the job's progress; copies in flight may be either way."""
     found = space.empty
@@ -194,17 +196,19 @@ def _judge_copied(
     verdict = Verdict.UNSAFE if lost else Verdict.WASTEFUL if not beyond & job.scope else Verdict.DIVERGES
     clusters = [space.at_most(each, job.cluster, size).named() for each in (least, found)]
     return [
-        Finding(verdict, "POINT-IN-TIME", f"job {id} copied", f"clusters {clusters[0]}", f"clusters {clusters[1]}")
+        Finding(
+            verdict, "POINT-IN-TIME", f"job {job_id} copied", f"clusters {clusters[0]}", f"clusters {clusters[1]}"
+        )
     ]
 
 
 def judge_in_flight(state: State[S], seen: frozenset[tuple[str, str]]) -> list[Finding]:
     """All guest writes in flight, as (node, id)."""
-    expected = {(on, write) for on, node in state.nodes.items() for write in node.writes}
+    expected = {(node_name, write) for node_name, node in state.nodes.items() for write in node.writes}
     if expected == seen:
         return []
     return [Finding(Verdict.DIVERGES, "", "writes in flight", _listed(expected), _listed(seen))]
 
 
 def _listed(pairs: Iterable[tuple[str, str]]) -> str:
-    return ", ".join(f"{on}/{name}" for on, name in sorted(pairs)) or "none"
+    return ", ".join(f"{node}/{name}" for node, name in sorted(pairs)) or "none"

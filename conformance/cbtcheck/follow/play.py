@@ -43,18 +43,18 @@ Excuse = Callable[[State[Bits], ScenarioStep, Finding], bool]
 Together = Callable[[ScenarioStep, ScenarioStep], bool]
 
 
-def in_the_environment(one: ScenarioStep, next: ScenarioStep) -> bool:
+def in_the_environment(one: ScenarioStep, following: ScenarioStep) -> bool:
     """Both are what guests do, or what their environment does to jobs."""
-    return not _is_an_operators(one) and not _is_an_operators(next)
+    return not _is_an_operators(one) and not _is_an_operators(following)
 
 
 def _is_an_operators(step: ScenarioStep) -> bool:
     return isinstance(step, Restore) or traits_of(step).whose == "operator"
 
 
-def alike(one: ScenarioStep, next: ScenarioStep) -> bool:
+def alike(one: ScenarioStep, following: ScenarioStep) -> bool:
     """Both are whole guest writes, or both are whole copies."""
-    return isinstance(one, Write | Copy) and type(one) is type(next)
+    return isinstance(one, Write | Copy) and type(one) is type(following)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ class Player:
         if not performed.trace:
             self.not_realised[type(asked).__name__] += 1
         self.otherwise |= all(command != asked for command, _ in performed.trace)
-        self.contents.forget(id for id, _ in performed.ended)
+        self.contents.forget(job_id for job_id, _ in performed.ended)
         self._follow(performed)
         look = observed or self.worlds[0].findings or len(self.state.jobs) != len(before.jobs)
         seen = self.adapter.observe(self._exactly(before, asked)) if look and observed is not None else None
@@ -239,10 +239,10 @@ class Player:
             return frozenset()
         then, now = before.nodes, self.state.nodes
         return frozenset(
-            (on, name)
-            for on, node in now.items()
+            (node_name, name)
+            for node_name, node in now.items()
             for name, bitmap in node.bitmaps.items()
-            if (was := then[on].bitmaps.get(name)) is None or was.marks is not bitmap.marks
+            if (was := then[node_name].bitmaps.get(name)) is None or was.marks is not bitmap.marks
         )
 
     def play_scenario(self, scenario: Scenario) -> list[Finding]:

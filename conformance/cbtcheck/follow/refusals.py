@@ -46,10 +46,10 @@ def judge_ends(expected: Ends, seen: Ends) -> list[Finding]:
     if wanted == found:
         return []
     false_success = any(each[1] == "completed" and each not in wanted for each in found)
-    verdict, property = (Verdict.UNSAFE, "DELIVERED") if false_success else (Verdict.DIVERGES, "")
-    return [Finding(verdict, property, "jobs ended", outcomes(wanted), outcomes(found))]
+    verdict, broken = (Verdict.UNSAFE, "DELIVERED") if false_success else (Verdict.DIVERGES, "")
+    return [Finding(verdict, broken, "jobs ended", outcomes(wanted), outcomes(found))]
 
 
 def outcomes(ended: Ends) -> str:
     """The ends of jobs as text."""
-    return ", ".join(f"{id} {outcome}" for id, outcome in sorted(ended)) or "none"
+    return ", ".join(f"{job_id} {outcome}" for job_id, outcome in sorted(ended)) or "none"

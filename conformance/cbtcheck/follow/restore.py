@@ -51,13 +51,13 @@ class Contents:
         self._disks: dict[str, Content | None] = {}
         self._targets: dict[str, list[Content | None]] = {}
 
-    def disk(self, on: str) -> Content | None:
+    def disk(self, node: str) -> Content | None:
         """The content of a disk."""
-        if self._sizes.get(on, 0) > self._adapter.capabilities.largest_content:
+        if self._sizes.get(node, 0) > self._adapter.capabilities.largest_content:
             return None
-        if on not in self._disks:
-            self._disks[on] = _formed(self._adapter.disk(on))
-        return self._disks[on]
+        if node not in self._disks:
+            self._disks[node] = _formed(self._adapter.disk(node))
+        return self._disks[node]
 
     def target(self, job: str, number: int = 0) -> Content | None:
         """The content of the target of a job that has ended in this step; None also if the adapter knows of no end.
@@ -126,10 +126,10 @@ class Restorer:
         """A command of the trace was accepted, with this result. Returns what differs."""
         self._follow_writes(before, step)
         self._follow_bitmaps(before, command)
-        jobs = [*step.state.jobs.items(), *((end.id, end.job) for end in step.ended)]
-        for id, job in jobs:
-            if id not in before.jobs:
-                self.starts[id] = self.contents.disk(job.node)
+        jobs = [*step.state.jobs.items(), *((end.job_id, end.job) for end in step.ended)]
+        for job_id, job in jobs:
+            if job_id not in before.jobs:
+                self.starts[job_id] = self.contents.disk(job.node)
         findings: list[Finding] = []
         for end in step.ended:
             findings += self._ended(before, step, end)
@@ -137,10 +137,10 @@ class Restorer:
 
     def _follow_writes(self, before: State[Bits], step: Step[Bits]) -> None:
         """Writes that were in flight and are not any more have ended, whatever made them end."""
-        for on, node in before.nodes.items():
-            for id, blocks in node.writes.items():
-                if id not in step.state.nodes[on].writes:
-                    self._written(before, on, blocks)
+        for node_name, node in before.nodes.items():
+            for write_id, blocks in node.writes.items():
+                if write_id not in step.state.nodes[node_name].writes:
+                    self._written(before, node_name, blocks)
 
     def _follow_bitmaps(self, before: State[Bits], command: c.Command | c.Action) -> None:
         if isinstance(command, c.OnBitmap):
@@ -158,11 +158,11 @@ class Restorer:
 
     def _follow_others(self, before: State[Bits], command: Other) -> None:
         match command:
-            case c.Write(on, offset, length):
+            case c.Write(node, offset, length):
                 if command.result != "ignored":
-                    self._written(before, on, self.space.blocks(offset, length))
-            case c.AddBitmap(on, name):
-                self.chains[on, name] = Chain(self.contents.disk(on))
+                    self._written(before, node, self.space.blocks(offset, length))
+            case c.AddBitmap(node, name):
+                self.chains[node, name] = Chain(self.contents.disk(node))
             case c.MergeBitmaps() | c.StartBackup() | c.BeginWrite() | c.EndWrite() | c.Abort():
                 pass
             case c.Transaction(actions):
@@ -173,9 +173,9 @@ class Restorer:
             case _:
                 assert_never(command)
 
-    def _written(self, state: State[Bits], on: str, blocks: Bits) -> None:
-        for name, bitmap in state.nodes[on].bitmaps.items():
-            chain = self.chains[on, name]
+    def _written(self, state: State[Bits], node: str, blocks: Bits) -> None:
+        for name, bitmap in state.nodes[node].bitmaps.items():
+            chain = self.chains[node, name]
             if recording(bitmap):
                 continue
             if bitmap.successor is None:
@@ -190,11 +190,11 @@ class Restorer:
 
     def _ended(self, before: State[Bits], step: Step[Bits], end: Ended[Bits]) -> list[Finding]:
         job = end.job
-        then = self.starts.pop(end.id)
-        target = self.contents.target(end.id, self.ends.count(end.id)) if then is not None else None
-        self.ends.append(end.id)
+        then = self.starts.pop(end.job_id)
+        target = self.contents.target(end.job_id, self.ends.count(end.job_id)) if then is not None else None
+        self.ends.append(end.job_id)
         copied = job.scope - job.todo
-        self.backups[end.id] = Backup(job.node, then, target, copied)
+        self.backups[end.job_id] = Backup(job.node, then, target, copied)
         if then is None or target is None:
             return []
         findings = self._judge_target(end, then, target, copied)
@@ -206,7 +206,9 @@ class Restorer:
         image = self._laid_over(chain.image, target, copied)
         if end.outcome == "completed":
             self.compared += 1
-            findings += self._judge_image(f"{job.node} restored through {end.id}", image, then, chain.stale - copied)
+            findings += self._judge_image(
+                f"{job.node} restored through {end.job_id}", image, then, chain.stale - copied
+            )
             if job.mode != "never":
                 chain.image, chain.stale = image, chain.stale - copied
         elif job.mode == "always":
@@ -222,7 +224,7 @@ class Restorer:
         wrong = self._differing(target, expected)
         safe = not wrong & copied
         verdict = Verdict.WASTEFUL if safe else Verdict.UNSAFE
-        return [self._differs(verdict, f"target of {end.id}", wrong)]
+        return [self._differs(verdict, f"target of {end.job_id}", wrong)]
 
     def _judge_image(self, where: str, image: Content, then: Content, stale: Bits) -> list[Finding]:
         if image == then:
@@ -274,7 +276,7 @@ class Restorer:
         """
         if not jobs or not self.has(jobs):
             return False
-        backups = [self.backups[id] for id in jobs]
+        backups = [self.backups[job_id] for job_id in jobs]
         image = self._restored([(each.then, each.copied) for each in backups])
         return image is not None and image != backups[-1].then
 
@@ -293,7 +295,7 @@ class Restorer:
 
     def restore(self, jobs: tuple[str, ...]) -> list[Finding]:
         """Restores backups that have ended, oldest first, and compares with the disk at the start of the last."""
-        missing = [id for id in jobs if id not in self.backups]
+        missing = [job_id for job_id in jobs if job_id not in self.backups]
         if missing or not jobs:
             return [Finding(Verdict.DIVERGES, "", "restore", f"an ended backup '{missing[:1]}'", "none")]
         last = self.backups[jobs[-1]]

@@ -101,7 +101,7 @@ class World(Generic[S]):
             self.shown.follow(command, result)
             if self.restorer is not None and not (reply is not None and definite and reply.refusal):
                 self.findings += self.restorer.follow(before, command, result)
-        self.ended += [(end.id, end.outcome) for end in result.ended]
+        self.ended += [(end.job_id, end.outcome) for end in result.ended]
         self.chains = tuple(each.step(self.at, before, command, result) for each in self.chains)
         return result
 
@@ -196,13 +196,13 @@ def with_waste(state: State[Bits], seen: Observation, read_bits: ReadBits) -> St
     """
     space = state.space
     assert isinstance(space, BitSets)
-    for on, node in state.nodes.items():
+    for node_name, node in state.nodes.items():
         for name, bitmap in node.bitmaps.items():
-            shown = seen.bitmaps.get((on, name))
+            shown = seen.bitmaps.get((node_name, name))
             if shown is None:
                 continue
             granules = -(-node.size // bitmap.granularity)
-            found = (1 << granules) - 1 if shown.count == granules else read_bits(on, name)
+            found = (1 << granules) - 1 if shown.count == granules else read_bits(node_name, name)
             if found is None:
                 continue
             extra = space.from_granules(found, bitmap.granularity, node.size) - bitmap.marks.dirty
@@ -210,5 +210,5 @@ def with_waste(state: State[Bits], seen: Observation, read_bits: ReadBits) -> St
                 marks = replace(
                     bitmap.marks, dirty=bitmap.marks.dirty | extra, causes=bitmap.marks.causes | extra
                 )
-                state = with_bitmap(state, on, name, replace(bitmap, marks=marks))
+                state = with_bitmap(state, node_name, name, replace(bitmap, marks=marks))
     return state

@@ -58,4 +58,4 @@ def answer_of(step: Step[Compressed] | None) -> tuple[Reply, Ends]:
     if step is None:
         return ACCEPTED, ()
     reply = Reply(step.refusal.kind, step.refusal.reason) if step.refusal else ACCEPTED
-    return reply, tuple((end.id, end.outcome) for end in step.ended)
+    return reply, tuple((end.job_id, end.outcome) for end in step.ended)

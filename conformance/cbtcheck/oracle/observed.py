@@ -63,14 +63,16 @@ def judged(space: CompressedSets, state: State[Compressed], sight: Sight, shown:
     bitmaps: dict[tuple[str, str], SeenBitmap | None] = {}
     jobs: dict[str, SeenJob | None] = {}
     if not sight.complete:  # of the others nothing was seen
-        bitmaps = {(on, name): SeenBitmap() for on, node in state.nodes.items() for name in node.bitmaps}
+        bitmaps = {
+            (node_name, name): SeenBitmap() for node_name, node in state.nodes.items() for name in node.bitmaps
+        }
     if not sight.complete or sight.jobs is None:
-        jobs = {id: SeenJob(None) for id in state.jobs}
+        jobs = {job_id: SeenJob(None) for job_id in state.jobs}
     bitmaps |= {place: in_granules(space, state, place, seen) for place, seen in sight.bitmaps.items()}
     jobs |= sight.jobs or {}
     seen = Observation(
         {place: each for place, each in bitmaps.items() if each is not None},
-        {id: each for id, each in jobs.items() if each is not None}, sight.successors, sight.in_flight,
+        {job_id: each for job_id, each in jobs.items() if each is not None}, sight.successors, sight.in_flight,
     )  # fmt: skip
     return judge(space, state, seen, None, shown)
 
@@ -79,8 +81,8 @@ def in_granules(
     space: CompressedSets, state: State[Compressed], place: tuple[str, str], seen: Seen | None
 ) -> SeenBitmap | None:
     """A bitmap as it was seen, with its bits as granules, if the specification has such a bitmap."""
-    on, name = place
-    bitmap = state.nodes[on].bitmaps.get(name) if on in state.nodes else None
+    node, name = place
+    bitmap = state.nodes[node].bitmaps.get(name) if node in state.nodes else None
     if seen is None or bitmap is None:
         return None if seen is None else SeenBitmap()
     declared = bitmap.granularity if seen.granularity is None else seen.granularity
@@ -88,9 +90,9 @@ def in_granules(
     if seen.bits is not None:
         if declared < space.block or declared.bit_count() != 1:
             raise ValueError(
-                f"{on}/{name}: granules of {declared} bytes cannot be told apart in blocks of {space.block}"
+                f"{node}/{name}: granules of {declared} bytes cannot be told apart in blocks of {space.block}"
             )
-        bits = as_granules(seen.bits, declared, state.nodes[on].size)
+        bits = as_granules(seen.bits, declared, state.nodes[node].size)
     return SeenBitmap(seen.granularity, seen.recording, seen.busy, seen.count, None, bits)
 
 

@@ -250,8 +250,8 @@ class Oracle:
 
     def bitmaps(self) -> list[tuple[str, str]]:
         """The bitmaps that there are, in any possible history, as (disk, name)."""
-        nodes = ((on, node) for state in self.states for on, node in state.nodes.items())
-        return list(dict.fromkeys((on, name) for on, node in nodes for name in node.bitmaps))
+        nodes = ((node_name, node) for state in self.states for node_name, node in state.nodes.items())
+        return list(dict.fromkeys((node_name, name) for node_name, node in nodes for name in node.bitmaps))
 
     @property
     def states(self) -> tuple[State[Compressed], ...]:
@@ -286,7 +286,7 @@ class Oracle:
             world.chains = tuple(each.wrote(at, world.state, node, blocks) for each in world.chains)
             world.state, ended = whole_write(world.state, node, blocks)
             if ended:
-                raise AssertionError(f"a gathered write ended {ended[0].id}")
+                raise AssertionError(f"a gathered write ended {ended[0].job_id}")
         buffer.watch(self._states(), node)
 
 

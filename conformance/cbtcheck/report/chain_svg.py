@@ -160,17 +160,17 @@ class _Drawing:
         """The point of a link, and the line to the one that it is laid over; a cross where something is lost."""
         row, y, x = link.row, self.at[link.row.number], GUTTER - 3 * RADIUS
         style = "part-point" if not row.complete else "bad-point" if row.lost else "point"
-        below = self.at.get(link.on) if link.on is not None else None
+        below = self.at.get(link.older) if link.older is not None else None
         lost = bool(row.lost)
         if below is not None:
-            between = next(at for at, each in enumerate(self.drawn.links) if each.row.number == link.on)
+            between = next(at for at, each in enumerate(self.drawn.links) if each.row.number == link.older)
             bend = min(GUTTER - 5 * RADIUS, 10.0 * (number - between - 1))
             d = f"M{x:.1f} {y - RADIUS:.1f}C{x - bend:.1f} {y - LINE:.1f} {x - bend:.1f} {below + LINE:.1f} "
             self._path("broken" if lost else "link", d + f"{x:.1f} {below + RADIUS:.1f}", links)
             if lost:
                 middle, centre = x - 0.75 * bend, (y + below) / 2
                 self._path("cross", f"M{middle - 5:.1f} {centre - 5:.1f}l10 10m0 -10l-10 10", links)
-        elif row.gives == "assumed" or link.on is not None:
+        elif row.gives == "assumed" or link.older is not None:
             self._path("link" if not lost else "broken", f"M{x:.1f} {y - RADIUS:.1f}V{y - LINE:.1f}", links)
         circle = {"class": style, "cx": f"{x:.1f}", "cy": f"{y:.1f}", "r": f"{RADIUS}"}
         ET.SubElement(links, "circle", circle)

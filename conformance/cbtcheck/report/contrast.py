@@ -25,7 +25,7 @@ class Contrast:
     `expected` is empty where the difference is all that is known.
     """
 
-    on: str
+    node: str
     label: str
     expected: str
     seen: str
@@ -44,9 +44,9 @@ def contrast(frame: Frame, finding: Finding, scales: dict[str, Scale]) -> Contra
 
 
 def _of_bitmap(frame: Frame, finding: Finding, scales: dict[str, Scale]) -> Contrast | None:
-    for on, node in frame.state.nodes.items():
+    for node_name, node in frame.state.nodes.items():
         for name, bitmap in node.bitmaps.items():
-            if finding.where == f"{on}/{name} bits" and on in scales:
+            if finding.where == f"{node_name}/{name} bits" and node_name in scales:
                 space, granule = space_of(frame.state), bitmap.granularity
                 missing = space.from_granules(finding.missing or 0, granule, node.size)
                 extra = space.from_granules(finding.extra or 0, granule, node.size)
@@ -55,9 +55,9 @@ def _of_bitmap(frame: Frame, finding: Finding, scales: dict[str, Scale]) -> Cont
                 seen = _places(finding.seen)
                 # Without the bits in the finding's own words, all that is known is what is missing and extra.
                 found = (may - missing) | extra if seen is None else space.from_granules(seen, granule, node.size)
-                scale = scales[on]
+                scale = scales[node_name]
                 return Contrast(
-                    on,
+                    node_name,
                     name_text(name),
                     scale.cells(space, (must, DIRTY), (may, ALLOWED)),
                     scale.cells(space, (missing, MISSING), (extra, EXTRA), (found, DIRTY)),
@@ -67,16 +67,16 @@ def _of_bitmap(frame: Frame, finding: Finding, scales: dict[str, Scale]) -> Cont
 
 
 def _of_job(frame: Frame, finding: Finding, scales: dict[str, Scale]) -> Contrast | None:
-    id = finding.where.split()[1]
+    job_id = finding.where.split()[1]
     expected, seen = _places(finding.expected), _places(finding.seen)
-    if id not in frame.state.jobs or expected is None or seen is None:
+    if job_id not in frame.state.jobs or expected is None or seen is None:
         return None
-    job = frame.state.jobs[id]
+    job = frame.state.jobs[job_id]
     space, scale = space_of(frame.state), scales[job.node]
     wanted, found = (space.from_granules(each, job.cluster, scale.size) for each in (expected, seen))
     return Contrast(
         job.node,
-        name_text(id),
+        name_text(job_id),
         scale.cells(space, (wanted, COPIED)),
         scale.cells(space, (wanted - found, MISSING), (found - wanted, EXTRA), (found, COPIED)),
         _difference(space, scale.size, wanted - found, found - wanted),
@@ -85,16 +85,16 @@ def _of_job(frame: Frame, finding: Finding, scales: dict[str, Scale]) -> Contras
 
 def _of_data(frame: Frame, finding: Finding, scales: dict[str, Scale], wrong: int) -> Contrast | None:
     space, words = space_of(frame.state), finding.where.split()
-    on = words[0]
-    if on == "target":
+    node = words[0]
+    if node == "target":
         jobs = frame.before.jobs
-        on = jobs[words[-1]].node if words[-1] in jobs else next(iter(scales))
-    if on not in scales:
+        node = jobs[words[-1]].node if words[-1] in jobs else next(iter(scales))
+    if node not in scales:
         return None
-    scale, blocks = scales[on], Bits(wrong)
+    scale, blocks = scales[node], Bits(wrong)
     glyph = EXTRA if finding.verdict.safe else MISSING
     return Contrast(
-        on, "data", "", scale.cells(space, (blocks, glyph)), f"{bytes_text(space, scale.size, blocks)} differ"
+        node, "data", "", scale.cells(space, (blocks, glyph)), f"{bytes_text(space, scale.size, blocks)} differ"
     )
 
 

@@ -82,7 +82,7 @@ def to_document(report: Report, more_options: str = "") -> form.Document:
         compared=report.compared,
         seconds=round(report.seconds, 3),
         commands={name: _command(report, name) for name in command_names(report)},
-        properties={id: _property(report, id) for id in property_names(report)},
+        properties={property_id: _property(report, property_id) for property_id in property_names(report)},
         skipped=dict(report.skipped),
         not_realised={spelled(name): count for name, count in report.not_realised.items()},
         ledger=[_entry(each) for each in report.ledger],
@@ -127,9 +127,9 @@ def _command(report: Report, name: str) -> form.CommandResult:
     return form.CommandResult(count.accepted, dict(count.refused), _value(verdict))
 
 
-def _property(report: Report, id: str) -> form.PropertyResult:
-    checked = report.properties.get(id, PropertyCount()).checked
-    return form.PropertyResult(statement(id), checked, _value(property_verdict(report, id)))
+def _property(report: Report, property_id: str) -> form.PropertyResult:
+    checked = report.properties.get(property_id, PropertyCount()).checked
+    return form.PropertyResult(statement(property_id), checked, _value(property_verdict(report, property_id)))
 
 
 def _entry(entry: LedgerResult) -> form.LedgerEntry:
@@ -154,7 +154,9 @@ def _tour(count: TourCount) -> form.Tour:
 
 def _counts(report: Report, gaps: list[NotVerified]) -> form.Counts:
     commands = Counter(_value(command_verdict(report, name)) or NOT_RUN for name in command_names(report))
-    properties = Counter(_value(property_verdict(report, id)) or NOT_RUN for id in property_names(report))
+    properties = Counter(
+        _value(property_verdict(report, property_id)) or NOT_RUN for property_id in property_names(report)
+    )
     return form.Counts(
         commands=dict(commands),
         properties=dict(properties),

@@ -135,8 +135,12 @@ def _parts(report: Report, more_options: str) -> Iterator[str]:
         heading = f"Not repeatable {number} of {len(report.not_repeatable)}: seen as {failure.verdict.value}"
         yield from _failure(report, failure, heading, more_options)
     properties = [
-        (id, f"{report.properties.get(id, PropertyCount()).checked:,}", _value(property_verdict(report, id)))
-        for id in property_names(report)
+        (
+            property_id,
+            f"{report.properties.get(property_id, PropertyCount()).checked:,}",
+            _value(property_verdict(report, property_id)),
+        )
+        for property_id in property_names(report)
     ]
     yield _folded("Properties", _table(("Property", "Checked", "Verdict"), properties))
     commands = [

@@ -108,10 +108,12 @@ def _gap(report: Report, kind: str, name: str) -> NotVerified | None:
 
 def _property_cases(report: Report) -> list[TestCase]:
     cases = []
-    for id in property_names(report):
-        concerned = [each for each in report.failures if any(f.property == id for f in each.findings)]
-        found = _outcome(report, property_verdict(report, id), concerned, _gap(report, "property", id))
-        cases.append(_case("properties", id, found))
+    for property_id in property_names(report):
+        concerned = [each for each in report.failures if any(f.property == property_id for f in each.findings)]
+        found = _outcome(
+            report, property_verdict(report, property_id), concerned, _gap(report, "property", property_id)
+        )
+        cases.append(_case("properties", property_id, found))
     return cases
 
 

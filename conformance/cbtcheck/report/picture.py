@@ -86,34 +86,37 @@ def _lines(frames: list[Frame], width: int) -> list[Text]:
 def rows_of(frames: list[Frame], columns: int = MOST_COLUMNS) -> tuple[list[Row], dict[str, Scale]]:
     """What a picture of these frames (one at least) shows, in at most `columns` cells, and the scale of each disk."""
     nodes = frames[0].before.nodes
-    scales = {on: Scale(on, node.size, unit_of(frames, on, columns)) for on, node in nodes.items()}
+    scales = {
+        node_name: Scale(node_name, node.size, unit_of(frames, node_name, columns))
+        for node_name, node in nodes.items()
+    }
     return [*_rows(frames, scales), *_end(frames[-1], scales)], scales
 
 
-def _label(scales: dict[str, Scale], on: str, label: str) -> str:
+def _label(scales: dict[str, Scale], node: str, label: str) -> str:
     """With several disks a strip says whose it is."""
-    return label if len(scales) == 1 else f"{name_text(on)}/{label}"
+    return label if len(scales) == 1 else f"{name_text(node)}/{label}"
 
 
 def _rows(frames: list[Frame], scales: dict[str, Scale]) -> Iterator[Row]:
-    before = {on: strips(frames[0].before, scale) for on, scale in scales.items()}
+    before = {node: strips(frames[0].before, scale) for node, scale in scales.items()}
     for number, frame in enumerate(frames, 1):
         row = Row(str(number), describe(frame.asked) + _came_of_it(frame))
-        for on, scale in scales.items():
+        for node, scale in scales.items():
             for command, reply in frame.trace:
                 written = None if reply.refusal else guest_write(frame.before, command, scale)
                 if written is not None:
-                    row.strips.append(_named(scales, on, written))
+                    row.strips.append(_named(scales, node, written))
             now = strips(frame.state, scale)
-            changed = [strip for key, strip in now.items() if before[on].get(key) != strip]
-            row.strips += [_named(scales, on, strip) for strip in changed]
-            before[on] = now
+            changed = [strip for key, strip in now.items() if before[node].get(key) != strip]
+            row.strips += [_named(scales, node, strip) for strip in changed]
+            before[node] = now
         yield row
         yield from _what_happened(frame)
 
 
-def _named(scales: dict[str, Scale], on: str, strip: Strip) -> Strip:
-    return Strip(_label(scales, on, strip.label), strip.cells, strip.note, on)
+def _named(scales: dict[str, Scale], node: str, strip: Strip) -> Strip:
+    return Strip(_label(scales, node, strip.label), strip.cells, strip.note, node)
 
 
 def _came_of_it(frame: Frame) -> str:
@@ -127,7 +130,7 @@ def _came_of_it(frame: Frame) -> str:
     state = frame.before
     for command, _ in frame.trace:
         result = step(state, command)
-        parts += [f"{name_text(end.id)} {end.outcome}" for end in result.ended]
+        parts += [f"{name_text(end.job_id)} {end.outcome}" for end in result.ended]
         state = result.state
     return f" → {', '.join(parts)}" if parts else ""
 
@@ -165,10 +168,10 @@ def _in_words(finding: Finding) -> Iterator[Row]:
 
 
 def _in_strips(found: Contrast, scales: dict[str, Scale]) -> Iterator[Row]:
-    label = _label(scales, found.on, found.label)
+    label = _label(scales, found.node, found.label)
     if found.expected:
-        yield Row("", "expected", [Strip(label, found.expected, on=found.on)])
-    yield Row("", f"seen: {found.difference}", [Strip(label, found.seen, on=found.on)])
+        yield Row("", "expected", [Strip(label, found.expected, node=found.node)])
+    yield Row("", f"seen: {found.difference}", [Strip(label, found.seen, node=found.node)])
 
 
 # Where it goes on the page
@@ -248,7 +251,7 @@ def headings(scales: dict[str, Scale]) -> Iterator[tuple[str, Scale]]:
     for scale in scales.values():
         alike.setdefault((scale.size, scale.unit), []).append(scale)
     for (size, unit), (scale, *others) in alike.items():
-        names = ", ".join(name_text(each.on) for each in (scale, *others))
+        names = ", ".join(name_text(each.node) for each in (scale, *others))
         yield f"{names}: {size_text(size)}{' each' if others else ''}, a column is {size_text(unit)}", scale
 
 

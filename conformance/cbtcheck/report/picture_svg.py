@@ -52,7 +52,7 @@ def in_words(rows: list[Row], scales: dict[str, Scale]) -> str:
     lines = [f"{words}." for words, _ in headings(scales)]
     for row in rows:
         mark = f"Step {row.mark}: " if row.mark.isdigit() else ""
-        marked = "; ".join(_strip_in_words(strip, scales[strip.on]) for strip in row.strips)
+        marked = "; ".join(_strip_in_words(strip, scales[strip.node]) for strip in row.strips)
         lines.append(f"{mark}{row.words}. {marked}".strip())
     return "\n".join(lines)
 

@@ -94,9 +94,11 @@ def command_table(report: Report) -> Table:
 def property_table(report: Report) -> Table:
     """For each property what it says, how often it was checked, and its verdict."""
     table = _table("property", "says", "checked", "verdict")
-    for id in property_names(report):
-        checked = report.properties.get(id, PropertyCount()).checked
-        table.add_row(id, Text(statement(id)), f"{checked:,}", _verdict(property_verdict(report, id)))
+    for property_id in property_names(report):
+        checked = report.properties.get(property_id, PropertyCount()).checked
+        table.add_row(
+            property_id, Text(statement(property_id)), f"{checked:,}", _verdict(property_verdict(report, property_id))
+        )
     table.columns[0].no_wrap = True
     table.columns[2].justify = "right"
     return table

@@ -73,7 +73,7 @@ class Strip:
     label: str
     cells: str
     note: str = ""
-    on: str = ""
+    node: str = ""
 
 
 def space_of(state: State[Bits]) -> BitSets:
@@ -82,14 +82,14 @@ def space_of(state: State[Bits]) -> BitSets:
     return state.space
 
 
-def unit_of(frames: Iterable[Frame], on: str, columns: int) -> int:
+def unit_of(frames: Iterable[Frame], node: str, columns: int) -> int:
     """The bytes that a cell of this node stands for: its finest granule, or more if that makes too many cells."""
     sizes = [1 << 63]
     size = block = 1
     for frame in frames:
-        size, block = frame.state.nodes[on].size, space_of(frame.state).block
-        sizes += [bitmap.granularity for bitmap in frame.state.nodes[on].bitmaps.values()]
-        sizes += [job.cluster for job in frame.state.jobs.values() if job.node == on]
+        size, block = frame.state.nodes[node].size, space_of(frame.state).block
+        sizes += [bitmap.granularity for bitmap in frame.state.nodes[node].bitmaps.values()]
+        sizes += [job.cluster for job in frame.state.jobs.values() if job.node == node]
     unit = max(block, min(sizes) if len(sizes) > 1 else SMALLEST_UNIT)
     while -(-size // unit) > columns:
         unit *= 2
@@ -100,7 +100,7 @@ def unit_of(frames: Iterable[Frame], on: str, columns: int) -> int:
 class Scale:
     """How a node is drawn: its size and the unit of a cell, in bytes."""
 
-    on: str
+    node: str
     size: int
     unit: int
 
@@ -122,12 +122,16 @@ class Scale:
 
 def strips(state: State[Bits], scale: Scale) -> dict[tuple[str, str], Strip]:
     """What there is on a node, by kind and name."""
-    space, node = space_of(state), state.nodes[scale.on]
+    space, node = space_of(state), state.nodes[scale.node]
     found = {("bitmap", name): _bitmap(space, scale, name, each) for name, each in node.bitmaps.items()}
-    found |= {("job", id): _job(space, scale, id, job) for id, job in state.jobs.items() if job.node == scale.on}
-    for id, blocks in node.writes.items():
+    found |= {
+        ("job", job_id): _job(space, scale, job_id, job)
+        for job_id, job in state.jobs.items()
+        if job.node == scale.node
+    }
+    for write_id, blocks in node.writes.items():
         cells = scale.cells(space, (blocks, IN_FLIGHT))
-        found["write", id] = Strip(name_text(id), cells, "in flight")
+        found["write", write_id] = Strip(name_text(write_id), cells, "in flight")
     return found
 
 
@@ -147,14 +151,14 @@ def _together(own: str, below: str) -> str:
     return IN_BOTH
 
 
-def _job(space: BitSets, scale: Scale, id: str, job: Job[Bits]) -> Strip:
+def _job(space: BitSets, scale: Scale, job_id: str, job: Job[Bits]) -> Strip:
     layers = ((job.copying, COPYING), (job.todo, TO_DO), (job.scope, COPIED))
-    return Strip(name_text(id), scale.cells(space, *layers), phase_of(job))
+    return Strip(name_text(job_id), scale.cells(space, *layers), phase_of(job))
 
 
 def guest_write(state: State[Bits], command: Command, scale: Scale) -> Strip | None:
     """Where the guest writes by this command, if it is a whole write to this node."""
-    if not isinstance(command, Write) or command.node != scale.on or command.result == "ignored":
+    if not isinstance(command, Write) or command.node != scale.node or command.result == "ignored":
         return None
     if malformed(command) or command.offset + command.length > scale.size:
         return None

@@ -242,8 +242,8 @@ class Course:
     def _play_one(self, item: Item, part: Part) -> None:
         """An item that is one part, whatever comes of it."""
         match item.what:
-            case Listed(id):
-                part.confirmed = confirm(self._entries[id], self.player, self.adapter.version)
+            case Listed(job_id):
+                part.confirmed = confirm(self._entries[job_id], self.player, self.adapter.version)
                 part.scenarios = int(part.confirmed.outcome != "skipped")
             case Walked():
                 self.tour.walk(item.number, item.what, part)

@@ -102,7 +102,7 @@ class Gathering:
         self._keeper = Keeper(self.reports, self.report.adapter)
         names = [name for name in KINDS if name not in ("abort", "restore")]
         self.report.commands = {name: CommandCount() for name in names}
-        self.report.properties = {id: PropertyCount() for id in (*PROPERTIES, "BATCH")}
+        self.report.properties = {property_id: PropertyCount() for property_id in (*PROPERTIES, "BATCH")}
 
     @property
     def enough(self) -> bool:
@@ -240,19 +240,19 @@ def _others(failure: Failure) -> int:
 def add_commands(to: dict[str, CommandCount], more: dict[str, CommandCount]) -> None:
     """Adds counts of commands up; the worst verdict stays."""
     for name, count in more.items():
-        sum = to.setdefault(name, CommandCount())
-        sum.accepted += count.accepted
-        sum.refused.update(count.refused)
-        sum.features.update(count.features)
-        sum.worst = worst([sum.worst, count.worst])
+        total = to.setdefault(name, CommandCount())
+        total.accepted += count.accepted
+        total.refused.update(count.refused)
+        total.features.update(count.features)
+        total.worst = worst([total.worst, count.worst])
 
 
 def add_properties(to: dict[str, PropertyCount], more: dict[str, PropertyCount]) -> None:
     """Adds counts of checks up; the worst verdict stays."""
-    for id, count in more.items():
-        sum = to.setdefault(id, PropertyCount())
-        sum.checked += count.checked
-        sum.worst = worst([sum.worst, count.worst])
+    for property_id, count in more.items():
+        total = to.setdefault(property_id, PropertyCount())
+        total.checked += count.checked
+        total.worst = worst([total.worst, count.worst])
 
 
 def add_tour(to: TourCount, more: TourCount) -> None:

@@ -102,18 +102,18 @@ def _commands(report: Report) -> Iterator[NotVerified]:
 
 
 def _properties(report: Report) -> Iterator[NotVerified]:
-    for id in property_names(report):
-        if report.properties.get(id, PropertyCount()).checked:
+    for property_id in property_names(report):
+        if report.properties.get(property_id, PropertyCount()).checked:
             continue
-        needs = sorted(PROPERTIES.get(id, ()))
-        if id in report.skipped:
-            yield NotVerified("property", id, report.skipped[id])
+        needs = sorted(PROPERTIES.get(property_id, ()))
+        if property_id in report.skipped:
+            yield NotVerified("property", property_id, report.skipped[property_id])
         elif not needs:
-            yield NotVerified("property", id, "cannot be checked on an implementation")
+            yield NotVerified("property", property_id, "cannot be checked on an implementation")
         elif set(needs) <= report.skipped.keys():
-            yield NotVerified("property", id, f"needs one of {', '.join(needs)}; none is claimed")
+            yield NotVerified("property", property_id, f"needs one of {', '.join(needs)}; none is claimed")
         else:
-            yield NotVerified("property", id, "never checked in a way that could have failed", blocking=True)
+            yield NotVerified("property", property_id, "never checked in a way that could have failed", blocking=True)
 
 
 def _capabilities(report: Report) -> Iterator[NotVerified]:

@@ -64,20 +64,24 @@ OF_COPIES = ("POINT-IN-TIME", "RELEASE")
 """Properties of how copies are made: where the suite makes them, they say nothing of the implementation."""
 
 
-def property_verdict(report: Report, id: str) -> Verdict | None:
+def property_verdict(report: Report, property_id: str) -> Verdict | None:
     """The verdict of a property; None if it was not checked."""
-    count = report.properties.get(id, PropertyCount())
-    if report.by_suite and id in OF_COPIES and count.worst is Verdict.EXACT:
+    count = report.properties.get(property_id, PropertyCount())
+    if report.by_suite and property_id in OF_COPIES and count.worst is Verdict.EXACT:
         return Verdict.SKIPPED
     if count.checked or count.worst is not Verdict.EXACT:
         return count.worst
-    return Verdict.SKIPPED if id in report.skipped else None
+    return Verdict.SKIPPED if property_id in report.skipped else None
 
 
-def statement(id: str) -> str:
+def statement(property_id: str) -> str:
     """What a property says, in one line: that of the specification."""
     of_states, of_steps, of_writes = properties.OF_STATES, properties.OF_STEPS, properties.OF_WRITES
-    functions = [*of_states.get(id, ()), *of_steps.get(id, ()), *([of_writes[id]] if id in of_writes else [])]
+    functions = [
+        *of_states.get(property_id, ()),
+        *of_steps.get(property_id, ()),
+        *([of_writes[property_id]] if property_id in of_writes else []),
+    ]
     return (functions[0].__doc__ or "").splitlines()[0] if functions else ""
 
 

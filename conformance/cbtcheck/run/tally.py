@@ -75,9 +75,9 @@ class Tally:
         if end.bitmap is not None:
             self._checked("DELIVERED" if end.outcome == "completed" else "FAILURE-KEEPS")
 
-    def _checked(self, id: str, times: int = 1) -> None:
+    def _checked(self, property_id: str, times: int = 1) -> None:
         if times:
-            self.properties[id].checked += times
+            self.properties[property_id].checked += times
 
     def frames(self, frames: list[Frame], doubted: Collection[Finding] = ()) -> None:
         """The steps of a scenario, each with an observation that was judged. `doubted` did not come again."""

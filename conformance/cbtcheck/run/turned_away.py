@@ -69,7 +69,7 @@ class Behind:
     def begin(self, shapes: Mapping[str, frozenset[Hashable]]) -> None:
         """From here on these shapes are kept already, by the id of the defect, and no others."""
         self.samples = []
-        self._shapes = defaultdict(set, {id: set(kept) for id, kept in shapes.items()})
+        self._shapes = defaultdict(set, {job_id: set(kept) for job_id, kept in shapes.items()})
 
     def is_known(self, sample: Sample, findings: list[Finding]) -> bool:
         """Whether this is one of the sample's defects as it is listed, and nothing else."""

@@ -179,9 +179,9 @@ def _many_clusters(node: Node[Any], space: Any, command: c.StartBackup, capabili
     return f"a backup of {many} clusters" if many > most else ""
 
 
-def _marked(state: State[Any], on: str, name: str, unit: int) -> int:
+def _marked(state: State[Any], node_name: str, name: str, unit: int) -> int:
     """How many granules of `unit` bytes a merge from a bitmap marks, at most."""
-    node = state.nodes[on]
+    node = state.nodes[node_name]
     if name not in node.bitmaps:
         return 0
     return _spread(state.space, node.size, node.bitmaps[name], unit, -(-node.size // unit))

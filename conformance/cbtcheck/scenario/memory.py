@@ -50,21 +50,21 @@ def estimated(disks: Mapping[str, int], block: int, commands: Iterable[object]) 
     steps = dict.fromkeys(disks, 0)
     sets = dict.fromkeys(disks, 1)
     for command in _all(commands):
-        on = getattr(command, "node", None)
-        if not isinstance(on, str) or on not in disks:
+        node = getattr(command, "node", None)
+        if not isinstance(node, str) or node not in disks:
             continue
-        size = disks[on]
-        steps[on] += 1
+        size = disks[node]
+        steps[node] += 1
         if isinstance(command, c.Write | c.BeginWrite) and command.kind == "write" and size > LARGEST_FLAT:
             total += COPIES_OF_A_WRITE * min(max(command.length, 0), size)
         if isinstance(command, c.StartBackup):
             total += COPIES_OF_A_BACKUP * content_bytes(size)
-            sets[on] += 1
+            sets[node] += 1
         elif isinstance(command, c.AddBitmap):
             total += COPIES_OF_A_BITMAP * content_bytes(size)
-            sets[on] += 1
-    for on, size in disks.items():
-        total += SETS_IN_A_STEP * min(sets[on], steps[on] + 1) * steps[on] * set_bytes(size, block)
+            sets[node] += 1
+    for node, size in disks.items():
+        total += SETS_IN_A_STEP * min(sets[node], steps[node] + 1) * steps[node] * set_bytes(size, block)
     return total
 
 

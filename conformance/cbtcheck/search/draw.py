@@ -62,18 +62,23 @@ class Hand:
 
     def bitmap(self) -> tuple[str, str]:
         """The node and name of a bitmap that exists; there must be one."""
-        return self.one([(on, name) for on, node in self.state.nodes.items() for name in node.bitmaps])
+        return self.one([(node_name, name) for node_name, node in self.state.nodes.items() for name in node.bitmaps])
 
     def free_bitmap(self) -> tuple[str, str]:
         """The same, of one that is not in use if there is one."""
-        free = [(on, n) for on, node in self.state.nodes.items() for n, b in node.bitmaps.items() if not busy(b)]
+        free = [
+            (node_name, n)
+            for node_name, node in self.state.nodes.items()
+            for n, b in node.bitmaps.items()
+            if not busy(b)
+        ]
         return self.one(free) if free else self.bitmap()
 
     def dirty_bitmap(self) -> tuple[str, str]:
         """The same, of one that has something to copy if there is one, mostly."""
         dirty = [
-            (on, name)
-            for on, node in self.state.nodes.items()
+            (node_name, name)
+            for node_name, node in self.state.nodes.items()
             for name, bitmap in node.bitmaps.items()
             if bitmap.marks.dirty and not busy(bitmap)
         ]
@@ -85,22 +90,22 @@ class Hand:
 
     # Byte ranges
 
-    def edge(self, on: str) -> int:
+    def edge(self, node_name: str) -> int:
         """A unit whose multiples matter on this disk: a granularity or a cluster size in use, or a block."""
-        node = self.state.nodes[on]
+        node = self.state.nodes[node_name]
         units = {bitmap.granularity for bitmap in node.bitmaps.values()}
-        units |= {job.cluster for job in self.state.jobs.values() if job.node == on}
+        units |= {job.cluster for job in self.state.jobs.values() if job.node == node_name}
         return self.one([*sorted(u for u in units if u <= node.size), 512])
 
-    def range(self, on: str) -> tuple[int, int]:
+    def range(self, node: str) -> tuple[int, int]:
         """An offset and a length on a disk, in bytes."""
-        size = self.state.nodes[on].size
-        jobs = [job for job in self.state.jobs.values() if job.node == on and job.todo]
+        size = self.state.nodes[node].size
+        jobs = [job for job in self.state.jobs.values() if job.node == node and job.todo]
         if jobs and self.pick(3) > 0:
             offset = self.cluster_of(self.one(jobs))
             unit = 512
         else:
-            unit = self.edge(on)
+            unit = self.edge(node)
             offset = self.pick(-(-size // unit)) * unit
         shift = self.one((0, 0, 0, 0, 1, 511, -1, -512))
         offset = min(max(0, offset + shift), size - 1)
@@ -116,7 +121,9 @@ class Hand:
 
     def job(self, *, of: Callable[[Job[Bits]], bool] = lambda job: True) -> str:
         """A job for which `of` holds, if there is one, else any."""
-        return self.one([id for id, job in self.state.jobs.items() if of(job)] or list(self.state.jobs) or JOBS)
+        return self.one(
+            [job_id for job_id, job in self.state.jobs.items() if of(job)] or list(self.state.jobs) or JOBS
+        )
 
 
 def bit_numbers(word: int) -> list[int]:
@@ -134,9 +141,9 @@ def bit_numbers(word: int) -> list[int]:
 
 def add_bitmap(hand: Hand) -> c.AddBitmap:
     """A new bitmap."""
-    on = hand.node()
-    name = hand.new_name(list(hand.state.nodes[on].bitmaps), CROWD_OF_BITMAPS if hand.crowded else BITMAPS)
-    return c.AddBitmap(on, name, hand.one(hand.capabilities.granularities), not hand.rarely(6))
+    node = hand.node()
+    name = hand.new_name(list(hand.state.nodes[node].bitmaps), CROWD_OF_BITMAPS if hand.crowded else BITMAPS)
+    return c.AddBitmap(node, name, hand.one(hand.capabilities.granularities), not hand.rarely(6))
 
 
 def one_bitmap(kind: type) -> Callable[[Hand], Any]:
@@ -150,12 +157,12 @@ def one_bitmap(kind: type) -> Callable[[Hand], Any]:
 
 def merge_bitmaps(hand: Hand) -> c.MergeBitmaps:
     """A merge of one or two bitmaps into another; in a crowd of up to four."""
-    on, target = hand.free_bitmap()
+    node_name, target = hand.free_bitmap()
     others = [(each, name) for each, node in hand.state.nodes.items() for name in node.bitmaps]
-    others = [place for place in others if place != (on, target)] or others
+    others = [place for place in others if place != (node_name, target)] or others
     count = hand.one((3, 2, 4, 1) if hand.crowded else (1, 1, 2, 0))
     sources = tuple(c.Source(*hand.one(others)) for _ in range(count))
-    return c.MergeBitmaps(on, target, sources)
+    return c.MergeBitmaps(node_name, target, sources)
 
 
 def start_backup(hand: Hand) -> c.StartBackup:
@@ -167,13 +174,13 @@ def start_backup(hand: Hand) -> c.StartBackup:
     more["on_target_error"] = hand.one(("report", "report", "stop", "ignore"))
     if not has_bitmaps(hand) or hand.rarely(8):
         return c.StartBackup(job, hand.node(), "full", **more)
-    on, name = hand.dirty_bitmap()
+    node, name = hand.dirty_bitmap()
     combinations: tuple[tuple[Sync, BitmapMode | None], ...] = (
         ("incremental", None), ("bitmap", "always"), ("bitmap", "never"), ("full", "on-success"),
         ("full", "always"), ("bitmap", "on-success"),
     )  # fmt: skip
     sync, mode = hand.one(combinations)
-    return c.StartBackup(job, on, sync, name, mode, **more)
+    return c.StartBackup(job, node, sync, name, mode, **more)
 
 
 def job_command(kind: type, of: Callable[[Job[Bits]], bool]) -> Callable[[Hand], Any]:
@@ -187,40 +194,42 @@ def job_command(kind: type, of: Callable[[Job[Bits]], bool]) -> Callable[[Hand],
 
 def write(hand: Hand) -> c.Write:
     """A whole guest write."""
-    on = hand.node()
+    node = hand.node()
     kind = hand.one(("write", "write", "write", "zeroes", "discard"))
     result = hand.one(("ok", "ok", "ok", "ok", "copy failed", "failed"))
-    return c.Write(on, *hand.range(on), kind, result)  # type: ignore[arg-type]
+    return c.Write(node, *hand.range(node), kind, result)  # type: ignore[arg-type]
 
 
 def begin_write(hand: Hand) -> c.BeginWrite:
     """A guest write that stays in flight."""
-    on = hand.node()
-    name = hand.new_name(list(hand.state.nodes[on].writes), CROWD_OF_WRITES if hand.crowded else WRITES)
+    node = hand.node()
+    name = hand.new_name(list(hand.state.nodes[node].writes), CROWD_OF_WRITES if hand.crowded else WRITES)
     kind = hand.one(("write", "write", "zeroes"))
     result = hand.one(("ok", "ok", "ok", "copy failed"))
-    return c.BeginWrite(on, name, *hand.range(on), kind, result)  # type: ignore[arg-type]
+    return c.BeginWrite(node, name, *hand.range(node), kind, result)  # type: ignore[arg-type]
 
 
 def end_write(hand: Hand) -> c.EndWrite:
     """The end of a write in flight."""
-    on, name = hand.one([(on, name) for on, node in hand.state.nodes.items() for name in node.writes])
-    return c.EndWrite(on, name, hand.one(("ok", "ok", "failed")))
+    node_name, name = hand.one(
+        [(node_name, name) for node_name, node in hand.state.nodes.items() for name in node.writes]
+    )
+    return c.EndWrite(node_name, name, hand.one(("ok", "ok", "failed")))
 
 
 def copy(hand: Hand) -> c.Copy:
     """A copy of one cluster, now and then of a longer range."""
-    id = hand.job(of=may_copy)
-    job = hand.state.jobs[id]
+    job_id = hand.job(of=may_copy)
+    job = hand.state.jobs[job_id]
     results: tuple[CopyResult, ...] = ("ok", "ok", "ok", "ok", "read error", "write error")
     result = hand.one(results)
-    return c.Copy(id, hand.cluster_of(job), hand.one((1, 1, 1, job.cluster + 1)), result)
+    return c.Copy(job_id, hand.cluster_of(job), hand.one((1, 1, 1, job.cluster + 1)), result)
 
 
 def begin_copy(hand: Hand) -> c.BeginCopy:
     """A copy that stays in flight."""
-    id = hand.job(of=may_copy)
-    return c.BeginCopy(id, hand.cluster_of(hand.state.jobs[id]), 1)
+    job_id = hand.job(of=may_copy)
+    return c.BeginCopy(job_id, hand.cluster_of(hand.state.jobs[job_id]), 1)
 
 
 def end_copy(hand: Hand) -> c.EndCopy:
@@ -234,7 +243,7 @@ def transaction(hand: Hand) -> c.Transaction:
         return group_of_three(hand)
     if hand.rarely(3):
         first = start_backup(hand)
-        others = [id for id in JOBS if id != first.job and id not in hand.state.jobs]
+        others = [job_id for job_id in JOBS if job_id != first.job and job_id not in hand.state.jobs]
         second = replace(start_backup(hand), job=hand.one(others or JOBS))
         return c.Transaction((first, second), hand.one((True, True, False)))
     drawers = [one_bitmap(c.ClearBitmap), add_bitmap, start_backup, one_bitmap(c.DisableBitmap),

@@ -45,28 +45,28 @@ def fewer(scenario: Scenario, same: Callable[[Scenario], bool]) -> Scenario:
     return _accepted(scenario, same)
 
 
-def _unless_needed(scenario: Scenario, same: Callable[[Scenario], bool], about: About, object: Object) -> Scenario:
-    kept = without(scenario.commands, about, object)
+def _unless_needed(scenario: Scenario, same: Callable[[Scenario], bool], about: About, removed: Object) -> Scenario:
+    kept = without(scenario.commands, about, removed)
     if len(kept) == len(scenario.commands) and kept == scenario.commands:
         return scenario
     candidate = replace(scenario, commands=kept)
     return candidate if same(candidate) else scenario
 
 
-def without(commands: Sequence[Step], about: About, object: Object) -> tuple[Step, ...]:
+def without(commands: Sequence[Step], about: About, removed: Object) -> tuple[Step, ...]:
     """The commands without those that are about an object. What is left of a transaction stays, and of a merge."""
-    return tuple(left for each in commands if (left := _left(each, about, object)) is not None)
+    return tuple(left for each in commands if (left := _left(each, about, removed)) is not None)
 
 
-def _left(command: Any, about: About, object: Object) -> Any:
+def _left(command: Any, about: About, removed: Object) -> Any:
     if isinstance(command, c.Transaction):
-        actions = tuple(left for each in command.actions if (left := _left(each, about, object)) is not None)
-        gone = object in about(command) or (command.actions and not actions)
+        actions = tuple(left for each in command.actions if (left := _left(each, about, removed)) is not None)
+        gone = removed in about(command) or (command.actions and not actions)
         return None if gone else replace(command, actions=actions)
-    if object in about(command):
+    if removed in about(command):
         return None
     if isinstance(command, c.MergeBitmaps) and about in (_disk, named):
-        sources = tuple(each for each in command.sources if object not in about(each))
+        sources = tuple(each for each in command.sources if removed not in about(each))
         return replace(command, sources=sources) if sources or not command.sources else None
     return command
 

@@ -251,10 +251,10 @@ def _names_made(command: c.Command | c.Action | Restore) -> Iterator[tuple[str, 
     match command:
         case c.AddBitmap(_, name):
             yield "b", name
-        case c.StartBackup(job=id):
-            yield "j", id
-        case c.BeginWrite(_, id):
-            yield "w", id
+        case c.StartBackup(job=job_id):
+            yield "j", job_id
+        case c.BeginWrite(_, job_id):
+            yield "w", job_id
         case c.MergeBitmaps() | c.Transaction() | c.Abort() | c.Write() | c.EndWrite() | Restore():
             return
         case _:

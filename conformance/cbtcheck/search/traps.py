@@ -64,8 +64,8 @@ def made_for(capabilities: Capabilities) -> Iterator[tuple[str, Scenario]]:
     def trap(name: str, disks: dict[str, int], *commands: Command) -> tuple[str, Scenario]:
         return name, ended(Scenario(disks, commands, title=name))
 
-    def backup(on: str, name: str, job: str = "j0") -> c.StartBackup:
-        return c.StartBackup(job, on, "incremental", name, cluster=cluster)
+    def backup(node: str, name: str, job: str = "j0") -> c.StartBackup:
+        return c.StartBackup(job, node, "incremental", name, cluster=cluster)
 
     for name, first, second in (("coarser", fine, coarse), ("finer", coarse, fine)):
         yield trap(
@@ -78,8 +78,8 @@ def made_for(capabilities: Capabilities) -> Iterator[tuple[str, Scenario]]:
         c.AddBitmap(ONE, "b0", fine), c.AddBitmap(OTHER, "b1", fine), c.Write(OTHER, 2 * size - 1, 1),
         c.MergeBitmaps(ONE, "b0", (c.Source(OTHER, "b1"),)), c.MergeBitmaps(OTHER, "b1", (c.Source(ONE, "b0"),)),
     )  # fmt: skip
-    namesakes = tuple(c.AddBitmap(on, "b0", fine) for on in (ONE, OTHER))
-    written = tuple(c.Write(on, unit, 1) for on in (ONE, OTHER))
+    namesakes = tuple(c.AddBitmap(node, "b0", fine) for node in (ONE, OTHER))
+    written = tuple(c.Write(node, unit, 1) for node in (ONE, OTHER))
     both = {ONE: size, OTHER: size}
     for each in (c.ClearBitmap(ONE, "b0"), c.RemoveBitmap(ONE, "b0"), c.DisableBitmap(ONE, "b0")):
         what = type(each).__name__.removesuffix("Bitmap").lower()

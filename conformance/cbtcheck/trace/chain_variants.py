@@ -52,11 +52,11 @@ class Variant:
     followed: ChainsFollowed[Between] = field(default_factory=ChainsFollowed)
     refuted: bool = False
 
-    def wrote(self, line: int, on: str, blocks: Between) -> None:
+    def wrote(self, line: int, node: str, blocks: Between) -> None:
         """Something was written, for certain or perhaps, before an event that is at this line."""
-        self.followed = self.followed.wrote(at_line(line, None), self.world.state, on, blocks)
+        self.followed = self.followed.wrote(at_line(line, None), self.world.state, node, blocks)
         with suppress(TooMuch):
-            self.world = next(iter(written(self.world, on, blocks)), self.world)
+            self.world = next(iter(written(self.world, node, blocks)), self.world)
 
     def happens(self, line: int, change: Change, rules: Rules) -> None:
         """A change, as the specification has it; if that is not what was replied, it has not happened."""
@@ -84,8 +84,8 @@ class Variant:
             line = items[min(number, len(items) - 1)].span.line if items else window.line
             for one, sure in placed:
                 self.wrote(line, one.node, exactly(one.blocks) if sure else at_most(one.blocks))
-            for on, blocks in window.lingering.items():
-                self.wrote(line, on, at_most(blocks))
+            for node, blocks in window.lingering.items():
+                self.wrote(line, node, at_most(blocks))
             if number < len(items):
                 event = items[number].event
                 assert not items[number].is_look

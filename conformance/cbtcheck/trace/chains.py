@@ -98,9 +98,11 @@ class OfGaps:
             number, self._quiet = len(self.gaps), True
             self.gaps.append((self._line, line))
             blocks = exactly(self.space.inner.blocks(number * BLOCK, BLOCK))
-            for on in self.disks:
-                self.followed = self.followed.wrote(At(line, "line", "a write before"), self.world.state, on, blocks)
-                self.world = next(iter(written(self.world, on, blocks)), self.world)
+            for node in self.disks:
+                self.followed = self.followed.wrote(
+                    At(line, "line", "a write before"), self.world.state, node, blocks
+                )
+                self.world = next(iter(written(self.world, node, blocks)), self.world)
         self._line = line
 
     def _adopt(self, command: c.Command) -> None:
@@ -108,11 +110,11 @@ class OfGaps:
         state = self.world.state
         actions = command.actions if isinstance(command, c.Transaction) else (command,)
         added = {changed_bitmap(each) for each in actions if isinstance(each, c.AddBitmap)}
-        for on, name in _bitmaps_in(actions):
-            if on in state.nodes and name not in state.nodes[on].bitmaps and (on, name) not in added:
+        for node, name in _bitmaps_in(actions):
+            if node in state.nodes and name not in state.nodes[node].bitmaps and (node, name) not in added:
                 past = exactly(self.space.inner.blocks(0, len(self.gaps) * BLOCK))
                 bitmap: Bitmap[Between] = Bitmap(GRANULARITY, True, Marks(past, past, past))
-                state = with_bitmap(state, on, name, bitmap)
+                state = with_bitmap(state, node, name, bitmap)
         self.world = replace(self.world, state=state)
 
     def table(self) -> ChainTable:
@@ -165,10 +167,10 @@ class OfWorlds:
         self.variants = [Variant(Traced(initial(self.space, self.disks), strange=self.strange))]
         self.anywhere: Variant | None = None
 
-    def wrote(self, line: int, on: str, blocks: Between) -> None:
+    def wrote(self, line: int, node: str, blocks: Between) -> None:
         """Something was written, for certain or perhaps, before an event that is at this line."""
         for each in self._all() if not self.lost_from else ():
-            each.wrote(line, on, blocks)
+            each.wrote(line, node, blocks)
 
     def happens(self, line: int, change: Change, rules: Rules) -> None:
         """A change that nothing overlaps."""

@@ -49,11 +49,13 @@ class Touched:
             return True
         if self.disks & other.disks or self.bitmaps & other.bitmaps or self.jobs & other.jobs:
             return True
-        return any(on in other.disks for on, _ in self.bitmaps) or any(on in self.disks for on, _ in other.bitmaps)
+        return any(node in other.disks for node, _ in self.bitmaps) or any(
+            node in self.disks for node, _ in other.bitmaps
+        )
 
     def is_on(self, node: str) -> bool:
         """Whether it has to do with this disk, or with a bitmap of it."""
-        return self.everything or node in self.disks or any(on == node for on, _ in self.bitmaps)
+        return self.everything or node in self.disks or any(node_name == node for node_name, _ in self.bitmaps)
 
 
 class Disks:
@@ -64,12 +66,12 @@ class Disks:
         self._in_flight: set[str] = set()
         self._together: list[set[str]] = []
         for world in worlds:
-            for id, job in world.state.jobs.items():
+            for job_id, job in world.state.jobs.items():
                 members = {world.state.jobs[each].node for each in job.group if each in world.state.jobs}
-                self._add((id, *job.group), members | {job.node})
+                self._add((job_id, *job.group), members | {job.node})
                 if job.copying.most:
                     self._in_flight.add(job.node)
-            self._in_flight |= {on for on, node in world.state.nodes.items() if node.writes}
+            self._in_flight |= {node_name for node_name, node in world.state.nodes.items() if node.writes}
         for item in window.items:
             command = item.event.command if isinstance(item.event, Given) else None
             actions = command.actions if isinstance(command, c.Transaction) else (command,)
@@ -77,8 +79,8 @@ class Disks:
             self._add([each.job for each in starts], {each.node for each in starts})
 
     def _add(self, ids: Iterable[str], nodes: set[str]) -> None:
-        for id in ids:
-            self._of_job.setdefault(id, set()).update(nodes)
+        for job_id in ids:
+            self._of_job.setdefault(job_id, set()).update(nodes)
         joined = [each for each in self._together if each & nodes]
         self._together = [each for each in self._together if not each & nodes]
         self._together.append(nodes.union(*joined))
@@ -94,7 +96,7 @@ class Disks:
 
     def of_jobs(self, ids: Iterable[str]) -> frozenset[str]:
         """The disks of these jobs."""
-        return self.of(node for id in ids for node in self._of_job.get(id, ()))
+        return self.of(node for job_id in ids for node in self._of_job.get(job_id, ()))
 
 
 def touched(event: Event, disks: Disks) -> Touched:
@@ -102,19 +104,19 @@ def touched(event: Event, disks: Disks) -> Touched:
     match event:
         case Given(command):
             return _by_command(command, disks)
-        case Landed(on):
-            return Touched(disks.of([on]))
+        case Landed(node):
+            return Touched(disks.of([node]))
         case EndOfJobs(jobs):
-            ids = [id for id, _ in jobs]
+            ids = [job_id for job_id, _ in jobs]
             return Touched(disks.of_jobs(ids), jobs=frozenset(ids))
-        case AllCopied(id) | StoppedByError(id):
-            return Touched(disks.of_jobs([id]), jobs=frozenset([id]))
-        case Forgotten(on, _) if on is not None:
-            return Touched(disks.of([on]))
-        case Resized(on, _):
-            return Touched(disks.of([on]))
-        case Look(on):
-            return Touched(frozenset([on]))
+        case AllCopied(job_id) | StoppedByError(job_id):
+            return Touched(disks.of_jobs([job_id]), jobs=frozenset([job_id]))
+        case Forgotten(node, _) if node is not None:
+            return Touched(disks.of([node]))
+        case Resized(node, _):
+            return Touched(disks.of([node]))
+        case Look(node):
+            return Touched(frozenset([node]))
         case LookAtJobs() | Forgotten() | Used():
             return Touched(everything=True)
 
@@ -131,11 +133,11 @@ def _by_command(command: c.Command, disks: Disks) -> Touched:
             bitmaps.add((each.node, f"{JOB}{each.job}"))
             if disks.start_touches(each.node):
                 whole.add(each.node)
-        for on, name in names_in(each):
+        for node, name in names_in(each):
             if name is not None:
-                bitmaps.add((on, name))
+                bitmaps.add((node, name))
             elif not isinstance(each, c.StartBackup):
-                whole.add(on)
+                whole.add(node)
     return Touched(disks.of(whole), frozenset(bitmaps), frozenset(ids))
 
 

@@ -96,12 +96,12 @@ def _judge_form(where: str, told: ToldBitmap, within: Limits) -> list[Finding]:
 def _judge_jobs(space: BetweenSets, world: Traced, seen: LookAtJobs, judged: Judged) -> None:
     """Phases are judged where the copies are seen; where not, a job may be further than anybody knows."""
     jobs = world.state.jobs
-    for id, phase in seen.jobs.items():
-        if id not in jobs and (seen.untracked or any(end[0] == id for end in world.due)):
+    for job_id, phase in seen.jobs.items():
+        if job_id not in jobs and (seen.untracked or any(end[0] == job_id for end in world.due)):
             continue
         judged.anything = True
-        unseen = id in jobs and jobs[id].todo.more
-        judged.findings += judge_job(space, world.state, id, SeenJob(None if unseen else phase))
+        unseen = job_id in jobs and jobs[job_id].todo.more
+        judged.findings += judge_job(space, world.state, job_id, SeenJob(None if unseen else phase))
     judged.anything = judged.anything or (seen.all and (bool(jobs) or not seen.untracked))
-    for id in sorted(jobs.keys() - seen.jobs.keys()) if seen.all else ():
-        judged.findings += judge_job(space, world.state, id, None)
+    for job_id in sorted(jobs.keys() - seen.jobs.keys()) if seen.all else ():
+        judged.findings += judge_job(space, world.state, job_id, None)

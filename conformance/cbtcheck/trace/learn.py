@@ -40,8 +40,8 @@ def learn(space: CompressedSets, world: Traced, look: Look, guest_seen: bool) ->
         taught = _taught(space, node.size, bitmap, seen, guest_seen)
         if taught is not node.bitmaps.get(name):
             state = with_bitmap(state, look.node, name, taught)
-    adopted = {on: node.bitmaps.keys() for on, node in state.nodes.items()} != {
-        on: node.bitmaps.keys() for on, node in world.state.nodes.items()
+    adopted = {node_name: node.bitmaps.keys() for node_name, node in state.nodes.items()} != {
+        node_name: node.bitmaps.keys() for node_name, node in world.state.nodes.items()
     }
     world = replace(world, state=state, guesses=() if adopted else world.guesses)
     complete = look.all and look.adopt and look.node in state.nodes

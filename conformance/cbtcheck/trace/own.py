@@ -98,13 +98,13 @@ class OwnReader:
         if line.count(b":") != _members(each):
             refuse_duplicates(number, line)
         begin, end = self._when(number, each.at, each.begin, each.end)
-        offset, length, on = each.offset, each.length, each.node
+        offset, length, node = each.offset, each.length, each.node
         plain = each.result in ("ok", "failed") and each.ended is UNSET
-        if not plain or offset + length > self._sizes.get(on, -1) or each.reply not in ("accepted", "indefinite"):
+        if not plain or offset + length > self._sizes.get(node, -1) or each.reply not in ("accepted", "indefinite"):
             self._given(number, each, begin, end)
         elif length:
             past = ((offset + length - 1) >> self._shift) + 1
-            self._write(number, on, offset >> self._shift, past, begin, end, each.reply == "accepted")
+            self._write(number, node, offset >> self._shift, past, begin, end, each.reply == "accepted")
         else:
             self.verifier.counts.writes += 1
 
@@ -181,14 +181,14 @@ class OwnReader:
 
     def _halves(self, command: c.Write, definite: bool, text: str, ended: Ends, span: Span) -> None:
         """It is when a write begins that jobs copy first, and may end by that; it may be recorded much later."""
-        id = f"line {span.line}"
+        write_id = f"line {span.line}"
         result: Any = "copy failed" if command.result == "copy failed" else "ok"
-        begun = c.BeginWrite(command.node, id, command.offset, command.length, command.kind, result)
+        begun = c.BeginWrite(command.node, write_id, command.offset, command.length, command.kind, result)
         first = Given(begun, "", definite, text, ended)
         if command.offset + command.length > self._sizes.get(command.node, -1):
             self.verifier.happen(first, span)
         else:
-            self.verifier.happen_in_two(first, Landed(command.node, id), span)
+            self.verifier.happen_in_two(first, Landed(command.node, write_id), span)
 
     def _within_limits(self, number: int, command: c.Command, accepted: bool) -> None:
         if isinstance(command, COPIES) and not self.verifier.rules.copies_seen:

@@ -57,9 +57,9 @@ class Pairs:
 
     def answered(self, message: Message) -> tuple[Sent | None, list[Sent]]:
         """The command of a reply, None if it cannot be told; and the commands whose replies are not in the log."""
-        id = message.data.get("id")
-        under_way = [each for each in self.waiting if each.channel == message.channel and each.id == id]
-        if id is None and self.unsure:
+        message_id = message.data.get("id")
+        under_way = [each for each in self.waiting if each.channel == message.channel and each.id == message_id]
+        if message_id is None and self.unsure:
             fitting = [each for each in under_way if fits(each, message.data)]
             if len(fitting) > 1:
                 self.waiting = deque(each for each in self.waiting if each not in fitting)

@@ -188,9 +188,9 @@ class QmpReader:
         """What the reply of a query shows. Its disks may have another size than before."""
         reply = message.data.get("return")
         if query in NODES:
-            for on, size in sizes(query, reply):
-                if self.verifier.disks.get(on, size) != size <= LARGEST:
-                    self._at(message, Resized(on, size))
+            for node, size in sizes(query, reply):
+                if self.verifier.disks.get(node, size) != size <= LARGEST:
+                    self._at(message, Resized(node, size))
         for seen in sights(query, arguments, reply, self.places):
             if isinstance(seen, LookAtJobs) or seen.bitmaps or seen.node in self.verifier.disks:
                 self._at(message, seen)
@@ -240,8 +240,8 @@ class QmpReader:
         self._from(message, sent, Given(command, kind, True, text))
 
     def _human(self, message: Message, asked: HumanWrite) -> None:
-        on = self.places.node(asked.device)
-        size = self.verifier.disks.get(on)
+        node = self.places.node(asked.device)
+        size = self.verifier.disks.get(node)
         if size is None:
             if not self.places.knows(asked.device):
                 self.counts.unjudged["guest writes to a device of which the log does not say which node it is"] += 1
@@ -253,7 +253,7 @@ class QmpReader:
                 return  # qemu-io refuses it, and says so elsewhere
             past = (asked.offset + asked.length - 1) // BLOCK + 1
         line, moment, end, sure = message.line, self._moment, inf if asked.later else None, asked.sure
-        self._then(moment, lambda: self.verifier.write(line, on, first, past, moment, end, sure))
+        self._then(moment, lambda: self.verifier.write(line, node, first, past, moment, end, sure))
 
     def _guest(self, message: Message) -> None:
         try:
@@ -274,9 +274,9 @@ class QmpReader:
     def _anywhere(self, message: Message) -> None:
         """Something may have been written, to any disk."""
         line, moment = message.line, self._moment
-        for on, size in self.verifier.disks.items():
+        for node, size in self.verifier.disks.items():
             past = -(-size // BLOCK)
-            self._then(moment, partial(self.verifier.write, line, on, 0, past, moment, None, False))
+            self._then(moment, partial(self.verifier.write, line, node, 0, past, moment, None, False))
 
     def _runs(self, message: Message, runs: bool) -> None:
         """The guest is stopped, or goes on: in between it writes nothing."""
@@ -299,17 +299,17 @@ class QmpReader:
             self._at(message, Forgotten(None))
         if not isinstance(data, dict):
             return
-        id = data.get("id" if name in ("JOB_STATUS_CHANGE", "BLOCK_JOB_PENDING") else "device")
-        if not isinstance(id, str) or data.get("type", "backup") != "backup":
+        job_id = data.get("id" if name in ("JOB_STATUS_CHANGE", "BLOCK_JOB_PENDING") else "device")
+        if not isinstance(job_id, str) or data.get("type", "backup") != "backup":
             return
         match name:
             case "BLOCK_JOB_COMPLETED":
-                self._at(message, EndOfJobs(((id, "failed" if "error" in data else "completed"),)))
+                self._at(message, EndOfJobs(((job_id, "failed" if "error" in data else "completed"),)))
             case "BLOCK_JOB_CANCELLED":
-                self._at(message, EndOfJobs(((id, "cancelled"),)))
+                self._at(message, EndOfJobs(((job_id, "cancelled"),)))
             case "BLOCK_JOB_PENDING":
-                self._at(message, AllCopied(id))
+                self._at(message, AllCopied(job_id))
             case "JOB_STATUS_CHANGE" if data.get("status") in ("waiting", "pending"):
-                self._at(message, AllCopied(id))
+                self._at(message, AllCopied(job_id))
             case "BLOCK_JOB_ERROR" if data.get("action") == "stop":
-                self._at(message, StoppedByError(id))
+                self._at(message, StoppedByError(job_id))

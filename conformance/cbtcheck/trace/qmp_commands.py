@@ -72,9 +72,9 @@ def not_whole(name: str, arguments: Any) -> Iterator[str]:
             if isinstance(each, dict):
                 yield from not_whole(str(each.get("type")), each.get("data"))
     elif name in ("blockdev-backup", "drive-backup") and arguments.get("sync") in ("none", "top"):
-        id = arguments.get("job-id", arguments.get("device"))
-        if isinstance(id, str):
-            yield id
+        job_id = arguments.get("job-id", arguments.get("device"))
+        if isinstance(job_id, str):
+            yield job_id
 
 
 def to_command(name: str, arguments: Any, places: Places) -> c.Command:
@@ -142,18 +142,18 @@ def _named(kind: Callable[[str, str], c.Action]) -> Callable[[dict[str, Any], Pl
 
 
 def _merge(data: dict[str, Any], places: Places) -> c.MergeBitmaps:
-    on, listed = places.node(data.get("node")), data.get("bitmaps")
+    node, listed = places.node(data.get("node")), data.get("bitmaps")
     if not isinstance(listed, list):
         raise Untranslatable
     sources = []
     for each in listed:
         if isinstance(each, str):
-            sources.append(c.Source(on, each))
+            sources.append(c.Source(node, each))
         elif isinstance(each, dict):
             sources.append(c.Source(places.node(each.get("node")), _text(each, "name")))
         else:
             raise Untranslatable
-    return c.MergeBitmaps(on, _text(data, "target"), tuple(sources))
+    return c.MergeBitmaps(node, _text(data, "target"), tuple(sources))
 
 
 def _backup(data: dict[str, Any], places: Places) -> c.StartBackup:

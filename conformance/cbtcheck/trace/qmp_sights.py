@@ -80,9 +80,9 @@ def sights(query: str, arguments: Any, reply: Any, places: Places) -> Iterator[S
     elif query in ("query-jobs", "query-block-jobs"):
         yield LookAtJobs(dict(_jobs(query, reply)), True, True)
     elif isinstance(arguments, dict) and isinstance(reply, dict):
-        on, bitmap, digest = arguments.get("node"), arguments.get("name"), reply.get("sha256")
-        if isinstance(on, str) and isinstance(bitmap, str) and isinstance(digest, str):
-            yield Look(places.node(on), {bitmap: ToldBitmap(digest=digest)}, False, True)
+        node_name, bitmap, digest = arguments.get("node"), arguments.get("name"), reply.get("sha256")
+        if isinstance(node_name, str) and isinstance(bitmap, str) and isinstance(digest, str):
+            yield Look(places.node(node_name), {bitmap: ToldBitmap(digest=digest)}, False, True)
 
 
 def _bitmaps(listed: list[Any]) -> Iterator[tuple[str, ToldBitmap]]:
@@ -108,7 +108,7 @@ def _jobs(query: str, reply: Any) -> Iterator[tuple[str, str | None]]:
     for each in reply if isinstance(reply, list) else ():
         if not isinstance(each, dict) or each.get("type") != "backup":
             continue
-        id = each.get("id" if query == "query-jobs" else "device")
+        job_id = each.get("id" if query == "query-jobs" else "device")
         status = each.get("status")
-        if isinstance(id, str) and status not in OVER:
-            yield id, PHASES.get(status) if isinstance(status, str) else None
+        if isinstance(job_id, str) and status not in OVER:
+            yield job_id, PHASES.get(status) if isinstance(status, str) else None

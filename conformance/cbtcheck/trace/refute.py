@@ -58,14 +58,14 @@ def _owed(group: tuple[Sets, ...], refuted: list[Compressed]) -> dict[str, Compr
 
 
 def _owing(state: Sets, owed: dict[str, Compressed]) -> Sets:
-    for on, node in state.nodes.items():
+    for node_name, node in state.nodes.items():
         for name, bitmap in node.bitmaps.items():
-            where = f"{on}/{name}"
+            where = f"{node_name}/{name}"
             changed: Bitmap[Between] = replace(bitmap, marks=_more(bitmap.marks, owed[where]))
             if bitmap.successor is not None:
                 marks = _more(bitmap.successor.marks, owed[f"{where}'s successor"])
                 changed = replace(changed, successor=replace(bitmap.successor, marks=marks))
-            state = with_bitmap(state, on, name, changed)
+            state = with_bitmap(state, node_name, name, changed)
     return state
 
 

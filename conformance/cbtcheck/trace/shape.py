@@ -24,8 +24,8 @@ def shape(state: Sets) -> Sets:
 
 def together(one: Sets, other: Sets, put: Two) -> Sets:
     """Two states of the same shape as one, each set made of the two by `put`."""
-    nodes = Table({on: _node(node, other.nodes[on], put) for on, node in one.nodes.items()})
-    jobs = Table({id: _job(job, other.jobs[id], put) for id, job in one.jobs.items()})
+    nodes = Table({node_name: _node(node, other.nodes[node_name], put) for node_name, node in one.nodes.items()})
+    jobs = Table({job_id: _job(job, other.jobs[job_id], put) for job_id, job in one.jobs.items()})
     return replace(one, nodes=nodes, jobs=jobs)
 
 
@@ -88,13 +88,13 @@ def noticed(state: Sets) -> Sets:
         return without_more(one)
 
     bare = together(state, state, plain)
-    jobs = {id: replace(job, todo=state.jobs[id].todo) for id, job in bare.jobs.items()}
+    jobs = {job_id: replace(job, todo=state.jobs[job_id].todo) for job_id, job in bare.jobs.items()}
     return replace(bare, jobs=Table(jobs))
 
 
 def _node(one: Node[Between], other: Node[Between], put: Two) -> Node[Between]:
     bitmaps = Table({name: _bitmap(each, other.bitmaps[name], put) for name, each in one.bitmaps.items()})
-    writes = Table({id: put(blocks, other.writes[id]) for id, blocks in one.writes.items()})
+    writes = Table({write_id: put(blocks, other.writes[write_id]) for write_id, blocks in one.writes.items()})
     return replace(one, bitmaps=bitmaps, writes=writes)
 
 

@@ -23,7 +23,7 @@ def at_line(line: int, change: Change | None) -> At:
     if isinstance(change, Given):
         return At(line, "line", describe(change.command))
     if isinstance(change, EndOfJobs):
-        return At(line, "line", ", ".join(f"{id} {outcome}" for id, outcome in change.jobs))
+        return At(line, "line", ", ".join(f"{job_id} {outcome}" for job_id, outcome in change.jobs))
     return At(line, "line", "what was written" if change is None else type(change).__name__)
 
 
@@ -38,12 +38,18 @@ def stepped(followed: ChainsFollowed[Between], at: At, change: Change, before: T
         command, told = change.command, {**told, **dict(change.ended)}
     elif isinstance(change, EndOfJobs):
         told |= dict(change.jobs)
-    gone = {id: job for id, job in before.state.jobs.items() if id not in after.state.jobs}
-    followed = followed.without(id for id in gone if id not in told)  # they are forgotten: nobody knows how they end
+    gone = {job_id: job for job_id, job in before.state.jobs.items() if job_id not in after.state.jobs}
+    followed = followed.without(
+        job_id for job_id in gone if job_id not in told
+    )  # they are forgotten: nobody knows how they end
     if isinstance(change, Forgotten | Resized | Used):
         return followed
     jobs = {**gone, **dict(_at_once(before.state, command, told))}
-    ends = (_ended(before.state, id, job, told[id]) for id, job in jobs.items() if id in told and id not in apart)
+    ends = (
+        _ended(before.state, job_id, job, told[job_id])
+        for job_id, job in jobs.items()
+        if job_id in told and job_id not in apart
+    )
     step = Step(_without(after.state, apart), None, tuple(ends))
     return followed.step(at, _without(before.state, apart), command, step)
 
@@ -63,14 +69,14 @@ def _at_once(
 
 def _without(state: Sets, apart: frozenset[str]) -> Sets:
     jobs = state.jobs
-    for id in apart & jobs.keys():
-        jobs = jobs.drop(id)
+    for job_id in apart & jobs.keys():
+        jobs = jobs.drop(job_id)
     return state if jobs is state.jobs else replace(state, jobs=jobs)
 
 
-def _ended(state: Sets, id: str, job: Job[Between], outcome: str) -> Ended[Between]:
+def _ended(state: Sets, job_id: str, job: Job[Between], outcome: str) -> Ended[Between]:
     """How a job ended that is gone. One that did not complete has copied what it is known to have copied."""
     bitmap = None if job.bitmap is None else state.nodes[job.node].bitmaps.get(job.bitmap)
     if outcome == "completed":
-        return Ended(id, "completed", replace(job, todo=state.space.empty, copying=state.space.empty), bitmap)
-    return Ended(id, "failed" if outcome == "failed" else "cancelled", copy_ends(job), bitmap)
+        return Ended(job_id, "completed", replace(job, todo=state.space.empty, copying=state.space.empty), bitmap)
+    return Ended(job_id, "failed" if outcome == "failed" else "cancelled", copy_ends(job), bitmap)

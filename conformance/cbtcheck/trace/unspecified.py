@@ -95,11 +95,11 @@ def _node(name: Any, places: Places, member: str = "node") -> str | None:
 
 def _resized(data: dict[str, Any], places: Places) -> Iterator[Change]:
     member = "node-name" if "node-name" in data else "device"
-    on, size = _node(data.get(member), places, member), data.get("size")
-    if on is None or type(size) is not int or not 0 < size <= 1 << 60:
-        yield Forgotten(on)
+    node, size = _node(data.get(member), places, member), data.get("size")
+    if node is None or type(size) is not int or not 0 < size <= 1 << 60:
+        yield Forgotten(node)
     else:
-        yield Resized(on, -(-size // 512) * 512)
+        yield Resized(node, -(-size // 512) * 512)
 
 
 def _exported(data: dict[str, Any], places: Places) -> Iterator[Change]:
@@ -125,4 +125,4 @@ def _transaction(data: dict[str, Any], places: Places) -> Iterator[Change]:
         if isinstance(each, dict) and each.get("type") == "abort":
             continue
         nodes = [_node(own[member], places, member) for member in named] or [None]
-        yield from (Forgotten(on) for on in dict.fromkeys(nodes))
+        yield from (Forgotten(node) for node in dict.fromkeys(nodes))

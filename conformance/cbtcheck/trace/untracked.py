@@ -29,10 +29,15 @@ def mentions_untracked(state: Sets, strange: frozenset[str], act: Given) -> bool
             added.add((each.node, each.name))
         if isinstance(each, c.StartBackup) and act.refusal == "exists" and each.job not in state.jobs:
             return True
-        for on, name in names_in(each):
-            if on not in state.nodes:
+        for node, name in names_in(each):
+            if node not in state.nodes:
                 return True
-            if on in strange and name is not None and name not in state.nodes[on].bitmaps and (on, name) not in added:
+            if (
+                node in strange
+                and name is not None
+                and name not in state.nodes[node].bitmaps
+                and (node, name) not in added
+            ):
                 return True
     return False
 
@@ -45,13 +50,13 @@ def names_in(command: Command | c.Abort) -> Iterator[tuple[str, str | None]]:
     if isinstance(command, c.OnJob):
         return
     match command:
-        case c.MergeBitmaps(on, target, sources):
-            yield on, target
+        case c.MergeBitmaps(node, target, sources):
+            yield node, target
             yield from ((each.node, each.name) for each in sources)
         case c.StartBackup():
             yield command.node, command.bitmap
-        case c.AddBitmap(on, name):
-            yield on, name
+        case c.AddBitmap(node, name):
+            yield node, name
         case c.Write() | c.BeginWrite() | c.EndWrite():
             yield command.node, None
         case c.Transaction() | c.Abort() | c.Copy() | c.BeginCopy() | c.EndCopy():
@@ -63,19 +68,19 @@ def names_in(command: Command | c.Abort) -> Iterator[tuple[str, str | None]]:
 def names_one_of(used: frozenset[tuple[str | None, str]], command: Command) -> bool:
     """Whether a command names one of these bitmaps, (node, name) with a node of None for any."""
     return any(
-        (on, name) in used or (None, name) in used
+        (node, name) in used or (None, name) in used
         for each in (command.actions if isinstance(command, c.Transaction) else (command,))
-        for on, name in names_in(each)
+        for node, name in names_in(each)
         if name is not None
     )
 
 
-def forget(state: Sets, on: str | None, names: tuple[str, ...] | None) -> tuple[Sets, frozenset[str]]:
+def forget(state: Sets, node: str | None, names: tuple[str, ...] | None) -> tuple[Sets, frozenset[str]]:
     """The state without these bitmaps and the jobs that have them; and the nodes of which something was forgotten.
 
     `on`: the node, None for all. `names`: the bitmaps, None for all, and all jobs too.
     """
-    nodes, listed = state.nodes, [on] if on is not None else list(state.nodes)
+    nodes, listed = state.nodes, [node] if node is not None else list(state.nodes)
     gone: set[tuple[str, str]] = set()
     for each in listed:
         if each in nodes:
@@ -85,16 +90,16 @@ def forget(state: Sets, on: str | None, names: tuple[str, ...] | None) -> tuple[
                     gone.add((each, name))
                     bitmaps = bitmaps.drop(name)
             nodes = nodes.put(each, replace(nodes[each], bitmaps=bitmaps))
-    lost = {id for id, job in state.jobs.items() if (job.node, job.bitmap) in gone}
+    lost = {job_id for job_id, job in state.jobs.items() if (job.node, job.bitmap) in gone}
     if names is None:
-        lost |= {id for id, job in state.jobs.items() if job.node in listed}
-    lost = {member for id in lost for member in state.jobs[id].group}
-    jobs = Table({id: job for id, job in state.jobs.items() if id not in lost})
+        lost |= {job_id for job_id, job in state.jobs.items() if job.node in listed}
+    lost = {member for job_id in lost for member in state.jobs[job_id].group}
+    jobs = Table({job_id: job for job_id, job in state.jobs.items() if job_id not in lost})
     # Bitmaps of jobs that are forgotten with their group cannot be followed either.
-    for id in lost:
-        job = state.jobs[id]
+    for job_id in lost:
+        job = state.jobs[job_id]
         if job.bitmap is not None and job.bitmap in nodes[job.node].bitmaps:
             nodes = nodes.put(job.node, replace(nodes[job.node], bitmaps=nodes[job.node].bitmaps.drop(job.bitmap)))
             gone.add((job.node, job.bitmap))
-    changed = {on for on, _ in gone} if names is not None else set(listed)
+    changed = {node for node, _ in gone} if names is not None else set(listed)
     return replace(state, nodes=nodes, jobs=jobs), frozenset(changed)

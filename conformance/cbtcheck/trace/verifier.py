@@ -66,8 +66,8 @@ class Verifier:
     def __post_init__(self) -> None:
         self._between = BetweenSets(self.space)
         self._worlds = [Traced(initial(self._between, self.disks), strange=self.strange)]
-        self._sure = {on: BitMap64() for on in self.disks}
-        self._perhaps = {on: BitMap64() for on in self.disks}
+        self._sure = {node: BitMap64() for node in self.disks}
+        self._perhaps = {node: BitMap64() for node in self.disks}
         self._last_line = 0
         self._open: list[OpenWrite] = []
         self._sweep_at = SWEEP
@@ -76,7 +76,7 @@ class Verifier:
         self._blocked_until = -inf
         self._lingering: dict[str, tuple[float, Compressed]] = {}
         if not self.guest_seen:
-            self._lingering = {on: (inf, self.space.everything(size)) for on, size in self.disks.items()}
+            self._lingering = {node: (inf, self.space.everything(size)) for node, size in self.disks.items()}
         self._memory = Memory()
         self.chains: OfGaps | OfWorlds = OfGaps(self.disks, self.rules)
         if self.guest_seen:
@@ -86,7 +86,7 @@ class Verifier:
     # What is given
 
     def write(
-        self, line: int, on: str, first: int, past: int, begin: float, end: float | None, sure: bool = True
+        self, line: int, node: str, first: int, past: int, begin: float, end: float | None, sure: bool = True
     ) -> None:
         """A guest write of the blocks from `first` to before `past`.
 
@@ -97,16 +97,16 @@ class Verifier:
         if self._items and begin > self._blocked_until:
             self._close()
         if end is None and not self._items:
-            (self._sure if sure else self._perhaps)[on].add_range(first, past)
+            (self._sure if sure else self._perhaps)[node].add_range(first, past)
             self._last_line = line
             return
         before = self._over(begin) if self._items else 0
         if end is None:
-            self._into_class(on, first, past, before, sure)
+            self._into_class(node, first, past, before, sure)
         elif end == inf:
-            self._linger(on, first, past, inf)
+            self._linger(node, first, past, inf)
         else:
-            self._open.append(OpenWrite(on, first, past, end, sure, before))
+            self._open.append(OpenWrite(node, first, past, end, sure, before))
             if self._items and before != self._all_items():
                 self._blocked_until = max(self._blocked_until, end)
             if len(self._open) >= self._sweep_at:
@@ -172,8 +172,8 @@ class Verifier:
     def _all_items(self) -> int:
         return (1 << len(self._items)) - 1
 
-    def _into_class(self, on: str, first: int, past: int, before: int, sure: bool) -> None:
-        key = (on, before, len(self._items), sure)
+    def _into_class(self, node: str, first: int, past: int, before: int, sure: bool) -> None:
+        key = (node, before, len(self._items), sure)
         if key not in self._classes:
             self._classes[key] = Gathered()
         self._classes[key].add(first, past)
@@ -200,47 +200,47 @@ class Verifier:
         self._open = []
         self._blocked_until = max((item.span.end for item in self._items if not item.span.point), default=-inf)
 
-    def _linger(self, on: str, first: int, past: int, end: float) -> None:
-        until, blocks = self._lingering.get(on, (-inf, NOTHING))
+    def _linger(self, node: str, first: int, past: int, end: float) -> None:
+        until, blocks = self._lingering.get(node, (-inf, NOTHING))
         run = BitMap64()
         run.add_range(first, past)
-        self._lingering[on] = max(until, end), blocks | self.space.gathered(run)
+        self._lingering[node] = max(until, end), blocks | self.space.gathered(run)
 
     def _drop_lingering(self, begin: float) -> None:
         """Those that have ended are written once more, at most, and then no more."""
-        over = {on: blocks for on, (end, blocks) in self._lingering.items() if end < begin}
+        over = {node: blocks for node, (end, blocks) in self._lingering.items() if end < begin}
         if over and not self._items:
             self._flush()
-            self._lingering = {on: each for on, each in self._lingering.items() if on not in over}
+            self._lingering = {node: each for node, each in self._lingering.items() if node not in over}
 
     def _flush(self) -> None:
         """What has been written for certain, or perhaps, before whatever comes next."""
-        for on in self.disks:
-            sure, perhaps = self._sure[on], self._perhaps[on]
-            if not sure and not perhaps and on not in self._lingering:
+        for node in self.disks:
+            sure, perhaps = self._sure[node], self._perhaps[node]
+            if not sure and not perhaps and node not in self._lingering:
                 continue
             least = self.space.gathered(sure)
             most = least | self.space.gathered(perhaps) if perhaps else least
-            if on in self._lingering:
-                most = most | self._lingering[on][1]
+            if node in self._lingering:
+                most = most | self._lingering[node][1]
             if sure:
-                self._sure[on] = BitMap64()
+                self._sure[node] = BitMap64()
             if perhaps:
-                self._perhaps[on] = BitMap64()
+                self._perhaps[node] = BitMap64()
             blocks = exactly(least) if most is least else Between(least, most)
             if isinstance(self.chains, OfWorlds):
-                self.chains.wrote(self._last_line, on, blocks)
+                self.chains.wrote(self._last_line, node, blocks)
             try:
-                self._worlds = [after for each in self._worlds for after in self._written(each, on, blocks)]
+                self._worlds = [after for each in self._worlds for after in self._written(each, node, blocks)]
             except TooMuch:
                 self._worlds = self._undecided(self._last_line)
 
-    def _written(self, world: Traced, on: str, blocks: Between) -> list[Traced]:
-        silent = advance(world, lambda each: written(each, on, blocks))
+    def _written(self, world: Traced, node: str, blocks: Between) -> list[Traced]:
+        silent = advance(world, lambda each: written(each, node, blocks))
         if silent:
             return silent
-        state, ended = next(outcomes(lambda: whole_write(world.state, on, blocks)))
-        told = EndOfJobs(tuple((end.id, end.outcome) for end in ended))
+        state, ended = next(outcomes(lambda: whole_write(world.state, node, blocks)))
+        told = EndOfJobs(tuple((end.job_id, end.outcome) for end in ended))
         self.tell(self._last_line, unheard(told))
         return [replace(world, state=state, guesses=())]
 
@@ -347,7 +347,7 @@ class Verifier:
                 self._into_class(each.node, each.first, each.past, each.before, each.sure)
         self._flush()
         classes = tuple(write_classes(self.space, self._items, self._worlds, self._classes, self.rules))
-        lingering = {on: blocks for on, (_, blocks) in self._lingering.items()}
+        lingering = {node: blocks for node, (_, blocks) in self._lingering.items()}
         window = Window(tuple(self._items), classes, lingering, self.rules)
         self._open, self._items, self._classes, self._blocked_until = after, [], {}, -inf
         self.counts.windows += 1
@@ -391,9 +391,9 @@ class Verifier:
         self._worlds = gather(self._perhaps_written(worlds, most))
 
     def _perhaps_written(self, worlds: list[Traced], most: dict[str, Compressed]) -> list[Traced]:
-        for on, blocks in most.items():
+        for node, blocks in most.items():
             perhaps = Between(NOTHING, blocks)
-            worlds = gather(done for world in worlds for done in self._written(world, on, perhaps))
+            worlds = gather(done for world in worlds for done in self._written(world, node, perhaps))
             if len(worlds) > MOST_APART:
                 raise TooMuch
         return worlds

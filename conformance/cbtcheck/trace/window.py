@@ -99,10 +99,10 @@ class Play:
         self.surely = [{} for _ in range(len(self.order) + 1)]
         self.perhaps = [{} for _ in range(len(self.order) + 1)]
 
-    def write(self, gap: int, on: str, blocks: Compressed, sure: bool) -> None:
+    def write(self, gap: int, node: str, blocks: Compressed, sure: bool) -> None:
         """One more write in a gap."""
         into = (self.surely if sure else self.perhaps)[gap]
-        into[on] = into[on] | blocks if on in into else blocks
+        into[node] = into[node] | blocks if node in into else blocks
 
 
 @dataclass(frozen=True)
@@ -257,11 +257,11 @@ class Window:
             if each.begins == gap == each.ends:
                 sure[each.node] = sure.get(each.node, NOTHING) | each.blocks
         perhaps = play.perhaps[gap]
-        for on in sorted({*sure, *perhaps, *self.lingering}):
-            least = sure.get(on, NOTHING)
-            most = least | perhaps.get(on, NOTHING) | self.lingering.get(on, NOTHING)
+        for disk in sorted({*sure, *perhaps, *self.lingering}):
+            least = sure.get(disk, NOTHING)
+            most = least | perhaps.get(disk, NOTHING) | self.lingering.get(disk, NOTHING)
             blocks = exactly(least) if most <= least else Between(least, most)
-            worlds = [after for world in worlds for after in written(world, on, blocks)]
+            worlds = [after for world in worlds for after in written(world, disk, blocks)]
         for each in chosen:
             if each.ends == gap != each.begins:
                 worlds = [after for world in worlds for after in _landed(world, each)]
@@ -299,12 +299,12 @@ def may_start(item: Item) -> bool:
     )
 
 
-def written(world: Traced, on: str, blocks: Between) -> list[Traced]:
+def written(world: Traced, node: str, blocks: Between) -> list[Traced]:
     """The worlds after a guest write which ends no job; normally one."""
-    if on not in world.state.nodes:
+    if node not in world.state.nodes:
         return [world]
     found = []
-    for state, ended in outcomes(lambda: whole_write(world.state, on, blocks)):
+    for state, ended in outcomes(lambda: whole_write(world.state, node, blocks)):
         if not ended:
             found.append(replace(world, state=state))
     return found
@@ -312,11 +312,11 @@ def written(world: Traced, on: str, blocks: Between) -> list[Traced]:
 
 def _begun(world: Traced, chosen: Chosen) -> list[Traced]:
     """A class of writes has begun: what must be copied first is copied."""
-    on, blocks = chosen.node, exactly(chosen.blocks)
+    node_name, blocks = chosen.node, exactly(chosen.blocks)
 
     def begin() -> jobs.Result[Between]:
-        state = node.copy_before_write(world.state, on, blocks)
-        return jobs.settle(node.in_flight(state, on, chosen.id, blocks), tuple(node.jobs_of(state, on)))
+        state = node.copy_before_write(world.state, node_name, blocks)
+        return jobs.settle(node.in_flight(state, node_name, chosen.id, blocks), tuple(node.jobs_of(state, node_name)))
 
     return [replace(world, state=state) for state, ended in outcomes(begin) if not ended]
 
@@ -325,4 +325,4 @@ def _landed(world: Traced, chosen: Chosen) -> list[Traced]:
     """It has ended, unless something that waits for it has ended it already."""
     if chosen.id not in world.state.nodes[chosen.node].writes:
         return [world]
-    return [replace(world, state=node.landed(world.state, chosen.node, chosen.id))]
+    return [replace(world, state=node.finish_write(world.state, chosen.node, chosen.id))]

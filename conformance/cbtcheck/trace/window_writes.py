@@ -33,37 +33,37 @@ def write_classes(
     alone = rules.copies_seen and (
         any(world.state.jobs for world in worlds) or any(may_start(item) for item in items)
     )
-    about = {on: _about(items, worlds, on) for on in {key[0] for key in gathered}}
+    about = {node: _about(items, worlds, node) for node in {key[0] for key in gathered}}
     few = sum(len(each.runs) for (_, _, _, sure), each in gathered.items() if sure) <= MOST_SINGLE
-    for (on, before, closed, sure), each in gathered.items():
-        more = sure and _tells(space, about[on], each)
+    for (node, before, closed, sure), each in gathered.items():
+        more = sure and _tells(space, about[node], each)
         tells = more and few
         if (alone or tells) and sure and len(each.runs) <= MOST_ALONE:
             for first, past in each.runs:
                 blocks = space.blocks(first * space.block, (past - first) * space.block)
-                yield WriteClass(on, before, closed, sure, blocks, single=tells, lumped=more)
+                yield WriteClass(node, before, closed, sure, blocks, single=tells, lumped=more)
         else:
-            yield WriteClass(on, before, closed, sure and not alone, space.gathered(each.blocks), lumped=more)
+            yield WriteClass(node, before, closed, sure and not alone, space.gathered(each.blocks), lumped=more)
 
 
-def _about(items: Sequence[Item], worlds: Sequence[Traced], on: str) -> dict[str, int]:
+def _about(items: Sequence[Item], worlds: Sequence[Traced], node_name: str) -> dict[str, int]:
     """The bitmaps of a disk that the window's commands, and ends of jobs, are about; with their granularities."""
     names: set[str] = set()
     added: dict[str, int] = {}
     for item in items:
         command = item.event.command if isinstance(item.event, Given) else c.Abort()
         for each in command.actions if isinstance(command, c.Transaction) else (command,):
-            names |= {name for node, name in names_in(each) if node == on and name is not None}
-            if isinstance(each, c.AddBitmap) and each.node == on:
+            names |= {name for node, name in names_in(each) if node == node_name and name is not None}
+            if isinstance(each, c.AddBitmap) and each.node == node_name:
                 added[each.name] = each.granularity
-        ended = {id for id, _ in item.event.jobs} if isinstance(item.event, EndOfJobs) else set()
+        ended = {job_id for job_id, _ in item.event.jobs} if isinstance(item.event, EndOfJobs) else set()
         if isinstance(command, c.OfJob):
             ended = {command.job}
         for world in worlds:
-            jobs = [world.state.jobs[id] for id in ended if id in world.state.jobs]
-            names |= {each.bitmap for each in jobs if each.node == on and each.bitmap is not None}
+            jobs = [world.state.jobs[job_id] for job_id in ended if job_id in world.state.jobs]
+            names |= {each.bitmap for each in jobs if each.node == node_name and each.bitmap is not None}
     for world in worlds:
-        bitmaps = world.state.nodes[on].bitmaps if on in world.state.nodes else {}
+        bitmaps = world.state.nodes[node_name].bitmaps if node_name in world.state.nodes else {}
         added |= {name: each.granularity for name, each in bitmaps.items()}
     return {name: added.get(name, 0) for name in names}
 

@@ -26,7 +26,7 @@ from cbtmodel.commands import (
     StartBackup,
     Transaction,
 )
-from cbtmodel.node import landed
+from cbtmodel.node import finish_write
 from cbtmodel.refusal import Refused
 from cbtmodel.step import Step, step
 from cbtmodel.table import Table
@@ -104,20 +104,20 @@ def possible(world: Traced, change: Change, rules: Rules) -> list[Traced]:
     match change:
         case Given():
             return _given(world, change, rules)
-        case Landed(on, id):
-            if id not in world.state.nodes[on].writes:
+        case Landed(node, job_id):
+            if job_id not in world.state.nodes[node].writes:
                 return [world]
-            return [replace(world, state=landed(world.state, on, id))]
+            return [replace(world, state=finish_write(world.state, node, job_id))]
         case EndOfJobs(ends):
             return _ended(world, ends, rules)
-        case AllCopied(id):
-            return [_all_copied(world, id)]
-        case StoppedByError(id):
-            return [_stopped(world, id)]
-        case Forgotten(on, names):
-            return [_without(world, on, names)]
-        case Resized(on, size):
-            return [_resized(world, on, size)]
+        case AllCopied(job_id):
+            return [_all_copied(world, job_id)]
+        case StoppedByError(job_id):
+            return [_stopped(world, job_id)]
+        case Forgotten(node, names):
+            return [_without(world, node, names)]
+        case Resized(node, size):
+            return [_resized(world, node, size)]
         case Used(places):
             return [replace(world, used=world.used | places)]
 
@@ -133,7 +133,7 @@ def specified(world: Traced, change: Change, rules: Rules) -> tuple[Traced, list
             wrong = wrong or judge_ends(_ends(done.ended), change.ended) or [_at_odds(name)]
             return replace(world, state=done.state), wrong
         case EndOfJobs(ends):
-            told = {id for id, _ in ends}
+            told = {job_id for job_id, _ in ends}
             due = {end for end in world.due if end[0] in told}
             return replace(world, due=world.due - due), judge_ends(due, ends) or [_at_odds("jobs ended")]
     return world, [_at_odds(type(change).__name__)]
@@ -145,7 +145,7 @@ def _at_odds(where: str) -> Finding:
 
 
 def _ends(ended: Iterable[Ended[Between]]) -> Due:
-    return frozenset((end.id, end.outcome) for end in ended)
+    return frozenset((end.job_id, end.outcome) for end in ended)
 
 
 # Commands
@@ -166,17 +166,17 @@ def _given(world: Traced, act: Given, rules: Rules) -> list[Traced]:
     return found if act.definite else [world, *found]
 
 
-def _without(world: Traced, on: str | None, names: tuple[str, ...] | None) -> Traced:
-    state, strange = forget(world.state, on, names)
+def _without(world: Traced, node: str | None, names: tuple[str, ...] | None) -> Traced:
+    state, strange = forget(world.state, node, names)
     return replace(world, state=state, strange=world.strange | strange)
 
 
-def _resized(world: Traced, on: str, size: int) -> Traced:
+def _resized(world: Traced, node_name: str, size: int) -> Traced:
     """Bits of what is left stay; what is new is clean, and may as well be dirty: the specification does not say."""
     state = world.state
-    node = state.nodes.get(on)
-    if node is None or node.size == size or any(job.node == on for job in state.jobs.values()):
-        return world if node is None or node.size == size else _without(world, on, None)
+    node = state.nodes.get(node_name)
+    if node is None or node.size == size or any(job.node == node_name for job in state.jobs.values()):
+        return world if node is None or node.size == size else _without(world, node_name, None)
     whole = state.space.everything(size)
     new = at_most(whole.most - state.space.everything(node.size).most)
 
@@ -193,7 +193,7 @@ def _resized(world: Traced, on: str, size: int) -> Traced:
             successor = replace(successor, marks=kept(successor.marks, each.granularity))
         bitmaps[name] = replace(each, marks=kept(each.marks, each.granularity), successor=successor)
     changed = replace(node, size=size, bitmaps=Table(bitmaps))
-    return replace(world, state=replace(state, nodes=state.nodes.put(on, changed)), guesses=())
+    return replace(world, state=replace(state, nodes=state.nodes.put(node_name, changed)), guesses=())
 
 
 def _named(command: Command) -> tuple[str, ...]:
@@ -249,72 +249,72 @@ def _after_silent_copies(world: Traced, act: Given, rules: Rules) -> list[Traced
 
 def _copy_all(state: Sets, ids: tuple[str, ...]) -> jobs.Result[Between]:
     """These jobs have nothing left to copy, and have noticed."""
-    for id in ids:
-        if id in state.jobs:
-            done = copied(state.jobs[id], state.jobs[id].todo)
-            state = jobs.with_job(state, id, replace(done, todo=state.space.empty))
-    return jobs.settle(state, [id for id in ids if id in state.jobs])
+    for job_id in ids:
+        if job_id in state.jobs:
+            done = copied(state.jobs[job_id], state.jobs[job_id].todo)
+            state = jobs.with_job(state, job_id, replace(done, todo=state.space.empty))
+    return jobs.settle(state, [job_id for job_id in ids if job_id in state.jobs])
 
 
 def _copy_some(state: Sets, ids: tuple[str, ...]) -> Sets:
     """Each of these jobs has copied an unknown part of what it had to."""
-    for id in ids:
-        job = state.jobs[id]
+    for job_id in ids:
+        job = state.jobs[job_id]
         done = copied(job, at_most(job.todo.most))
-        state = jobs.with_job(state, id, replace(done, todo=without_more(done.todo)))
+        state = jobs.with_job(state, job_id, replace(done, todo=without_more(done.todo)))
     return state
 
 
-def _all_copied(world: Traced, id: str) -> Traced:
+def _all_copied(world: Traced, job_id: str) -> Traced:
     """That by which the job would end at once is left for its end to tell."""
-    after, ended = _copy_all(world.state, (id,))
+    after, ended = _copy_all(world.state, (job_id,))
     return world if ended else replace(world, state=after)
 
 
-def _stopped(world: Traced, id: str) -> Traced:
+def _stopped(world: Traced, job_id: str) -> Traced:
     try:
-        return replace(world, state=jobs.pause(world.state, id))
+        return replace(world, state=jobs.pause(world.state, job_id))
     except Refused:
         return world
 
 
 def _ended(world: Traced, ends: tuple[tuple[str, Outcome], ...], rules: Rules) -> list[Traced]:
     found = [world]
-    for id, outcome in ends:
-        found = [after for each in found for after in _one_ended(each, id, outcome, rules)]
+    for job_id, outcome in ends:
+        found = [after for each in found for after in _one_ended(each, job_id, outcome, rules)]
     return found
 
 
-def _one_ended(world: Traced, id: str, outcome: Outcome, rules: Rules) -> list[Traced]:
-    if (id, outcome) in world.due:
-        return [replace(world, due=world.due - {(id, outcome)})]
-    if id not in world.state.jobs:
-        told = any(end[0] == id for end in world.due)
+def _one_ended(world: Traced, job_id: str, outcome: Outcome, rules: Rules) -> list[Traced]:
+    if (job_id, outcome) in world.due:
+        return [replace(world, due=world.due - {(job_id, outcome)})]
+    if job_id not in world.state.jobs:
+        told = any(end[0] == job_id for end in world.due)
         return [world] if rules.untracked and not told else []
     if rules.copies_seen:
         return []
     found = []
-    for state, ended in _ways_to_end(world.state, id, outcome):
+    for state, ended in _ways_to_end(world.state, job_id, outcome):
         ends = _ends(ended)
-        if (id, outcome) in ends:
-            found.append(replace(world, state=state, due=world.due | (ends - {(id, outcome)})))
+        if (job_id, outcome) in ends:
+            found.append(replace(world, state=state, due=world.due | (ends - {(job_id, outcome)})))
     return found
 
 
-def _ways_to_end(state: Sets, id: str, outcome: Outcome) -> Iterator[jobs.Result[Between]]:
+def _ways_to_end(state: Sets, job_id: str, outcome: Outcome) -> Iterator[jobs.Result[Between]]:
     """How the job can have come to this end: by itself, or with its group."""
-    group = state.jobs[id].group
+    group = state.jobs[job_id].group
     if outcome == "completed":
         after, ended = _copy_all(state, group)
         if not ended and all(after.jobs[each].phase == "pending" for each in group):
-            after, ended = jobs.finalize(after, id)
+            after, ended = jobs.finalize(after, job_id)
         yield after, ended
         return
     partly = _copy_some(state, group)
     if outcome == "failed":
-        yield jobs.fail_group(partly, id, "failed")
+        yield jobs.fail_group(partly, job_id, "failed")
         return
-    yield jobs.cancel(partly, id)
+    yield jobs.cancel(partly, job_id)
     for other in group:
-        if other != id:
+        if other != job_id:
             yield jobs.fail_group(partly, other, "failed")

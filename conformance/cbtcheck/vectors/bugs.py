@@ -82,7 +82,7 @@ BUGS: dict[str, tuple[str, str]] = {
 """By id: what was wrong, and where one can read about it; "" where no public page has been seen."""
 
 
-def bug(id: str) -> Bug | None:
+def bug(bug_id: str) -> Bug | None:
     """The bug of an id; None if the id is empty. `KeyError` for an id that nobody knows."""
     known = {entry.id: (f"{entry.implementation}: {entry.title}", "") for entry in entries()} | BUGS
-    return Bug(id, *known[id]) if id else None
+    return Bug(bug_id, *known[bug_id]) if bug_id else None

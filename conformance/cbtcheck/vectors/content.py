@@ -79,10 +79,10 @@ class Contents:
         """`command` gave `step`; guest writes are of the byte `fill`. If it was refused, nothing has changed."""
         if step.refusal is not None:
             return
-        for on, id in [each for each in self.flying if each[1] not in step.state.nodes[each[0]].writes]:
+        for node, write_id in [each for each in self.flying if each[1] not in step.state.nodes[each[0]].writes]:
             failed = isinstance(command, EndWrite) and command.result == "failed"
-            for offset, length, byte in self.flying.pop((on, id)):
-                self._lands(on, offset, length, ANYTHING if failed else byte)
+            for offset, length, byte in self.flying.pop((node, write_id)):
+                self._lands(node, offset, length, ANYTHING if failed else byte)
         if isinstance(command, Write) and command.result != "ignored":
             byte = ANYTHING if command.result == "failed" else fill if command.kind == "write" else 0
             for offset, length, known in self._certain(command.node, (command.offset, command.length, byte)):
@@ -92,24 +92,24 @@ class Contents:
             pieces = self._certain(command.node, (command.offset, command.length, byte))
             self.flying[command.node, command.write] = pieces
             self._lands(command.node, command.offset, command.length, ANYTHING)
-        for id, job in (*step.state.jobs.items(), *((end.id, end.job) for end in step.ended)):
-            self.starts.setdefault(id, self.disks[job.node])
+        for job_id, job in (*step.state.jobs.items(), *((end.job_id, end.job) for end in step.ended)):
+            self.starts.setdefault(job_id, self.disks[job.node])
 
-    def target(self, id: str, copied: Iterable[tuple[int, int]]) -> Runs:
+    def target(self, job_id: str, copied: Iterable[tuple[int, int]]) -> Runs:
         """What the target of a job that has just ended holds. Asked for once."""
-        start = self.starts.pop(id)
+        start = self.starts.pop(job_id)
         return copied_over(((POISON, sum(count for _, count in start)),), start, copied)
 
-    def _lands(self, on: str, offset: int, length: int, byte: int) -> None:
-        self.disks[on] = overlaid(self.disks[on], offset, ((byte, length),))
+    def _lands(self, node: str, offset: int, length: int, byte: int) -> None:
+        self.disks[node] = overlaid(self.disks[node], offset, ((byte, length),))
 
-    def _certain(self, on: str, piece: Piece) -> list[Piece]:
+    def _certain(self, node_name: str, piece: Piece) -> list[Piece]:
         """A write, in pieces: where it meets one in flight, nobody knows which of the two comes last."""
         pieces = [piece]
-        for (node, id), others in self.flying.items():
-            if node == on:
+        for (node, write_id), others in self.flying.items():
+            if node == node_name:
                 met = [each for other in others for each in pieces if _overlap(each, other)]
-                self.flying[node, id] = [cut for other in others for cut in _uncertain(other, pieces)]
+                self.flying[node, write_id] = [cut for other in others for cut in _uncertain(other, pieces)]
                 pieces = [cut for each in pieces for cut in _uncertain(each, others)] if met else pieces
         return pieces
 

@@ -95,7 +95,7 @@ def situations() -> Iterator[tuple[dict[str, int], tuple[c.Command, ...]]]:
 def tried(disks: dict[str, int]) -> Iterator[c.Command]:
     """What is tried in every situation: all that the tour's alphabets have for it, on a bitmap and a job."""
     blocks = disks[r.D]
-    places = [(on, "a") for on in disks] + [r.B]
+    places = [(node, "a") for node in disks] + [r.B]
     sources = [*places, (r.D, "nobody"), ("nowhere", "a")]
     yield from r.bitmap_life(r.A)
     yield from r.mistakes("j", r.A, blocks)

@@ -110,8 +110,8 @@ class Writer:
         """What the targets of these jobs give, laid over each other: the disk at the last one's start."""
         start = self.backups[jobs[-1]][2]
         image: Runs = ((0, sum(count for _, count in start)),)
-        for id in jobs:
-            target, copied, _ = self.backups[id]
+        for job_id in jobs:
+            target, copied, _ = self.backups[job_id]
             image = copied_over(image, target, copied)
         assert image == start, f"the chain {', '.join(jobs)} does not give the disk"
         return f.Restore(list(jobs), [list(each) for each in image])
@@ -123,7 +123,7 @@ class Writer:
 
     def checked(self) -> list[str]:
         """The properties that a check of these steps could have found violated."""
-        return [id for id, count in self.tally.properties.items() if count.checked] or ["ATOMIC"]
+        return [job_id for job_id, count in self.tally.properties.items() if count.checked] or ["ATOMIC"]
 
     # Capabilities
 
@@ -158,44 +158,44 @@ class Writer:
         state = self.state
         nodes = state.nodes.items()
         return f.After(
-            [self._bitmap(on, name, each) for on, node in nodes for name, each in node.bitmaps.items()],
+            [self._bitmap(node_name, name, each) for node_name, node in nodes for name, each in node.bitmaps.items()],
             [
-                f.Job(id, phase, self._of(job.scope - job.todo, job.node), self._of(job.copying, job.node))
-                for id, job in state.jobs.items()
+                f.Job(job_id, phase, self._of(job.scope - job.todo, job.node), self._of(job.copying, job.node))
+                for job_id, job in state.jobs.items()
                 for phase in f.PHASES
                 if phase == phase_of(job)
             ],
-            [f.InFlight(on, id) for on, node in nodes for id in node.writes],
-            [f.Content(on, [list(each) for each in runs]) for on, runs in self.contents.disks.items()],
+            [f.InFlight(node_name, write_id) for node_name, node in nodes for write_id in node.writes],
+            [f.Content(node_name, [list(each) for each in runs]) for node_name, runs in self.contents.disks.items()],
         )  # fmt: skip
 
-    def _bitmap(self, on: str, name: str, bitmap: Bitmap[Bits]) -> f.Bitmap:
+    def _bitmap(self, node: str, name: str, bitmap: Bitmap[Bits]) -> f.Bitmap:
         heir = bitmap.successor
         return f.Bitmap(
-            on, name, bitmap.granularity, recording(bitmap), busy(bitmap),
-            self._granules(bitmap.marks.owed, bitmap.granularity, on),
-            self._granules(bitmap.marks.dirty, bitmap.granularity, on),
+            node, name, bitmap.granularity, recording(bitmap), busy(bitmap),
+            self._granules(bitmap.marks.owed, bitmap.granularity, node),
+            self._granules(bitmap.marks.dirty, bitmap.granularity, node),
             None if heir is None else f.Successor(
-                heir.enabled, self._granules(heir.marks.owed, bitmap.granularity, on),
-                self._granules(heir.marks.dirty, bitmap.granularity, on),
+                heir.enabled, self._granules(heir.marks.owed, bitmap.granularity, node),
+                self._granules(heir.marks.dirty, bitmap.granularity, node),
             ),
         )  # fmt: skip
 
     def _ended(self, end: Ended[Bits]) -> f.Ended:
         copied = self._of(end.job.scope - end.job.todo, end.job.node)
         pairs = tuple((offset, length) for offset, length in copied)
-        start = self.contents.starts[end.id]
-        target = self.contents.target(end.id, pairs)
-        self.backups[end.id] = target, pairs, start
-        return f.Ended(end.id, end.outcome, copied, [list(each) for each in target])
+        start = self.contents.starts[end.job_id]
+        target = self.contents.target(end.job_id, pairs)
+        self.backups[end.job_id] = target, pairs, start
+        return f.Ended(end.job_id, end.outcome, copied, [list(each) for each in target])
 
-    def _granules(self, blocks: Bits, granularity: int, on: str) -> list[list[int]]:
+    def _granules(self, blocks: Bits, granularity: int, node: str) -> list[list[int]]:
         """Whole granules, as extents that end with the disk."""
-        size = self.state.nodes[on].size
+        size = self.state.nodes[node].size
         return _in_bytes(self.space.granules(blocks, granularity, size), granularity, size)
 
-    def _of(self, blocks: Bits, on: str) -> list[list[int]]:
-        return _in_bytes(blocks.word, self.space.block, self.state.nodes[on].size)
+    def _of(self, blocks: Bits, node: str) -> list[list[int]]:
+        return _in_bytes(blocks.word, self.space.block, self.state.nodes[node].size)
 
 
 def _in_bytes(word: int, unit: int, size: int) -> list[list[int]]:

@@ -20,11 +20,11 @@ from cbtproofs.effects.during import Claims, During, Place, no_marks, same_marks
 
 def of_bitmaps(step: During) -> Claims:
     """Every bitmap after a step is what the step makes of it, and there is no other."""
-    there = {(on, name) for on, name, _ in all_bitmaps(step.before)}
-    now_there = {(on, name): each for on, name, each in all_bitmaps(step.after)}
-    for on, name, then in all_bitmaps(step.before):
-        if name not in step.foggy and not named_by_several(step, (on, name)):
-            yield from of_one(step, on, name, then, now_there.get((on, name)))
+    there = {(node, name) for node, name, _ in all_bitmaps(step.before)}
+    now_there = {(node, name): each for node, name, each in all_bitmaps(step.after)}
+    for node, name, then in all_bitmaps(step.before):
+        if name not in step.foggy and not named_by_several(step, (node, name)):
+            yield from of_one(step, node, name, then, now_there.get((node, name)))
     added = {(each.node, each.name): each for each in step.actions if isinstance(each, c.AddBitmap)}
     if step.part != "commit":
         for place in now_there.keys() - there:
@@ -52,10 +52,10 @@ def of_new(action: c.AddBitmap, now: Bitmap[Any] | None, nothing: Marks[Any]) ->
         yield Fact(f"{where}: is free", now.successor is None and not now.leaving)
 
 
-def of_one(step: During, on: str, name: str, then: Bitmap[Any], now: Bitmap[Any] | None) -> Claims:
+def of_one(step: During, node: str, name: str, then: Bitmap[Any], now: Bitmap[Any] | None) -> Claims:
     """What becomes of a bitmap that was there."""
-    where = f"{on}/{name}"
-    action = next((each for each in step.actions if changed_bitmap(each) == (on, name)), None)
+    where = f"{node}/{name}"
+    action = next((each for each in step.actions if changed_bitmap(each) == (node, name)), None)
     if isinstance(action, c.RemoveBitmap) and step.part != "prepare":
         yield Fact(f"{where}: was removed, so it is not there", now is None)
         return
@@ -69,7 +69,7 @@ def of_one(step: During, on: str, name: str, then: Bitmap[Any], now: Bitmap[Any]
         return
     yield Fact(f"{where}: has the granularity that it had", now.granularity == then.granularity)
     enabled, leaving = then.enabled, then.leaving
-    own = then.marks if then.successor is not None else then.marks | step.gained(on, then)
+    own = then.marks if then.successor is not None else then.marks | step.gained(node, then)
     if isinstance(action, c.RemoveBitmap):
         leaving = True
     elif isinstance(action, c.ClearBitmap):
@@ -78,7 +78,7 @@ def of_one(step: During, on: str, name: str, then: Bitmap[Any], now: Bitmap[Any]
         enabled = isinstance(action, c.EnableBitmap)
     elif isinstance(action, c.MergeBitmaps):
         own = merged(step, action, own)
-    yield from of_its_job(step, on, name, then, now, own, enabled)
+    yield from of_its_job(step, node, name, then, now, own, enabled)
     yield Fact(f"{where}: is about to leave, or not", now.leaving == leaving)
 
 
@@ -96,14 +96,14 @@ def merged(step: During, action: c.MergeBitmaps, own: Marks[Any]) -> Marks[Any]:
 
 
 def of_its_job(
-    step: During, on: str, name: str, then: Bitmap[Any], now: Bitmap[Any], own: Marks[Any], enabled: Any
+    step: During, node: str, name: str, then: Bitmap[Any], now: Bitmap[Any], own: Marks[Any], enabled: Any
 ) -> Claims:
     """A bitmap with its successor, if a job has it; that lives, begins or ends. `own` are the marks it has now."""
-    where = f"{on}/{name}"
-    user = step.user(on, name)
+    where = f"{node}/{name}"
+    user = step.user(node, name)
     heir, records = no_marks(step.before), enabled
     if then.successor is not None:
-        heir, records = then.successor.marks | step.gained(on, then), then.successor.enabled
+        heir, records = then.successor.marks | step.gained(node, then), then.successor.enabled
     end = None if user is None else step.ended.get(user)
     if end is not None:
         yield from as_at_its_end(end, where, own, heir)

@@ -31,7 +31,7 @@ def composed(before: State[Any], command: object, done: Step[Any]) -> Claims:
         for (where, expected), (_, now) in zip(sets_of(again.state), sets_of(done.state), strict=True):
             yield from same_sets(where, now, expected)
         yield Fact("the same but for sets", without_sets(again.state) == without_sets(done.state))
-        ends = [sorted((end.id, end.outcome) for end in each.ended) for each in (again, done)]
+        ends = [sorted((end.job_id, end.outcome) for end in each.ended) for each in (again, done)]
         yield Fact("the same jobs end", ends[0] == ends[1])
 
 

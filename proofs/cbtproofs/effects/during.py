@@ -46,33 +46,33 @@ class During:
     @cached_property
     def ended(self) -> dict[str, Ended[Any]]:
         """The jobs that it ended."""
-        return {end.id: end for end in self.done.ended}
+        return {end.job_id: end for end in self.done.ended}
 
     @cached_property
     def jobs(self) -> dict[str, Job[Any]]:
         """All jobs after it: as they are, or as they were at their ends."""
-        return {**self.after.jobs, **{id: end.job for id, end in self.ended.items()}}
+        return {**self.after.jobs, **{job_id: end.job for job_id, end in self.ended.items()}}
 
-    def drains(self, on: str) -> bool:
+    def drains(self, node: str) -> bool:
         """Whether everything in flight on this disk lands."""
         if isinstance(self.command, c.Transaction):
             return self.part in ("step", "drain")
-        return isinstance(self.command, c.StartBackup) and self.command.node == on
+        return isinstance(self.command, c.StartBackup) and self.command.node == node
 
-    def written(self, on: str) -> Any:
+    def written(self, node: str) -> Any:
         """What a guest has written to this disk."""
-        return written(self.before, self.command, self.done, on)
+        return written(self.before, self.command, self.done, node)
 
-    def user(self, on: str, name: str) -> str | None:
+    def user(self, node: str, name: str) -> str | None:
         """The job that has this bitmap after the step, or had it at its end; None if there is none."""
-        return next((id for id, job in self.jobs.items() if (job.node, job.bitmap) == (on, name)), None)
+        return next((job_id for job_id, job in self.jobs.items() if (job.node, job.bitmap) == (node, name)), None)
 
-    def gained(self, on: str, bitmap: Bitmap[Any]) -> Marks[Any]:
+    def gained(self, node: str, bitmap: Bitmap[Any]) -> Marks[Any]:
         """The marks that what a guest has written leaves under this name: none unless it records."""
-        empty, new = self.before.space.empty, self.written(on)
+        empty, new = self.before.space.empty, self.written(node)
         if new is empty or not recording(bitmap):
             return Marks(empty, empty, empty)
-        size = self.before.nodes[on].size
+        size = self.before.nodes[node].size
         return Marks(self.before.space.round_out(new, bitmap.granularity, size), new, new)
 
 

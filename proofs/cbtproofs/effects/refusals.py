@@ -38,74 +38,80 @@ def reasons(state: State[Any], command: c.Command | c.Abort) -> Reasons:
     match command:
         case c.Abort():
             yield "aborted", lambda: True
-        case c.AddBitmap(on, name, granularity):
-            yield "not found", lambda: on not in state.nodes
+        case c.AddBitmap(node, name, granularity):
+            yield "not found", lambda: node not in state.nodes
             yield "invalid", lambda: not name or len(name.encode(errors="surrogatepass")) > 1023
             yield "invalid", lambda: granularity not in [512 << shift for shift in range(23)]
-            yield "exists", lambda: on in state.nodes and name in state.nodes[on].bitmaps
+            yield "exists", lambda: node in state.nodes and name in state.nodes[node].bitmaps
         case c.RemoveBitmap() | c.ClearBitmap() | c.EnableBitmap() | c.DisableBitmap():
-            on, name = command.node, command.name
-            yield "not found", lambda: bitmap(state, on, name) is None
-            yield "busy", lambda: in_use(state, on, name)
-        case c.MergeBitmaps(on, target, sources):
-            yield "not found", lambda: bitmap(state, on, target) is None
+            node, name = command.node, command.name
+            yield "not found", lambda: bitmap(state, node, name) is None
+            yield "busy", lambda: in_use(state, node, name)
+        case c.MergeBitmaps(node, target, sources):
+            yield "not found", lambda: bitmap(state, node, target) is None
             yield "not found", lambda: any(bitmap(state, each.node, each.name) is None for each in sources)
-            yield "busy", lambda: bool(sources) and in_use(state, on, target)
+            yield "busy", lambda: bool(sources) and in_use(state, node, target)
             yield "busy", lambda: any(in_use(state, each.node, each.name) for each in sources)
-            yield "size mismatch", lambda: on in state.nodes and any(
-                each.node in state.nodes and state.nodes[each.node].size != state.nodes[on].size for each in sources
+            yield "size mismatch", lambda: node in state.nodes and any(
+                each.node in state.nodes and state.nodes[each.node].size != state.nodes[node].size for each in sources
             )
         case c.StartBackup():
             yield from of_start(state, command)
-        case c.PauseJob(id):
-            yield "not found", lambda: id not in state.jobs
-            yield "wrong phase", lambda: id in state.jobs and not (running(state, id) and not state.jobs[id].paused)
-        case c.ResumeJob(id):
-            yield "not found", lambda: id not in state.jobs
-            yield "wrong phase", lambda: id in state.jobs and not (running(state, id) and state.jobs[id].paused)
-        case c.CancelJob(id):
-            yield "not found", lambda: id not in state.jobs
-        case c.FinalizeJob(id):
-            yield "not found", lambda: id not in state.jobs
-            yield "wrong phase", lambda: id in state.jobs and state.jobs[id].phase != "pending"
+        case c.PauseJob(job_id):
+            yield "not found", lambda: job_id not in state.jobs
+            yield (
+                "wrong phase",
+                lambda: job_id in state.jobs and not (running(state, job_id) and not state.jobs[job_id].paused),
+            )
+        case c.ResumeJob(job_id):
+            yield "not found", lambda: job_id not in state.jobs
+            yield (
+                "wrong phase",
+                lambda: job_id in state.jobs and not (running(state, job_id) and state.jobs[job_id].paused),
+            )
+        case c.CancelJob(job_id):
+            yield "not found", lambda: job_id not in state.jobs
+        case c.FinalizeJob(job_id):
+            yield "not found", lambda: job_id not in state.jobs
+            yield "wrong phase", lambda: job_id in state.jobs and state.jobs[job_id].phase != "pending"
         case c.Write() | c.BeginWrite():
             yield from of_write(state, command)
-        case c.EndWrite(on, write):
-            yield "not found", lambda: on not in state.nodes or write not in state.nodes[on].writes
-        case c.Copy(id) | c.BeginCopy(id):
-            yield from of_copy(state, id, command.offset, command.length)
-        case c.EndCopy(id):
-            yield "not found", lambda: id not in state.jobs
-            yield "invalid", lambda: id in state.jobs and not state.jobs[id].copying
+        case c.EndWrite(node, write):
+            yield "not found", lambda: node not in state.nodes or write not in state.nodes[node].writes
+        case c.Copy(job_id) | c.BeginCopy(job_id):
+            yield from of_copy(state, job_id, command.offset, command.length)
+        case c.EndCopy(job_id):
+            yield "not found", lambda: job_id not in state.jobs
+            yield "invalid", lambda: job_id in state.jobs and not state.jobs[job_id].copying
         case c.Transaction():
             raise TypeError("a transaction is refused as its actions are")
         case _:
             assert_never(command)
 
 
-def bitmap(state: State[Any], on: str, name: str) -> Bitmap[Any] | None:
+def bitmap(state: State[Any], node: str, name: str) -> Bitmap[Any] | None:
     """The bitmap, if there is one."""
-    return state.nodes[on].bitmaps.get(name) if on in state.nodes else None
+    return state.nodes[node].bitmaps.get(name) if node in state.nodes else None
 
 
-def in_use(state: State[Any], on: str, name: str) -> bool:
+def in_use(state: State[Any], node: str, name: str) -> bool:
     """Whether a job has the bitmap, or a transaction has removed it."""
-    found = bitmap(state, on, name)
+    found = bitmap(state, node, name)
     return found is not None and (found.successor is not None or bool(found.leaving))
 
 
-def running(state: State[Any], id: str) -> bool:
+def running(state: State[Any], job_id: str) -> bool:
     """Whether a job that there is runs."""
-    return bool(state.jobs[id].phase == "running")
+    return bool(state.jobs[job_id].phase == "running")
 
 
 def of_start(state: State[Any], command: c.StartBackup) -> Reasons:
     """Reasons to refuse a backup."""
-    on, name, sync, asked = command.node, command.bitmap, command.sync, command.bitmap_mode
+    node, name, sync, asked = command.node, command.bitmap, command.sync, command.bitmap_mode
     mode = "on-success" if sync == "incremental" else asked
-    yield "not found", lambda: on not in state.nodes
-    yield "not found", lambda: name is not None and bitmap(state, on, name) is None
-    yield "busy", lambda: name is not None and in_use(state, on, name)
+    yield "not found", lambda: node not in state.nodes
+    yield "not found", lambda: name is not None and bitmap(state, node, name) is None
+    yield "busy", lambda: name is not None and in_use(state, node, name)
     yield "exists", lambda: command.job in state.jobs
     yield "invalid", lambda: sync != "full" and name is None
     yield "invalid", lambda: sync == "incremental" and asked not in (None, "on-success")
@@ -115,19 +121,19 @@ def of_start(state: State[Any], command: c.StartBackup) -> Reasons:
     yield "invalid", lambda: command.cluster not in [512 << shift for shift in range(32)]
 
 
-def usable(id: str) -> bool:
+def usable(job_id: str) -> bool:
     """Whether a job may have this id: a letter, and then letters, digits and some marks."""
     letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-    return id[:1] in [*letters] and not set(id) - set(letters + "0123456789-._")
+    return job_id[:1] in [*letters] and not set(job_id) - set(letters + "0123456789-._")
 
 
 def of_write(state: State[Any], command: c.Write | c.BeginWrite) -> Reasons:
     """Reasons to refuse a guest write."""
-    on, result = command.node, command.result
-    yield "not found", lambda: on not in state.nodes
-    if on not in state.nodes:
+    node_name, result = command.node, command.result
+    yield "not found", lambda: node_name not in state.nodes
+    if node_name not in state.nodes:
         return
-    node = state.nodes[on]
+    node = state.nodes[node_name]
     yield "invalid", lambda: command.offset + command.length > node.size
     if isinstance(command, c.BeginWrite):
         yield "exists", lambda: command.write in node.writes
@@ -136,17 +142,17 @@ def of_write(state: State[Any], command: c.Write | c.BeginWrite) -> Reasons:
     if result == "copy failed":
         blocks = state.space.blocks(command.offset, command.length)
         for job in state.jobs.values():
-            if job.node == on:
+            if job.node == node_name:
                 hit = job.todo & state.space.round_out(blocks, job.cluster, node.size)
                 yield "copy failed", lambda hit=hit, job=job: bool(hit - job.copying)  # type: ignore[misc]
 
 
-def of_copy(state: State[Any], id: str, offset: int, length: int) -> Reasons:
+def of_copy(state: State[Any], job_id: str, offset: int, length: int) -> Reasons:
     """Reasons why a job cannot copy there now."""
-    yield "not found", lambda: id not in state.jobs
-    if id not in state.jobs:
+    yield "not found", lambda: job_id not in state.jobs
+    if job_id not in state.jobs:
         return
-    job = state.jobs[id]
+    job = state.jobs[job_id]
     size = state.nodes[job.node].size
     yield "invalid", lambda: offset + length > size
     yield "wrong phase", lambda: job.phase != "running" or bool(job.paused) or bool(job.copying)

@@ -143,13 +143,13 @@ def _followed(
 ) -> Contents:
     """Contents after a step: copies are made first, of what is not written yet; then writes; then backups begin."""
     now, target = [*contents.now], contents.target
-    jobs = {**done.state.jobs, **{end.id: end.job for end in done.ended}}
+    jobs = {**done.state.jobs, **{end.job_id: end.job for end in done.ended}}
     numbers = {point.job: number for number, point in chains.points.items() if point.link is None}
-    for id, job in before.jobs.items():
-        copied = [*target[numbers[id]]]
-        for block in job.todo - jobs[id].todo:
+    for job_id, job in before.jobs.items():
+        copied = [*target[numbers[job_id]]]
+        for block in job.todo - jobs[job_id].todo:
             copied[block] = now[block]
-        target = target.put(numbers[id], tuple(copied))
+        target = target.put(numbers[job_id], tuple(copied))
     for block in written(before, command, done, "d") | begun(before, command, done, "d"):
         now[block] = 1 + max(now[block], *(each[block] for each in (*contents.then.values(), *target.values())), 0)
     at_once, instants = tuple(now), contents.then

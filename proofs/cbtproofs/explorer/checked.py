@@ -18,8 +18,13 @@ from cbtmodel.release import OF_FUTURES
 from cbtmodel.step import Step
 
 Blocks = frozenset[int]
-OF_ONE_STATE = [(id, each) for table in (OF_STATES, OF_FUTURES) for id, all in table.items() for each in all]
-OF_ONE_STEP = [(id, each) for id, all in OF_STEPS.items() for each in all]
+OF_ONE_STATE = [
+    (property_id, each)
+    for table in (OF_STATES, OF_FUTURES)
+    for property_id, several in table.items()
+    for each in several
+]
+OF_ONE_STEP = [(property_id, each) for property_id, several in OF_STEPS.items() for each in several]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,31 +47,37 @@ class Checks:
 
     def state(self, state: State[Any]) -> list[Failed]:
         """What does not hold in a state."""
-        return [failed for id, each in OF_ONE_STATE for failed in self._failing(id, each(state))]
+        return [failed for property_id, each in OF_ONE_STATE for failed in self._failing(property_id, each(state))]
 
     def step(self, before: State[Any], command: object, step: Step[Any]) -> list[Failed]:
         """What does not hold of a step."""
-        return [failed for id, each in OF_ONE_STEP for failed in self._failing(id, each(before, command, step))]
+        return [
+            failed
+            for property_id, each in OF_ONE_STEP
+            for failed in self._failing(property_id, each(before, command, step))
+        ]
 
     def writes(self, state: State[Blocks]) -> list[Failed]:
         """What does not hold of two writes in a state: any two blocks of the same node, one after the other."""
         return [
             failed
-            for id, each in OF_WRITES.items()
-            for on, node in state.nodes.items()
+            for property_id, each in OF_WRITES.items()
+            for node_name, node in state.nodes.items()
             for first in state.space.everything(node.size)
             for second in range(first + 1)
-            for failed in self._failing(id, each(state, on, frozenset((first,)), frozenset((second,))))
+            for failed in self._failing(
+                property_id, each(state, node_name, frozenset((first,)), frozenset((second,)))
+            )
         ]
 
-    def _failing(self, id: str, claims: Iterator[Any]) -> list[Failed]:
+    def _failing(self, property_id: str, claims: Iterator[Any]) -> list[Failed]:
         """The claims that do not hold; all are counted. A property that trips over a broken state does not hold."""
         try:
             found = list(claims)
         except Exception as problem:
-            return [Failed(id, f"cannot even be looked at: {type(problem).__name__}: {problem}")]
-        self.claims[id] += len(found)
-        return [Failed(id, claim.where, offending(claim)) for claim in found if not claim.holds()]
+            return [Failed(property_id, f"cannot even be looked at: {type(problem).__name__}: {problem}")]
+        self.claims[property_id] += len(found)
+        return [Failed(property_id, claim.where, offending(claim)) for claim in found if not claim.holds()]
 
 
 def offending(claim: Inclusion[Any] | Fact) -> Any:

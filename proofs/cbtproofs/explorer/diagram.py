@@ -60,8 +60,8 @@ def diagram(scope: Scope, limit: int | None = None) -> Diagram:
 
 def control(scope: Scope, state: State[Any]) -> Control:
     """The control state: a line for each bitmap and each job of the scope."""
-    bitmaps = [f"bitmap {name} {_bitmap(state.nodes[on].bitmaps.get(name))}" for on, name in scope.places]
-    jobs = [f"job {id} {_phase(state, id)}" for id, _, _ in scope.users]
+    bitmaps = [f"bitmap {name} {_bitmap(state.nodes[node].bitmaps.get(name))}" for node, name in scope.places]
+    jobs = [f"job {job_id} {_phase(state, job_id)}" for job_id, _, _ in scope.users]
     return (*bitmaps, *jobs)
 
 
@@ -71,10 +71,10 @@ def _bitmap(bitmap: Bitmap[Any] | None) -> str:
     return "free" if bitmap.successor is None else "frozen"
 
 
-def _phase(state: State[Any], id: str) -> str:
-    if id not in state.jobs:
+def _phase(state: State[Any], job_id: str) -> str:
+    if job_id not in state.jobs:
         return "none"
-    job = state.jobs[id]
+    job = state.jobs[job_id]
     return "paused" if job.paused else job.phase
 
 

@@ -115,12 +115,12 @@ def of_block(scope: Scope, block: int) -> Commands:
     at = (block * BLOCK, BLOCK)
     large = scope.alphabet != "small"
     found: list[c.Command] = []
-    for on in scope.node_names:
+    for node in scope.node_names:
         if scope.alphabet == "values":
-            found += writes_of_all_kinds(on, at)
-        found.append(c.Write(on, *at))
+            found += writes_of_all_kinds(node, at)
+        found.append(c.Write(node, *at))
         if large:
-            found += [c.Write(on, *at, result="copy failed"), c.BeginWrite(on, "w", *at)]
+            found += [c.Write(node, *at, result="copy failed"), c.BeginWrite(node, "w", *at)]
     for job, _, _ in scope.users:
         found += [c.Copy(job, *at), c.Copy(job, *at, "write error")]
         if large:
@@ -137,29 +137,29 @@ def of_disks(scope: Scope) -> Commands:
     for members in range(2, min(scope.jobs, 3) + 1):
         found.append(c.Transaction(tuple(of_group(scope, *user) for user in scope.users[:members]), True))
     if scope.alphabet != "small":
-        found += [c.EndWrite(on, "w") for on in scope.node_names]
+        found += [c.EndWrite(node, "w") for node in scope.node_names]
         found += transactions(scope)
         found += refused(scope)
     return tuple(found)
 
 
-def bitmap_life(scope: Scope, on: str, name: str) -> Commands:
+def bitmap_life(scope: Scope, node: str, name: str) -> Commands:
     """What an operator does to one bitmap."""
-    disabled = (replace(add(scope, on, name), enabled=False),) if scope.alphabet == "values" else ()
+    disabled = (replace(add(scope, node, name), enabled=False),) if scope.alphabet == "values" else ()
     return (
-        *disabled, add(scope, on, name), *alphabet.on_bitmap(on, name),
+        *disabled, add(scope, node, name), *alphabet.on_bitmap(node, name),
     )  # fmt: skip
 
 
-def add(scope: Scope, on: str, name: str) -> c.AddBitmap:
+def add(scope: Scope, node: str, name: str) -> c.AddBitmap:
     """The bitmap is added; every second one with granules of one block."""
-    fine = scope.places.index((on, name)) % 2 == 1
-    return c.AddBitmap(on, name, BLOCK if fine else scope.granularity * BLOCK)
+    fine = scope.places.index((node, name)) % 2 == 1
+    return c.AddBitmap(node, name, BLOCK if fine else scope.granularity * BLOCK)
 
 
-def job_life(scope: Scope, job: str, on: str, name: str | None) -> Commands:
+def job_life(scope: Scope, job: str, node: str, name: str | None) -> Commands:
     """What an operator and the environment do to one job; copies of single blocks apart."""
-    starts = (start_without(scope, job, on),) if name is None else starts_with(scope, job, on, name)
+    starts = (start_without(scope, job, node),) if name is None else starts_with(scope, job, node, name)
     control = alphabet.on_job(job)
     if scope.alphabet == "small":
         return (*starts, *control)
@@ -169,19 +169,19 @@ def job_life(scope: Scope, job: str, on: str, name: str | None) -> Commands:
     )  # fmt: skip
 
 
-def starts_with(scope: Scope, job: str, on: str, name: str) -> Commands:
+def starts_with(scope: Scope, job: str, node: str, name: str) -> Commands:
     """A backup in each bitmap mode; one waits to be finalized. The large alphabet has every sync mode, too."""
     if scope.alphabet == "values":
-        return every_start(scope, job, on, name)
-    incremental = start(scope, job, on, name, "incremental", None)
+        return every_start(scope, job, node, name)
+    incremental = start(scope, job, node, name, "incremental", None)
     if scope.alphabet == "small":
-        never = start(scope, job, on, name, "bitmap", "never", auto=False)
-        return (incremental, never, start(scope, job, on, name, "bitmap", "always"))
+        never = start(scope, job, node, name, "bitmap", "never", auto=False)
+        return (incremental, never, start(scope, job, node, name, "bitmap", "always"))
     return (
-        incremental, start(scope, job, on, name, "bitmap", "never"),
-        start(scope, job, on, name, "bitmap", "always", False, "stop"),
-        start(scope, job, on, name, "full", "on-success"), start(scope, job, on, name, "full", "always"),
-        start_without(scope, job, on),
+        incremental, start(scope, job, node, name, "bitmap", "never"),
+        start(scope, job, node, name, "bitmap", "always", False, "stop"),
+        start(scope, job, node, name, "full", "on-success"), start(scope, job, node, name, "full", "always"),
+        start_without(scope, job, node),
     )  # fmt: skip
 
 
@@ -191,38 +191,38 @@ STARTS: tuple[tuple[Sync, BitmapMode | None], ...] = (
 )  # fmt: skip
 
 
-def every_start(scope: Scope, job: str, on: str, name: str) -> Commands:
+def every_start(scope: Scope, job: str, node: str, name: str) -> Commands:
     """Every sync and bitmap mode with both ways to finalize, and all pairs of error policies; not every triple."""
     policies = list(product(get_args(OnError), repeat=2))
     found: list[c.Command] = []
     for number, (sync, mode) in enumerate(STARTS):
-        plain = c.StartBackup(job, on, sync, name, mode, scope.cluster * BLOCK)
+        plain = c.StartBackup(job, node, sync, name, mode, scope.cluster * BLOCK)
         found.append(replace(plain, auto_finalize=False))
         for source, target in policies[number % 3 :: 3]:
             found.append(replace(plain, on_source_error=source, on_target_error=target))
-    return (*found, start_without(scope, job, on))
+    return (*found, start_without(scope, job, node))
 
 
-def writes_of_all_kinds(on: str, at: tuple[int, int]) -> Commands:
+def writes_of_all_kinds(node: str, at: tuple[int, int]) -> Commands:
     """Guest writes of each kind with each result that it can have, whole and in flight."""
     return (
-        *alphabet.writes(on, *at),
-        c.Write(on, *at, "discard", "ignored"), c.EndWrite(on, "w", "failed"),
-        *alphabet.begun_writes(on, "w", *at),
+        *alphabet.writes(node, *at),
+        c.Write(node, *at, "discard", "ignored"), c.EndWrite(node, "w", "failed"),
+        *alphabet.begun_writes(node, "w", *at),
     )  # fmt: skip
 
 
 def start(
-    scope: Scope, job: str, on: str, name: str, sync: Sync, mode: BitmapMode | None, auto: bool = True,
+    scope: Scope, job: str, node: str, name: str, sync: Sync, mode: BitmapMode | None, auto: bool = True,
     policy: OnError = "report",
 ) -> c.StartBackup:  # fmt: skip
     """A backup with a bitmap. The policy is for errors of the target."""
-    return c.StartBackup(job, on, sync, name, mode, scope.cluster * BLOCK, auto, "report", policy)
+    return c.StartBackup(job, node, sync, name, mode, scope.cluster * BLOCK, auto, "report", policy)
 
 
-def start_without(scope: Scope, job: str, on: str) -> c.StartBackup:
+def start_without(scope: Scope, job: str, node: str) -> c.StartBackup:
     """A full backup without a bitmap."""
-    return c.StartBackup(job, on, "full", cluster=scope.cluster * BLOCK)
+    return c.StartBackup(job, node, "full", cluster=scope.cluster * BLOCK)
 
 
 def merges(scope: Scope) -> Commands:
@@ -240,32 +240,32 @@ def merges(scope: Scope) -> Commands:
 def transactions(scope: Scope) -> Commands:
     """What workflows are made of, what must be undone, and one of nothing, which drains."""
     found: list[c.Command] = [c.Transaction(())]
-    for on, name in scope.places:
-        clear, remove = c.ClearBitmap(on, name), c.RemoveBitmap(on, name)
+    for node, name in scope.places:
+        clear, remove = c.ClearBitmap(node, name), c.RemoveBitmap(node, name)
         found += [
-            c.Transaction((remove,)), c.Transaction((remove, add(scope, on, name))),
+            c.Transaction((remove,)), c.Transaction((remove, add(scope, node, name))),
             c.Transaction((clear, c.Abort())),
         ]  # fmt: skip
         for job, user_on, used in scope.users:
-            if (user_on, used) == (on, name):
-                found.append(c.Transaction((clear, start_without(scope, job, on))))
+            if (user_on, used) == (node, name):
+                found.append(c.Transaction((clear, start_without(scope, job, node))))
     if len(scope.places) > 1:
-        (on, name), into = scope.places[:2]
-        merge = c.MergeBitmaps(*into, (c.Source(on, name),))
-        found.append(c.Transaction((c.DisableBitmap(on, name), merge, c.RemoveBitmap(on, name))))
+        (node, name), into = scope.places[:2]
+        merge = c.MergeBitmaps(*into, (c.Source(node, name),))
+        found.append(c.Transaction((c.DisableBitmap(node, name), merge, c.RemoveBitmap(node, name))))
     return tuple(found)
 
 
-def of_group(scope: Scope, job: str, on: str, name: str | None) -> c.StartBackup:
+def of_group(scope: Scope, job: str, node: str, name: str | None) -> c.StartBackup:
     """A member of a group."""
-    return start_without(scope, job, on) if name is None else start(scope, job, on, name, "incremental", None)
+    return start_without(scope, job, node) if name is None else start(scope, job, node, name, "incremental", None)
 
 
 def refused(scope: Scope) -> Commands:
     """Commands that are refused in every state."""
-    on = scope.node_names[0]
+    node = scope.node_names[0]
     found: list[c.Command] = [
-        c.Write(on, scope.size, 1), c.AddBitmap(on, "a", 1000), c.ClearBitmap(on, "nobody"),
+        c.Write(node, scope.size, 1), c.AddBitmap(node, "a", 1000), c.ClearBitmap(node, "nobody"),
         c.MergeBitmaps("nowhere", "a", ()),
     ]  # fmt: skip
     found += [replace(start_without(scope, job, user_on), cluster=1000) for job, user_on, _ in scope.users]

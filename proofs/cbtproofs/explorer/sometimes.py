@@ -41,9 +41,9 @@ def ended(step: Step[Any], outcome: str) -> list[Ended[Any]]:
 def left_by(command: Any, before: State[Any], step: Step[Any]) -> Iterator[tuple[Any, Any]]:
     """The jobs that are there before and after an accepted guest write."""
     if isinstance(command, WRITES) and step.refusal is None:
-        for id, job in jobs_of(before, command.node).items():
-            if id in step.state.jobs:
-                yield job, step.state.jobs[id]
+        for job_id, job in jobs_of(before, command.node).items():
+            if job_id in step.state.jobs:
+                yield job, step.state.jobs[job_id]
 
 
 def written_twice(before: State[Any], command: Any, step: Step[Any]) -> bool:
@@ -184,15 +184,15 @@ def removed_together(before: State[Any], command: Any, step: Step[Any]) -> bool:
     if not isinstance(command, c.Transaction) or step.refusal is not None:
         return False
     return any(
-        bool(node.writes) and len(step.state.nodes[on].bitmaps) < len(node.bitmaps)
-        for on, node in before.nodes.items()
+        bool(node.writes) and len(step.state.nodes[node_name].bitmaps) < len(node.bitmaps)
+        for node_name, node in before.nodes.items()
     )
 
 
 def completed_by_draining(before: State[Any], command: Any, step: Step[Any]) -> bool:
     """A transaction waits for the last copy of a job, which is in flight; the job completes by it."""
     return isinstance(command, c.Transaction) and any(
-        end.id in before.jobs and bool(before.jobs[end.id].copying) for end in ended(step, "completed")
+        end.job_id in before.jobs and bool(before.jobs[end.job_id].copying) for end in ended(step, "completed")
     )
 
 
@@ -202,8 +202,8 @@ def merged_and_rounded(before: State[Any], command: Any, step: Step[Any]) -> boo
         return False
     target, source = (command.node, command.target), (command.sources[0].node, command.sources[0].name)
     dirty, was, taken = (
-        state.nodes[on].bitmaps[name].marks.dirty
-        for state, (on, name) in ((step.state, target), (before, target), (before, source))
+        state.nodes[node].bitmaps[name].marks.dirty
+        for state, (node, name) in ((step.state, target), (before, target), (before, source))
     )
     return bool(dirty - was - taken)
 

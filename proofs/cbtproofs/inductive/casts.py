@@ -49,18 +49,20 @@ class Cast:
 
     def state(self, prover: Prover) -> State[Any]:
         """An arbitrary state with this cast, legal or not."""
-        taken = {(on, name) for _, on, name in self.jobs}
-        nodes: dict[str, Node[Any]] = {on: Node(size) for on, size in self.disks}
-        for number, (on, name) in enumerate(self.bitmaps):
+        taken = {(node, name) for _, node, name in self.jobs}
+        nodes: dict[str, Node[Any]] = {node: Node(size) for node, size in self.disks}
+        for number, (node, name) in enumerate(self.bitmaps):
             granularity = 4096 << number
-            made = self._bitmap(prover, f"{on}/{name}", name in self.foggy, granularity, (on, name) in taken)
-            nodes[on] = Node(nodes[on].size, nodes[on].bitmaps.put(name, made))
-        writes = Table({id: prover.arbitrary(f"{id} in flight") for id in self.writes})
+            made = self._bitmap(prover, f"{node}/{name}", name in self.foggy, granularity, (node, name) in taken)
+            nodes[node] = Node(nodes[node].size, nodes[node].bitmaps.put(name, made))
+        writes = Table({write_id: prover.arbitrary(f"{write_id} in flight") for write_id in self.writes})
         nodes["d"] = Node(nodes["d"].size, nodes["d"].bitmaps, writes)
-        ids = tuple(id for id, _, _ in self.jobs)
+        ids = tuple(job_id for job_id, _, _ in self.jobs)
         jobs = {
-            id: self._job(prover, id, on, name, id in self.foggy, 65536 << number, ids if self.together else (id,))
-            for number, (id, on, name) in enumerate(self.jobs)
+            job_id: self._job(
+                prover, job_id, node, name, job_id in self.foggy, 65536 << number, ids if self.together else (job_id,)
+            )
+            for number, (job_id, node, name) in enumerate(self.jobs)
         }
         return State(prover.space, Table(nodes), Table(jobs))
 
@@ -81,7 +83,14 @@ class Cast:
         return Bitmap(granularity, flag(), marks(where), heir, leaving)
 
     def _job(
-        self, prover: Prover, id: str, on: str, bitmap: str | None, foggy: bool, cluster: int, group: tuple[str, ...]
+        self,
+        prover: Prover,
+        job_id: str,
+        node: str,
+        bitmap: str | None,
+        foggy: bool,
+        cluster: int,
+        group: tuple[str, ...],
     ) -> Job[Any]:
         def any_of(kind: Any) -> Any:
             return Undecided(prover.path, get_args(kind))
@@ -89,11 +98,14 @@ class Cast:
         def flag() -> Any:
             return Undecided(prover.path, (True, False))
 
-        left = prover.arbitrary(f"{id} todo"), prover.space.empty if foggy else prover.arbitrary(f"{id} copying")
+        left = (
+            prover.arbitrary(f"{job_id} todo"),
+            prover.space.empty if foggy else prover.arbitrary(f"{job_id} copying"),
+        )
         dim = foggy or not self.marks_matter
-        ghosts = (prover.arbitrary(f"{id} {what}", dim) for what in ("scope", "intact", "good"))
+        ghosts = (prover.arbitrary(f"{job_id} {what}", dim) for what in ("scope", "intact", "good"))
         # Nothing depends on a mode but what becomes of the job's own bitmap: in the fog, one is enough.
         mode: BitmapMode | None = None if bitmap is None else "never" if foggy else any_of(BitmapMode)
         policies = any_of(OnError), any_of(OnError)
-        stage = ("running", True) if id in self.paused else (any_of(Phase), flag())
-        return Job(on, bitmap, mode, cluster, group, flag(), *policies, *left, *ghosts, *stage)
+        stage = ("running", True) if job_id in self.paused else (any_of(Phase), flag())
+        return Job(node, bitmap, mode, cluster, group, flag(), *policies, *left, *ghosts, *stage)

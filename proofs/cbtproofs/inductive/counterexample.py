@@ -47,16 +47,16 @@ def counterexample(before: State[Any], after: State[Any], has: Has | None) -> Co
 def _sight(state: State[Any], has: Has | None) -> Sight:
     listed = [] if has is None else [*sets_of(state), *_in_flight(state)]
     sets = {where: has(blocks) for where, blocks in listed if has is not None and not isinstance(blocks, Fog)}
-    control = {f"{on}/{name}": _of_bitmap(bitmap) for on, name, bitmap in all_bitmaps(state)}
-    for id, job in state.jobs.items():
+    control = {f"{node}/{name}": _of_bitmap(bitmap) for node, name, bitmap in all_bitmaps(state)}
+    for job_id, job in state.jobs.items():
         phase = f"{_open(job.phase)}{', paused' if _open(job.paused) == 'True' else ''}"
-        control[id] = f"{phase}, {_open(job.mode)}" if job.bitmap is not None else phase
+        control[job_id] = f"{phase}, {_open(job.mode)}" if job.bitmap is not None else phase
     return Sight(sets, control)
 
 
 def _in_flight(state: State[Any]) -> Iterator[tuple[str, Any]]:
     for node in state.nodes.values():
-        yield from ((f"{id} in flight", blocks) for id, blocks in node.writes.items())
+        yield from ((f"{write_id} in flight", blocks) for write_id, blocks in node.writes.items())
 
 
 def _of_bitmap(bitmap: Bitmap[Any]) -> str:

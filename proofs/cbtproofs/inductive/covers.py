@@ -66,10 +66,12 @@ def at_one_instant(before: State[Any], done: Step[Any]) -> Iterator[Claim]:
     bitmap, space = done.state.nodes["d"].bitmaps.get("a"), done.state.space
     if bitmap is None or bitmap.leaving or not recording(bitmap):
         return
-    for id, job in done.state.jobs.items():
-        if id not in before.jobs and job.node == "d":
-            begun = chain.begins(Chains(), space, id, "d", job.bitmap)
-            yield Inclusion(f"{id}: begins, and is covered", chain.uncovered(bitmap, begun.points["1"]), space.empty)
+    for job_id, job in done.state.jobs.items():
+        if job_id not in before.jobs and job.node == "d":
+            begun = chain.begins(Chains(), space, job_id, "d", job.bitmap)
+            yield Inclusion(
+                f"{job_id}: begins, and is covered", chain.uncovered(bitmap, begun.points["1"]), space.empty
+            )
 
 
 def covered(chains: Chains[Any], before: State[Any], done: Step[Any]) -> Iterator[Claim]:
@@ -78,26 +80,26 @@ def covered(chains: Chains[Any], before: State[Any], done: Step[Any]) -> Iterato
     yield Fact("it is there", bitmap is not None)
     if bitmap is None:
         return
-    jobs = {end.id: end.job for end in done.ended} | dict(done.state.jobs)
-    mine = {id: job for id, job in jobs.items() if (job.node, job.bitmap) == PLACE}
+    jobs = {end.job_id: end.job for end in done.ended} | dict(done.state.jobs)
+    mine = {job_id: job for job_id, job in jobs.items() if (job.node, job.bitmap) == PLACE}
     handed_on = False
-    for id, job in mine.items():
-        end = next((each for each in done.ended if each.id == id), None)
-        own = chains.points[OWN] if id in before.jobs else None
+    for job_id, job in mine.items():
+        end = next((each for each in done.ended if each.job_id == job_id), None)
+        own = chains.points[OWN] if job_id in before.jobs else None
         if own is None:
-            begun = chain.begins(chains, done.state.space, id, *PLACE)
+            begun = chain.begins(chains, done.state.space, job_id, *PLACE)
             own = begun.points[str(chains.next)]
-            yield Inclusion(f"{id}: new, so it copies what was changed", own.until[EARLIER], job.scope)
+            yield Inclusion(f"{job_id}: new, so it copies what was changed", own.until[EARLIER], job.scope)
         else:
-            yield Inclusion(f"{id}: it is to copy what it was", before.jobs[id].scope, job.scope)
+            yield Inclusion(f"{job_id}: it is to copy what it was", before.jobs[job_id].scope, job.scope)
         if end is None:
             owed = none if bitmap.successor is None else bitmap.successor.marks.owed
-            yield Inclusion(f"{id}: changed since, so owed by the successor", own.since, owed)
+            yield Inclusion(f"{job_id}: changed since, so owed by the successor", own.since, owed)
         elif counts_as_delivered(end):
             handed_on = end.job.mode != "never"
-            yield Inclusion(f"{id}: has ended, and is covered", chain.uncovered(bitmap, own), none)
+            yield Inclusion(f"{job_id}: has ended, and is covered", chain.uncovered(bitmap, own), none)
         if end is not None and end.outcome == "completed":
             link = chain.linked(chains, done.state.space.everything(before.nodes["d"].size), own, end)
-            yield Inclusion(f"{id}: completed, so all of it is supplied", job.scope, link.supplied)
+            yield Inclusion(f"{job_id}: completed, so all of it is supplied", job.scope, link.supplied)
     if not handed_on:
         yield Inclusion("covered still", chain.uncovered(bitmap, chains.points[EARLIER]), none)

@@ -20,18 +20,18 @@ def at_first(prover: Prover) -> Iterator[Item]:
     """Everything holds of fresh disks, and nothing is lost yet."""
     state = initial(prover.space, {"d": SIZE, "e": SIZE})
     yield Played(state, Step(state))
-    yield from (Prove(id, claim) for id, claim in claims_of(state, "at rest", SAFE | LIVE))
+    yield from (Prove(property_id, claim) for property_id, claim in claims_of(state, "at rest", SAFE | LIVE))
     yield from theorem.at_first(state)
 
 
-def always(cast: Cast, id: str, claims: Callable[[Prover, State[Any]], Iterator[Claim]]) -> Script:
+def always(cast: Cast, property_id: str, claims: Callable[[Prover, State[Any]], Iterator[Claim]]) -> Script:
     """Something holds in every state of the cast."""
 
     def script(prover: Prover) -> Iterator[Item]:
         state = cast.state(prover)
         yield from arranged(cast, state)
         yield Played(state, Step(state))
-        yield from (Prove(id, claim) for claim in claims(prover, state))
+        yield from (Prove(property_id, claim) for claim in claims(prover, state))
 
     return script
 

@@ -32,17 +32,17 @@ def local(before: State[Any], command: object, done: Step[Any]) -> Iterator[Fact
     if done.refusal is not None or isinstance(command, c.Transaction):
         return
     jobs, bitmaps = reached(before, command)
-    for id, job in before.jobs.items():
-        if id not in jobs:
-            yield Fact(f"{id}: not reached, so the very same", done.state.jobs.get(id) is job)
-    for on, node in before.nodes.items():
-        after = done.state.nodes[on].bitmaps
+    for job_id, job in before.jobs.items():
+        if job_id not in jobs:
+            yield Fact(f"{job_id}: not reached, so the very same", done.state.jobs.get(job_id) is job)
+    for node_name, node in before.nodes.items():
+        after = done.state.nodes[node_name].bitmaps
         for name, bitmap in node.bitmaps.items():
-            if (on, name) not in bitmaps:
-                yield Fact(f"{on}/{name}: not reached, so the very same", after.get(name) is bitmap)
-        if traits_of(command).reach != "a disk" or command.node != on:  # type: ignore[attr-defined]
-            same = done.state.nodes[on].writes is node.writes
-            yield Fact(f"{on}: not reached, so the very same writes are in flight", same)
+            if (node_name, name) not in bitmaps:
+                yield Fact(f"{node_name}/{name}: not reached, so the very same", after.get(name) is bitmap)
+        if traits_of(command).reach != "a disk" or command.node != node_name:  # type: ignore[attr-defined]
+            same = done.state.nodes[node_name].writes is node.writes
+            yield Fact(f"{node_name}: not reached, so the very same writes are in flight", same)
 
 
 def atomic(before: State[Any], command: object, done: Step[Any]) -> list[Fact]:
@@ -73,9 +73,9 @@ def reached(before: State[Any], command: object) -> tuple[set[str], Places]:
         case "a group":
             return with_groups(before, [command.job])  # type: ignore[attr-defined]
         case "a disk":
-            on: str = command.node  # type: ignore[attr-defined]
-            jobs, frozen = with_groups(before, [id for id, job in before.jobs.items() if job.node == on])
-            return jobs, frozen | {(on, name) for name in before.nodes[on].bitmaps}
+            node: str = command.node  # type: ignore[attr-defined]
+            jobs, frozen = with_groups(before, [job_id for job_id, job in before.jobs.items() if job.node == node])
+            return jobs, frozen | {(node, name) for name in before.nodes[node].bitmaps}
         case "everything" | "nothing":
             return set(), set()
         case other:
@@ -84,5 +84,5 @@ def reached(before: State[Any], command: object) -> tuple[set[str], Places]:
 
 def with_groups(before: State[Any], ids: Iterable[str]) -> tuple[set[str], Places]:
     """These jobs and all that end with them, and the bitmaps that they have frozen."""
-    jobs = {member for id in ids for member in before.jobs[id].group}
-    return jobs, {(before.jobs[id].node, before.jobs[id].bitmap) for id in jobs}
+    jobs = {member for job_id in ids for member in before.jobs[job_id].group}
+    return jobs, {(before.jobs[job_id].node, before.jobs[job_id].bitmap) for job_id in jobs}

@@ -31,10 +31,10 @@ NOT_YET = {"amid": {must.nothing_is_half_done, *LIVE}, "at commit": {must.nothin
 
 def claims_of(state: State[Any], moment: Moment, among: set[Any]) -> Iterator[tuple[str, Claim]]:
     """The claims of some properties about a state at such a moment, with their IDs."""
-    for id, each in must.OF_STATES.items():
-        for property in each:
-            if property in among and property not in NOT_YET.get(moment, ()):
-                yield from ((id, claim) for claim in property(state))
+    for property_id, each in must.OF_STATES.items():
+        for predicate in each:
+            if predicate in among and predicate not in NOT_YET.get(moment, ()):
+                yield from ((property_id, claim) for claim in predicate(state))
 
 
 def in_focus(claim: Claim, cast: Cast) -> bool:
@@ -58,10 +58,14 @@ def keeps(cast: Cast, command: Any, act: Act = step, after: Moment = "at rest") 
         yield from (Prove(locality.ID, claim) for claim in locality.local(before, named, done))
         told = contract.effects(before, command, done, part_of(cast, after), cast.foggy)
         yield from (Prove(contract.EFFECT, claim) for claim in told if in_focus(claim, cast))
-        for id, each in must.OF_STEPS.items():
-            claims = (claim for property in each for claim in property(before, command, done))
-            yield from (Prove(id, claim) for claim in claims if in_focus(claim, cast))
-        yield from (Prove(id, claim) for id, claim in claims_of(done.state, after, SAFE) if in_focus(claim, cast))
+        for property_id, each in must.OF_STEPS.items():
+            claims = (claim for predicate in each for claim in predicate(before, command, done))
+            yield from (Prove(property_id, claim) for claim in claims if in_focus(claim, cast))
+        yield from (
+            Prove(property_id, claim)
+            for property_id, claim in claims_of(done.state, after, SAFE)
+            if in_focus(claim, cast)
+        )
         yield from theorem.carried(prover, before, command, done)
         yield from covers.carried(before, command, done)
 
@@ -80,7 +84,7 @@ def goes_on(cast: Cast, command: Any, act: Act = step, after: Moment = "at rest"
     """No job is left idle, and no group falls apart, when a command is given; whatever the marks are."""
 
     def proved(_: Prover, before: State[Any], done: Step[Any]) -> Iterator[Item]:
-        yield from (Prove(id, claim) for id, claim in claims_of(done.state, after, LIVE))
+        yield from (Prove(property_id, claim) for property_id, claim in claims_of(done.state, after, LIVE))
 
     return played(cast.only_what_is_left(), command, act, partial(arranged, cast), proved)
 

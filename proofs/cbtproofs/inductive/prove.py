@@ -85,7 +85,7 @@ def prove(
             proved.failures += [Failure(scene, each, name) for each in found[-1] if each.counterexample is not None]
         first = found[0]
         proved.obligations.update(each.id for each in first)
-        proved.paths.update(id for id, _ in {(each.id, each.path) for each in first})
+        proved.paths.update(property_id for property_id, _ in {(each.id, each.path) for each in first})
         if not first:
             proved.vacuous.append(scene)
         proved.disagreements += [(scene, each) for other in found[1:] for each in differences(first, other)]

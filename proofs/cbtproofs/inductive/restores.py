@@ -58,12 +58,16 @@ def restores(cast: Cast, command: Any) -> Script:
 
     def script(prover: Prover) -> Iterator[Item]:
         before = cast.state(prover)
-        yield from (Assume(claim) for id, claim in claims_of(before, cast.moment, SAFE) if id == "POINT-IN-TIME")
+        yield from (
+            Assume(claim)
+            for property_id, claim in claims_of(before, cast.moment, SAFE)
+            if property_id == "POINT-IN-TIME"
+        )
         told = Told(prover.arbitrary("changed since"), prover.arbitrary("wrong"), {}, {})
-        for id, job in before.jobs.items():
-            if job.node == "d" and id not in cast.foggy:
-                told.between[id] = prover.arbitrary(f"changed before {id} began")
-                told.after[id] = prover.arbitrary(f"changed since {id} began")
+        for job_id, job in before.jobs.items():
+            if job.node == "d" and job_id not in cast.foggy:
+                told.between[job_id] = prover.arbitrary(f"changed before {job_id} began")
+                told.after[job_id] = prover.arbitrary(f"changed since {job_id} began")
         chains = as_told(told, before)
         done = step(before, command)
         yield Played(before, done)
@@ -81,9 +85,9 @@ def as_told(told: Told, state: State[Any]) -> Chains[Any]:
         OLDER: Point(name, "d", None, told.since, Table(), Link(True, none, told.wrong, Table())),
         ELSEWHERE: Point("elsewhere", "e", None, none, Table(), Link(True, none, none, Table())),
     }
-    for id, job in state.jobs.items():
-        until = {GONE: none, OLDER: told.between.get(id, none)} if job.node == "d" else {ELSEWHERE: none}
-        points[str(len(points) + 2)] = Point(id, job.node, job.bitmap, told.after.get(id, none), Table(until))
+    for job_id, job in state.jobs.items():
+        until = {GONE: none, OLDER: told.between.get(job_id, none)} if job.node == "d" else {ELSEWHERE: none}
+        points[str(len(points) + 2)] = Point(job_id, job.node, job.bitmap, told.after.get(job_id, none), Table(until))
     return Chains(Table(points), len(points) + 2)
 
 
@@ -97,36 +101,36 @@ def followed(
         yield from same("the older link: changed since", told.since | new, older.since)
     yield from same("another disk's", written(before, command, done, "e"), then.points[ELSEWHERE].since)
     places = {point.job: number for number, point in then.points.items() if number not in (OLDER, ELSEWHERE)}
-    ended = {end.id: end for end in done.ended}
-    for id, job in {**done.state.jobs, **{end.id: end.job for end in done.ended}}.items():
-        end, point = ended.get(id), then.points.get(places.get(id, ""))
+    ended = {end.job_id: end for end in done.ended}
+    for job_id, job in {**done.state.jobs, **{end.job_id: end.job for end in done.ended}}.items():
+        end, point = ended.get(job_id), then.points.get(places.get(job_id, ""))
         counts = end is None or counts_as_delivered(end)
-        yield Fact(f"{id}: a point, unless it ended for nothing", (point is not None) == counts)
+        yield Fact(f"{job_id}: a point, unless it ended for nothing", (point is not None) == counts)
         if point is None:
             continue
-        yield Fact(f"{id}: is of its disk and bitmap", (point.node, point.bitmap) == (job.node, job.bitmap))
-        yield Fact(f"{id}: is a link once it has ended", (point.link is not None) == (end is not None))
+        yield Fact(f"{job_id}: is of its disk and bitmap", (point.node, point.bitmap) == (job.node, job.bitmap))
+        yield Fact(f"{job_id}: is a link once it has ended", (point.link is not None) == (end is not None))
         on_its_disk = {GONE, *(each for each, of in chains.points.items() if of.node == job.node)}
-        yield Fact(f"{id}: lies on what is on its disk", set(point.until) <= on_its_disk)
-        if job.node == "d" and id not in before.jobs:
-            yield from same(f"{id}: new, so nothing has changed since", done.state.space.empty, point.since)
-            yield from same(f"{id}: changed before it began", told.since | new, point.until[OLDER])
-            yield from _laid_over(id, point, told.wrong | told.since | new, job, end)
-        elif id in told.after:
-            yield from same(f"{id}: changed since it began", told.after[id] | new, point.since)
-            yield from same(f"{id}: changed before it began", told.between[id], point.until[OLDER])
-            yield from _laid_over(id, point, told.wrong | told.between[id], job, end)
+        yield Fact(f"{job_id}: lies on what is on its disk", set(point.until) <= on_its_disk)
+        if job.node == "d" and job_id not in before.jobs:
+            yield from same(f"{job_id}: new, so nothing has changed since", done.state.space.empty, point.since)
+            yield from same(f"{job_id}: changed before it began", told.since | new, point.until[OLDER])
+            yield from _laid_over(job_id, point, told.wrong | told.since | new, job, end)
+        elif job_id in told.after:
+            yield from same(f"{job_id}: changed since it began", told.after[job_id] | new, point.since)
+            yield from same(f"{job_id}: changed before it began", told.between[job_id], point.until[OLDER])
+            yield from _laid_over(job_id, point, told.wrong | told.between[job_id], job, end)
 
 
-def _laid_over(id: str, point: Point[Any], below: Any, job: Job[Any], end: Ended[Any] | None) -> Iterator[Claim]:
+def _laid_over(job_id: str, point: Point[Any], below: Any, job: Job[Any], end: Ended[Any] | None) -> Iterator[Claim]:
     """A link on top of the older one, where `below` is wrong for its instant."""
     if point.link is None or end is None:
         return
     copied = job.scope - job.todo
-    yield Fact(f"{id}: a restore point if it completed", point.link.complete == (end.outcome == "completed"))
-    yield from same(f"{id}: supplied, as copied", copied, point.link.supplied)
-    yield Inclusion(f"{id}: supplied, so as it was", point.link.supplied, job.good)
-    yield from same(f"{id}: wrong on top of the older link", below - copied, point.link.lost_on[OLDER])
+    yield Fact(f"{job_id}: a restore point if it completed", point.link.complete == (end.outcome == "completed"))
+    yield from same(f"{job_id}: supplied, as copied", copied, point.link.supplied)
+    yield Inclusion(f"{job_id}: supplied, so as it was", point.link.supplied, job.good)
+    yield from same(f"{job_id}: wrong on top of the older link", below - copied, point.link.lost_on[OLDER])
 
 
 BACKUPS = Cast("a chain", jobs=(("x", "d", None), ("y", "d", None), ("z", "d", None)))
@@ -140,11 +144,11 @@ def three_links(prover: Prover) -> Iterator[Item]:
     x, y, z = (job.scope - job.todo for job in state.jobs.values())
     before_y, during_y, before_z = (prover.arbitrary(each) for each in ("before y", "meanwhile", "before z"))
     chains: Chains[Any] = Chains()
-    for id, blocks, meanwhile in (("x", None, None), ("y", before_y, during_y), ("z", before_z, None)):
+    for job_id, blocks, meanwhile in (("x", None, None), ("y", before_y, during_y), ("z", before_z, None)):
         chains = chains if blocks is None else chain.changed(chains, "d", blocks)
-        chains = chain.begins(chains, prover.space, id, "d", None)
+        chains = chain.begins(chains, prover.space, job_id, "d", None)
         chains = chains if meanwhile is None else chain.changed(chains, "d", meanwhile)
-        chains = chain.ends(chains, prover.space, SIZE, Ended(id, "completed", state.jobs[id], None))
+        chains = chain.ends(chains, prover.space, SIZE, Ended(job_id, "completed", state.jobs[job_id], None))
     on_nothing = prover.space.everything(SIZE) - x
     y_on_x = (on_nothing | before_y) - y
     changed = before_y | during_y | before_z
@@ -154,8 +158,8 @@ def three_links(prover: Prover) -> Iterator[Item]:
     )  # fmt: skip
     links = {number: point.link for number, point in chains.points.items() if point.link is not None}
     yield Prove(ID, Fact("three links", set(links) == {"1", "2", "3"}))
-    for number, where, on, lost in told:
-        kept = links[number].lost if on is None else links[number].lost_on[on]
+    for number, where, node, lost in told:
+        kept = links[number].lost if node is None else links[number].lost_on[node]
         yield from (Prove(ID, claim) for claim in same(where, lost, kept))
     yield from (Prove(ID, claim) for claim in same("z on all", links["3"].lost_on["2"], links["3"].lost))
     yield Prove(ID, Inclusion("z: without y, no less is lost", links["3"].lost, links["3"].lost_on["1"]))

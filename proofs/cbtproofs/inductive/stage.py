@@ -117,33 +117,33 @@ def starts(job: str, *places: tuple[str, str]) -> Iterator[c.StartBackup]:
     modes = (None, *get_args(BitmapMode))
     policies, clusters = cycle(product(get_args(OnError), repeat=2)), cycle((65536, 512, 4096, 1 << 20))
     for sync, mode, auto in product(get_args(Sync), modes, (True, False)):
-        for on, name in (("d", None), *places):
-            yield c.StartBackup(job, on, sync, name, mode, next(clusters), auto, *next(policies))
+        for node, name in (("d", None), *places):
+            yield c.StartBackup(job, node, sync, name, mode, next(clusters), auto, *next(policies))
 
 
 def on_jobs(*ids: str) -> Iterator[c.Command]:
     """What an operator and its environment do to jobs."""
-    for id in ids:
-        yield from alphabet.on_job(id)
-        yield from (c.BeginCopy(id, *where) for where in ((0, 512), (SIZE, 1)))
-        yield from alphabet.copies(id, 0, 512)
-        yield from alphabet.ended_copies(id)
+    for job_id in ids:
+        yield from alphabet.on_job(job_id)
+        yield from (c.BeginCopy(job_id, *where) for where in ((0, 512), (SIZE, 1)))
+        yield from alphabet.copies(job_id, 0, 512)
+        yield from alphabet.ended_copies(job_id)
 
 
-def guest(on: str = "d") -> Iterator[c.Command]:
+def guest(node: str = "d") -> Iterator[c.Command]:
     """What a guest does, and what its disk does to it."""
-    yield from alphabet.writes(on, 0, 512)
-    yield from (c.Write(on, 0, 512, kind, "ignored") for kind in alphabet.WRITE_KINDS)
-    yield from (c.Write(on, 0, 0), c.Write(on, SIZE, 1))
-    yield from alphabet.begun_writes(on, "v", 0, 512)
-    yield from (c.BeginWrite(on, "w", 0, 512), c.EndWrite(on, "w"), c.EndWrite(on, "w", "failed"))
-    yield c.EndWrite(on, "nobody")
+    yield from alphabet.writes(node, 0, 512)
+    yield from (c.Write(node, 0, 512, kind, "ignored") for kind in alphabet.WRITE_KINDS)
+    yield from (c.Write(node, 0, 0), c.Write(node, SIZE, 1))
+    yield from alphabet.begun_writes(node, "v", 0, 512)
+    yield from (c.BeginWrite(node, "w", 0, 512), c.EndWrite(node, "w"), c.EndWrite(node, "w", "failed"))
+    yield c.EndWrite(node, "nobody")
 
 
-def of_three(on: str = "d") -> Iterator[c.Command]:
+def of_three(node: str = "d") -> Iterator[c.Command]:
     """What is done to everybody on a disk, or to everybody."""
-    yield from (c.Write(on, 0, 512), c.Write(on, 0, 512, result="copy failed"), c.BeginWrite(on, "v", 0, 512))
-    yield from (c.EndWrite(on, "w"), c.Transaction(()), FULL)
+    yield from (c.Write(node, 0, 512), c.Write(node, 0, 512, result="copy failed"), c.BeginWrite(node, "v", 0, 512))
+    yield from (c.EndWrite(node, "w"), c.Transaction(()), FULL)
 
 
 def wrong() -> Iterator[c.Command]:
@@ -152,7 +152,9 @@ def wrong() -> Iterator[c.Command]:
     yield from (c.AddBitmap("d", "x", size) for size in (256, 1000, LARGEST_GRANULARITY, LARGEST_GRANULARITY + 512))
     yield from (c.AddBitmap("d", name, 512) for name in ("", "x" * 1023, "x" * 1024, "ä" * 512))
     yield from merges(A, ("d", "x"), ("nowhere", "a"))
-    yield from (c.StartBackup(id, "d", "full") for id in ("j", "k", "", "1", "-n", "n m", "ä", "nä", "N.m_0-"))
+    yield from (
+        c.StartBackup(job_id, "d", "full") for job_id in ("j", "k", "", "1", "-n", "n m", "ä", "nä", "N.m_0-")
+    )
     yield from (c.StartBackup("n", "nowhere", "full"), *(c.StartBackup("n", "d", "full", cluster=each) for each in
                 (0, 256, 1000, 1536, 1 << 31)))  # fmt: skip
     yield from on_jobs("nobody")

@@ -34,13 +34,17 @@ THEOREMS = (
 """Their IDs, in the order in which they are to be read."""
 
 
-def statement(id: str) -> str:
+def statement(property_id: str) -> str:
     """What a theorem says, in one line. Raises `KeyError` if there is none of that ID."""
-    if id in OTHERS:
-        return OTHERS[id]
+    if property_id in OTHERS:
+        return OTHERS[property_id]
     of_states, of_steps, of_writes = properties.OF_STATES, properties.OF_STEPS, properties.OF_WRITES
-    functions: list[Callable[..., Any]] = [*OF_FUTURES.get(id, ()), *of_states.get(id, ()), *of_steps.get(id, ())]
-    functions += [of_writes[id]] if id in of_writes else []
+    functions: list[Callable[..., Any]] = [
+        *OF_FUTURES.get(property_id, ()),
+        *of_states.get(property_id, ()),
+        *of_steps.get(property_id, ()),
+    ]
+    functions += [of_writes[property_id]] if property_id in of_writes else []
     if not functions:
-        raise KeyError(id)
+        raise KeyError(property_id)
     return (functions[0].__doc__ or "").splitlines()[0]

@@ -51,48 +51,48 @@ class History:
     waived: Any
 
 
-def goes_on(told: History, on: str, name: str, before: State[Any], command: object, done: Step[Any]) -> History:
+def goes_on(told: History, node: str, name: str, before: State[Any], command: object, done: Step[Any]) -> History:
     """The history after one more step. Within a step, writes end first, then operators act, then jobs end."""
     if done.refusal is not None:
         return told
-    bitmap = before.nodes[on].bitmaps.get(name)
+    bitmap = before.nodes[node].bitmaps.get(name)
     if bitmap is not None and recording(bitmap):
-        new = written(before, command, done, on)
+        new = written(before, command, done, node)
         recorded, meanwhile = told.recorded | new, told.meanwhile
         if bitmap.successor is not None:
             recorded, meanwhile = told.recorded - new, told.meanwhile | new
         told = History(recorded, meanwhile, told.delivered - new, told.waived - new)
-    if waives(command, on, name):
+    if waives(command, node, name):
         told = History(told.recorded, told.meanwhile, told.delivered, told.waived | told.recorded | told.meanwhile)
     for end in done.ended:
-        if (end.job.node, end.job.bitmap) == (on, name):
+        if (end.job.node, end.job.bitmap) == (node, name):
             held = told.recorded & end.job.good if counts_as_delivered(end) else done.state.space.empty
             both = told.recorded | told.meanwhile
             told = History(both, done.state.space.empty, told.delivered | held, told.waived)
     return told
 
 
-def promised(told: History, on: str, name: str, state: State[Any]) -> Iterator[Inclusion[Any]]:
+def promised(told: History, node: str, name: str, state: State[Any]) -> Iterator[Inclusion[Any]]:
     """The theorem, at this moment."""
-    bitmap = state.nodes[on].bitmaps.get(name)
+    bitmap = state.nodes[node].bitmaps.get(name)
     had, since = (state.space.empty,) * 2
     if bitmap is not None:
         had = bitmap.marks.dirty
         since = had if bitmap.successor is None else bitmap.successor.marks.dirty
     at_rest = told.delivered | told.waived
-    yield Inclusion(f"{on}/{name}: recorded, so kept, delivered or waived", told.recorded, had | at_rest)
-    yield Inclusion(f"{on}/{name}: recorded since the job began, so kept", told.meanwhile, since)
+    yield Inclusion(f"{node}/{name}: recorded, so kept, delivered or waived", told.recorded, had | at_rest)
+    yield Inclusion(f"{node}/{name}: recorded since the job began, so kept", told.meanwhile, since)
 
 
-def kept(told: History, on: str, name: str, state: State[Any]) -> Iterator[Inclusion[Any]]:
+def kept(told: History, node: str, name: str, state: State[Any]) -> Iterator[Inclusion[Any]]:
     """What carries the theorem from state to state: what is neither delivered nor waived is owed."""
-    bitmap, empty = state.nodes[on].bitmaps.get(name), state.space.empty
+    bitmap, empty = state.nodes[node].bitmaps.get(name), state.space.empty
     had = since = empty
     if bitmap is not None and not bitmap.leaving:
         had = bitmap.marks.owed
         since = empty if bitmap.successor is None else bitmap.successor.marks.owed
-    yield Inclusion(f"{on}/{name}: recorded", told.recorded, had | told.delivered | told.waived)
-    yield Inclusion(f"{on}/{name}: recorded since the job began", told.meanwhile, since)
+    yield Inclusion(f"{node}/{name}: recorded", told.recorded, had | told.delivered | told.waived)
+    yield Inclusion(f"{node}/{name}: recorded since the job began", told.meanwhile, since)
 
 
 # What is to be proved of it, of the bitmap d/a

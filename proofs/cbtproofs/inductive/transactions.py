@@ -63,9 +63,9 @@ def drains(cast: Cast) -> Script:
 
     def claims(prover: Prover, state: State[Any]) -> Iterator[Claim]:
         after = drain_all(state)
-        for on, node in after.nodes.items():
-            yield Fact(f"{on}: drained, so no write is in flight", not node.writes)
-        for id, job in after.jobs.items():
-            yield Inclusion(f"{id}: drained, so no copy is in flight", job.copying, prover.space.empty)
+        for node_name, node in after.nodes.items():
+            yield Fact(f"{node_name}: drained, so no write is in flight", not node.writes)
+        for job_id, job in after.jobs.items():
+            yield Inclusion(f"{job_id}: drained, so no copy is in flight", job.copying, prover.space.empty)
 
     return always(cast, "POINT-IN-TIME", claims)

@@ -128,17 +128,17 @@ Found = dict[str, dict[str, bool]]
 """For each mistake, which provers find it."""
 
 
-def found(id: str, provers: Mapping[str, Callable[[Script], list[Obligation]]]) -> Found:
+def found(property_id: str, provers: Mapping[str, Callable[[Script], list[Obligation]]]) -> Found:
     """Which provers say that the theorem fails, with each of its mistakes in the specification."""
     said: Found = {}
-    for mistake in SEEDED[id]:
+    for mistake in SEEDED[property_id]:
         with applied(mutant(mistake.mutant)):
-            said[mistake.mutant] = {name: _fails(id, mistake, prover) for name, prover in provers.items()}
+            said[mistake.mutant] = {name: _fails(property_id, mistake, prover) for name, prover in provers.items()}
     return said
 
 
-def _fails(id: str, mistake: Mistake, prover: Callable[[Script], list[Obligation]]) -> bool:
-    said = (each for scene in mistake.scenes() for each in prover(scene.script) if each.id == id)
+def _fails(property_id: str, mistake: Mistake, prover: Callable[[Script], list[Obligation]]) -> bool:
+    said = (each for scene in mistake.scenes() for each in prover(scene.script) if each.id == property_id)
     return any(each.counterexample is not None for each in said)
 
 

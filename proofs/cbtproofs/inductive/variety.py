@@ -56,9 +56,11 @@ def chosen(command: Any) -> Iterator[str]:
 
 def numbers(before: State[Any], command: Any) -> Iterator[str]:
     """How many there are of each, and where what is in focus (disk d, bitmap a, job j) stands among three."""
-    for on, node in before.nodes.items():
+    for node_name, node in before.nodes.items():
         yield from counted("bitmaps of a disk", node.bitmaps, "a")
-        yield from counted("jobs of a disk", [id for id, job in before.jobs.items() if job.node == on], "j")
+        yield from counted(
+            "jobs of a disk", [job_id for job_id, job in before.jobs.items() if job.node == node_name], "j"
+        )
         yield from counted("writes in flight", node.writes)
     for job in before.jobs.values():
         yield from counted("members of a group", job.group, "j")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from cbtmodel import backup, bitmap, jobs, node, transaction
 from cbtmodel import commands as c
 from cbtmodel.backup import Job, Outcome, Side, Sync, content_changes, copied, hit_by_write
-from cbtmodel.bitmap import Bitmap, Successor, abdicate, marked, reclaim, spilled, unmarked
+from cbtmodel.bitmap import Bitmap, Successor, abdicate, marked, marks_without_debt, reclaim, unmarked
 from cbtmodel.blocks import S, Space
 from cbtmodel.commands import StartBackup
 from cbtmodel.jobs import Result, conclude, find_job, settle, with_job
@@ -17,7 +17,7 @@ from cbtmodel.loops import fold
 from cbtmodel.node import (
     State,
     find_free_bitmap,
-    landed,
+    finish_write,
     with_bitmap,
     with_jobs_of,
 )
@@ -38,14 +38,14 @@ def only_enabled_targets_merge(space: Space[S], target: Bitmap[S], source: Bitma
     """A merge into a bitmap that does not record does nothing."""
     if not target.enabled:
         return target
-    taken = spilled(space, source.marks.dirty, target.granularity, size)
+    taken = marks_without_debt(space, source.marks.dirty, target.granularity, size)
     return replace(target, marks=target.marks | replace(taken, owed=source.marks.owed))
 
 
 @instead_of(bitmap.merge)
 def merge_enables(space: Space[S], target: Bitmap[S], source: Bitmap[S], size: int) -> Bitmap[S]:
     """After a merge, the target is enabled as its source is."""
-    taken = spilled(space, source.marks.dirty, target.granularity, size)
+    taken = marks_without_debt(space, source.marks.dirty, target.granularity, size)
     return replace(target, enabled=source.enabled, marks=target.marks | replace(taken, owed=source.marks.owed))
 
 
@@ -97,8 +97,8 @@ def zeroes_pass_failed_copies(state: State[S], command: c.Write | c.BeginWrite, 
 @instead_of(node.drain)
 def every_disks_copies_land(state: State[S], node: str) -> State[S]:
     """The drain of one disk ends the copies of all jobs, wherever they are."""
-    state = fold(state.nodes[node].writes, state, lambda so_far, id: landed(so_far, node, id))
-    return fold(state.nodes, state, lambda so_far, on: with_jobs_of(so_far, on, backup.copy_ends))
+    state = fold(state.nodes[node].writes, state, lambda so_far, write_id: finish_write(so_far, node, write_id))
+    return fold(state.nodes, state, lambda so_far, node_name: with_jobs_of(so_far, node_name, backup.copy_ends))
 
 
 @instead_of(node.remove)
@@ -147,36 +147,36 @@ def cancelled_is_completed(
 
 
 @instead_of(jobs.resume)
-def resume_resumes_the_group(state: State[S], id: str) -> Result[S]:
+def resume_resumes_the_group(state: State[S], job_id: str) -> Result[S]:
     """All jobs of a group go on when one of them is told to."""
-    job = find_job(state, id)
+    job = find_job(state, job_id)
     require(job.phase == "running" and job.paused, "wrong phase", "the job is not paused")
     going = fold(job.group, state, lambda so_far, one: with_job(so_far, one, replace(so_far.jobs[one], paused=False)))
     return settle(going, job.group)
 
 
 @instead_of(jobs.pause)
-def pause_waits_for_the_copy(state: State[S], id: str) -> State[S]:
+def pause_waits_for_the_copy(state: State[S], job_id: str) -> State[S]:
     """A pause ends the copy in flight first, well."""
-    job = find_job(state, id)
+    job = find_job(state, job_id)
     require(job.phase == "running" and not job.paused, "wrong phase", "the job is not running")
-    return with_job(state, id, replace(backup.copy_ends(job), paused=True))
+    return with_job(state, job_id, replace(backup.copy_ends(job), paused=True))
 
 
 @instead_of(jobs.finalize)
-def first_finalize_wins(state: State[S], id: str) -> Result[S]:
+def first_finalize_wins(state: State[S], job_id: str) -> Result[S]:
     """A job is finalized alone, and the rest of its group is cancelled."""
-    job = find_job(state, id)
+    job = find_job(state, job_id)
     require(job.phase == "pending", "wrong phase", "the job is not pending")
     others: dict[str, Outcome] = dict.fromkeys(job.group, "cancelled")
-    return conclude(state, {**others, id: "completed"})
+    return conclude(state, {**others, job_id: "completed"})
 
 
 @instead_of(transaction.leave)
-def removal_clears_at_once(state: State[S], on: str, name: str) -> State[S]:
+def removal_clears_at_once(state: State[S], node_name: str, name: str) -> State[S]:
     """A bitmap that a transaction removes is cleared already when that is prepared."""
-    cleared = node.clear(state, on, name)
-    return with_bitmap(cleared, on, name, replace(find_free_bitmap(cleared, on, name), leaving=True))
+    cleared = node.clear(state, node_name, name)
+    return with_bitmap(cleared, node_name, name, replace(find_free_bitmap(cleared, node_name, name), leaving=True))
 
 
 @instead_of(transaction.prepare)
@@ -196,8 +196,8 @@ def commit_tells_of_nobody(state: State[S], touched: tuple[str, ...]) -> Result[
 
 
 @instead_of(node.in_flight)
-def one_write_in_flight(state: State[S], node: str, id: str, blocks: S) -> State[S]:
+def one_write_in_flight(state: State[S], node: str, write_id: str, blocks: S) -> State[S]:
     """A write that begins takes the place of those that are in flight."""
     before = state.nodes[node]
-    only = type(before.writes)({id: blocks})
+    only = type(before.writes)({write_id: blocks})
     return replace(state, nodes=state.nodes.put(node, replace(before, writes=only)))

@@ -27,8 +27,8 @@ AFTER: dict[str, str] = {
     "node.find_free_bitmap: require(not bitmap.busy(found)) dropped": "Q16",
     "node.merge_one: find_free_bitmap(state, source.node, source.name) dropped": "Q16",
     "jobs.start: require(frozen is None or not bitmap.busy(frozen)) dropped": "Q16",
-    "jobs.ends: backup.copy_ends(state.jobs[id]) -> state.jobs[id]": "Q24",
-    "step.transition: node.drain(state, on) -> state": "M3",
+    "jobs.ends: backup.copy_ends(state.jobs[job_id]) -> state.jobs[job_id]": "Q24",
+    "step.transition: node.drain(state, node_name) -> state": "M3",
 }
 """Mutants by rule that are field bugs just as they are."""
 

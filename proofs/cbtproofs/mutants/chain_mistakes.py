@@ -23,26 +23,26 @@ instead_of = declaring(CHAIN_MISTAKES)
 
 
 @instead_of(chain.changed)
-def first_point_of_a_disk_only(chains: Chains[S], on: str, blocks: S) -> Chains[S]:
+def first_point_of_a_disk_only(chains: Chains[S], node: str, blocks: S) -> Chains[S]:
     """A write has changed the disk since the oldest of its points only."""
     for number, point in chains.points.items():
-        if point.node == on:
+        if point.node == node:
             return replace(chains, points=chains.points.put(number, replace(point, since=point.since | blocks)))
     return chains
 
 
 @instead_of(chain.changed)
-def links_only(chains: Chains[S], on: str, blocks: S) -> Chains[S]:
+def links_only(chains: Chains[S], node: str, blocks: S) -> Chains[S]:
     """What is written while a backup runs has not changed the disk since its instant."""
     points = chains.points
     for number, point in points.items():
-        if point.node == on and point.link is not None:
+        if point.node == node and point.link is not None:
             points = points.put(number, replace(point, since=point.since | blocks))
     return replace(chains, points=points)
 
 
 @instead_of(chain.changed)
-def points_of_every_disk(chains: Chains[S], on: str, blocks: S) -> Chains[S]:
+def points_of_every_disk(chains: Chains[S], node: str, blocks: S) -> Chains[S]:
     """A write to one disk has changed them all."""
     points = chains.points
     for number, point in points.items():
@@ -51,11 +51,11 @@ def points_of_every_disk(chains: Chains[S], on: str, blocks: S) -> Chains[S]:
 
 
 @instead_of(chain.changed)
-def the_last_write_only(chains: Chains[S], on: str, blocks: S) -> Chains[S]:
+def the_last_write_only(chains: Chains[S], node: str, blocks: S) -> Chains[S]:
     """What has changed since a point is what the last step wrote."""
     points = chains.points
     for number, point in points.items():
-        if point.node == on:
+        if point.node == node:
             points = points.put(number, replace(point, since=blocks))
     return replace(chains, points=points)
 
@@ -63,12 +63,12 @@ def the_last_write_only(chains: Chains[S], on: str, blocks: S) -> Chains[S]:
 @instead_of(chain.follow)
 def backups_begin_first(chains: Chains[S], before: State[S], command: object, step: Step[S]) -> Chains[S]:
     """The instant of a backup comes before what it waits for."""
-    jobs = {**step.state.jobs, **{end.id: end.job for end in step.ended}}
-    for id, job in jobs.items():
-        if id not in before.jobs:
-            chains = begins(chains, before.space, id, job.node, job.bitmap)
-    for on in before.nodes:
-        chains = changed(chains, on, written(before, command, step, on))
+    jobs = {**step.state.jobs, **{end.job_id: end.job for end in step.ended}}
+    for job_id, job in jobs.items():
+        if job_id not in before.jobs:
+            chains = begins(chains, before.space, job_id, job.node, job.bitmap)
+    for node in before.nodes:
+        chains = changed(chains, node, written(before, command, step, node))
     for end in step.ended:
         chains = ends(chains, before.space, before.nodes[end.job.node].size, end)
     return chains
@@ -79,47 +79,47 @@ def what_begins_and_ends_at_once_is_nothing(
     chains: Chains[S], before: State[S], command: object, step: Step[S]
 ) -> Chains[S]:
     """A backup that has nothing to copy, and ends with the command that starts it, is no backup."""
-    for on in before.nodes:
-        chains = changed(chains, on, written(before, command, step, on))
-    for id, job in step.state.jobs.items():
-        if id not in before.jobs:
-            chains = begins(chains, before.space, id, job.node, job.bitmap)
+    for node in before.nodes:
+        chains = changed(chains, node, written(before, command, step, node))
+    for job_id, job in step.state.jobs.items():
+        if job_id not in before.jobs:
+            chains = begins(chains, before.space, job_id, job.node, job.bitmap)
     for end in step.ended:
         chains = ends(chains, before.space, before.nodes[end.job.node].size, end)
     return chains
 
 
 @instead_of(chain.begins)
-def knows_what_has_changed(chains: Chains[S], space: Space[S], job: str, on: str, bitmap: str | None) -> Chains[S]:
+def knows_what_has_changed(chains: Chains[S], space: Space[S], job: str, node: str, bitmap: str | None) -> Chains[S]:
     """For a new point, nothing has changed since the older ones."""
-    until = Table({number: space.empty for number, point in chains.points.items() if point.node == on})
-    return Chains(chains.points.put(str(chains.next), Point(job, on, bitmap, space.empty, until)), chains.next + 1)
+    until = Table({number: space.empty for number, point in chains.points.items() if point.node == node})
+    return Chains(chains.points.put(str(chains.next), Point(job, node, bitmap, space.empty, until)), chains.next + 1)
 
 
 @instead_of(chain.begins)
-def lies_on_other_disks(chains: Chains[S], space: Space[S], job: str, on: str, bitmap: str | None) -> Chains[S]:
+def lies_on_other_disks(chains: Chains[S], space: Space[S], job: str, node: str, bitmap: str | None) -> Chains[S]:
     """A backup is laid over those of other disks, too."""
     until = Table({number: point.since for number, point in chains.points.items()})
-    return Chains(chains.points.put(str(chains.next), Point(job, on, bitmap, space.empty, until)), chains.next + 1)
+    return Chains(chains.points.put(str(chains.next), Point(job, node, bitmap, space.empty, until)), chains.next + 1)
 
 
 @instead_of(chain.begins)
 def begins_with_what_changed_before(
-    chains: Chains[S], space: Space[S], job: str, on: str, bitmap: str | None
+    chains: Chains[S], space: Space[S], job: str, node: str, bitmap: str | None
 ) -> Chains[S]:
     """What changed before a backup began counts as changed after it."""
-    until = Table({number: point.since for number, point in chains.points.items() if point.node == on})
+    until = Table({number: point.since for number, point in chains.points.items() if point.node == node})
     since = space.empty
     for each in until.values():
         since = since | each
-    return Chains(chains.points.put(str(chains.next), Point(job, on, bitmap, since, until)), chains.next + 1)
+    return Chains(chains.points.put(str(chains.next), Point(job, node, bitmap, since, until)), chains.next + 1)
 
 
 @instead_of(chain.ends)
 def every_end_is_a_link(chains: Chains[S], space: Space[S], size: int, end: Ended[S]) -> Chains[S]:
     """A cancelled increment is laid over what is older."""
     for number, point in chains.points.items():
-        if point.job == end.id and point.link is None:
+        if point.job == end.job_id and point.link is None:
             link = linked(chains, space.everything(size), point, end)
             return replace(chains, points=chains.points.put(number, replace(point, link=link)))
     return chains
@@ -129,7 +129,7 @@ def every_end_is_a_link(chains: Chains[S], space: Space[S], size: int, end: Ende
 def only_success_is_a_link(chains: Chains[S], space: Space[S], size: int, end: Ended[S]) -> Chains[S]:
     """What a job of mode *always* has copied counts for nothing if it fails."""
     for number, point in chains.points.items():
-        if point.job == end.id and point.link is None:
+        if point.job == end.job_id and point.link is None:
             if end.outcome != "completed":
                 return replace(chains, points=chains.points.drop(number))
             link = linked(chains, space.everything(size), point, end)
@@ -219,7 +219,7 @@ def only_its_successor_owes(bitmap: Bitmap[S], point: Point[S]) -> S:
 def the_first_point_of_the_name(chains: Chains[S], space: Space[S], size: int, end: Ended[S]) -> Chains[S]:
     """A backup with the name of an earlier one makes that a link again, and never becomes one."""
     for number, point in chains.points.items():
-        if point.job == end.id:
+        if point.job == end.job_id:
             if not counts_as_delivered(end):
                 return replace(chains, points=chains.points.drop(number))
             link = linked(chains, space.everything(size), point, end)

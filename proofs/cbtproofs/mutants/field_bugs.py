@@ -142,11 +142,11 @@ def failed_write_not_marked(state: State[S], command: Write) -> Result[S]:
     return settle(node.copy_before_write(state, command.node, blocks), touched)
 
 
-@instead_of(node.landed, "V2")
-def in_flight_not_recorded(state: State[S], node: str, id: str) -> State[S]:
+@instead_of(node.finish_write, "V2")
+def in_flight_not_recorded(state: State[S], node: str, write_id: str) -> State[S]:
     """A write that was in flight lands, and nobody takes note of it."""
     after = state.nodes[node]
-    return replace(state, nodes=state.nodes.put(node, replace(after, writes=after.writes.drop(id))))
+    return replace(state, nodes=state.nodes.put(node, replace(after, writes=after.writes.drop(write_id))))
 
 
 # Copying
@@ -183,15 +183,15 @@ def write_passes_failed_copy(state: State[S], command: Write) -> Result[S]:
 
 
 @instead_of(jobs.begin_copy, "Q23")
-def reads_too_late(state: State[S], id: str, offset: int, length: int) -> State[S]:
+def reads_too_late(state: State[S], job_id: str, offset: int, length: int) -> State[S]:
     """A cluster is taken off the work list before it is read, and guest writes in between are not held back."""
-    job = find_job(state, id)
+    job = find_job(state, job_id)
     size = state.nodes[job.node].size
     require(offset + length <= size, "invalid", "beyond the end of the disk")
     require(backup.may_copy(job), "wrong phase", "the job is not copying now, or has a copy in flight")
     clusters = backup.hit_by_write(state.space, job, state.space.blocks(offset, length), size)
     require(bool(clusters), "invalid", "nothing is left to copy there")
-    return with_job(state, id, replace(job, copying=clusters, todo=job.todo - clusters))
+    return with_job(state, job_id, replace(job, copying=clusters, todo=job.todo - clusters))
 
 
 @instead_of(backup.work_list, "C1")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from cbtmodel import backup, bitmap, jobs, node, step, transaction
 from cbtmodel import commands as c
 from cbtmodel.backup import Job, Outcome
-from cbtmodel.bitmap import Bitmap, Marks, Successor, abdicate, marked, reclaim, spilled, unmarked
+from cbtmodel.bitmap import Bitmap, Marks, Successor, abdicate, marked, marks_without_debt, reclaim, unmarked
 from cbtmodel.blocks import S, Space
 from cbtmodel.commands import malformed
 from cbtmodel.jobs import Result, conclude, fail_group, find_job, settle
@@ -133,7 +133,7 @@ def leftovers_are_not_owed(
 @instead_of(bitmap.merge, "Q32")
 def merge_empty_loses(space: Space[S], target: Bitmap[S], source: Bitmap[S], size: int) -> Bitmap[S]:
     """A merge with an empty bitmap returns early, and the result lacks what the other one had."""
-    taken = spilled(space, source.marks.dirty, target.granularity, size)
+    taken = marks_without_debt(space, source.marks.dirty, target.granularity, size)
     marks = replace(target.marks | taken, owed=target.marks.owed | source.marks.owed)
     return replace(target, marks=marks if source.marks.dirty else replace(marks, dirty=space.empty))
 
@@ -143,14 +143,14 @@ def merge_into_empty_loses(space: Space[S], target: Bitmap[S], source: Bitmap[S]
     """A merge into an empty bitmap returns early, and the result stays empty."""
     if not target.marks.dirty:
         return target
-    taken = spilled(space, source.marks.dirty, target.granularity, size)
+    taken = marks_without_debt(space, source.marks.dirty, target.granularity, size)
     return replace(target, marks=replace(target.marks | taken, owed=target.marks.owed | source.marks.owed))
 
 
 @instead_of(bitmap.merge)
 def merge_replaces(space: Space[S], target: Bitmap[S], source: Bitmap[S], size: int) -> Bitmap[S]:
     """A merge replaces what the target had."""
-    taken = spilled(space, source.marks.dirty, target.granularity, size)
+    taken = marks_without_debt(space, source.marks.dirty, target.granularity, size)
     return replace(target, marks=replace(taken, owed=source.marks.owed))
 
 
@@ -223,9 +223,9 @@ def merge_error_is_success(state: State[S], node: str, target: str, source: c.So
 
 
 @instead_of(transaction.leave, "Q16")
-def remove_busy_in_transaction(state: State[S], on: str, name: str) -> State[S]:
+def remove_busy_in_transaction(state: State[S], node_name: str, name: str) -> State[S]:
     """A bitmap that a job has frozen can be removed by a transaction."""
-    return with_bitmap(state, on, name, replace(node.find_bitmap(state, on, name), leaving=True))
+    return with_bitmap(state, node_name, name, replace(node.find_bitmap(state, node_name, name), leaving=True))
 
 
 @instead_of(bitmap.busy, "Q16")
@@ -235,11 +235,11 @@ def nothing_is_busy(bitmap: Bitmap[S]) -> bool:
 
 
 @instead_of(jobs.resume)
-def resumed_stays_paused(state: State[S], id: str) -> Result[S]:
+def resumed_stays_paused(state: State[S], job_id: str) -> Result[S]:
     """A job that is resumed says so, and stays paused."""
-    job = find_job(state, id)
+    job = find_job(state, job_id)
     require(job.phase == "running" and job.paused, "wrong phase", "the job is not paused")
-    return settle(state, [id])
+    return settle(state, [job_id])
 
 
 # Transactions and groups
@@ -268,28 +268,30 @@ def refusal_drains(state: State[S], command: object) -> Step[S]:
         after, ended = transition(state, command)  # type: ignore[arg-type]
     except Refused as refusal:
         if isinstance(command, c.Transaction):
-            for on in state.nodes:
-                state = node.drain(state, on)
+            for node_name in state.nodes:
+                state = node.drain(state, node_name)
         return Step(state, refusal)
     return Step(after, None, ended)
 
 
 @instead_of(jobs.fail_group)
-def group_fails_alone(state: State[S], id: str, outcome: Outcome) -> Result[S]:
+def group_fails_alone(state: State[S], job_id: str, outcome: Outcome) -> Result[S]:
     """When one job of a group fails or is cancelled, the others go on."""
-    return conclude(state, {id: outcome})
+    return conclude(state, {job_id: outcome})
 
 
 @instead_of(jobs.fail_group)
-def group_completes_anyway(state: State[S], id: str, outcome: Outcome) -> Result[S]:
+def group_completes_anyway(state: State[S], job_id: str, outcome: Outcome) -> Result[S]:
     """When one job of a group fails, the others end as if they had succeeded."""
-    return conclude(state, {member: outcome if member == id else "completed" for member in state.jobs[id].group})
+    return conclude(
+        state, {member: outcome if member == job_id else "completed" for member in state.jobs[job_id].group}
+    )
 
 
 @instead_of(jobs.cancel)
-def cancel_after_the_last_copy_is_success(state: State[S], id: str) -> Result[S]:
+def cancel_after_the_last_copy_is_success(state: State[S], job_id: str) -> Result[S]:
     """A cancel of a job that has copied everything already completes it, and its group with it."""
-    job = find_job(state, id)
+    job = find_job(state, job_id)
     if job.todo:
-        return fail_group(state, id, "cancelled")
+        return fail_group(state, job_id, "cancelled")
     return conclude(state, dict.fromkeys(job.group, "completed"))

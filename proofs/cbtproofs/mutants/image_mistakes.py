@@ -83,20 +83,20 @@ def stored_as_disabled(bitmap: Bitmap[S]) -> Entry[S]:
 
 
 @instead_of(image.store)
-def inconsistent_ones_are_stored_as_valid(stored: Stored[S], on: str) -> Table[Image[S]]:
+def inconsistent_ones_are_stored_as_valid(stored: Stored[S], node: str) -> Table[Image[S]]:
     """What could not be trusted can be after the next close."""
-    opened, image, bitmaps = stored.opened[on], stored.images[on], stored.state.nodes[on].bitmaps
+    opened, image, bitmaps = stored.opened[node], stored.images[node], stored.state.nodes[node].bitmaps
     if not opened.writable:
         return stored.images
     start: Table[Entry[S]] = Table()
     entries = fold(opened.persistent, start, lambda made, name: made.put(name, written(bitmaps[name])))
-    return stored.images.put(on, Image(image.size, entries))
+    return stored.images.put(node, Image(image.size, entries))
 
 
 @instead_of(image.store)
-def only_what_was_there_is_stored(stored: Stored[S], on: str) -> Table[Image[S]]:
+def only_what_was_there_is_stored(stored: Stored[S], node: str) -> Table[Image[S]]:
     """A bitmap that was added since the image was opened is not stored, and nobody says so."""
-    opened, image, bitmaps = stored.opened[on], stored.images[on], stored.state.nodes[on].bitmaps
+    opened, image, bitmaps = stored.opened[node], stored.images[node], stored.state.nodes[node].bitmaps
     if not opened.writable:
         return stored.images
 
@@ -106,7 +106,7 @@ def only_what_was_there_is_stored(stored: Stored[S], on: str) -> Table[Image[S]]
         return entries.put(name, written(bitmaps[name])) if name in image.entries else entries
 
     start: Table[Entry[S]] = Table()
-    return stored.images.put(on, Image(image.size, fold(opened.persistent, start, put)))
+    return stored.images.put(node, Image(image.size, fold(opened.persistent, start, put)))
 
 
 @instead_of(image.close)
@@ -131,51 +131,51 @@ def closed_under_a_write(stored: Stored[S], event: Close) -> Happened[S]:
 @instead_of(image.reopen)
 def not_in_use_when_reopened(stored: Stored[S], event: Reopen) -> Happened[S]:
     """An image that is open for writing again still says that its bitmaps are valid."""
-    on, opened = event.node, stored.opened[event.node]
+    node, opened = event.node, stored.opened[event.node]
     if event.fails or event.writable == opened.writable:
         return Happened(stored)
-    if not event.writable and some(stored.state.nodes[on].bitmaps, lambda name: in_use(stored, on, name)):
+    if not event.writable and some(stored.state.nodes[node].bitmaps, lambda name: in_use(stored, node, name)):
         return Happened(stored, "busy")
-    images = stored.images if event.writable else store(stored, on)
-    return Happened(Stored(stored.state, images, stored.opened.put(on, replace(opened, writable=event.writable))))
+    images = stored.images if event.writable else store(stored, node)
+    return Happened(Stored(stored.state, images, stored.opened.put(node, replace(opened, writable=event.writable))))
 
 
 @instead_of(image.in_use)
-def nobody_is_busy(stored: Stored[S], on: str, name: str) -> bool:
+def nobody_is_busy(stored: Stored[S], node: str, name: str) -> bool:
     """An image is reopened for reading only while a job has one of its bitmaps."""
     return False
 
 
 @instead_of(image.read_only)
-def written_although_only_read(stored: Stored[S], on: str) -> bool:
+def written_although_only_read(stored: Stored[S], node: str) -> bool:
     """A guest writes to a disk that is open for reading only."""
     return False
 
 
 @instead_of(image.unusable)
-def merged_although_only_read(stored: Stored[S], on: str, name: str, changes: bool) -> Forbidden | None:
+def merged_although_only_read(stored: Stored[S], node: str, name: str, changes: bool) -> Forbidden | None:
     """A bitmap of an image that is open for reading only is changed."""
-    opened = stored.opened.get(on)
-    if opened is None or in_use(stored, on, name):
+    opened = stored.opened.get(node)
+    if opened is None or in_use(stored, node, name):
         return None
     return "inconsistent" if opened.persistent.get(name) == "inconsistent" else None
 
 
 @instead_of(image.unusable)
-def inconsistent_ones_are_used(stored: Stored[S], on: str, name: str, changes: bool) -> Forbidden | None:
+def inconsistent_ones_are_used(stored: Stored[S], node: str, name: str, changes: bool) -> Forbidden | None:
     """A bitmap that is not to be trusted can be enabled, merged and backed up with."""
-    opened = stored.opened.get(on)
-    if opened is None or in_use(stored, on, name):
+    opened = stored.opened.get(node)
+    if opened is None or in_use(stored, node, name):
         return None
-    if changes and not opened.writable and name in stored.state.nodes[on].bitmaps and name in opened.persistent:
+    if changes and not opened.writable and name in stored.state.nodes[node].bitmaps and name in opened.persistent:
         return "read only"
     return None
 
 
 @instead_of(image.written_by_others)
-def nobody_notices_others(stored: Stored[S], on: str) -> Happened[S]:
+def nobody_notices_others(stored: Stored[S], node: str) -> Happened[S]:
     """An image that others have written to keeps its bitmaps, and is open to them while it is in use."""
-    return Happened(replace(stored, images=stored.images.put(on, replace(stored.images[on], current=False))))
+    return Happened(replace(stored, images=stored.images.put(node, replace(stored.images[node], current=False))))
 
 
 @instead_of(image.unlisted)

@@ -14,7 +14,7 @@ from cbtmodel.blocks import S
 from cbtmodel.commands import Action, MergeBitmaps, Source, StartBackup, Transaction
 from cbtmodel.jobs import Result, conclude, ends, find_job, settles
 from cbtmodel.loops import fold, some
-from cbtmodel.node import Node, State, drain, find_bitmap, jobs_of, landed, merge_one, with_jobs_of
+from cbtmodel.node import Node, State, drain, find_bitmap, finish_write, jobs_of, merge_one, with_jobs_of
 from cbtmodel.record import replace
 from cbtmodel.refusal import require
 from cbtmodel.table import Table
@@ -55,13 +55,15 @@ def keeps_the_first(table, wanted):  # type: ignore[no-untyped-def]
 # Bitmaps of a disk
 
 
-def some_record(state: State[S], on: str, blocks: S, which: slice) -> State[S]:
+def some_record(state: State[S], node_name: str, blocks: S, which: slice) -> State[S]:
     """A guest write ends, and is recorded by some of its disk's bitmaps."""
-    before = state.nodes[on]
+    before = state.nodes[node_name]
     marked = {name: bitmap.record(state.space, before.bitmaps[name], blocks, before.size)
               for name in list(before.bitmaps)[which]}  # fmt: skip
-    state = replace(state, nodes=state.nodes.put(on, replace(before, bitmaps=Table({**before.bitmaps, **marked}))))
-    return node.with_jobs_of(state, on, lambda job: backup.content_changes(job, blocks))
+    state = replace(
+        state, nodes=state.nodes.put(node_name, replace(before, bitmaps=Table({**before.bitmaps, **marked})))
+    )
+    return node.with_jobs_of(state, node_name, lambda job: backup.content_changes(job, blocks))
 
 
 @instead_of(node.record)
@@ -127,7 +129,7 @@ def first_write_lands(state: State[S], node: str) -> State[S]:
     before = state.nodes[node]
     first = Table(dict(list(before.writes.items())[:1]))
     state = replace(state, nodes=state.nodes.put(node, replace(before, writes=first)))
-    state = fold(first, state, lambda so_far, id: landed(so_far, node, id))
+    state = fold(first, state, lambda so_far, write_id: finish_write(so_far, node, write_id))
     return with_jobs_of(state, node, backup.copy_ends)
 
 
@@ -137,14 +139,16 @@ def first_two_writes_land(state: State[S], node: str) -> State[S]:
     before = state.nodes[node]
     first = Table(dict(list(before.writes.items())[:2]))
     state = replace(state, nodes=state.nodes.put(node, replace(before, writes=first)))
-    state = fold(first, state, lambda so_far, id: landed(so_far, node, id))
+    state = fold(first, state, lambda so_far, write_id: finish_write(so_far, node, write_id))
     return with_jobs_of(state, node, backup.copy_ends)
 
 
 @instead_of(node.drain)
 def third_write_stays_in_flight(state: State[S], node: str) -> State[S]:
     """A drain lands the first two writes in flight, and the others go on."""
-    state = fold(list(state.nodes[node].writes)[:2], state, lambda so_far, id: landed(so_far, node, id))
+    state = fold(
+        list(state.nodes[node].writes)[:2], state, lambda so_far, write_id: finish_write(so_far, node, write_id)
+    )
     return with_jobs_of(state, node, backup.copy_ends)
 
 
@@ -156,7 +160,7 @@ def first_job_saves(state: State[S], node: str, blocks: S) -> State[S]:
     """Only the first job of a disk copies before a write."""
     size = state.nodes[node].size
     first = list(jobs_of(state, node))[:1]
-    saved = {id: backup.before_write(state.space, state.jobs[id], blocks, size) for id in first}
+    saved = {job_id: backup.before_write(state.space, state.jobs[job_id], blocks, size) for job_id in first}
     return replace(state, jobs=Table({**state.jobs, **saved}))
 
 
@@ -165,7 +169,7 @@ def first_two_jobs_save(state: State[S], node: str, blocks: S) -> State[S]:
     """Only the first two jobs of a disk copy before a write."""
     size = state.nodes[node].size
     first = list(jobs_of(state, node))[:2]
-    saved = {id: backup.before_write(state.space, state.jobs[id], blocks, size) for id in first}
+    saved = {job_id: backup.before_write(state.space, state.jobs[job_id], blocks, size) for job_id in first}
     return replace(state, jobs=Table({**state.jobs, **saved}))
 
 
@@ -190,16 +194,16 @@ def two_jobs_settle(state: State[S], touched: Iterable[str]) -> Result[S]:
 
 
 @instead_of(jobs.fail_group)
-def two_of_three_cancelled(state: State[S], id: str, outcome: Outcome) -> Result[S]:
+def two_of_three_cancelled(state: State[S], job_id: str, outcome: Outcome) -> Result[S]:
     """When a group fails, two of its three jobs end."""
-    cancelled: dict[str, Outcome] = dict.fromkeys(list(state.jobs[id].group)[:2], "cancelled")
-    return conclude(state, {**cancelled, id: outcome})
+    cancelled: dict[str, Outcome] = dict.fromkeys(list(state.jobs[job_id].group)[:2], "cancelled")
+    return conclude(state, {**cancelled, job_id: outcome})
 
 
 @instead_of(jobs.finalize)
-def two_of_three_finalized(state: State[S], id: str) -> Result[S]:
+def two_of_three_finalized(state: State[S], job_id: str) -> Result[S]:
     """When a group is finalized, two of its three jobs end."""
-    job = find_job(state, id)
+    job = find_job(state, job_id)
     require(job.phase == "pending", "wrong phase", "the job is not pending")
     return conclude(state, dict.fromkeys(list(job.group)[:2], "completed"))
 
@@ -208,7 +212,7 @@ def two_of_three_finalized(state: State[S], id: str) -> Result[S]:
 def two_of_three_end(state: State[S], outcomes: dict[str, Outcome]) -> Result[S]:
     """Of the jobs that end together, two of three do."""
     none: tuple[Ended[S], ...] = ()
-    return fold(list(outcomes)[:2], (state, none), lambda so_far, id: ends(so_far, id, outcomes[id]))
+    return fold(list(outcomes)[:2], (state, none), lambda so_far, job_id: ends(so_far, job_id, outcomes[job_id]))
 
 
 @instead_of(transaction.started_by)

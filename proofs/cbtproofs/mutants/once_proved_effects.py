@@ -8,7 +8,17 @@ from __future__ import annotations
 from cbtmodel import backup, bitmap, jobs, node
 from cbtmodel import commands as c
 from cbtmodel.backup import Job, Outcome, Side, Sync
-from cbtmodel.bitmap import Bitmap, Marks, Successor, abdicate, marked, reclaim, recording, spilled, unmarked
+from cbtmodel.bitmap import (
+    Bitmap,
+    Marks,
+    Successor,
+    abdicate,
+    marked,
+    marks_without_debt,
+    reclaim,
+    recording,
+    unmarked,
+)
 from cbtmodel.blocks import S, Space
 from cbtmodel.jobs import Result, conclude, find_job, settle
 from cbtmodel.node import LONGEST_NAME, State, find_free_bitmap, find_node, usable_granularity, with_bitmap
@@ -104,7 +114,7 @@ def merge_marks_the_disk(space: Space[S], target: Bitmap[S], source: Bitmap[S], 
 @instead_of(bitmap.merge)
 def merge_owes_what_is_dirty(space: Space[S], target: Bitmap[S], source: Bitmap[S], size: int) -> Bitmap[S]:
     """After a merge, all that was dirty in the source is owed."""
-    taken = spilled(space, source.marks.dirty, target.granularity, size)
+    taken = marks_without_debt(space, source.marks.dirty, target.granularity, size)
     return replace(target, marks=target.marks | replace(taken, owed=source.marks.dirty))
 
 
@@ -123,7 +133,7 @@ def failed_end_not_recorded(state: State[S], command: c.EndWrite) -> State[S]:
     taken = command.write in node.find_node(state, command.node).writes
     require(taken, "not found", f"no write '{command.write}' is in flight")
     if command.result == "ok":
-        return node.landed(state, command.node, command.write)
+        return node.finish_write(state, command.node, command.write)
     disk = state.nodes[command.node]
     rest = type(disk)(disk.size, disk.bitmaps, disk.writes.drop(command.write))
     return type(state)(state.space, state.nodes.put(command.node, rest), state.jobs)
@@ -225,39 +235,39 @@ def more_is_copied(job: Job[S], clusters: S) -> Job[S]:
 
 
 @instead_of(jobs.pause)
-def pause_does_nothing(state: State[S], id: str) -> State[S]:
+def pause_does_nothing(state: State[S], job_id: str) -> State[S]:
     """A job that is told to pause goes on."""
-    job = find_job(state, id)
+    job = find_job(state, job_id)
     require(job.phase == "running" and not job.paused, "wrong phase", "the job is not running")
     return state
 
 
 @instead_of(jobs.resume)
-def resume_does_nothing(state: State[S], id: str) -> Result[S]:
+def resume_does_nothing(state: State[S], job_id: str) -> Result[S]:
     """A job that is told to go on stays paused."""
-    job = find_job(state, id)
+    job = find_job(state, job_id)
     require(job.phase == "running" and job.paused, "wrong phase", "the job is not paused")
     return state, ()
 
 
 @instead_of(jobs.cancel)
-def cancel_is_a_failure(state: State[S], id: str) -> Result[S]:
+def cancel_is_a_failure(state: State[S], job_id: str) -> Result[S]:
     """A job that was cancelled is said to have failed."""
-    return conclude(state, dict.fromkeys(find_job(state, id).group, "failed"))
+    return conclude(state, dict.fromkeys(find_job(state, job_id).group, "failed"))
 
 
 @instead_of(jobs.fail_group)
-def the_others_have_failed(state: State[S], id: str, outcome: Outcome) -> Result[S]:
+def the_others_have_failed(state: State[S], job_id: str, outcome: Outcome) -> Result[S]:
     """When one job of a group fails, the others are said to have failed, too."""
-    return conclude(state, dict.fromkeys(state.jobs[id].group, outcome))
+    return conclude(state, dict.fromkeys(state.jobs[job_id].group, outcome))
 
 
 @instead_of(jobs.with_job)
-def policies_are_forgotten(state: State[S], id: str, job: Job[S]) -> State[S]:
+def policies_are_forgotten(state: State[S], job_id: str, job: Job[S]) -> State[S]:
     """A new job reports all errors, and finalizes by itself."""
-    if id not in state.jobs:
+    if job_id not in state.jobs:
         job = replace(job, on_source_error="report", on_target_error="report", auto_finalize=True)
-    return replace(state, jobs=state.jobs.put(id, job))
+    return replace(state, jobs=state.jobs.put(job_id, job))
 
 
 # Of the disk's size, and of names: found since rounding knows the one, and the stage has the others

@@ -47,7 +47,7 @@ def abstraction(host: ConcreteState, space: Space[S]) -> State[S]:
     return State(
         space,
         Table({name: _node(node, space) for name, node in host.nodes.items()}),
-        Table({id: _job(job, space) for id, job in host.jobs.items()}),
+        Table({job_id: _job(job, space) for job_id, job in host.jobs.items()}),
     )
 
 
@@ -69,7 +69,7 @@ def in_flight(job: BackupJob, space: Space[S]) -> S:
 
 def _node(node: ConcreteNode, space: Space[S]) -> Node[S]:
     bitmaps = {name: _bitmap(each, space) for name, each in node.bitmaps.items()}
-    writes = {id: space.blocks(each.offset, each.length) for id, each in node.writes.items()}
+    writes = {write_id: space.blocks(each.offset, each.length) for write_id, each in node.writes.items()}
     return Node(node.size, Table(bitmaps), Table(writes))
 
 
@@ -108,7 +108,7 @@ def without_ghosts(state: State[S]) -> State[S]:
         name: replace(node, bitmaps=Table({key: bare(each) for key, each in node.bitmaps.items()}))
         for name, node in state.nodes.items()
     }
-    jobs = {id: replace(job, scope=none, intact=none, good=none) for id, job in state.jobs.items()}
+    jobs = {job_id: replace(job, scope=none, intact=none, good=none) for job_id, job in state.jobs.items()}
     return State(state.space, Table(nodes), Table(jobs))
 
 
@@ -117,14 +117,14 @@ def without_ghosts(state: State[S]) -> State[S]:
 
 def misfits(host: ConcreteState) -> Iterator[str]:
     """What does not fit together in the implementation, so that it stands for no state at all; normally nothing."""
-    users = {id: job.bitmap for id, job in host.jobs.items() if job.bitmap is not None}
-    for on, node in host.nodes.items():
-        if node.name != on or node.size != node.disk.size:
-            yield f"node {on}: another name or size"
+    users = {job_id: job.bitmap for job_id, job in host.jobs.items() if job.bitmap is not None}
+    for node_name, node in host.nodes.items():
+        if node.name != node_name or node.size != node.disk.size:
+            yield f"node {node_name}: another name or size"
         for name, bitmap in node.bitmaps.items():
-            yield from (f"{on}/{name}: {problem}" for problem in _misfits_of_bitmap(name, node, bitmap, users))
-    for id, job in host.jobs.items():
-        yield from (f"job {id}: {problem}" for problem in _misfits_of_job(host, id, job))
+            yield from (f"{node_name}/{name}: {problem}" for problem in _misfits_of_bitmap(name, node, bitmap, users))
+    for job_id, job in host.jobs.items():
+        yield from (f"job {job_id}: {problem}" for problem in _misfits_of_job(host, job_id, job))
 
 
 def _misfits_of_bitmap(
@@ -142,8 +142,8 @@ def _misfits_of_bitmap(
             yield "its successor has another granularity or size"
 
 
-def _misfits_of_job(host: ConcreteState, id: str, job: BackupJob) -> Iterator[str]:
-    if job.id != id or host.nodes.get(job.node.name) is not job.node:
+def _misfits_of_job(host: ConcreteState, job_id: str, job: BackupJob) -> Iterator[str]:
+    if job.id != job_id or host.nodes.get(job.node.name) is not job.node:
         yield "another id, or an unknown node"
     if job not in job.group.members or any(host.jobs.get(each.id) is not each for each in job.group.members):
         yield "its group has members that are gone"
@@ -173,13 +173,13 @@ class Data(Generic[S]):
     touched: S
 
 
-def evidence(id: str, job: Job[S], concrete: BackupJob, data: Data[S], space: Space[S]) -> Iterator[Inclusion[S]]:
+def evidence(job_id: str, job: Job[S], concrete: BackupJob, data: Data[S], space: Space[S]) -> Iterator[Inclusion[S]]:
     """What a job's progress and its data say about its ghosts; each of these must hold."""
     copied = blocks_of(concrete.copied, space)
-    yield Inclusion(f"{id}: good, so on the target as it was", job.good, data.right)
-    yield Inclusion(f"{id}: intact, so on the disk as it was", job.intact, data.unchanged)
-    yield Inclusion(f"{id}: in flight, so read as it was", job.copying, data.in_flight)
-    yield Inclusion(f"{id}: in scope and not to be copied, so copied", job.scope - job.todo, copied)
-    yield Inclusion(f"{id}: copied, so in scope and not to be copied", copied, job.scope - job.todo)
-    yield Inclusion(f"{id}: copied, so written to the target", copied, data.touched)
-    yield Inclusion(f"{id}: written to the target, so copied", data.touched, copied)
+    yield Inclusion(f"{job_id}: good, so on the target as it was", job.good, data.right)
+    yield Inclusion(f"{job_id}: intact, so on the disk as it was", job.intact, data.unchanged)
+    yield Inclusion(f"{job_id}: in flight, so read as it was", job.copying, data.in_flight)
+    yield Inclusion(f"{job_id}: in scope and not to be copied, so copied", job.scope - job.todo, copied)
+    yield Inclusion(f"{job_id}: copied, so in scope and not to be copied", copied, job.scope - job.todo)
+    yield Inclusion(f"{job_id}: copied, so written to the target", copied, data.touched)
+    yield Inclusion(f"{job_id}: written to the target, so copied", data.touched, copied)

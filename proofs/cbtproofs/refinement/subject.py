@@ -83,36 +83,36 @@ class Subject:
         self.version += 1
         driven = self.driver.perform(command, lambda offset, length: fresh(self.version, offset, length))
         jobs = self.host.jobs
-        for id, job in jobs.items():
-            if id not in self.starts:
-                self.starts[id] = self._content(job.node.name)
-        right = {id: self._right(id) for id, _ in driven.ended}
+        for job_id, job in jobs.items():
+            if job_id not in self.starts:
+                self.starts[job_id] = self._content(job.node.name)
+        right = {job_id: self._right(job_id) for job_id, _ in driven.ended}
         self._forget(jobs)
         return driven, right
 
-    def _right(self, id: str) -> Blocks:
-        target = self.driver.targets[id]
-        begun = self.starts.get(id)
+    def _right(self, job_id: str) -> Blocks:
+        target = self.driver.targets[job_id]
+        begun = self.starts.get(job_id)
         if begun is not None:
             return equal_blocks(target.content, begun)
         # It has started and ended in this very command, on the only disk whose content it could have copied.
-        on_disks = [equal_blocks(target.content, self._content(on)) for on in self.driver.disks]
+        on_disks = [equal_blocks(target.content, self._content(node)) for node in self.driver.disks]
         return frozenset().union(*on_disks)
 
     def _forget(self, jobs: dict[str, BackupJob]) -> None:
         self.host.take_drained()
-        self.starts = {id: content for id, content in self.starts.items() if id in jobs}
-        self.driver.targets = {id: each for id, each in self.driver.targets.items() if id in jobs}
+        self.starts = {job_id: content for job_id, content in self.starts.items() if job_id in jobs}
+        self.driver.targets = {job_id: each for job_id, each in self.driver.targets.items() if job_id in jobs}
         for disk in (*self.driver.disks.values(), *self.driver.targets.values()):
             disk.written.clear()
 
-    def _content(self, on: str) -> bytes:
-        return bytes(self.driver.disks[on].content)
+    def _content(self, node: str) -> bytes:
+        return bytes(self.driver.disks[node].content)
 
-    def data(self, id: str) -> Data[Blocks]:
+    def data(self, job_id: str) -> Data[Blocks]:
         """What the data of a job say."""
-        job, begun = self.host.jobs[id], self.starts[id]
-        target = self.driver.targets[id].content
+        job, begun = self.host.jobs[job_id], self.starts[job_id]
+        target = self.driver.targets[job_id].content
         in_flight: Blocks = frozenset()
         for piece in job.in_flight.pieces if job.in_flight is not None else ():
             there = begun[piece.offset : piece.offset + piece.length]
@@ -128,7 +128,7 @@ class Subject:
         Left out are the bytes themselves. A step does not look at them, it only moves them; so all that can be said
         later about a job's data depends on which of its blocks are the start's now. All else is something else.
         """
-        of_jobs = [self.data(id) for id in self.host.jobs]
+        of_jobs = [self.data(job_id) for job_id in self.host.jobs]
         data = [tuple(map(word, (each.unchanged, each.right, each.in_flight, each.touched))) for each in of_jobs]
         return identity_of(self.host) + marshal.dumps(data, 2)
 

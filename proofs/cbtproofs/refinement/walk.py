@@ -171,7 +171,9 @@ class Walk:
         self.otherwise += [each.command for each in driven.trace] != [command]
         after, ended, differences = follow(model, driven)
         for end in ended:
-            delivered = Inclusion(f"{end.id}: good, so on its target", end.job.good, right.get(end.id, frozenset()))
+            delivered = Inclusion(
+                f"{end.job_id}: good, so on its target", end.job.good, right.get(end.job_id, frozenset())
+            )
             differences += failing([delivered])
         if after is not model or identity_after != identity:
             differences += self.compared(subject, identity_after, after)
@@ -193,8 +195,8 @@ class Walk:
             return []
         return [
             each
-            for id, job in model.jobs.items()
-            for each in failing(evidence(id, job, subject.host.jobs[id], subject.data(id), self.space))
+            for job_id, job in model.jobs.items()
+            for each in failing(evidence(job_id, job, subject.host.jobs[job_id], subject.data(job_id), self.space))
         ]
 
 
@@ -222,7 +224,9 @@ def first_disagreement(walks: Iterable[Walk]) -> Disagreement | None:
 
 def pair_of(identity: bytes, model: Model) -> bytes:
     """What tells a pair of states from others."""
-    ghosts = [(id, tuple(sorted(job.intact)), tuple(sorted(job.good))) for id, job in sorted(model.jobs.items())]
+    ghosts = [
+        (job_id, tuple(sorted(job.intact)), tuple(sorted(job.good))) for job_id, job in sorted(model.jobs.items())
+    ]
     return identity + marshal.dumps(ghosts, 2)
 
 
@@ -236,7 +240,9 @@ def follow(model: Model, driven: Driven) -> tuple[Model, tuple[Ended[Blocks], ..
         expected = "" if result.refusal is None else result.refusal.kind
         if expected != answer.refusal:
             differences.append(f"the reply should be {expected or 'accepted'}, but is {answer.refusal or 'accepted'}")
-    expected_ends, ends = (sorted(map(" ".join, each)) for each in (((e.id, e.outcome) for e in ended), driven.ended))
+    expected_ends, ends = (
+        sorted(map(" ".join, each)) for each in (((e.job_id, e.outcome) for e in ended), driven.ended)
+    )
     if expected_ends != ends:
         wanted, found = (", ".join(each) or "none" for each in (expected_ends, ends))
         differences.append(f"jobs that end should be {wanted}, but are {found}")
@@ -262,17 +268,19 @@ def differing(expected: Model, seen: Model) -> Iterator[str]:
 def parts_of(state: Model) -> dict[str, object]:
     """Everything in a state but ghosts, by name."""
     parts: dict[str, object] = {}
-    for on, node in state.nodes.items():
-        parts |= {f"{on}: write {id} in flight": sorted(blocks) for id, blocks in node.writes.items()}
+    for node_name, node in state.nodes.items():
+        parts |= {
+            f"{node_name}: write {write_id} in flight": sorted(blocks) for write_id, blocks in node.writes.items()
+        }
         for name, bitmap in node.bitmaps.items():
-            where = f"{on}/{name}"
+            where = f"{node_name}/{name}"
             parts[f"{where} dirty"] = sorted(bitmap.marks.dirty)
             parts |= {f"{where} {flag}": getattr(bitmap, flag) for flag in ("granularity", "enabled", "leaving")}
             if bitmap.successor is not None:
                 parts[f"{where}'s successor dirty"] = sorted(bitmap.successor.marks.dirty)
                 parts[f"{where}'s successor enabled"] = bitmap.successor.enabled
-    for id, job in state.jobs.items():
+    for job_id, job in state.jobs.items():
         for each in fields(job):
             value = getattr(job, each.name)
-            parts[f"job {id} {each.name}"] = sorted(value) if isinstance(value, frozenset) else value
+            parts[f"job {job_id} {each.name}"] = sorted(value) if isinstance(value, frozenset) else value
     return parts

@@ -39,36 +39,36 @@ class World:
 
 def of_scope(name: str, scope: Scope, *more: c.Command) -> World:
     """The world of a scope, with more commands."""
-    disks = tuple((on, scope.size) for on in scope.node_names)
+    disks = tuple((node, scope.size) for node in scope.node_names)
     return World(name, disks, tuple(dict.fromkeys((*scope.commands, *more))))
 
 
-def guests(on: str) -> Commands:
+def guests(node: str) -> Commands:
     """Writes of every kind and result, also in flight; of nothing; of part of a block; and beyond the end."""
     return (
-        *alphabet.writes(on, 0, BLOCK), *alphabet.begun_writes(on, "w", 0, BLOCK),
-        *(c.Write(on, 0, 0, kind) for kind in alphabet.WRITE_KINDS), c.Write(on, 0, 0, result="copy failed"),
-        c.Write(on, 100, 7), c.BeginWrite(on, "w", 0, 0), c.EndWrite(on, "w", "failed"),
-        c.BeginWrite(on, "w", BLOCK, BLOCK), c.Write("nowhere", 0, 1), c.EndWrite("nowhere", "w"),
+        *alphabet.writes(node, 0, BLOCK), *alphabet.begun_writes(node, "w", 0, BLOCK),
+        *(c.Write(node, 0, 0, kind) for kind in alphabet.WRITE_KINDS), c.Write(node, 0, 0, result="copy failed"),
+        c.Write(node, 100, 7), c.BeginWrite(node, "w", 0, 0), c.EndWrite(node, "w", "failed"),
+        c.BeginWrite(node, "w", BLOCK, BLOCK), c.Write("nowhere", 0, 1), c.EndWrite("nowhere", "w"),
     )  # fmt: skip
 
 
 def undone(scope: Scope, *befores: c.Action) -> Commands:
     """Transactions of one action, of it and another, and of it and an abort."""
-    (on, name), (job, _, _) = scope.places[0], scope.users[0]
-    add = c.AddBitmap(on, name, scope.granularity * BLOCK)
+    (node, name), (job, _, _) = scope.places[0], scope.users[0]
+    add = c.AddBitmap(node, name, scope.granularity * BLOCK)
     actions: tuple[c.Action, ...] = (
-        add, replace(add, enabled=False), *alphabet.on_bitmap(on, name),
-        start(scope, job, on, name, "incremental", None), start(scope, job, on, name, "bitmap", "always"),
-        start_without(scope, job, on),
-        c.MergeBitmaps(on, name, (c.Source(on, name),)), *befores,
+        add, replace(add, enabled=False), *alphabet.on_bitmap(node, name),
+        start(scope, job, node, name, "incremental", None), start(scope, job, node, name, "bitmap", "always"),
+        start_without(scope, job, node),
+        c.MergeBitmaps(node, name, (c.Source(node, name),)), *befores,
     )  # fmt: skip
     return (
         c.Transaction(()), *(c.Transaction((each,)) for each in actions),
         *(c.Transaction((each, c.Abort())) for each in actions),
         *(c.Transaction((each, add)) for each in actions), *(c.Transaction((add, each)) for each in actions),
-        *(c.Transaction((c.ClearBitmap(on, name), each, c.Abort())) for each in actions),
-        c.Transaction((start_without(scope, job, on),), True), c.Transaction((add,), True),
+        *(c.Transaction((c.ClearBitmap(node, name), each, c.Abort())) for each in actions),
+        c.Transaction((start_without(scope, job, node),), True), c.Transaction((add,), True),
     )  # fmt: skip
 
 
@@ -124,10 +124,10 @@ def merges() -> World:
 def in_use() -> World:
     """Two bitmaps, one of them in use by a job: what may be done with them meanwhile."""
     scope = Scope(1, bitmaps=2, alphabet="small")
-    (on, a), (_, b) = scope.places
-    lost = c.Transaction((c.ClearBitmap(on, b), c.MergeBitmaps(on, b, (c.Source(on, a),))))
-    two = c.MergeBitmaps(on, b, (c.Source(on, b), c.Source(on, a)))
-    return of_scope("two bitmaps", scope, lost, two, c.BeginWrite(on, "w", 0, BLOCK), c.EndWrite(on, "w"))
+    (node, a), (_, b) = scope.places
+    lost = c.Transaction((c.ClearBitmap(node, b), c.MergeBitmaps(node, b, (c.Source(node, a),))))
+    two = c.MergeBitmaps(node, b, (c.Source(node, b), c.Source(node, a)))
+    return of_scope("two bitmaps", scope, lost, two, c.BeginWrite(node, "w", 0, BLOCK), c.EndWrite(node, "w"))
 
 
 def two_disks() -> World:
@@ -186,16 +186,16 @@ def every_value() -> World:
 def sources_and_actions() -> World:
     """Merges of three sources, and transactions of up to five actions of which some are refused."""
     scope = Scope(1, bitmaps=3, jobs=0, alphabet="small")
-    (on, a), (_, b), (_, third) = scope.places
-    source = {name: c.Source(on, name) for name in (a, b, third, "nobody")}
+    (node, a), (_, b), (_, third) = scope.places
+    source = {name: c.Source(node, name) for name in (a, b, third, "nobody")}
     three = (source[a], source[b], source[third])
-    merge = c.MergeBitmaps(on, a, (source[b], source[third]))
+    merge = c.MergeBitmaps(node, a, (source[b], source[third]))
     changes: tuple[c.Action, ...] = (
-        c.ClearBitmap(on, a), c.DisableBitmap(on, b), merge, c.EnableBitmap(on, a), c.ClearBitmap(on, third),
+        c.ClearBitmap(node, a), c.DisableBitmap(node, b), merge, c.EnableBitmap(node, a), c.ClearBitmap(node, third),
     )  # fmt: skip
     return of_scope(
-        "three sources and five actions", scope, c.MergeBitmaps(on, a, three), c.MergeBitmaps(on, a, three[1:]),
-        *(c.MergeBitmaps(on, a, (*three[1 : 1 + count], source["nobody"])) for count in (1, 2)),
+        "three sources and five actions", scope, c.MergeBitmaps(node, a, three), c.MergeBitmaps(node, a, three[1:]),
+        *(c.MergeBitmaps(node, a, (*three[1 : 1 + count], source["nobody"])) for count in (1, 2)),
         *(c.Transaction((*changes[:count], c.Abort())) for count in range(1, 6)), c.Transaction(changes),
         c.Transaction(changes[::-1]), c.Transaction((*changes[::-1], c.Abort())),
     )  # fmt: skip
@@ -207,7 +207,7 @@ def odd_values() -> World:
     malformed = c.AddBitmap("d", "a", BLOCK, "yes")  # type: ignore[arg-type]
     return World("odd values", (("d", BLOCK),), (
         c.AddBitmap("d", "a", 256), c.AddBitmap("d", "é" * 512, BLOCK), c.AddBitmap("d", "a" * 1023, 1 << 31),
-        *(replace(whole, job=id) for id in ("é", "j k", "1j")), replace(whole, cluster=256), whole,
+        *(replace(whole, job=job_id) for job_id in ("é", "j k", "1j")), replace(whole, cluster=256), whole,
         c.CancelJob(whole.job), c.RemoveBitmap("d", "a" * 1023), malformed,
     ))  # fmt: skip
 
@@ -216,9 +216,9 @@ def two_at_once() -> tuple[World, ...]:
     """Where one command has to do with two of a kind: writes in flight, copies in flight, removals."""
     one = (("d", BLOCK),)
     two = (*one, ("e", BLOCK))
-    adds = tuple(c.AddBitmap(on, name, BLOCK) for on, name in (("d", "a"), ("d", "b"), ("e", "b")))
-    begun = (c.BeginWrite(on, id, 0, BLOCK) for on, id in (("d", "w"), ("d", "v"), ("e", "w")))
-    removals = [(c.RemoveBitmap("d", "a"), c.RemoveBitmap(on, "b")) for on in ("d", "e")]
+    adds = tuple(c.AddBitmap(node, name, BLOCK) for node, name in (("d", "a"), ("d", "b"), ("e", "b")))
+    begun = (c.BeginWrite(node, job_id, 0, BLOCK) for node, job_id in (("d", "w"), ("d", "v"), ("e", "w")))
+    removals = [(c.RemoveBitmap("d", "a"), c.RemoveBitmap(node, "b")) for node in ("d", "e")]
     scope, jobs = Scope(1, jobs=0), ("j", "k")
     copies = (each(job, 0, BLOCK) for job in jobs for each in (c.Copy, c.BeginCopy))
     starts = (start_without(scope, job, "d") for job in jobs)

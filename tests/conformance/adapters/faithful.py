@@ -141,19 +141,20 @@ class Faithful:
         if what == "target":
             return {"content": runs(self.driver.targets[name].all())}
         bitmaps, successors, writes = [], [], []
-        for on, node in self.host.nodes.items():
+        for node_name, node in self.host.nodes.items():
             for called, each in node.bitmaps.items():
-                bitmaps.append({"node": on, "name": called, "busy": each.busy, **shown(each)})
+                bitmaps.append({"node": node_name, "name": called, "busy": each.busy, **shown(each)})
                 if each.busy and "forgets" in WORDS:
                     bitmaps[-1]["dirty"] = []
                 if each.successor is not None:
-                    successors.append({"node": on, **shown(each.successor)})
-            writes += [{"node": on, "write": id} for id in node.writes]
+                    successors.append({"node": node_name, **shown(each.successor)})
+            writes += [{"node": node_name, "write": write_id} for write_id in node.writes]
         seen = {"bitmaps": bitmaps, "successors": successors, "writes": writes}
         if not SUITE:
             targets = self.driver.targets
             seen["jobs"] = [
-                {"job": id, "phase": job.phase, "copied": targets[id].written} for id, job in self.host.jobs.items()
+                {"job": job_id, "phase": job.phase, "copied": targets[job_id].written}
+                for job_id, job in self.host.jobs.items()
             ]
         return seen
 

@@ -74,11 +74,11 @@ class Told:
     @property
     def jobs(self) -> dict[str, str]:
         """The phases of the jobs."""
-        return {id: "paused" if job.paused else job.phase for id, job in self.player.state.jobs.items()}
+        return {job_id: "paused" if job.paused else job.phase for job_id, job in self.player.state.jobs.items()}
 
-    def dirty(self, name: str = "b", on: str = "d") -> set[int]:
+    def dirty(self, name: str = "b", node: str = "d") -> set[int]:
         """The clusters that a bitmap has, or its successor beside it, as QEMU and the specification both say."""
-        bitmap = self.player.state.nodes[on].bitmaps[name]
+        bitmap = self.player.state.nodes[node].bitmaps[name]
         marks = bitmap.marks.dirty if bitmap.successor is None else bitmap.successor.marks.dirty
         word = self.player.space.granules(marks, CLUSTER, SIZE)
         return {number for number in range(8) if word >> number & 1}
@@ -89,8 +89,8 @@ def told(shared: QemuAdapter) -> Told:
     return Told(shared)
 
 
-def byte(cluster: int, on: str = "d", **more: Any) -> c.Write:
-    return c.Write(on, cluster * CLUSTER + 100, 1, **more)
+def byte(cluster: int, node: str = "d", **more: Any) -> c.Write:
+    return c.Write(node, cluster * CLUSTER + 100, 1, **more)
 
 
 ADD = c.AddBitmap("d", "b", CLUSTER)
@@ -338,7 +338,7 @@ def test_a_cancel_while_waiting_for_the_group_ends_the_group(told: Told) -> None
     assert told.player.play(c.CancelJob("j")) == []
     assert told.jobs == {}
     assert told.dirty() == {1, 6}
-    assert told.dirty(on="e") == {2, 3}
+    assert told.dirty(node="e") == {2, 3}
     told.ends()
 
 
@@ -373,7 +373,7 @@ def test_a_group_completes_together(told: Told) -> None:
     told.copies("k", 2, 3)
     assert told.jobs == {}
     assert told.dirty() == {5}
-    assert told.dirty(on="e") == set()
+    assert told.dirty(node="e") == set()
     told.ends()
 
 
@@ -384,7 +384,7 @@ def test_a_failure_of_one_fails_its_group(told: Told, side: Any) -> None:
     told.does(c.Copy("k", 2 * CLUSTER, CLUSTER, side))
     assert told.jobs == {}
     assert told.dirty() == {1}
-    assert told.dirty(on="e") == {2, 3}
+    assert told.dirty(node="e") == {2, 3}
     told.ends()
 
 

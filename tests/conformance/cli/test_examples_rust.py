@@ -155,36 +155,36 @@ def test_it_is_conformant(kind: str, program: str, tmp_path: Path) -> None:
 # Mistakes
 
 
-def on(disks: dict[str, int], *steps: Step) -> Scenario:
+def node(disks: dict[str, int], *steps: Step) -> Scenario:
     return Scenario(disks, steps)
 
 
 def more() -> Iterator[Scenario]:
     """What else tells: commands that are wrong about others than they name, and what is told at once."""
     two = {"d": 32768, "e": 32768}
-    bitmaps = [c.AddBitmap(on, name, 4096) for on in two for name in ("b0", "b1", "b2")]
+    bitmaps = [c.AddBitmap(node, name, 4096) for node in two for name in ("b0", "b1", "b2")]
     dirty = [*bitmaps, c.Write("d", 0, 1), c.Write("e", 0, 1)]
     backup = c.StartBackup("j", "d", "incremental", "b0", cluster=4096)
     full = c.StartBackup("j", "d", "full", cluster=4096)
     merge = c.MergeBitmaps("d", "b0", (c.Source("d", "b1"),))
     for one in (c.ClearBitmap, c.RemoveBitmap, c.EnableBitmap, c.DisableBitmap):
-        yield on(two, *dirty, one("d", "b0"))
-        yield on(two, *dirty, backup, one("d", "b0"))
-        yield on(two, *dirty, backup, one("d", "b1"))
-    yield on(two, *dirty, merge)
-    yield on(two, *dirty, backup, c.Write("d", 4096, 1), c.Copy("j", 0, 4096))
-    yield on(two, *dirty, backup, c.Write("d", 4096, 1), c.CancelJob("j"))
-    yield on(two, *dirty, c.AddBitmap("d", "b0", 4096))
-    yield on(two, *dirty, c.Transaction((c.RemoveBitmap("d", "b0"), c.AddBitmap("d", "b0", 4096))))
-    yield on({"d": 32768, "e": 65536}, *dirty, c.MergeBitmaps("d", "b0", (c.Source("e", "b0"),)))
-    yield on(two, c.AddBitmap("d", "n" * 1024, 4096))
-    yield on(two, *bitmaps, c.Write("d", 0, 1, "discard", "ignored"))
-    yield on(two, full, c.PauseJob("j"), c.Write("d", 0, 1))
-    yield on(two, full, c.Write("d", 4095, 2))
-    yield on(two, full, c.Write("d", 0, 1, "write", "copy failed"), c.Copy("j", 0, 32768))
-    yield on(two, full, c.PauseJob("j"), c.Write("d", 0, 32768), c.ResumeJob("j"))
+        yield node(two, *dirty, one("d", "b0"))
+        yield node(two, *dirty, backup, one("d", "b0"))
+        yield node(two, *dirty, backup, one("d", "b1"))
+    yield node(two, *dirty, merge)
+    yield node(two, *dirty, backup, c.Write("d", 4096, 1), c.Copy("j", 0, 4096))
+    yield node(two, *dirty, backup, c.Write("d", 4096, 1), c.CancelJob("j"))
+    yield node(two, *dirty, c.AddBitmap("d", "b0", 4096))
+    yield node(two, *dirty, c.Transaction((c.RemoveBitmap("d", "b0"), c.AddBitmap("d", "b0", 4096))))
+    yield node({"d": 32768, "e": 65536}, *dirty, c.MergeBitmaps("d", "b0", (c.Source("e", "b0"),)))
+    yield node(two, c.AddBitmap("d", "n" * 1024, 4096))
+    yield node(two, *bitmaps, c.Write("d", 0, 1, "discard", "ignored"))
+    yield node(two, full, c.PauseJob("j"), c.Write("d", 0, 1))
+    yield node(two, full, c.Write("d", 4095, 2))
+    yield node(two, full, c.Write("d", 0, 1, "write", "copy failed"), c.Copy("j", 0, 32768))
+    yield node(two, full, c.PauseJob("j"), c.Write("d", 0, 32768), c.ResumeJob("j"))
     stops = c.StartBackup("j", "d", "full", cluster=4096, on_target_error="stop")
-    yield on(two, stops, c.Copy("j", 0, 4096, "write error"))
+    yield node(two, stops, c.Copy("j", 0, 4096, "write error"))
 
 
 @functools.cache
@@ -247,7 +247,7 @@ def test_what_was_seen_once_is_not_repeatable_and_shown_as_it_was(
 ) -> None:
     """The program makes the mistake at its first chance only, so that no replay finds it again."""
     writes = [c.Write("d", offset, 1) for offset in range(0, 12 * 8192, 8192)]
-    report = run((program, "--mistake", mistake), once=on({"d": 131072}, c.AddBitmap("d", "b", 4096), *writes))
+    report = run((program, "--mistake", mistake), once=node({"d": 131072}, c.AddBitmap("d", "b", 4096), *writes))
     assert (report.verdict, report.conformant) == (Verdict.NOT_REPEATABLE, False)
     assert [verdict_of(each.findings) for each in report.not_repeatable] == [verdict]
     assert report.failures == []
@@ -264,7 +264,7 @@ def test_writes_in_one_go_are_looked_at_together(program: str, tmp_path: Path) -
     try:
         jobs = [c.StartBackup("j1", "d", "full"), c.StartBackup("j0", "d", "full", cluster=512)]
         writes = [c.Write("d", 0, 4096), c.Write("d", 5120, 512), c.Copy("j0", 0, 32768)]
-        assert Player(adapter, closely=False).play_scenario(on({"d": 32768}, *jobs, *writes)) == []
+        assert Player(adapter, closely=False).play_scenario(node({"d": 32768}, *jobs, *writes)) == []
     finally:
         adapter.close()
 

@@ -166,8 +166,8 @@ class ForgetsABitmap(Adapter):
         lost = self.jobs[job]
         said = super().end_backup(job, success, left)
         self.bitmaps = {
-            on: {name: each for name, each in bitmaps.items() if each is not lost}
-            for on, bitmaps in self.bitmaps.items()
+            node: {name: each for name, each in bitmaps.items() if each is not lost}
+            for node, bitmaps in self.bitmaps.items()
         }
         return said
 
@@ -178,8 +178,8 @@ class WorksOnce(Adapter):
     def reset(self, disks: list[dict[str, Any]], block: int = 512) -> dict[str, Any]:
         kept = dict(getattr(self, "bitmaps", {}))
         super().reset(disks, block)
-        for on in self.bitmaps:
-            self.bitmaps[on] = kept.get(on, {})
+        for node in self.bitmaps:
+            self.bitmaps[node] = kept.get(node, {})
         return {}
 
 
@@ -215,35 +215,35 @@ class ForgetsAfterAFailure(Adapter):
 class CoarserThanItSays(Adapter):
     """marks two granules for every one: safe, and wasteful"""
 
-    def seen(self, on: str, name: str) -> dict[str, Any]:
-        bitmap = self.bitmaps[on][name]
-        last = -(-self.sizes[on] // bitmap.granularity) - 1
+    def seen(self, node: str, name: str) -> dict[str, Any]:
+        bitmap = self.bitmaps[node][name]
+        last = -(-self.sizes[node] // bitmap.granularity) - 1
         doubled = {min(number ^ each, last) for number in bitmap.dirty for each in (0, 1)}
-        return {**super().seen(on, name), "dirty": extents(doubled, bitmap.granularity)}
+        return {**super().seen(node, name), "dirty": extents(doubled, bitmap.granularity)}
 
 
 class MarksEverything(Adapter):
     """says that everything is dirty, always"""
 
-    def seen(self, on: str, name: str) -> dict[str, Any]:
-        bitmap = self.bitmaps[on][name]
-        every = set(range(-(-self.sizes[on] // bitmap.granularity)))
-        return {**super().seen(on, name), "dirty": extents(every, bitmap.granularity)}
+    def seen(self, node: str, name: str) -> dict[str, Any]:
+        bitmap = self.bitmaps[node][name]
+        every = set(range(-(-self.sizes[node] // bitmap.granularity)))
+        return {**super().seen(node, name), "dirty": extents(every, bitmap.granularity)}
 
 
 class BeyondTheDisk(Adapter):
     """says that granules are dirty which the disk does not have"""
 
-    def seen(self, on: str, name: str) -> dict[str, Any]:
-        said = super().seen(on, name)
+    def seen(self, node: str, name: str) -> dict[str, Any]:
+        said = super().seen(node, name)
         return {**said, "dirty": [*said["dirty"], [1 << 40, said["granularity"]]]}
 
 
 class PartsOfGranules(Adapter):
     """says the bytes that were written, not the granules"""
 
-    def seen(self, on: str, name: str) -> dict[str, Any]:
-        said = super().seen(on, name)
+    def seen(self, node: str, name: str) -> dict[str, Any]:
+        said = super().seen(node, name)
         return {**said, "dirty": [[offset + 1, length - 1] for offset, length in said["dirty"]]}
 
 
@@ -301,8 +301,8 @@ class CopiesTooLate(Copying):
     """has no copy-before-write: the target gets what is there when it is copied"""
 
     def write(self, node: str, *args: Any, **fields: Any) -> dict[str, Any]:
-        away = {id: job for id, job in self.running.items() if job.node == node}
-        self.running = {id: job for id, job in self.running.items() if job.node != node}
+        away = {job_id: job for job_id, job in self.running.items() if job.node == node}
+        self.running = {job_id: job for job_id, job in self.running.items() if job.node != node}
         super().write(node, *args, **fields)
         self.running |= away
         return self.ended()

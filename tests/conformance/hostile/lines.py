@@ -193,22 +193,22 @@ class NotAnObject(Spoiled):
 class NotANumber(Adapter):
     """says NaN where a number should be"""
 
-    def seen(self, on: str, name: str) -> dict[str, Any]:
-        return {**super().seen(on, name), "granularity": float("nan")}
+    def seen(self, node: str, name: str) -> dict[str, Any]:
+        return {**super().seen(node, name), "granularity": float("nan")}
 
 
 class HugeNumbers(Adapter):
     """says offsets of a thousand digits"""
 
-    def seen(self, on: str, name: str) -> dict[str, Any]:
-        return {**super().seen(on, name), "dirty": [[10**1000, 4096]]}
+    def seen(self, node: str, name: str) -> dict[str, Any]:
+        return {**super().seen(node, name), "dirty": [[10**1000, 4096]]}
 
 
 class BeyondTheLargestOffset(Adapter):
     """says an extent that ends beyond 2^63 - 1"""
 
-    def seen(self, on: str, name: str) -> dict[str, Any]:
-        return {**super().seen(on, name), "dirty": [[(1 << 63) - 4096, 8192]]}
+    def seen(self, node: str, name: str) -> dict[str, Any]:
+        return {**super().seen(node, name), "dirty": [[(1 << 63) - 4096, 8192]]}
 
 
 class NumbersAsText(Adapter):
@@ -221,8 +221,8 @@ class NumbersAsText(Adapter):
 class WrongTypes(Adapter):
     """says the dirty granules as a text"""
 
-    def seen(self, on: str, name: str) -> dict[str, Any]:
-        return {**super().seen(on, name), "dirty": "all"}
+    def seen(self, node: str, name: str) -> dict[str, Any]:
+        return {**super().seen(node, name), "dirty": "all"}
 
 
 class MisspeltMember(Spoiled):
@@ -249,13 +249,13 @@ class NothingSeen(Adapter):
 class OtherNamesForThings(Adapter):
     """is written from memory: its members have other names than the protocol's"""
 
-    def seen(self, on: str, name: str) -> dict[str, Any]:
-        bitmap = super().seen(on, name)
+    def seen(self, node: str, name: str) -> dict[str, Any]:
+        bitmap = super().seen(node, name)
         return {"disk": bitmap["node"], "bitmap": name, "size": bitmap["granularity"], "bits": bitmap["dirty"]}
 
 
 class MillionsOfExtents(Adapter):
     """says every observation with 200,000 extents"""
 
-    def seen(self, on: str, name: str) -> dict[str, Any]:
-        return {**super().seen(on, name), "dirty": [[0, 4096]] * 200_000}
+    def seen(self, node: str, name: str) -> dict[str, Any]:
+        return {**super().seen(node, name), "dirty": [[0, 4096]] * 200_000}

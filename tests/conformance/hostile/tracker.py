@@ -188,13 +188,13 @@ class Adapter:
 
     def observe(self, what: str, name: str = "") -> dict[str, Any]:
         """What can be seen now."""
-        return {"bitmaps": [self.seen(on, name) for on, each in self.bitmaps.items() for name in each]}
+        return {"bitmaps": [self.seen(node, name) for node, each in self.bitmaps.items() for name in each]}
 
-    def seen(self, on: str, name: str) -> dict[str, Any]:
+    def seen(self, node: str, name: str) -> dict[str, Any]:
         """A bitmap, as `observe` shows it."""
-        bitmap = self.bitmaps[on][name]
+        bitmap = self.bitmaps[node][name]
         return {
-            "node": on, "name": name, "granularity": bitmap.granularity, "recording": True,
+            "node": node, "name": name, "granularity": bitmap.granularity, "recording": True,
             "busy": bitmap.successor is not None, "dirty": extents(bitmap.dirty, bitmap.granularity),
         }  # fmt: skip
 
@@ -275,15 +275,15 @@ class Copying(Adapter):
 
     def ended(self) -> dict[str, Any]:
         """Ends the jobs that have nothing left to copy."""
-        over = [id for id, job in self.running.items() if not job.todo]
-        for id in over:
-            self.end(id, True)
-        return {"ended": [{"job": id, "outcome": "completed"} for id in over]} if over else {}
+        over = [job_id for job_id, job in self.running.items() if not job.todo]
+        for job_id in over:
+            self.end(job_id, True)
+        return {"ended": [{"job": job_id, "outcome": "completed"} for job_id in over]} if over else {}
 
-    def end(self, id: str, success: bool) -> None:
+    def end(self, job_id: str, success: bool) -> None:
         """Ends a job."""
-        job = self.running.pop(id)
-        self.targets[id] = job.target
+        job = self.running.pop(job_id)
+        self.targets[job_id] = job.target
         if job.bitmap is not None:
             job.bitmap.release(success)
 
@@ -294,7 +294,7 @@ class Copying(Adapter):
         if what == "target":
             return {"content": runs(bytes(self.targets[name]))}
         jobs = [
-            {"job": id, "phase": "running", "copied": extents(job.copied, job.cluster)}
-            for id, job in self.running.items()
+            {"job": job_id, "phase": "running", "copied": extents(job.copied, job.cluster)}
+            for job_id, job in self.running.items()
         ]
         return {**super().observe(what), "jobs": jobs}

@@ -93,11 +93,11 @@ def test_both_sides_are_the_same_byte_by_byte(tmp_path: Path, seed: int) -> None
     random = Random(seed)
     sent = bytearray(b" \n")
     said = bytearray(GREETING)
-    for number, id in enumerate(IDS * 3):
-        sent += command(f"c{number}", id=id, arguments={"x": "}" * random.randrange(200)})
+    for number, message_id in enumerate(IDS * 3):
+        sent += command(f"c{number}", id=message_id, arguments={"x": "}" * random.randrange(200)})
         sent += random.choice((b"", b"\r\n"))
         said += b'{"event": "E%d", "data": {}}\r\n' % number
-        said += json.dumps({"return": {}, "id": id}).encode() + b"\r\n"
+        said += json.dumps({"return": {}, "id": message_id}).encode() + b"\r\n"
     sent += b'not JSON \xff\x00 {"exec-oob": "urgent", "id": 7}{"broken": '
     said += b'{"error": {"class": "GenericError", "desc": "JSON parse error"}}\r\n{"half'
     heard = bytearray()
@@ -120,13 +120,13 @@ def test_both_sides_are_the_same_byte_by_byte(tmp_path: Path, seed: int) -> None
 
 
 def test_replies_find_their_commands_whatever_their_ids_are(tmp_path: Path) -> None:
-    named = [(f"c{number}", id) for number, id in enumerate([1, True, "1", 1.0, [1], {"a": 1}, None])]
+    named = [(f"c{number}", message_id) for number, message_id in enumerate([1, True, "1", 1.0, [1], {"a": 1}, None])]
 
     async def tool(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"".join(command(name, id=id) for name, id in named) + command("last"))
+        writer.write(b"".join(command(name, id=message_id) for name, message_id in named) + command("last"))
         while len(director.commands) < len(named) + 1:
             await asyncio.sleep(0)
-        answers = [json.dumps({"return": {}, "id": id}).encode() for _, id in reversed(named)]
+        answers = [json.dumps({"return": {}, "id": message_id}).encode() for _, message_id in reversed(named)]
         told.set_result(b"".join([b'{"return": {}}', *answers]))
         writer.write_eof()
         await reader.read()

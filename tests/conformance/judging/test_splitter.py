@@ -12,7 +12,9 @@ IDS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.text(), st.floats(allow_nan=False, allow_infinity=False),
     st.lists(st.integers(), max_size=3), st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=2),
 )  # fmt: skip
-MESSAGES = st.builds(lambda it, id: {"execute": it, "id": id, "arguments": {"x": '"}{\\'}}, st.text(max_size=8), IDS)
+MESSAGES = st.builds(
+    lambda it, message_id: {"execute": it, "id": message_id, "arguments": {"x": '"}{\\'}}, st.text(max_size=8), IDS
+)
 
 
 def cut(data: bytes, places: list[int]) -> list[Piece]:

@@ -154,7 +154,7 @@ def test_the_specification_runs_on_them(seed: int) -> None:
         command = nonsense(hand) if kinds is None else drawn(hand, kinds)
         before, expected, found = compressed, step(plain, command), step(compressed, command)
         assert (expected.refusal is None) == (found.refusal is None)
-        assert [(e.id, e.outcome) for e in expected.ended] == [(e.id, e.outcome) for e in found.ended]
+        assert [(e.job_id, e.outcome) for e in expected.ended] == [(e.job_id, e.outcome) for e in found.ended]
         plain, compressed = expected.state, found.state
         assert {place: of_bits(each) for place, each in sets_of(plain)} == {
             place: numbers(each) for place, each in sets_of(compressed)

@@ -74,11 +74,11 @@ def same_state(asked: Oracle, plain: State[Bits]) -> None:
 
 
 def same_bounds(asked: Oracle, plain: State[Bits], space: BitSets) -> None:
-    places = [(on, name) for on, node in plain.nodes.items() for name in node.bitmaps]
+    places = [(node_name, name) for node_name, node in plain.nodes.items() for name in node.bitmaps]
     assert asked.bitmaps() == places
-    for on, name in places:
-        bitmap, size = plain.nodes[on].bitmaps[name], plain.nodes[on].size
-        bounds = asked.bounds(on, name)
+    for node_name, name in places:
+        bitmap, size = plain.nodes[node_name].bitmaps[name], plain.nodes[node_name].size
+        bounds = asked.bounds(node_name, name)
         assert bounds.must.word() == space.granules(bitmap.marks.owed, bitmap.granularity, size)
         assert bounds.may.word() == space.granules(bitmap.marks.dirty, bitmap.granularity, size)
         flags = bitmap.granularity, recording(bitmap), busy(bitmap)
@@ -122,7 +122,7 @@ def agrees(random: Random, length: int, most: int, short: int) -> None:
                 answer = asked.command(command)
             plain = expected.state
             assert answer.reply.refusal == ("" if expected.refusal is None else expected.refusal.kind)
-            assert answer.ended == tuple((end.id, end.outcome) for end in expected.ended)
+            assert answer.ended == tuple((end.job_id, end.outcome) for end in expected.ended)
             assert not answer.findings
             if not random.randrange(6):
                 same_bounds(asked, plain, space)
@@ -313,12 +313,12 @@ def told() -> tuple[Oracle, State[Bits], BitSets]:
 def sight_of(plain: State[Bits], space: BitSets) -> Sight:
     """What is seen of an implementation that is right."""
     bitmaps: dict[tuple[str, str], Seen | None] = {}
-    for on, node in plain.nodes.items():
+    for node_name, node in plain.nodes.items():
         for name, each in node.bitmaps.items():
             word = space.granules(each.marks.dirty, each.granularity, node.size)
             bits = Granules.from_raw_bits(word.to_bytes(64, "little"), each.granularity, node.size)
-            bitmaps[on, name] = Seen(each.granularity, recording(each), busy(each), bits, len(bits))
-    jobs: dict[str, SeenJob | None] = {id: SeenJob(phase_of(job), None) for id, job in plain.jobs.items()}
+            bitmaps[node_name, name] = Seen(each.granularity, recording(each), busy(each), bits, len(bits))
+    jobs: dict[str, SeenJob | None] = {job_id: SeenJob(phase_of(job), None) for job_id, job in plain.jobs.items()}
     return Sight(
         bitmaps, jobs, {"d": (SeenAnonymous(65536, True, 1),)}, frozenset({("d", "w")}), complete=True
     )  # fmt: skip
@@ -398,10 +398,10 @@ LIES: dict[str, tuple[Lie, Verdict, str]] = {
 
 @pytest.mark.parametrize("lie", LIES)
 def test_a_lie_is_told(lie: str) -> None:
-    tell, verdict, property = LIES[lie]
+    tell, verdict, broken = LIES[lie]
     asked, plain, space = told()
     findings = asked.observe(tell(sight_of(plain, space)))
-    assert [(each.verdict, each.property) for each in findings] == [(verdict, property)], findings
+    assert [(each.verdict, each.property) for each in findings] == [(verdict, broken)], findings
 
 
 @given(st.sets(st.integers(0, 31)), st.sampled_from(["numbers", "extents", "raw", "ready", "32 bits", "one by one"]))
@@ -429,19 +429,21 @@ class LookedAt:
 
     def __init__(self, plain: State[Bits], space: BitSets, words: dict[tuple[str, str], int]) -> None:
         self.plain, self.words = plain, {
-            (on, name): space.granules(each.marks.dirty, each.granularity, node.size)
-            for on, node in plain.nodes.items()
+            (node_name, name): space.granules(each.marks.dirty, each.granularity, node.size)
+            for node_name, node in plain.nodes.items()
             for name, each in node.bitmaps.items()
         } | words  # fmt: skip
 
     def observation(self) -> Observation:
         seen = {}
-        for (on, name), word in self.words.items():
-            node = self.plain.nodes[on]
+        for (node_name, name), word in self.words.items():
+            node = self.plain.nodes[node_name]
             each = node.bitmaps[name]
             hashed = digest(word, -(-node.size // each.granularity))
-            seen[on, name] = SeenBitmap(each.granularity, recording(each), busy(each), word.bit_count(), hashed)
-        return Observation(seen, {id: SeenJob(phase_of(job), None) for id, job in self.plain.jobs.items()})
+            seen[node_name, name] = SeenBitmap(
+                each.granularity, recording(each), busy(each), word.bit_count(), hashed
+            )
+        return Observation(seen, {job_id: SeenJob(phase_of(job), None) for job_id, job in self.plain.jobs.items()})
 
     def bits(self, node: str, name: str) -> int:
         return self.words[node, name]
@@ -601,26 +603,26 @@ def test_what_did_happen_is_always_possible(random: Random) -> None:
             plain = after.state if random.randrange(2) else plain
             continue
         refusal = "" if after.refusal is None else after.refusal.kind
-        ends = tuple((end.id, end.outcome) for end in after.ended)
+        ends = tuple((end.job_id, end.outcome) for end in after.ended)
         answer = asked.command(command, reply=Reply(refusal), ended=ends)
         assert not answer.findings
         plain = after.state
-    for on, name in asked.bitmaps():
-        if name in plain.nodes[on].bitmaps:
-            bitmap, size = plain.nodes[on].bitmaps[name], plain.nodes[on].size
-            if all(s.nodes[on].bitmaps[name].granularity == bitmap.granularity for s in asked.states
-                   if name in s.nodes[on].bitmaps):  # fmt: skip
-                bounds = asked.bounds(on, name)
+    for node_name, name in asked.bitmaps():
+        if name in plain.nodes[node_name].bitmaps:
+            bitmap, size = plain.nodes[node_name].bitmaps[name], plain.nodes[node_name].size
+            if all(s.nodes[node_name].bitmaps[name].granularity == bitmap.granularity for s in asked.states
+                   if name in s.nodes[node_name].bitmaps):  # fmt: skip
+                bounds = asked.bounds(node_name, name)
                 dirty = space.granules(bitmap.marks.dirty, bitmap.granularity, size)
                 assert bounds.must.word() & ~dirty == 0
                 assert dirty & ~bounds.may.word() == 0
     everything: dict[tuple[str, str], Seen | None] = {}
-    for on, node in plain.nodes.items():
+    for node_name, node in plain.nodes.items():
         for name, each in node.bitmaps.items():
             word = space.granules(each.marks.dirty, each.granularity, node.size)
             raw = word.to_bytes(-(-word.bit_length() // 8), "little")
-            everything[on, name] = Seen(each.granularity, recording(each), busy(each), raw)
-    jobs: dict[str, SeenJob | None] = {id: SeenJob(phase_of(job), None) for id, job in plain.jobs.items()}
+            everything[node_name, name] = Seen(each.granularity, recording(each), busy(each), raw)
+    jobs: dict[str, SeenJob | None] = {job_id: SeenJob(phase_of(job), None) for job_id, job in plain.jobs.items()}
     assert asked.observe(Sight(everything, jobs, complete=True)) == []
 
 

@@ -100,11 +100,11 @@ SEEN: list[tuple[dict[str, Any], str, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("observed", "verdict", "property"), SEEN)
-def test_what_was_seen_is_judged(observed: dict[str, Any], verdict: str, property: str) -> None:
+@pytest.mark.parametrize(("observed", "verdict", "broken"), SEEN)
+def test_what_was_seen_is_judged(observed: dict[str, Any], verdict: str, broken: str) -> None:
     answer = told(DISKS, ADD, write(0), observed)[-1]
     assert answer["verdict"] == verdict, answer
-    assert [each["property"] for each in answer.get("findings", [])] == ([property] if verdict != "exact" else [])
+    assert [each["property"] for each in answer.get("findings", [])] == ([broken] if verdict != "exact" else [])
 
 
 WRONG: list[tuple[Any, str]] = [
@@ -197,10 +197,10 @@ def test_it_replies_what_the_specification_replies(random: Random) -> None:
         line = command_to_data(each)
         if random.randrange(2):
             line["reply"] = "accepted" if expected.refusal is None else expected.refusal.kind
-            line["ended"] = {end.id: end.outcome for end in expected.ended}
+            line["ended"] = {end.job_id: end.outcome for end in expected.ended}
         (answer,) = told(line, service=service)
         assert answer["reply"] == ("accepted" if expected.refusal is None else expected.refusal.kind)
-        assert answer.get("ended", {}) == {end.id: end.outcome for end in expected.ended}
+        assert answer.get("ended", {}) == {end.job_id: end.outcome for end in expected.ended}
         assert "findings" not in answer
     assert service.exit_code == 0
 

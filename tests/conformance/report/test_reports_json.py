@@ -63,7 +63,7 @@ def complete(whole: Report) -> Report:
         whole,
         commands={name: dataclasses.replace(each, features=Counter(each.features))
                   for name, each in whole.commands.items()},
-        properties={id: dataclasses.replace(each) for id, each in whole.properties.items()},
+        properties={property_id: dataclasses.replace(each) for property_id, each in whole.properties.items()},
         skipped=dict(whole.skipped), ledger=list(whole.ledger), unreached=Counter(whole.unreached),
     )  # fmt: skip
 

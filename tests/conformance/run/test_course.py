@@ -110,7 +110,7 @@ def test_what_was_not_run_is_counted_as_not_run(
     assert report.commands["add-bitmap"].accepted == 1
     others = [count for name, count in report.commands.items() if name != "add-bitmap"]
     assert all(count.accepted == count.refused.total() == 0 for count in others)
-    checked = {id for id, count in report.properties.items() if count.checked}
+    checked = {property_id for property_id, count in report.properties.items() if count.checked}
     assert checked == {"EXACT", "ONE-HEIR"}
     assert "BATCH" in report.skipped
 

@@ -45,8 +45,8 @@ def after(*commands: Command) -> State[Bits]:
     return state
 
 
-def full(job: str, on: str = "d", bitmap: str | None = None) -> c.StartBackup:
-    return c.StartBackup(job, on, "full", bitmap, "on-success" if bitmap else None)
+def full(job: str, node: str = "d", bitmap: str | None = None) -> c.StartBackup:
+    return c.StartBackup(job, node, "full", bitmap, "on-success" if bitmap else None)
 
 
 def transaction(*actions: c.Action, grouped: bool = False) -> c.Transaction:

@@ -7,8 +7,8 @@ from cbtmodel.properties import IDS
 from cbtmodel.refusal import Kind
 
 
-def finding(where: str, expected: str = "this", verdict: Verdict = Verdict.DIVERGES, property: str = "") -> Finding:
-    return Finding(verdict, property, where, expected, "that")
+def finding(where: str, expected: str = "this", verdict: Verdict = Verdict.DIVERGES, broken: str = "") -> Finding:
+    return Finding(verdict, broken, where, expected, "that")
 
 
 def test_every_property_and_every_refusal_has_one() -> None:
@@ -19,7 +19,7 @@ def test_every_property_and_every_refusal_has_one() -> None:
 @pytest.mark.parametrize(
     ("said", "words"),
     [
-        (finding("disk0/b0 bits", verdict=Verdict.UNSAFE, property="NO-LOST-WRITE"), "a lost write"),
+        (finding("disk0/b0 bits", verdict=Verdict.UNSAFE, broken="NO-LOST-WRITE"), "a lost write"),
         (finding("disk0/b0 granularity"), "keeps the granularity"),
         (finding("disk0/b0 busy"), "busy while a job uses it"),
         (finding("job j0"), "phase"),

@@ -116,8 +116,8 @@ def test_repetitions_are_counted_for_each_bitmap_by_itself() -> None:
 
 
 def test_what_ended_before_is_remembered() -> None:
-    round = (write(D, 0), backup("j", A), c.CancelJob("j"))
-    assert last(ADD, *round, *round) >= {
+    once = (write(D, 0), backup("j", A), c.CancelJob("j"))
+    assert last(ADD, *once, *once) >= {
         "start-backup: again (cancelled, on-success) | after one that was cancelled, on-success | ended",
         "start-backup: again (cancelled, on-success) | frozen enabled dirty with a clean successor | 2nd time",
     }
@@ -167,8 +167,8 @@ def test_every_action_is_undone_everywhere_in_every_state() -> None:
     differs = ("the sources have more and the target has more", "the sources have more", "the target has more",
                "no bit differs")  # fmt: skip
     for count, where, how in product((1, 2, 3), ("here", "elsewhere too"), differs):
-        for position, on in product(POSITIONS, ("enabled", "disabled")):
-            state = f"{on} {'clean' if how == differs[1] else 'dirty'}"
+        for position, node in product(POSITIONS, ("enabled", "disabled")):
+            state = f"{node} {'clean' if how == differs[1] else 'dirty'}"
             assert there("merge-bitmaps: undone", f"{count} sources, {where}, {how}", state, f"undone, {position}")
     for position, each in product(POSITIONS, (1, 2, 3)):
         assert there("merge-bitmaps: undone", "3 sources", f"bits that only source {each} has", f"undone, {position}")

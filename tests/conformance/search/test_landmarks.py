@@ -72,10 +72,10 @@ def test_limits_are_landmarks_themselves() -> None:
     long = [each.scenario for each in members([NAMES], few, "quick") if not missing_for(each.scenario, few)]
     used = {each.name for scenario in long for each in scenario.commands if isinstance(each, c.AddBitmap)}
     assert max(len(name.encode()) for name in used) == 100
-    ascii = replace(few, ascii_names=True)
-    assert missing_for(Scenario({"d": 512}, (c.AddBitmap("d", "é", 512),)), ascii) == "a name that is not ASCII"
-    assert missing_for(Scenario({"d": 512}, (c.AddBitmap("d", "n" * 101, 512),)), ascii) == "a name of 101 bytes"
-    assert missing_for(Scenario({"d": 512}, (c.AddBitmap("d", "n" * 1024, 512),)), ascii) == ""
+    plain = replace(few, ascii_names=True)
+    assert missing_for(Scenario({"d": 512}, (c.AddBitmap("d", "é", 512),)), plain) == "a name that is not ASCII"
+    assert missing_for(Scenario({"d": 512}, (c.AddBitmap("d", "n" * 101, 512),)), plain) == "a name of 101 bytes"
+    assert missing_for(Scenario({"d": 512}, (c.AddBitmap("d", "n" * 1024, 512),)), plain) == ""
 
 
 def test_what_a_merge_and_a_backup_mark_is_bounded() -> None:

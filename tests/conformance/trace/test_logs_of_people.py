@@ -41,12 +41,12 @@ def error(text: str) -> Entry:
 
 
 def nodes(
-    count: int | None = None, size: int = SIZE, busy: bool = False, node: str = "d", id: object = None
+    count: int | None = None, size: int = SIZE, busy: bool = False, node: str = "d", message_id: object = None
 ) -> Entry:
     bitmap = {"name": "b", "count": count, "granularity": K64, "recording": True, "busy": busy}
     shown: Entry = {"node-name": node, "image": {"virtual-size": size, "cluster-size": K64}}
     shown |= {} if count is None else {"dirty-bitmaps": [bitmap]}
-    return {"return": [shown]} | ({} if id is None else {"id": id})
+    return {"return": [shown]} | ({} if message_id is None else {"id": message_id})
 
 
 LOOK = sent("query-named-block-nodes")
@@ -236,11 +236,11 @@ def test_an_event_that_one_qemu_tells_to_two_monitors_happened_once() -> None:
 
 def test_a_command_without_a_reply_may_have_been_done() -> None:
     for count in (0, K64):
-        entries = [*BEGIN, CLEAR | {"id": 1}, LOOK | {"id": 2}, nodes(count, id=2)]
+        entries = [*BEGIN, CLEAR | {"id": 1}, LOOK | {"id": 2}, nodes(count, message_id=2)]
         assert judged(entries).findings == []
         report = judged(entries)
         assert report.counts.unjudged == {"commands without a reply in the log": 1}
-    assert verdicts(judged([*BEGIN, LOOK | {"id": 2}, nodes(0, id=2)])) == [Verdict.UNSAFE]
+    assert verdicts(judged([*BEGIN, LOOK | {"id": 2}, nodes(0, message_id=2)])) == [Verdict.UNSAFE]
 
 
 def test_a_reply_without_an_id_is_of_the_command_that_it_fits() -> None:

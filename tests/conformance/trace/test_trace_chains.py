@@ -265,7 +265,7 @@ def told(scenario: Scenario) -> bytes:
         for command, reply in frame.trace:
             done = step(state, command)
             state = done.state
-            ended = {end.id: end.outcome for end in done.ended}
+            ended = {end.job_id: end.outcome for end in done.ended}
             data = command_to_data(command)
             if reply.refusal:
                 data["reply"] = reply.refusal

@@ -43,7 +43,7 @@ def under_load(
         for command, reply in frame.trace:
             done = step(state, command)
             state = done.state
-            ended = {end.id: end.outcome for end in done.ended}
+            ended = {end.job_id: end.outcome for end in done.ended}
             data = command_to_data(command) | ({"ended": ended} if ended else {})
             data |= {"reply": reply.refusal} if reply.refusal else {}
             begin = end = float(10 * at)

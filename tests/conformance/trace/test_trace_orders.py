@@ -148,7 +148,7 @@ def played(drawn: list[Op], random: Random, copies: bool, last: int) -> list[Op]
             state = done.state
             op.reply = "accepted" if done.refusal is None else done.refusal.kind
             happened.append(op)
-        ended = {end.id: end.outcome for end in done.ended}
+        ended = {end.job_id: end.outcome for end in done.ended}
         if ended and op is not None and (copies or not isinstance(op.command, c.Write)):
             op.ended = ended
         elif ended:
@@ -224,7 +224,7 @@ def explanations(ops: list[Op]) -> list[STATE] | None:
 def explained(order: list[tuple[Op, int]]) -> STATE | None:
     state: STATE = initial(SETS, {"d": SIZE})
     for op, half in order[:-1]:
-        command, id = op.command, f"w{op.begin}-{op.true}"
+        command, job_id = op.command, f"w{op.begin}-{op.true}"
         if command is None:
             if not fits(state, op.seen):
                 return None
@@ -232,14 +232,14 @@ def explained(order: list[tuple[Op, int]]) -> STATE | None:
         if not isinstance(command, c.Write):
             done = step(state, command)
         elif half == 0:
-            done = step(state, c.BeginWrite("d", id, command.offset, command.length))
-        elif id in state.nodes["d"].writes:
-            done = step(state, c.EndWrite("d", id))
+            done = step(state, c.BeginWrite("d", job_id, command.offset, command.length))
+        elif job_id in state.nodes["d"].writes:
+            done = step(state, c.EndWrite("d", job_id))
         else:
             continue
         if ("accepted" if done.refusal is None else done.refusal.kind) != op.reply:
             return None
-        if {end.id: end.outcome for end in done.ended} != op.ended:
+        if {end.job_id: end.outcome for end in done.ended} != op.ended:
             return None
         state = done.state
     return state

@@ -100,20 +100,20 @@ async def story(binary: str, recorder: Recorder) -> None:
     daemon = session.daemon
     try:
         source, target = await session.source(SIZE, 0), await session.target(SIZE, 0)
-        on = source.node
+        node = source.node
 
         async def guest(offset: int, length: int) -> None:
             await source.guest.write(offset, b"\1" * length)
-            recorder.log.append({"do": "write", "node": on, "offset": offset, "length": length})
+            recorder.log.append({"do": "write", "node": node, "offset": offset, "length": length})
 
         async def look() -> None:
             await daemon.execute("query-named-block-nodes", {"flat": True})
             for name in ("b", "fine"):
-                await daemon.execute("x-debug-block-dirty-bitmap-sha256", {"node": on, "name": name})
+                await daemon.execute("x-debug-block-dirty-bitmap-sha256", {"node": node, "name": name})
 
-        async def backup(mode: str, filter: str) -> None:
-            arguments = {"device": on, "job-id": "j", "target": target.node, "sync": "bitmap", "bitmap": "b",
-                         "bitmap-mode": mode, "filter-node-name": filter, "auto-finalize": False}  # fmt: skip
+        async def backup(mode: str, filter_name: str) -> None:
+            arguments = {"device": node, "job-id": "j", "target": target.node, "sync": "bitmap", "bitmap": "b",
+                         "bitmap-mode": mode, "filter-node-name": filter_name, "auto-finalize": False}  # fmt: skip
             pending = daemon.expect(lambda each: each["event"] == "BLOCK_JOB_PENDING")
             await daemon.execute("blockdev-backup", arguments)
             await pending
@@ -125,8 +125,8 @@ async def story(binary: str, recorder: Recorder) -> None:
             await daemon.execute(command, {"id": "j"})
             await gone
 
-        await daemon.execute("block-dirty-bitmap-add", {"node": on, "name": "b", "granularity": K64})
-        await daemon.execute("block-dirty-bitmap-add", {"node": on, "name": "fine", "granularity": 4096})
+        await daemon.execute("block-dirty-bitmap-add", {"node": node, "name": "b", "granularity": K64})
+        await daemon.execute("block-dirty-bitmap-add", {"node": node, "name": "fine", "granularity": 4096})
         await guest(0, 1)
         await guest(3 * K64 - 1, 2)
         await look()
@@ -141,12 +141,12 @@ async def story(binary: str, recorder: Recorder) -> None:
         await look()
         with pytest.raises(qemu.QmpRefused):
             await daemon.execute("transaction", {"actions": [
-                {"type": "block-dirty-bitmap-clear", "data": {"node": on, "name": "fine"}},
+                {"type": "block-dirty-bitmap-clear", "data": {"node": node, "name": "fine"}},
                 {"type": "abort", "data": {}},
             ]})  # fmt: skip
-        await daemon.execute("block-dirty-bitmap-disable", {"node": on, "name": "fine"})
+        await daemon.execute("block-dirty-bitmap-disable", {"node": node, "name": "fine"})
         await guest(7 * K64, 1)
-        await daemon.execute("block-dirty-bitmap-merge", {"node": on, "target": "b", "bitmaps": ["fine"]})
+        await daemon.execute("block-dirty-bitmap-merge", {"node": node, "target": "b", "bitmaps": ["fine"]})
         await look()
     finally:
         await session.stop()
@@ -259,8 +259,8 @@ def test_a_wrong_reply_is_found() -> None:
 
 def test_false_success_is_unsafe() -> None:
     grouped = sent("transaction", properties={"completion-mode": "grouped"}, actions=[
-        {"type": "blockdev-backup", "data": BACKUP["arguments"] | {"job-id": id, "bitmap": bitmap}}
-        for id, bitmap in (("j", "b"), ("k", "c"))
+        {"type": "blockdev-backup", "data": BACKUP["arguments"] | {"job-id": job_id, "bitmap": bitmap}}
+        for job_id, bitmap in (("j", "b"), ("k", "c"))
     ])  # fmt: skip
     add = sent("block-dirty-bitmap-add", node="d", name="c", granularity=K64)
     begun = [*BEGIN, add, OK, write(0), grouped, OK, over(error="Input/output error")]

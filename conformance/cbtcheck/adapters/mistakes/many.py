@@ -205,7 +205,7 @@ class DisabledBeforeARefusedMerge(Host):
             disabled = {(each.node, each.name) for each in actions if isinstance(each, BitmapDisable)}
             for each in actions:
                 if isinstance(each, BitmapMerge) and (each.node, each.target) in disabled:
-                    missing = [place for place, (on, name) in enumerate(each.sources) if not self.has(on, name)]
+                    missing = [place for place, (node, name) in enumerate(each.sources) if not self.has(node, name)]
                     if missing and missing[0] >= 2 and self.has(each.node, each.target):
                         self.nodes[each.node].bitmaps[each.target].disable()
             raise

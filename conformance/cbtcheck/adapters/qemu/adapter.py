@@ -195,25 +195,25 @@ class QemuAdapter(Adapter):
 
     async def _sweep(self, stage: Stage) -> bool:
         stage.let_writes_go()
-        for (on, _), write in stage.writes.items():
+        for (node, _), write in stage.writes.items():
             if write.reply is not None:
-                await stage.landed(on, write.reply)
+                await stage.landed(node, write.reply)
         stage.writes.clear()
         # Paused first, with the copies in flight held: a job's end waits for the copies of others (see `settled`),
         # which might end with it. For what happens when jobs end together see the ledger.
         for job in stage.living():
             with contextlib.suppress(QmpRefused):
-                await stage.patiently(stage.session.daemon.execute("job-pause", {"id": job.id}), "job-pause")
+                await stage.patiently(stage.session.daemon.execute("job-pause", {"id": job.job_id}), "job-pause")
                 job.paused = True
         for job in stage.living():
             stage.gate.open(job)
             await stage.settled([job])
         for job in stage.living():
             with contextlib.suppress(QmpRefused):
-                await stage.patiently(stage.session.daemon.execute("job-cancel", {"id": job.id}), "job-cancel")
+                await stage.patiently(stage.session.daemon.execute("job-cancel", {"id": job.job_id}), "job-cancel")
             await stage.settled([job], final=True)
         await stage.monitor_answers()
-        places = [{"node": stage.node(on), "name": name} for on, name in sorted(stage.bitmaps)]
+        places = [{"node": stage.node(node), "name": name} for node, name in sorted(stage.bitmaps)]
         stage.bitmaps.clear()
         removed = stage.session.daemon.execute_many([("block-dirty-bitmap-remove", place) for place in places])
         return not any(isinstance(each, QmpRefused) for each in await stage.patiently(removed, "removal"))

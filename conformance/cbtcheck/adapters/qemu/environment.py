@@ -40,24 +40,24 @@ class Environment:
                 return await self._write(command, hint)
             case c.EndWrite():
                 return await self._end_write(command, hint)
-            case c.Copy(id, _, _, result):
-                return await self._copy(id, result)
-            case c.BeginCopy(id):
-                return await self._begin_copy(id)
-            case c.EndCopy(id, result):
-                return await self._end_copy(id, result)
+            case c.Copy(job_id, _, _, result):
+                return await self._copy(job_id, result)
+            case c.BeginCopy(job_id):
+                return await self._begin_copy(job_id)
+            case c.EndCopy(job_id, result):
+                return await self._end_copy(job_id, result)
             case _:
                 assert_never(command)
 
     # Copies
 
-    def _waiting(self, id: str) -> GatedJob | None:
+    def _waiting(self, job_id: str) -> GatedJob | None:
         """The job, if a copy of it waits at the gate that no scenario has begun."""
-        job = self.gate.jobs.get(id)
+        job = self.gate.jobs.get(job_id)
         return job if job is not None and job.held is not None and not job.begun else None
 
-    async def _copy(self, id: str, result: str) -> Trace:
-        job = self._waiting(id)
+    async def _copy(self, job_id: str, result: str) -> Trace:
+        job = self._waiting(job_id)
         if job is None:
             return []
         if result == "ok":
@@ -67,7 +67,7 @@ class Environment:
         where = self._at(job)
         if result == "write error":
             await self._to_target(job)
-        return await self._fail(job, c.Copy(id, *where, result))  # type: ignore[arg-type]
+        return await self._fail(job, c.Copy(job_id, *where, result))  # type: ignore[arg-type]
 
     @staticmethod
     def _at(job: GatedJob) -> Range:
@@ -86,7 +86,7 @@ class Environment:
         """Waits until a copy that was let go has reached the target."""
         await self.stage.come_about(
             lambda: any(each.range == where for each in job.in_background),
-            lambda: f"a copy of {job.id} does not go on",
+            lambda: f"a copy of {job.job_id} does not go on",
         )
 
     async def _to_target(self, job: GatedJob) -> None:
@@ -94,7 +94,7 @@ class Environment:
         if not self.gate.held_at_write(job):
             self.gate.release(job)
             await self.stage.come_about(
-                lambda: self.gate.held_at_write(job), lambda: f"a write of {job.id} does not go on"
+                lambda: self.gate.held_at_write(job), lambda: f"a write of {job.job_id} does not go on"
             )
 
     async def _fail(self, job: GatedJob, command: c.Copy | c.EndCopy) -> Trace:
@@ -118,7 +118,7 @@ class Environment:
         trace: Trace = []
         hit = next((job for job in self.gate.jobs.values() if job.errors), None)
         if hit is not None and hit.on_error[side] == "report":
-            trace = [*self.operator.copies(hit), *await self.operator.end_of_group(hit.id)]
+            trace = [*self.operator.copies(hit), *await self.operator.end_of_group(hit.job_id)]
         await self.stage.settled()
         for job in self.gate.jobs.values():
             trace += self.operator.copies(job)
@@ -128,11 +128,11 @@ class Environment:
         """With several jobs on a disk, the read at hand has passed already: the next one fails, if there is any."""
         over = ("waiting", "pending")
         self._no_errors_yet()
-        self.gate.next_read_fails, self.gate.failed_read = job.on, None
+        self.gate.next_read_fails, self.gate.failed_read = job.node, None
         self.gate.release(job, in_background=True)
         await self.stage.come_about(
             lambda: bool(self.gate.failed_read or job.status in over or job.outcome),
-            lambda: f"a read of {job.id} does not go on",
+            lambda: f"a read of {job.job_id} does not go on",
         )
         self.gate.next_read_fails = ""
         read = self.gate.failed_read
@@ -141,25 +141,25 @@ class Environment:
             return [each for other in self.gate.jobs.values() for each in self.operator.copies(other)]
         return await self._failed("read error", lambda hit: c.Copy(hit.id, read[0], read[1] - read[0], "read error"))
 
-    async def _begin_copy(self, id: str) -> Trace:
-        job = self._waiting(id)
+    async def _begin_copy(self, job_id: str) -> Trace:
+        job = self._waiting(job_id)
         if job is None:
             return []
         where = self._at(job)
         await self._to_target(job)
         job.begun = True
-        return [(c.BeginCopy(id, *where), ACCEPTED)]
+        return [(c.BeginCopy(job_id, *where), ACCEPTED)]
 
-    async def _end_copy(self, id: str, result: str) -> Trace:
+    async def _end_copy(self, job_id: str, result: str) -> Trace:
         """A copy in flight has been read already: all that can fail is its write."""
-        job = self.gate.jobs.get(id)
+        job = self.gate.jobs.get(job_id)
         if job is None or not job.begun:
             return []
         if result != "ok":
-            return await self._fail(job, c.EndCopy(id, "write error"))
+            return await self._fail(job, c.EndCopy(job_id, "write error"))
         self.gate.release(job)
         await self.stage.settled()
-        return [(c.EndCopy(id), ACCEPTED)]
+        return [(c.EndCopy(job_id), ACCEPTED)]
 
     # Guest writes
 
@@ -217,13 +217,13 @@ class Environment:
         wrote = isinstance(command, c.Write | c.BeginWrite) and command.length > 0 and command.result != "ignored"
         if wrote and not reply.refusal:
             in_flight = any(each.begun for each in passed) and bool(background)  # it ended before any other was made
-            return [*([(c.EndCopy(job.id), ACCEPTED)] if in_flight else []), *background]
+            return [*([(c.EndCopy(job.job_id), ACCEPTED)] if in_flight else []), *background]
         if not passed or not job.paused:
-            return [*copies(job.id, sorted(passed, key=lambda each: not each.begun), False), *background]
-        made = copies(job.id, passed, True)  # so that the job is paused again before it can be done
+            return [*copies(job.job_id, sorted(passed, key=lambda each: not each.begun), False), *background]
+        made = copies(job.job_id, passed, True)  # so that the job is paused again before it can be done
         return [
-            *background, (c.ResumeJob(job.id), ACCEPTED), *made,
-            (c.PauseJob(job.id), ACCEPTED), (c.EndCopy(job.id), ACCEPTED),
+            *background, (c.ResumeJob(job.job_id), ACCEPTED), *made,
+            (c.PauseJob(job.job_id), ACCEPTED), (c.EndCopy(job.job_id), ACCEPTED),
         ]  # fmt: skip
 
     async def _failed_meanwhile(self, job: GatedJob) -> Trace:
@@ -236,8 +236,8 @@ class Environment:
         trace: Trace = []
         for (start, end), side in failed[:errors]:
             if job.on_error[side] == "report":
-                trace += await self.operator.end_of_group(job.id)
-            trace.append((c.Copy(job.id, start, end - start, side), ACCEPTED))
+                trace += await self.operator.end_of_group(job.job_id)
+            trace.append((c.Copy(job.job_id, start, end - start, side), ACCEPTED))
         return trace
 
     def _guest(self, command: c.Write | c.BeginWrite, hint: Hint) -> GuestRequest:
@@ -285,10 +285,10 @@ class Environment:
     @staticmethod
     def _taken_on(job: GatedJob, hint: Hint) -> Range | None:
         """The cluster that QEMU copies next: it has taken it off its list already (block/block-copy.c)."""
-        known = hint.before.jobs.get(job.id)
+        known = hint.before.jobs.get(job.job_id)
         if known is None or job.at_gate is None:
             return None
-        size = hint.before.nodes[job.on].size
+        size = hint.before.nodes[job.node].size
         word = hint.before.space.granules(known.todo, CLUSTER, size)  # type: ignore[attr-defined]
         later = [n for n in bit_numbers(word) if n * CLUSTER > job.at_gate[0]]
         return (later[0] * CLUSTER, (later[0] + 1) * CLUSTER) if later else None

@@ -46,8 +46,8 @@ def overlap(one: Range, other: Range) -> bool:
 class GatedJob:
     """A job as its I/O shows it. `open`: everything may pass. `begun`: a scenario has the held copy in flight."""
 
-    id: str
-    on: str
+    job_id: str
+    node: str
     target: Disk
     held: Request | None = None
     begun: bool = False
@@ -76,7 +76,7 @@ class GatedJob:
 class GuestRequest:
     """The guest write that is going on: its cluster-rounded range, and what is to happen to it at the disk."""
 
-    on: str
+    node: str
     reach: Range
     hold: bool = False
     fail: bool = False
@@ -104,18 +104,18 @@ class Gate:
 
     def expect(self, job: GatedJob) -> None:
         """A job is about to be started. Its id may be in use: then it can begin only when the other has ended."""
-        (self.successors if job.id in self.jobs else self.jobs)[job.id] = job
+        (self.successors if job.job_id in self.jobs else self.jobs)[job.job_id] = job
 
-    def begins(self, id: str) -> None:
+    def begins(self, job_id: str) -> None:
         """The job of that id that was expected has begun."""
-        if id in self.successors:
-            self.retired.append(self.jobs.pop(id))
-            self.jobs[id] = self.successors.pop(id)
+        if job_id in self.successors:
+            self.retired.append(self.jobs.pop(job_id))
+            self.jobs[job_id] = self.successors.pop(job_id)
 
     def _job_of(self, target: Disk) -> GatedJob | None:
-        for id, job in list(self.successors.items()):
+        for job_id, job in list(self.successors.items()):
             if job.target is target:
-                self.begins(id)
+                self.begins(job_id)
         return next((job for job in self.jobs.values() if job.target is target), None)
 
     # Waiting
@@ -142,28 +142,28 @@ class Gate:
 
     # Disks
 
-    def watch_source(self, disk: Disk, on: str) -> None:
+    def watch_source(self, disk: Disk, node: str) -> None:
         """This disk is the source `on`."""
-        disk.handler = lambda request: self._at_source(on, request)
+        disk.handler = lambda request: self._at_source(node, request)
 
     def watch_target(self, disk: Disk) -> None:
         """This disk is a backup's target; it is poisoned anew."""
         disk.content.refill(POISON)
         disk.handler = self._at_target
 
-    def _at_source(self, on: str, request: Request) -> None:
+    def _at_source(self, node: str, request: Request) -> None:
         if request.kind == "read":
-            self._source_read(on, request)
+            self._source_read(node, request)
         elif request.kind == "flush":
             request.complete()
             return
         else:
-            self._guest_write(on, request)
+            self._guest_write(node, request)
         self.changed()
 
-    def _guest_write(self, on: str, request: Request) -> None:
+    def _guest_write(self, node: str, request: Request) -> None:
         guest = self.guest
-        if guest is None or guest.on != on:
+        if guest is None or guest.node != node:
             request.complete()
             return
         guest.arrived = True
@@ -174,18 +174,18 @@ class Gate:
         else:
             request.complete()
 
-    def _source_read(self, on: str, request: Request) -> None:
+    def _source_read(self, node: str, request: Request) -> None:
         start, end = request.offset, request.offset + request.length
         guest = self.guest
-        if guest is not None and guest.on == on and overlap(guest.reach, (start, end)):
+        if guest is not None and guest.node == node and overlap(guest.reach, (start, end)):
             if guest.copy_fails == "read":
-                self._fail_copy(request, on, "read error")
+                self._fail_copy(request, node, "read error")
             else:
                 request.complete()
             return
-        running = [job for job in self.jobs.values() if job.on == on and not job.outcome]
-        running += [job for job in self.successors.values() if job.on == on]
-        if self.next_read_fails == on:
+        running = [job for job in self.jobs.values() if job.node == node and not job.outcome]
+        running += [job for job in self.successors.values() if job.node == node]
+        if self.next_read_fails == node:
             self.next_read_fails, self.failed_read = "", (start, end)
             request.fail(errno.EIO)
             return
@@ -203,7 +203,7 @@ class Gate:
             request.complete()
             return
         guest, reach = self.guest, (request.offset, request.offset + request.length)
-        if guest is not None and guest.on == job.on and overlap(guest.reach, reach):
+        if guest is not None and guest.node == job.node and overlap(guest.reach, reach):
             if guest.copy_fails == "write":
                 job.failed.append((reach, "write error"))
                 request.fail(errno.EIO)
@@ -221,10 +221,10 @@ class Gate:
             job.in_background.append(Passed(*reach))
         self.changed()
 
-    def _fail_copy(self, request: Request, on: str, side: Side) -> None:
+    def _fail_copy(self, request: Request, node: str, side: Side) -> None:
         """The read of a copy fails. Nothing at the gate tells of which job it is: it is kept with all of the disk."""
         for job in self.jobs.values():
-            if job.on == on and not job.outcome:
+            if job.node == node and not job.outcome:
                 job.failed.append(((request.offset, request.offset + request.length), side))
         request.fail(errno.EIO)
 

@@ -19,7 +19,10 @@ PHASES = {"running": "running", "paused": "paused", "waiting": "waiting", "pendi
 async def observe(stage: Stage, exact: frozenset[tuple[str, str]] | None) -> Observation:
     """Everything in one go: the list of nodes, and the digests that are wanted of bitmaps that should be there."""
     names = sorted(stage.bitmaps if exact is None else stage.bitmaps & exact)
-    digests = [("x-debug-block-dirty-bitmap-sha256", {"node": stage.node(on), "name": name}) for on, name in names]
+    digests = [
+        ("x-debug-block-dirty-bitmap-sha256", {"node": stage.node(node_name), "name": name})
+        for node_name, name in names
+    ]
     asked = stage.session.daemon.execute_many([("query-named-block-nodes", {"flat": True}), *digests])
     listed, *hashes = await stage.patiently(asked, "query-named-block-nodes")
     known = {place: found["sha256"] for place, found in zip(names, hashes, strict=True)
@@ -27,15 +30,15 @@ async def observe(stage: Stage, exact: frozenset[tuple[str, str]] | None) -> Obs
     nodes = {node["node-name"]: node.get("dirty-bitmaps", []) for node in listed}
     bitmaps: dict[tuple[str, str], SeenBitmap] = {}
     successors: dict[str, tuple[SeenAnonymous, ...]] = {}
-    for on, source in stage.sources.items():
+    for node_name, source in stage.sources.items():
         entries = nodes.get(source.node, [])
         for each in entries:
             if "name" in each:
-                place = (on, each["name"])
+                place = (node_name, each["name"])
                 bitmaps[place] = seen_bitmap(each, known.get(place))
-        jobs = [job for job in stage.living() if job.on == on]
-        successors[on] = successors_among([each for each in entries if "name" not in each], jobs)
-    jobs_seen = {job.id: seen_job(job) for job in stage.living()}
+        jobs = [job for job in stage.living() if job.node == node_name]
+        successors[node_name] = successors_among([each for each in entries if "name" not in each], jobs)
+    jobs_seen = {job.job_id: seen_job(job) for job in stage.living()}
     return Observation(bitmaps, jobs_seen, successors, frozenset(stage.writes))
 
 

@@ -64,21 +64,21 @@ class Operator:
             return Reply(kind_of_refusal(refusal.description), refusal.description)
         return ACCEPTED
 
-    async def _ask_of_jobs(self, command: Command, id: str) -> Reply:
+    async def _ask_of_jobs(self, command: Command, job_id: str) -> Reply:
         """Asks something of a job. It may drain before it is answered: then what it waits for is let go.
 
         That of a paused job does (job.c, job_cancel_sync), and that of a group of which one is waiting.
         """
 
         def of_its_disk() -> bool:
-            job = self.gate.jobs.get(id)
+            job = self.gate.jobs.get(job_id)
             if job is None:
                 return False
             waiting = [each for each in self.stage.living() if each.held is not None]
-            near = [each for each in waiting if each.id in job.group or each.on == job.on]
+            near = [each for each in waiting if each.job_id in job.group or each.node == job.node]
             for each in near:
                 self.gate.release(each, in_background=True)
-            return bool([*self.stage.let_writes_go(job.on), *near])
+            return bool([*self.stage.let_writes_go(job.node), *near])
 
         return await self._ask(command, [], of_its_disk)
 
@@ -96,11 +96,11 @@ class Operator:
     def copies(self, job: GatedJob, last_in_flight: bool = False) -> Trace:
         """The copies that a job made in the background since this was last asked, as commands."""
         passed, job.in_background = job.in_background, []
-        return copies(job.id, passed, last_in_flight)
+        return copies(job.job_id, passed, last_in_flight)
 
     # Commands that drain
 
-    async def _draining(self, command: c.StartBackup | c.Transaction, on: str | None, hint: Hint) -> Trace:
+    async def _draining(self, command: c.StartBackup | c.Transaction, node: str | None, hint: Hint) -> Trace:
         """Starts of backups, and transactions, which specify a drain of one disk (`on`) or of all.
 
         QEMU drains all disks for both, and before it looks at anything else (blockdev.c, qmp_transaction).
@@ -122,36 +122,36 @@ class Operator:
         self.gate.close()
         for job in new:
             if not reply.refusal:
-                self.gate.begins(job.id)
-                stage.targets.setdefault(job.id, []).append(job.target)
-            elif self.gate.successors.pop(job.id, None) is None:
-                del self.gate.jobs[job.id]
+                self.gate.begins(job.job_id)
+                stage.targets.setdefault(job.job_id, []).append(job.target)
+            elif self.gate.successors.pop(job.job_id, None) is None:
+                del self.gate.jobs[job.job_id]
         if not reply.refusal:
             self._remember(list(command.actions) if isinstance(command, c.Transaction) else [])
         await stage.settled()
-        ends = await self._landed(reply, released, on)
+        ends = await self._landed(reply, released, node)
         made: dict[str, list[Passed]] = {}
         elsewhere: Trace = []
         for job in older:
-            if on is not None and job.on != on:
+            if node is not None and job.node != node:
                 elsewhere += self.copies(job)
             elif job.in_background:
-                made[job.id], job.in_background = job.in_background, []
+                made[job.job_id], job.in_background = job.in_background, []
         return explanation(hint.before, orders((command, reply), made, ends, elsewhere))
 
-    async def _landed(self, reply: Reply, released: list[tuple[str, str]], on: str | None) -> Trace:
+    async def _landed(self, reply: Reply, released: list[tuple[str, str]], node: str | None) -> Trace:
         """The ends of guest writes that were let go, but for those that the specification's own drain ends."""
         stage = self.stage
         ends: Trace = []
-        for disk, id in released:
-            write = stage.writes[disk, id]
+        for disk, job_id in released:
+            write = stage.writes[disk, job_id]
             if write.reply is not None:
                 await stage.landed(disk, write.reply)
-            del stage.writes[disk, id]
-            if reply.refusal or (on is not None and disk != on):
-                ends.append((c.EndWrite(disk, id), ACCEPTED))
+            del stage.writes[disk, job_id]
+            if reply.refusal or (node is not None and disk != node):
+                ends.append((c.EndWrite(disk, job_id), ACCEPTED))
         if not reply.refusal:
-            stage.forget_landed(on)
+            stage.forget_landed(node)
         return ends
 
     async def _places(self, command: Command) -> tuple[list[dict[str, Any]], list[GatedJob]]:
@@ -198,10 +198,10 @@ class Operator:
         made = [each for job in self.gate.jobs.values() for each in self.copies(job)]
         return explanation(hint.before, iter([[asked, *made], [*made, asked]]))
 
-    async def _pause(self, command: Command, id: str, hint: Hint) -> Trace:
+    async def _pause(self, command: Command, job_id: str, hint: Hint) -> Trace:
         """The copy in flight, and the one that QEMU has already taken on behind it, end; then the job is paused."""
-        reply = await self._ask_of_jobs(command, id)
-        job = self.gate.jobs.get(id)
+        reply = await self._ask_of_jobs(command, job_id)
+        job = self.gate.jobs.get(job_id)
         if reply.refusal or job is None:
             return await self._refused(command, reply, hint)
         job.paused = True
@@ -210,13 +210,13 @@ class Operator:
         self.gate.close()
         in_flight = bool(job.in_background)
         trace = [*self.copies(job, last_in_flight=True), (command, reply)]
-        return [*trace, (c.EndCopy(id), ACCEPTED)] if in_flight else trace
+        return [*trace, (c.EndCopy(job_id), ACCEPTED)] if in_flight else trace
 
-    async def _resume(self, command: Command, id: str, hint: Hint) -> Trace:
-        job = self.gate.jobs.get(id)
+    async def _resume(self, command: Command, job_id: str, hint: Hint) -> Trace:
+        job = self.gate.jobs.get(job_id)
         if job is not None:
             was, job.paused = job.paused, False
-        reply = await self._ask_of_jobs(command, id)
+        reply = await self._ask_of_jobs(command, job_id)
         if job is not None and reply.refusal:
             job.paused = was
         if reply.refusal:
@@ -224,20 +224,20 @@ class Operator:
         await self.stage.settled()
         return [(command, reply)]
 
-    async def _cancel(self, command: Command, id: str, hint: Hint) -> Trace:
+    async def _cancel(self, command: Command, job_id: str, hint: Hint) -> Trace:
         """The copies in flight of the whole group end first."""
-        reply = await self._ask_of_jobs(command, id)
+        reply = await self._ask_of_jobs(command, job_id)
         if reply.refusal:
             return await self._refused(command, reply, hint)
-        return [*await self.end_of_group(id), (command, reply)]
+        return [*await self.end_of_group(job_id), (command, reply)]
 
-    async def end_of_group(self, id: str) -> Trace:
+    async def end_of_group(self, job_id: str) -> Trace:
         """Waits until a group that is failing or cancelled has ended. Returns the copies that went on meanwhile.
 
         QEMU wakes a paused job to cancel it, and it makes up to two more copies before it looks (block/backup.c).
         """
-        group = [self.gate.jobs[each] for each in self.gate.jobs[id].group if each in self.gate.jobs]
-        paused = {job.id for job in group if job.paused}
+        group = [self.gate.jobs[each] for each in self.gate.jobs[job_id].group if each in self.gate.jobs]
+        paused = {job.job_id for job in group if job.paused}
         for job in group:
             self.gate.open(job)
         await self.stage.settled(group, final=True)
@@ -245,14 +245,14 @@ class Operator:
         trace: Trace = []
         for job in group:
             made = self.copies(job, last_in_flight=True)
-            woken: Trace = [(c.ResumeJob(job.id), ACCEPTED)] if made and job.id in paused else []
+            woken: Trace = [(c.ResumeJob(job.job_id), ACCEPTED)] if made and job.job_id in paused else []
             trace += [*woken, *made]
         return trace
 
-    async def _finalize(self, command: Command, id: str, hint: Hint) -> Trace:
-        reply = await self._ask_of_jobs(command, id)
+    async def _finalize(self, command: Command, job_id: str, hint: Hint) -> Trace:
+        reply = await self._ask_of_jobs(command, job_id)
         if reply.refusal:
             return await self._refused(command, reply, hint)
-        group = [self.gate.jobs[each] for each in self.gate.jobs[id].group if each in self.gate.jobs]
+        group = [self.gate.jobs[each] for each in self.gate.jobs[job_id].group if each in self.gate.jobs]
         await self.stage.settled(group, final=True)
         return [(command, reply)]

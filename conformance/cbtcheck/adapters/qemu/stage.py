@@ -114,10 +114,10 @@ class Stage:
 
     # Jobs
 
-    def living(self, on: str | None = None) -> list[GatedJob]:
+    def living(self, node: str | None = None) -> list[GatedJob]:
         """The jobs that have not ended, of one disk or of all."""
         jobs = self.gate.jobs.values()
-        return [job for job in jobs if job.status != "null" and (on is None or job.on == on)]
+        return [job for job in jobs if job.status != "null" and (node is None or job.node == node)]
 
     def still(self, job: GatedJob) -> bool:
         """Whether nothing more will happen to this job by itself.
@@ -127,7 +127,7 @@ class Stage:
         """
         if job.outcome or job.status == "null":
             return job.status == "null"
-        group = [self.gate.jobs[id] for id in job.group if id in self.gate.jobs]
+        group = [self.gate.jobs[job_id] for job_id in job.group if job_id in self.gate.jobs]
         if job.status == "waiting":
             return any(peer.status not in ("waiting", "pending") for peer in group)
         if job.status == "pending":
@@ -145,20 +145,20 @@ class Stage:
             return [job for job in watched if job.status != "null" and (final or not self.still(job))]
 
         def of_their_disks() -> bool:
-            waiting = {job.on for job in rest()}
-            written = [each for on in waiting for each in self.let_writes_go(on)]
-            copied = [self.let_copies_go(job.on, job) for job in rest()]
+            waiting = {job.node for job in rest()}
+            written = [each for node in waiting for each in self.let_writes_go(node)]
+            copied = [self.let_copies_go(job.node, job) for job in rest()]
             return bool(written) or any(copied)
 
         def what() -> str:
-            return ", ".join(f"{job.id} is {job.status}" for job in rest())
+            return ", ".join(f"{job.job_id} is {job.status}" for job in rest())
 
         await self.come_about(lambda: not rest(), what, of_their_disks)
         self.gate.close()
 
-    def let_copies_go(self, on: str | None = None, but: GatedJob | None = None) -> list[GatedJob]:
+    def let_copies_go(self, node: str | None = None, but: GatedJob | None = None) -> list[GatedJob]:
         """Lets every copy at the gate pass, of the jobs of one disk or of all; the next ones are held again."""
-        waiting = [job for job in self.living(on) if job is not but and job.held is not None]
+        waiting = [job for job in self.living(node) if job is not but and job.held is not None]
         for job in waiting:
             self.gate.release(job, in_background=True)
         return waiting
@@ -171,28 +171,28 @@ class Stage:
         """The jobs that have ended since last asked, which are then forgotten."""
         gone = [job for job in self.gate.jobs.values() if job.status == "null"]
         for job in gone:
-            del self.gate.jobs[job.id]
+            del self.gate.jobs[job.job_id]
             if job.held is not None:
                 job.held.complete()
         gone, self.gate.retired = [*self.gate.retired, *gone], []
-        return tuple((job.id, job.outcome) for job in gone)
+        return tuple((job.job_id, job.outcome) for job in gone)
 
     # Guest writes in flight
 
-    def let_writes_go(self, on: str | None = None) -> list[tuple[str, str]]:
+    def let_writes_go(self, node: str | None = None) -> list[tuple[str, str]]:
         """Lets the writes in flight on a disk (or all) end well. Returns which were still held."""
         released = []
-        for (disk, id), write in self.writes.items():
-            if (on is None or disk == on) and write.guest.held is not None:
+        for (disk, write_id), write in self.writes.items():
+            if (node is None or disk == node) and write.guest.held is not None:
                 request, write.guest.held = write.guest.held, None
                 request.complete()
-                released.append((disk, id))
+                released.append((disk, write_id))
         return released
 
-    def forget_landed(self, on: str | None) -> None:
+    def forget_landed(self, node: str | None) -> None:
         """Writes of nothing, which ended as soon as they began, are not in flight after a drain."""
         for key in [key for key, write in self.writes.items() if write.reply is None]:
-            if on is None or key[0] == on:
+            if node is None or key[0] == node:
                 del self.writes[key]
 
     async def let_go_meanwhile(self) -> list[tuple[str, str]]:
@@ -206,10 +206,10 @@ class Stage:
                 gone.append(key)
         return gone
 
-    async def landed(self, on: str, reply: asyncio.Future[None]) -> None:
+    async def landed(self, node: str, reply: asyncio.Future[None]) -> None:
         """Waits for the answer to a guest write that was let go; an error answer is an answer, too."""
         reply.add_done_callback(lambda _: self.gate.changed())
-        await self.come_about(reply.done, lambda: f"no answer to a guest write to {on}")
+        await self.come_about(reply.done, lambda: f"no answer to a guest write to {node}")
 
     # Waiting
 

@@ -174,17 +174,17 @@ def backups_of_a_disk_end_together(state: State[Bits], command: Command) -> bool
         return False
     behind, ended = made_way(state, command)
     result = step(behind, as_picked(behind, command))
-    ended |= {end.id: end.job for end in result.ended}
+    ended |= {end.job_id: end.job for end in result.ended}
     drains = isinstance(command, StartBackup | Transaction)
     if not drains and not ended:
         return saves_for_many(state, result.state)
     almost = ALMOST * max(1, len(ended))
     ending = {
-        id: job
-        for id, job in {**state.jobs, **result.state.jobs, **ended}.items()
-        if id in ended or len(job.todo) <= almost * job.cluster // 512
+        job_id: job
+        for job_id, job in {**state.jobs, **result.state.jobs, **ended}.items()
+        if job_id in ended or len(job.todo) <= almost * job.cluster // 512
     }
-    started = {id: job for id, job in result.state.jobs.items() if id not in state.jobs}
+    started = {job_id: job for job_id, job in result.state.jobs.items() if job_id not in state.jobs}
     if isinstance(command, StartBackup):  # it drains for longer, also when it is refused
         hurried_on = [job for job in state.jobs.values() if len(job.todo) <= ALL * job.cluster // 512]
         if independent(hurried_on, hurried_on):
@@ -224,16 +224,16 @@ def made_way(state: State[Bits], command: Command) -> tuple[State[Bits], dict[st
         return state, ended
     fails = command.result == "copy failed"
     written = state.space.blocks(command.offset, command.length)
-    for id, job in list(state.jobs.items()):
+    for job_id, job in list(state.jobs.items()):
         nothing = bool(job.copying) and (command.length == 0 or command.kind == "discard")
         saved = job.todo & state.space.round_out(written, job.cluster, state.nodes[job.node].size)
         apart = job.todo if nothing and not fails else job.todo - saved
         meets = (fails or nothing) and len(apart) <= WAY * job.cluster // 512
         if job.node == command.node and (meets or (saved and only_at_hand(state, job, job.todo - saved))):
-            for each in (EndCopy(id), Copy(id, 0, state.nodes[job.node].size)):
+            for each in (EndCopy(job_id), Copy(job_id, 0, state.nodes[job.node].size)):
                 result = step(state, each)
                 state = result.state
-                ended |= {end.id: end.job for end in result.ended}
+                ended |= {end.job_id: end.job for end in result.ended}
     return state, ended
 
 
@@ -246,7 +246,9 @@ def only_at_hand(state: State[Bits], job: Job[Bits], apart: Bits) -> bool:
 
 def saves_for_many(before: State[Bits], after: State[Bits]) -> bool:
     """A guest write waits for copies of three backups or more, and two that are close to their ends go on."""
-    saving = [job for id, job in after.jobs.items() if id in before.jobs and job.todo != before.jobs[id].todo]
+    saving = [
+        job for job_id, job in after.jobs.items() if job_id in before.jobs and job.todo != before.jobs[job_id].todo
+    ]
     close = [job for job in saving if len(job.todo) <= CLOSE * job.cluster // 512]
     return len(saving) > 2 and independent(close, close)
 
@@ -266,11 +268,11 @@ All but the first were seen under load, the second one once.
 
 def hurried(state: State[Bits]) -> State[Bits]:
     """The state if every job that can goes on to its end: what a command that drains may find."""
-    for id, job in state.jobs.items():
-        if id in state.jobs and job.copying:
-            state = step(state, EndCopy(id)).state
-        if id in state.jobs:
-            state = step(state, Copy(id, 0, state.nodes[job.node].size)).state
+    for job_id, job in state.jobs.items():
+        if job_id in state.jobs and job.copying:
+            state = step(state, EndCopy(job_id)).state
+        if job_id in state.jobs:
+            state = step(state, Copy(job_id, 0, state.nodes[job.node].size)).state
     return state
 
 

@@ -141,11 +141,11 @@ def again(ground: Ground) -> Iterator[Scenario]:
     """A covering array of it."""
     rounds, between = list(ROUNDS), list(BETWEEN)
     times = TIMES if not ground.thorough else (*TIMES, 17, 33)
-    for what, often, meanwhile, then, id in rows(rounds, times, between, rounds, IDS):
+    for what, often, meanwhile, then, job_id in rows(rounds, times, between, rounds, IDS):
         commands: list[Command] = [ground.add("b"), ground.add("other"), ground.write(UNITS - 1)]
         for number in range(times[often] + 2):
             happens = ROUNDS[rounds[what if number < times[often] else then]]
-            commands += happens(ground, IDS[id](number), number)
+            commands += happens(ground, IDS[job_id](number), number)
             commands += BETWEEN[between[meanwhile]](ground, number)
         title = f"{times[often]} times {rounds[what]}, then {rounds[then]}; in between {between[meanwhile]}"
         yield Scenario(ground.disks(UNITS), tuple(commands), title=title)

@@ -147,20 +147,20 @@ Company = Callable[[Ground, str, list[str], list[str], str], Iterator[Command]]
 """With a disk, the older bitmaps and the newer ones, and the id for a job: what is done to them before."""
 
 
-def _disabled(ground: Ground, on: str, older: list[str], newer: list[str], job: str) -> Iterator[Command]:
-    yield from (c.DisableBitmap(on, each) for each in newer)
+def _disabled(ground: Ground, node: str, older: list[str], newer: list[str], job: str) -> Iterator[Command]:
+    yield from (c.DisableBitmap(node, each) for each in newer)
 
 
-def _older_disabled(ground: Ground, on: str, older: list[str], newer: list[str], job: str) -> Iterator[Command]:
-    yield from (c.DisableBitmap(on, each) for each in older)
+def _older_disabled(ground: Ground, node: str, older: list[str], newer: list[str], job: str) -> Iterator[Command]:
+    yield from (c.DisableBitmap(node, each) for each in older)
 
 
 def _frozen(which: int, enabled: bool, state: str) -> Company:
-    def company(ground: Ground, on: str, older: list[str], newer: list[str], job: str) -> Iterator[Command]:
+    def company(ground: Ground, node: str, older: list[str], newer: list[str], job: str) -> Iterator[Command]:
         name = [*older, *newer][which]
         if not enabled:
-            yield c.DisableBitmap(on, name)
-        yield ground.backup(job, name, "full", ("on-success", "always")[which], on)
+            yield c.DisableBitmap(node, name)
+        yield ground.backup(job, name, "full", ("on-success", "always")[which], node)
         if state == "paused":
             yield c.PauseJob(job)
         elif state == "a copy in flight":
@@ -169,23 +169,23 @@ def _frozen(which: int, enabled: bool, state: str) -> Company:
     return company
 
 
-def _two_frozen(ground: Ground, on: str, older: list[str], newer: list[str], job: str) -> Iterator[Command]:
+def _two_frozen(ground: Ground, node: str, older: list[str], newer: list[str], job: str) -> Iterator[Command]:
     names = [*older, *newer]
-    yield ground.backup(job, names[0], "full", "always", on)
-    yield ground.backup(job + "x", names[-1], "bitmap", "never", on)
+    yield ground.backup(job, names[0], "full", "always", node)
+    yield ground.backup(job + "x", names[-1], "bitmap", "never", node)
 
 
-def _writes(ground: Ground, on: str, older: list[str], newer: list[str], job: str) -> Iterator[Command]:
-    yield from (ground.begin(each, UNITS - 2 - place, on) for place, each in enumerate(("a", "z")))
+def _writes(ground: Ground, node: str, older: list[str], newer: list[str], job: str) -> Iterator[Command]:
+    yield from (ground.begin(each, UNITS - 2 - place, node) for place, each in enumerate(("a", "z")))
 
 
-def _removed(ground: Ground, on: str, older: list[str], newer: list[str], job: str) -> Iterator[Command]:
-    yield c.RemoveBitmap(on, [*older, *newer][0])
-    yield ground.add([*older, *newer][0], on)
+def _removed(ground: Ground, node: str, older: list[str], newer: list[str], job: str) -> Iterator[Command]:
+    yield c.RemoveBitmap(node, [*older, *newer][0])
+    yield ground.add([*older, *newer][0], node)
 
 
 COMPANY: dict[str, Company] = {
-    "all enabled": lambda ground, on, older, newer, job: iter(()),
+    "all enabled": lambda ground, node, older, newer, job: iter(()),
     "the newer disabled": _disabled,
     "the older disabled": _older_disabled,
     "another frozen": _frozen(0, True, "running"),
@@ -198,17 +198,17 @@ COMPANY: dict[str, Company] = {
 }
 
 
-def moved(command: Any, on: str, name: str) -> Any:
+def moved(command: Any, node: str, name: str) -> Any:
     """The same command on the disk `on`, and on the bitmap of that name instead of *b*."""
     changes: dict[str, Any] = {}
     for field in fields(command):
         value = getattr(command, field.name)
         if field.name == "node" and value == DISK:
-            changes["node"] = on
+            changes["node"] = node
         elif field.name in ("name", "target", "bitmap") and value == "b":
             changes[field.name] = name
         elif field.name in ("actions", "sources"):
-            changes[field.name] = tuple(moved(each, on, name) for each in value)
+            changes[field.name] = tuple(moved(each, node, name) for each in value)
     return replace(command, **changes)
 
 
@@ -216,21 +216,23 @@ def company(ground: Ground) -> Iterator[Scenario]:
     """A covering array of it."""
     parts = [list(HAPPENS), list(COMPANY), list(RANKS), list(DISKS), list(IDS)]
     for *numbers, namesakes in rows(*parts, NAMESAKES):
-        kind, others, rank, disk, id = (part[number] for part, number in zip(parts, numbers, strict=True))
+        kind, others, rank, disk, job_id = (part[number] for part, number in zip(parts, numbers, strict=True))
         place, of = RANKS[rank]
         disks = ground.disks(UNITS, DISKS[disk][1])
-        on = list(disks)[min(DISKS[disk][0], len(disks) - 1)]
+        node = list(disks)[min(DISKS[disk][0], len(disks) - 1)]
         names = [f"n{(number * 5) % 7}" for number in range(of)]
         commands: list[Command] = []
-        for each in [on] if not NAMESAKES[namesakes] else list(disks):
+        for each in [node] if not NAMESAKES[namesakes] else list(disks):
             for number, name in enumerate(names):
                 commands += [ground.add(name, each), ground.write(number, each)]
             commands += [ground.add("other", each), ground.write(UNITS - 1, each)]
-        commands += COMPANY[others](ground, on, names[:place], names[place + 1 :], IDS[id][1])
+        commands += COMPANY[others](ground, node, names[:place], names[place + 1 :], IDS[job_id][1])
         for number in range(TIMES):
-            commands += (moved(each, on, names[place]) for each in HAPPENS[kind](ground, IDS[id][0](number), number))
+            commands += (
+                moved(each, node, names[place]) for each in HAPPENS[kind](ground, IDS[job_id][0](number), number)
+            )
             commands += [ground.write((number + 7) % UNITS, each) for each in disks]
-        title = f"three times {kind}: {rank} on {disk}, {others}, {id}"
+        title = f"three times {kind}: {rank} on {disk}, {others}, {job_id}"
         yield Scenario(disks, tuple(commands), title=title)
 
 

@@ -24,53 +24,55 @@ Happens = Callable[[Ground, str, int], Iterator[Command]]
 
 
 def _guest(kind: str, result: str = "ok") -> Happens:
-    def happens(ground: Ground, on: str, number: int) -> Iterator[Command]:
-        yield c.Write(on, number * ground.unit, ground.unit, kind, result)  # type: ignore[arg-type]
+    def happens(ground: Ground, node: str, number: int) -> Iterator[Command]:
+        yield c.Write(node, number * ground.unit, ground.unit, kind, result)  # type: ignore[arg-type]
 
     return happens
 
 
 def _in_flight(kind: str, result: str) -> Happens:
-    def happens(ground: Ground, on: str, number: int) -> Iterator[Command]:
-        yield c.BeginWrite(on, "w", number * ground.unit, ground.unit, kind)  # type: ignore[arg-type]
-        yield c.EndWrite(on, "w", result)  # type: ignore[arg-type]
+    def happens(ground: Ground, node: str, number: int) -> Iterator[Command]:
+        yield c.BeginWrite(node, "w", number * ground.unit, ground.unit, kind)  # type: ignore[arg-type]
+        yield c.EndWrite(node, "w", result)  # type: ignore[arg-type]
 
     return happens
 
 
-def _cleared(ground: Ground, on: str, number: int) -> Iterator[Command]:
-    yield c.ClearBitmap(on, "a")
-    yield ground.write(number, on)
+def _cleared(ground: Ground, node: str, number: int) -> Iterator[Command]:
+    yield c.ClearBitmap(node, "a")
+    yield ground.write(number, node)
 
 
-def _replaced(ground: Ground, on: str, number: int) -> Iterator[Command]:
-    yield c.RemoveBitmap(on, "a")
-    yield ground.add("a", on)
-    yield ground.write(number, on)
+def _replaced(ground: Ground, node: str, number: int) -> Iterator[Command]:
+    yield c.RemoveBitmap(node, "a")
+    yield ground.add("a", node)
+    yield ground.write(number, node)
 
 
-def _merged(ground: Ground, on: str, number: int) -> Iterator[Command]:
-    yield ground.write(number, on)
-    yield ground.merge("z", "a", on=on)
+def _merged(ground: Ground, node: str, number: int) -> Iterator[Command]:
+    yield ground.write(number, node)
+    yield ground.merge("z", "a", node=node)
 
 
-def _switched(ground: Ground, on: str, number: int) -> Iterator[Command]:
-    yield c.DisableBitmap(on, "a")
-    yield ground.write(number + 1, on)
-    yield c.EnableBitmap(on, "a")
-    yield ground.write(number, on)
+def _switched(ground: Ground, node: str, number: int) -> Iterator[Command]:
+    yield c.DisableBitmap(node, "a")
+    yield ground.write(number + 1, node)
+    yield c.EnableBitmap(node, "a")
+    yield ground.write(number, node)
 
 
-def _undone(ground: Ground, on: str, number: int) -> Iterator[Command]:
-    yield ground.write(number, on)
-    yield c.Transaction((c.ClearBitmap(on, "a"), ground.merge("z", "a", on=on), c.DisableBitmap(on, "z"), c.Abort()))
+def _undone(ground: Ground, node: str, number: int) -> Iterator[Command]:
+    yield ground.write(number, node)
+    yield c.Transaction(
+        (c.ClearBitmap(node, "a"), ground.merge("z", "a", node=node), c.DisableBitmap(node, "z"), c.Abort())
+    )
 
 
 def _backed_up(sync: str, mode: str, end: str) -> Happens:
-    def happens(ground: Ground, on: str, number: int) -> Iterator[Command]:
-        yield ground.write(number, on)
-        yield ground.backup("j", "a", sync, mode, on)  # type: ignore[arg-type]
-        yield ground.write((number + 3) % UNITS, on)
+    def happens(ground: Ground, node: str, number: int) -> Iterator[Command]:
+        yield ground.write(number, node)
+        yield ground.backup("j", "a", sync, mode, node)  # type: ignore[arg-type]
+        yield ground.write((number + 3) % UNITS, node)
         yield c.CancelJob("j") if end == "cancelled" else ground.copy_all("j", UNITS, end)
 
     return happens
@@ -95,51 +97,51 @@ Has = Callable[[Ground, str], Iterator[Command]]
 """What is done to a disk that has an enabled bitmap *a* already, with bits, before it begins."""
 
 
-def _disabled(ground: Ground, on: str) -> Iterator[Command]:
-    yield c.DisableBitmap(on, "a")
+def _disabled(ground: Ground, node: str) -> Iterator[Command]:
+    yield c.DisableBitmap(node, "a")
 
 
-def _flying(ground: Ground, on: str) -> Iterator[Command]:
-    yield ground.begin("w", 0, on)
-    yield ground.begin("x", UNITS - 1, on)
+def _flying(ground: Ground, node: str) -> Iterator[Command]:
+    yield ground.begin("w", 0, node)
+    yield ground.begin("x", UNITS - 1, node)
 
 
-def _job(ground: Ground, on: str) -> Iterator[Command]:
-    yield ground.backup(f"o-{on}", None, on=on)
+def _job(ground: Ground, node: str) -> Iterator[Command]:
+    yield ground.backup(f"o-{node}", None, node=node)
 
 
-def _paused(ground: Ground, on: str) -> Iterator[Command]:
-    yield from _job(ground, on)
-    yield c.PauseJob(f"o-{on}")
+def _paused(ground: Ground, node: str) -> Iterator[Command]:
+    yield from _job(ground, node)
+    yield c.PauseJob(f"o-{node}")
 
 
-def _copying(ground: Ground, on: str) -> Iterator[Command]:
-    yield from _job(ground, on)
-    yield c.BeginCopy(f"o-{on}", (UNITS - 1) * ground.unit, ground.unit)
+def _copying(ground: Ground, node: str) -> Iterator[Command]:
+    yield from _job(ground, node)
+    yield c.BeginCopy(f"o-{node}", (UNITS - 1) * ground.unit, ground.unit)
 
 
-def _pending(ground: Ground, on: str) -> Iterator[Command]:
-    yield ground.backup(f"o-{on}", "a", "full", "always", on, auto_finalize=False)
-    yield ground.copy_all(f"o-{on}", UNITS)
+def _pending(ground: Ground, node: str) -> Iterator[Command]:
+    yield ground.backup(f"o-{node}", "a", "full", "always", node, auto_finalize=False)
+    yield ground.copy_all(f"o-{node}", UNITS)
 
 
-def _frozen(ground: Ground, on: str) -> Iterator[Command]:
-    yield ground.backup(f"o-{on}", "z", "full", "on-success", on)
+def _frozen(ground: Ground, node: str) -> Iterator[Command]:
+    yield ground.backup(f"o-{node}", "z", "full", "on-success", node)
 
 
-def _two_jobs(ground: Ground, on: str) -> Iterator[Command]:
-    yield from _job(ground, on)
-    yield ground.backup(f"p-{on}", "a", "bitmap", "never", on)
+def _two_jobs(ground: Ground, node: str) -> Iterator[Command]:
+    yield from _job(ground, node)
+    yield ground.backup(f"p-{node}", "a", "bitmap", "never", node)
 
 
 THERE: dict[str, Has] = {
-    "bitmaps": lambda ground, on: iter(()), "a disabled bitmap": _disabled, "writes in flight": _flying,
+    "bitmaps": lambda ground, node: iter(()), "a disabled bitmap": _disabled, "writes in flight": _flying,
     "a job": _job, "a paused job": _paused, "a job amid a copy": _copying, "a pending job": _pending,
     "a frozen bitmap": _frozen, "two jobs": _two_jobs,
 }  # fmt: skip
 
 HERE: dict[str, Has] = {
-    "bitmaps": lambda ground, on: iter(()), "a job": _job, "a frozen bitmap": _frozen,
+    "bitmaps": lambda ground, node: iter(()), "a job": _job, "a frozen bitmap": _frozen,
 }
 
 ORDERS = ("this is the older of two", "this is the newer of two", "this is amid three")
@@ -154,14 +156,14 @@ def elsewhere(ground: Ground) -> Iterator[Scenario]:
     for what, there, here, order in rows(happens, has, list(HERE), ORDERS):
         count = min(3 if order == 2 else 2, ground.capabilities.max_disks)
         disks = ground.disks(UNITS, count)
-        on = list(disks)[0 if order == 0 else 1]
+        node = list(disks)[0 if order == 0 else 1]
         commands: list[Command] = []
         for each in disks:
             commands += [ground.add("a", each), ground.write(1, each), ground.add("z", each), ground.write(2, each)]
         for each in disks:
-            commands += (list(HERE.values())[here] if each == on else THERE[has[there]])(ground, each)
+            commands += (list(HERE.values())[here] if each == node else THERE[has[there]])(ground, each)
         for number in (4, 5):
-            commands += HAPPENS[happens[what]](ground, on, number)
+            commands += HAPPENS[happens[what]](ground, node, number)
         commands += [ground.write(6, each) for each in disks]
         title = f"{happens[what]} on a disk with {list(HERE)[here]}, elsewhere {has[there]}"
         yield Scenario(disks, tuple(commands), title=f"{title}; {ORDERS[order]}")

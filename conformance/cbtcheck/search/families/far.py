@@ -40,10 +40,10 @@ def far(ground: Ground) -> Iterator[Scenario]:
     flows, hows = flows_of(ground), ways(ground)
     without = [each for each in flows if not _backs_up(each)]
     places = [*_places(ground, COARSE)]
-    for at, range, how, flow in rows(places, list(RANGES), hows, without):
+    for at, span, how, flow in rows(places, list(RANGES), hows, without):
         place = places[at]
-        offset, length = RANGES[list(RANGES)[range]](place)
-        title = f"{place.title}: {list(RANGES)[range]} ({hows[how]}) {without[flow]}"
+        offset, length = RANGES[list(RANGES)[span]](place)
+        title = f"{place.title}: {list(RANGES)[span]} ({hows[how]}) {without[flow]}"
         yield _played(place, offset, length, hows[how], without[flow], title)
     for place in _places(ground, (ground.cluster.bit_length() - 1,), ground.cluster):
         for flow_name, where in BACKUPS.items():

@@ -54,32 +54,32 @@ class Ground:
 
     # Commands in units
 
-    def write(self, place: int, on: str = DISK, result: str = "ok") -> c.Write:
+    def write(self, place: int, node: str = DISK, result: str = "ok") -> c.Write:
         """A guest write of a unit."""
-        return c.Write(on, place * self.unit, self.unit, "write", result)  # type: ignore[arg-type]
+        return c.Write(node, place * self.unit, self.unit, "write", result)  # type: ignore[arg-type]
 
-    def begin(self, name: str, place: int, on: str = DISK) -> c.BeginWrite:
+    def begin(self, name: str, place: int, node: str = DISK) -> c.BeginWrite:
         """A guest write of a unit that stays in flight."""
-        return c.BeginWrite(on, name, place * self.unit, self.unit)
+        return c.BeginWrite(node, name, place * self.unit, self.unit)
 
-    def add(self, name: str, on: str = DISK, enabled: bool = True, granularity: int | None = None) -> c.AddBitmap:
+    def add(self, name: str, node: str = DISK, enabled: bool = True, granularity: int | None = None) -> c.AddBitmap:
         """A new bitmap, in the plainest granularity if none is given."""
-        return c.AddBitmap(on, name, granularity or self.granularity, enabled)
+        return c.AddBitmap(node, name, granularity or self.granularity, enabled)
 
     def backup(
         self, job: str, name: str | None, sync: Sync = "bitmap", mode: BitmapMode | None = "on-success",
-        on: str = DISK, auto_finalize: bool = True,
+        node: str = DISK, auto_finalize: bool = True,
     ) -> c.StartBackup:  # fmt: skip
         """A backup; without a bitmap, of the whole disk."""
         if name is None:
-            return c.StartBackup(job, on, "full", cluster=self.cluster, auto_finalize=auto_finalize)
+            return c.StartBackup(job, node, "full", cluster=self.cluster, auto_finalize=auto_finalize)
         mode = None if sync == "incremental" else mode
-        return c.StartBackup(job, on, sync, name, mode, self.cluster, auto_finalize)
+        return c.StartBackup(job, node, sync, name, mode, self.cluster, auto_finalize)
 
     def copy_all(self, job: str, units: int, result: str = "ok") -> c.Copy:
         """A job copies all that it has yet to copy of so many units, or fails to."""
         return c.Copy(job, 0, units * self.unit, result)  # type: ignore[arg-type]
 
-    def merge(self, target: str, *sources: str, on: str = DISK) -> c.MergeBitmaps:
+    def merge(self, target: str, *sources: str, node: str = DISK) -> c.MergeBitmaps:
         """A merge on one disk."""
-        return c.MergeBitmaps(on, target, tuple(c.Source(on, each) for each in sources))
+        return c.MergeBitmaps(node, target, tuple(c.Source(node, each) for each in sources))

@@ -51,18 +51,18 @@ def groups(ground: Ground) -> Iterator[Scenario]:
     for row in rows(ENDS, DOING, DOING, CULPRITS, (1, 2, 3), MODES, list(IDS), (False, True)):
         end, others, culprit, mode = ENDS[row[0]], (DOING[row[1]], DOING[row[2]]), row[3], MODES[row[5]]
         disks = ground.disks(UNITS, (1, 2, 3)[row[4]])
-        on = [list(disks)[number % len(disks)] for number in range(3)]
+        nodes = [list(disks)[number % len(disks)] for number in range(3)]
         modes = [mode if number == culprit else MODES[(row[5] + number) % 3] for number in range(3)]
-        commands: list[Command] = [ground.add(f"b{number}", on[number]) for number in range(3)]
+        commands: list[Command] = [ground.add(f"b{number}", nodes[number]) for number in range(3)]
         if row[7]:
-            commands.append(c.DisableBitmap(on[1], "b1"))
+            commands.append(c.DisableBitmap(nodes[1], "b1"))
         for time in range(TIMES):
             ids = [list(IDS.values())[row[6]](number, time) for number in range(3)]
-            commands += [ground.write(number + time, on[number]) for number in range(3)]
+            commands += [ground.write(number + time, nodes[number]) for number in range(3)]
             by_hand = end.endswith(("finalized", "pending"))
             starts = tuple(
                 ground.backup(ids[number], f"b{number}", "bitmap" if modes[number] == "never" else "full",
-                              modes[number], on[number], not by_hand)
+                              modes[number], nodes[number], not by_hand)
                 for number in range(3)
             )  # fmt: skip
             commands.append(c.Transaction(starts, True))
@@ -100,20 +100,22 @@ def three_disks(ground: Ground) -> Iterator[Scenario]:
         what = WAITING[waits]
         disks = list(ground.disks(UNITS * 2, 3))
         commands: list[Command] = []
-        for number, on in enumerate(disks):
-            commands += [ground.add("b", on), ground.write(number + 1, on)]
-        commands += [ground.backup(f"c{each}", None, on=disks[each]) for each in COPIES[copies] if each < len(disks)]
-        writes = [(on, f"w{each}" if (True, False)[alike] else f"w{number}{each}", number * 4 + each)
-                  for number, on in enumerate(disks) for each in range((1, 2, 4)[many])]  # fmt: skip
-        commands += [ground.begin(id, place, on) for on, id, place in writes]
+        for number, node in enumerate(disks):
+            commands += [ground.add("b", node), ground.write(number + 1, node)]
+        commands += [
+            ground.backup(f"c{each}", None, node=disks[each]) for each in COPIES[copies] if each < len(disks)
+        ]
+        writes = [(node, f"w{each}" if (True, False)[alike] else f"w{number}{each}", number * 4 + each)
+                  for number, node in enumerate(disks) for each in range((1, 2, 4)[many])]  # fmt: skip
+        commands += [ground.begin(write_id, place, node) for node, write_id, place in writes]
         commands += [c.BeginCopy(f"c{each}", 15 * ground.unit, 1) for each in COPIES[copies] if each < len(disks)]
-        clears = tuple(c.ClearBitmap(on, "b") for on in disks)
+        clears = tuple(c.ClearBitmap(node, "b") for node in disks)
         if what == "a clear on each":
             commands.append(c.Transaction(clears))
         elif what == "an undone clear on each":
             commands.append(c.Transaction((*clears, c.Abort())))
         elif what == "a group":
-            starts = tuple(ground.backup(f"g{number}", "b", on=on) for number, on in enumerate(disks))
+            starts = tuple(ground.backup(f"g{number}", "b", node=node) for number, node in enumerate(disks))
             commands.append(c.Transaction(starts, True))
         elif what == "an add on the last":
             commands.append(c.Transaction((ground.add("new", disks[-1]),)))
@@ -122,9 +124,9 @@ def three_disks(ground: Ground) -> Iterator[Scenario]:
         drained = {"nothing": [], "an undone clear on each": [], "a backup on the first": disks[:1],
                    "a backup on the last": disks[-1:]}.get(what, disks)  # fmt: skip
         left = [each for each in writes if each[0] not in drained]
-        for number, (on, id, _) in enumerate(left[order:] + left[:order]):
-            commands.append(c.EndWrite(on, id, "failed" if bad and number == 0 else "ok"))
-        commands += [ground.write(14, on) for on in disks]
+        for number, (node, write_id, _) in enumerate(left[order:] + left[:order]):
+            commands.append(c.EndWrite(node, write_id, "failed" if bad and number == 0 else "ok"))
+        commands += [ground.write(14, node) for node in disks]
         title = f"{len(writes)} writes in flight on {len(disks)} disks; what waits: {what}"
         yield Scenario(ground.disks(UNITS * 2, 3), tuple(commands), title=title)
 
@@ -153,10 +155,10 @@ def merges(ground: Ground) -> Iterator[Scenario]:
         taken = []
         for number in range(count):
             size = sizes[number % len(sizes)] if grain == "each another" else sizes[theirs]
-            on, name = disks[number % len(disks)], f"s{number}"
-            commands += [ground.add(name, on, granularity=size), ground.write(2 * number, on)]
-            commands.append(c.DisableBitmap(on, name))
-            taken.append(c.Source(on, name))
+            node, name = disks[number % len(disks)], f"s{number}"
+            commands += [ground.add(name, node, granularity=size), ground.write(2 * number, node)]
+            commands.append(c.DisableBitmap(node, name))
+            taken.append(c.Source(node, name))
         for number, each in enumerate(taken):
             if flag == "enabled" or (flag != "disabled" and number % 2 == 0):
                 commands.append(c.EnableBitmap(each.node, each.name))
@@ -172,7 +174,7 @@ def merges(ground: Ground) -> Iterator[Scenario]:
             "undone twice": (c.Transaction((clear, merge, c.Abort())), ground.write(13),
                              c.Transaction((merge, clear, c.Abort())), ground.write(14), merge),
         }  # fmt: skip
-        commands += [*lists[RESULTS[result]], *(ground.write(11, on) for on in disks)]
+        commands += [*lists[RESULTS[result]], *(ground.write(11, node) for node in disks)]
         turn = c.EnableBitmap if opposite == "enabled" else c.DisableBitmap
         commands += [turn(disks[0], "sum"), clear, merge]
         commands += [ground.backup("j", "sum"), ground.write(12), c.CancelJob("j")]

@@ -81,13 +81,13 @@ def sources(ground: Ground) -> Iterator[Scenario]:
     for count, order, result, over in rows(counts, ORDERS, refusals, spread):
         many = counts[count]
         disks = ground.disks(UNITS, spread[over])
-        on = [list(disks)[number % len(disks)] for number in range(many)]
+        nodes = [list(disks)[number % len(disks)] for number in range(many)]
         listed = names(many, ORDERS[order])
         commands: list[Command] = []
         for number, each in enumerate(listed):
-            commands += [ground.add(each, on[number]), ground.write(number % UNITS, on[number])]
-            commands.append(c.DisableBitmap(on[number], each))
-        taken = tuple(c.Source(on[number], each) for number, each in enumerate(listed))
+            commands += [ground.add(each, nodes[number]), ground.write(number % UNITS, nodes[number])]
+            commands.append(c.DisableBitmap(nodes[number], each))
+        taken = tuple(c.Source(nodes[number], each) for number, each in enumerate(listed))
         if refusals[result] == "refused at the last":
             taken = (*taken, c.Source(DISK, "missing"))
         commands += [ground.add("sum"), ground.write(UNITS - 1)]
@@ -154,15 +154,15 @@ def jobs(ground: Ground) -> Iterator[Scenario]:
         many, one = counts[row[0]], WHICH[which[row[1]]](counts[row[0]])
         end, mode, grouped, one_disk, by_hand = ENDS[row[2]], modes[row[3]], not row[4], not row[5], bool(row[6])
         disks = ground.disks(8, 1 if one_disk else many)
-        on = [list(disks)[number % len(disks)] for number in range(many)]
-        commands: list[Command] = [ground.add(f"b{number}", on[number]) for number in range(many)]
-        commands += [ground.write(number % 8, each) for number, each in enumerate(on)]
+        nodes = [list(disks)[number % len(disks)] for number in range(many)]
+        commands: list[Command] = [ground.add(f"b{number}", nodes[number]) for number in range(many)]
+        commands += [ground.write(number % 8, each) for number, each in enumerate(nodes)]
         starts = [
-            ground.backup(f"j{number}", f"b{number}", "bitmap", mode, on[number], not by_hand)
+            ground.backup(f"j{number}", f"b{number}", "bitmap", mode, nodes[number], not by_hand)
             for number in range(many)
         ]
         commands += [c.Transaction(tuple(starts), True)] if grouped else starts
-        commands += [ground.write((number + 3) % 8, each) for number, each in enumerate(on)]
+        commands += [ground.write((number + 3) % 8, each) for number, each in enumerate(nodes)]
         if end == "cancelled":
             commands.append(c.CancelJob(f"j{max(one, 0)}"))
         elif end == "failed":
@@ -173,7 +173,7 @@ def jobs(ground: Ground) -> Iterator[Scenario]:
             order = [max(one, 0), *(number for number in range(many) if number != max(one, 0))]
             commands += [ground.copy_all(f"j{number}", 8) for number in order]
             commands += [c.CancelJob(f"j{number}") for number in order]
-        commands += [ground.write((number + 4) % 8, each) for number, each in enumerate(on)]
+        commands += [ground.write((number + 4) % 8, each) for number, each in enumerate(nodes)]
         title = f"{many} jobs, {'grouped' if grouped else 'alone'}, {mode}: {which[row[1]]} {end}"
         yield Scenario(disks, tuple(commands), title=title)
 

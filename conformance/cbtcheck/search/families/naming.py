@@ -164,7 +164,7 @@ def _namesakes(ground: Ground) -> Iterator[Scenario]:
             commands: list[Command] = [ground.add(name), ground.write(1), ground.add("other")]
             commands.append(ground.add(name, "disk1"))
             commands += [ground.write(2, "disk1"), *happens(ground, name, "other"), ground.write(6, "disk1")]
-            commands += [ground.backup("last", name, "incremental", on="disk1")]
+            commands += [ground.backup("last", name, "incremental", node="disk1")]
             yield Scenario(ground.disks(UNITS, 2), tuple(commands), title=f"{name[:8]} on two disks: one {what}")
 
 

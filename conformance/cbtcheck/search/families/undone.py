@@ -25,19 +25,19 @@ Make = Callable[[Ground, int, str, str], Action]
 
 
 def _merge(count: int) -> Make:
-    return lambda ground, number, name, on: ground.merge(name, *(f"s{each}" for each in range(count)), on=on)
+    return lambda ground, number, name, node: ground.merge(name, *(f"s{each}" for each in range(count)), node=node)
 
 
 def _backup(sync: str, mode: str | None) -> Make:
-    return lambda ground, number, name, on: ground.backup(f"j{number}", name, sync, mode, on)  # type: ignore[arg-type]
+    return lambda ground, number, name, node: ground.backup(f"j{number}", name, sync, mode, node)  # type: ignore[arg-type]
 
 
 KINDS: dict[str, Make] = {
-    "add": lambda ground, number, name, on: ground.add(f"new{number}", on),
-    "remove": lambda ground, number, name, on: c.RemoveBitmap(on, name),
-    "clear": lambda ground, number, name, on: c.ClearBitmap(on, name),
-    "enable": lambda ground, number, name, on: c.EnableBitmap(on, name),
-    "disable": lambda ground, number, name, on: c.DisableBitmap(on, name),
+    "add": lambda ground, number, name, node: ground.add(f"new{number}", node),
+    "remove": lambda ground, number, name, node: c.RemoveBitmap(node, name),
+    "clear": lambda ground, number, name, node: c.ClearBitmap(node, name),
+    "enable": lambda ground, number, name, node: c.EnableBitmap(node, name),
+    "disable": lambda ground, number, name, node: c.DisableBitmap(node, name),
     "merge": _merge(1),
     "merge of two": _merge(2),
     "backup": _backup("bitmap", "on-success"),
@@ -84,7 +84,7 @@ def undone(ground: Ground) -> Iterator[Scenario]:
         kinds = [each for each in kinds if not isinstance(KINDS[each](ground, 0, "b", DISK), c.StartBackup)]
     for one, other, pattern, subject, reason, disabled in rows(kinds, kinds, PATTERNS, SUBJECTS, reasons, (0, 1)):
         disks = ground.disks(UNITS, 2 if subject == 2 else 1)
-        on = [list(disks)[number % len(disks)] for number in range(3)]
+        nodes = [list(disks)[number % len(disks)] for number in range(3)]
         commands: list[Command] = []
         for each in disks:
             for number in range(3):
@@ -97,7 +97,7 @@ def undone(ground: Ground) -> Iterator[Scenario]:
         commands += [ground.add("held"), ground.write(8), ground.backup("busy", "held")]
         actions = tuple(
             KINDS[kinds[one if letter == "A" else other]](
-                ground, number, "b0" if subject == 1 else f"b{number}", on[number]
+                ground, number, "b0" if subject == 1 else f"b{number}", nodes[number]
             )
             for number, letter in enumerate(PATTERNS[pattern])
         )

@@ -150,9 +150,9 @@ def where(ground: Ground) -> Iterator[Scenario]:
     ranges, flows, hows = list(RANGES), flows_of(ground), ways(ground)
     if not (places and flows and hows):
         return
-    for at, range, how, flow in rows(places, ranges, hows, flows):
+    for at, span, how, flow in rows(places, ranges, hows, flows):
         place = places[at]
-        offset, length = RANGES[ranges[range]](place)
+        offset, length = RANGES[ranges[span]](place)
         if length > landmarks.MOST_DATA and "zeroes" not in ground.capabilities.features and hows[how] != "discard":
             offset, length = place.at - 1, 2  # data cannot be that long; the place and the workflow are played
 
@@ -160,7 +160,7 @@ def where(ground: Ground) -> Iterator[Scenario]:
             return guest(offset, length, way)
 
         commands = FLOWS[flows[flow]](place, (offset, length), write)
-        title = f"{place.title}: {ranges[range]} ({hows[how]}) {flows[flow]}"
+        title = f"{place.title}: {ranges[span]} ({hows[how]}) {flows[flow]}"
         yield scenario(place, commands, title)
 
 

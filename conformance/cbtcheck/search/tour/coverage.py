@@ -107,8 +107,8 @@ def _edges(before: State[Bits], command: c.Command, result: Step[Bits]) -> Itera
     came = outcome(result)
     accepted = result.refusal is None
     if isinstance(command, c.OnJob | c.BeginCopy):
-        id = command.job
-        yield Edge(NAMES[type(command)], "", job_state(before, id, accepted), came + _now(id, result))
+        job_id = command.job
+        yield Edge(NAMES[type(command)], "", job_state(before, job_id, accepted), came + _now(job_id, result))
         return
     if isinstance(command, c.AddBitmap | c.OnBitmap | c.MergeBitmaps):
         flying = ", writes in flight" if accepted and before.nodes[command.node].writes else ""
@@ -118,23 +118,23 @@ def _edges(before: State[Bits], command: c.Command, result: Step[Bits]) -> Itera
     match command:
         case c.Transaction():
             yield from _of_transaction(before, command, came, accepted)
-        case c.StartBackup(job, on):
+        case c.StartBackup(job, node):
             scene = Scene(before, accepted)
             if accepted:
-                state = f"{_frozen(command, scene)}, {disk(before, on)}"
+                state = f"{_frozen(command, scene)}, {disk(before, node)}"
                 yield Edge("start-backup", _modes(command), state, came + _now(job, result))
             else:
                 yield Edge("start-backup", *_refused_start(command, scene, came), came)
-        case c.Copy(id, _, _, ends) | c.EndCopy(id, ends):
-            given = _copy_ends(before.jobs[id], ends) if accepted else ""
-            yield Edge(NAMES[type(command)], given, job_state(before, id, accepted), came + _now(id, result))
+        case c.Copy(job_id, _, _, ends) | c.EndCopy(job_id, ends):
+            given = _copy_ends(before.jobs[job_id], ends) if accepted else ""
+            yield Edge(NAMES[type(command)], given, job_state(before, job_id, accepted), came + _now(job_id, result))
         case c.Write() | c.BeginWrite():
             yield _of_write(before, command, came, accepted)
-        case c.EndWrite(on, id, ends):
+        case c.EndWrite(node, job_id, ends):
             if accepted:
-                yield Edge("end-write", ends, f"{_jobs(before, on)}, {recorders(before.nodes[on])}", came)
+                yield Edge("end-write", ends, f"{_jobs(before, node)}, {recorders(before.nodes[node])}", came)
             else:
-                yield Edge("end-write", "", "not in flight" if on in before.nodes else "no disk", came)
+                yield Edge("end-write", "", "not in flight" if node in before.nodes else "no disk", came)
         case _:
             assert_never(command)
 
@@ -150,11 +150,11 @@ class Scene:
     accepted: bool
     earlier: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def bitmap(self, on: str, name: str) -> str:
+    def bitmap(self, node_name: str, name: str) -> str:
         """The state of a bitmap, as far as it has a say."""
-        if (on, name) in self.earlier:
-            return f"after {self.earlier[on, name]}"
-        node = self.before.nodes.get(on)
+        if (node_name, name) in self.earlier:
+            return f"after {self.earlier[node_name, name]}"
+        node = self.before.nodes.get(node_name)
         if node is None:
             return "no disk"
         bitmap = node.bitmaps.get(name)
@@ -171,22 +171,22 @@ def _of_bitmap(
         yield Edge(name, "", scene.bitmap(command.node, command.name), came)
         return
     match command:
-        case c.AddBitmap(on, bitmap, granularity, enabled):
+        case c.AddBitmap(node, bitmap, granularity, enabled):
             given = "enabled" if enabled else "disabled"
             if not scene.accepted:
                 usable = 0 < len(bitmap.encode(errors="surrogatepass")) <= LONGEST_NAME
                 given = "" if usable else "unusable name"
                 if not usable_granularity(granularity):
                     given = "unusable granularity"
-            yield Edge(name, given, scene.bitmap(on, bitmap), came)
-        case c.MergeBitmaps(on, target, sources):
-            into = f"into {scene.bitmap(on, target)}"
+            yield Edge(name, given, scene.bitmap(node, bitmap), came)
+        case c.MergeBitmaps(node, target, sources):
+            into = f"into {scene.bitmap(node, target)}"
             number = "one source" if len(sources) == 1 else "several sources" if sources else "no source"
             if not sources:
                 yield Edge(name, number, into, came)
             for each in sources:
-                where = "the same disk" if each.node == on else "another disk"
-                itself = (each.node, each.name) == (on, target)
+                where = "the same disk" if each.node == node else "another disk"
+                itself = (each.node, each.name) == (node, target)
                 source = "itself" if itself else f"{scene.bitmap(each.node, each.name)}, on {where}"
                 yield Edge(name, number, f"{into}, from {source}", came)
         case _:
@@ -281,9 +281,9 @@ def outcome(result: Step[Bits]) -> str:
     return f"accepted, jobs {' and '.join(sorted({end.outcome for end in result.ended}))}"
 
 
-def _now(id: str, result: Step[Bits]) -> str:
+def _now(job_id: str, result: Step[Bits]) -> str:
     """The phase in which an accepted command has left its job; nothing if it has ended."""
-    job = result.state.jobs.get(id)
+    job = result.state.jobs.get(job_id)
     return "" if job is None or result.refusal is not None else f", now {phase(job)}"
 
 
@@ -294,11 +294,11 @@ def bitmap_state(bitmap: Bitmap[Bits] | None) -> str:
     """The control state of a bitmap."""
     if bitmap is None:
         return "absent"
-    on = "enabled" if bitmap.enabled else "disabled"
+    records = "enabled" if bitmap.enabled else "disabled"
     marks = "dirty" if bitmap.marks.dirty else "clean"
     if bitmap.successor is None:
-        return f"{on} {marks}"
-    return f"frozen {on} {marks} with a {'dirty' if bitmap.successor.marks.dirty else 'clean'} successor"
+        return f"{records} {marks}"
+    return f"frozen {records} {marks} with a {'dirty' if bitmap.successor.marks.dirty else 'clean'} successor"
 
 
 def phase(job: Job[Bits]) -> str:
@@ -306,9 +306,9 @@ def phase(job: Job[Bits]) -> str:
     return "paused" if job.paused else job.phase
 
 
-def job_state(state: State[Bits], id: str, accepted: bool) -> str:
+def job_state(state: State[Bits], job_id: str, accepted: bool) -> str:
     """The control state of a job; no more than the phase and the work if its command was refused."""
-    job = state.jobs.get(id)
+    job = state.jobs.get(job_id)
     if job is None:
         return "absent"
     if not job.copying:
@@ -320,16 +320,16 @@ def job_state(state: State[Bits], id: str, accepted: bool) -> str:
     return f"{phase(job)}, {left}, {job.mode or 'no bitmap'}{', grouped' if len(job.group) > 1 else ''}"
 
 
-def disk(state: State[Bits], on: str) -> str:
+def disk(state: State[Bits], node: str) -> str:
     """What a starting backup finds on its disk: other jobs, and what is in flight."""
-    others = jobs_of(state, on).values()
+    others = jobs_of(state, node).values()
     beside = "beside other jobs" if others else "the only job"
-    flying = ", writes in flight" if state.nodes[on].writes else ""
+    flying = ", writes in flight" if state.nodes[node].writes else ""
     return beside + flying + (", copies in flight" if any(job.copying for job in others) else "")
 
 
-def _jobs(state: State[Bits], on: str) -> str:
-    count = sum(job.node == on for job in state.jobs.values())
+def _jobs(state: State[Bits], node: str) -> str:
+    count = sum(job.node == node for job in state.jobs.values())
     return ("no job", "one job", "several jobs")[min(count, 2)]
 
 

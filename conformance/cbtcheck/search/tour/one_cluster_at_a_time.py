@@ -38,20 +38,20 @@ def one_cluster_at_a_time(scenario: Scenario) -> tuple[Scenario, tuple[str, ...]
         commands.append(command)
         state = result.state
 
-    def copy_all(id: str, offset: int, length: int) -> None:
-        for at in _clusters(space, state, id, offset, length):
-            happens(c.Copy(id, *at))
+    def copy_all(job_id: str, offset: int, length: int) -> None:
+        for at in _clusters(space, state, job_id, offset, length):
+            happens(c.Copy(job_id, *at))
 
     for each in scenario.commands:
         match each:
-            case c.Copy(id, offset, length, "ok") if _clusters(space, state, id, offset, length):
-                copy_all(id, offset, length)
-            case c.BeginCopy(id, offset, length) if clusters := _clusters(space, state, id, offset, length):
-                begun[id] = offset, length
-                happens(c.BeginCopy(id, *clusters[0]))
-            case c.EndCopy(id, "ok") if id in begun:
+            case c.Copy(job_id, offset, length, "ok") if _clusters(space, state, job_id, offset, length):
+                copy_all(job_id, offset, length)
+            case c.BeginCopy(job_id, offset, length) if clusters := _clusters(space, state, job_id, offset, length):
+                begun[job_id] = offset, length
+                happens(c.BeginCopy(job_id, *clusters[0]))
+            case c.EndCopy(job_id, "ok") if job_id in begun:
                 happens(each)
-                copy_all(id, *begun.pop(id))
+                copy_all(job_id, *begun.pop(job_id))
             case Restore():
                 commands.append(each)
             case _:
@@ -59,9 +59,9 @@ def one_cluster_at_a_time(scenario: Scenario) -> tuple[Scenario, tuple[str, ...]
     return replace(scenario, commands=tuple(commands)), tuple(left_out)
 
 
-def _clusters(space: BitSets, state: State[Bits], id: str, offset: int, length: int) -> list[tuple[int, int]]:
+def _clusters(space: BitSets, state: State[Bits], job_id: str, offset: int, length: int) -> list[tuple[int, int]]:
     """The (offset, length) of the clusters of a range that the job has yet to copy, if it may copy now."""
-    job = state.jobs.get(id)
+    job = state.jobs.get(job_id)
     if job is None or not may_copy(job) or offset + length > state.nodes[job.node].size:
         return []
     size, cluster = state.nodes[job.node].size, job.cluster

@@ -115,14 +115,14 @@ def identity(state: State[Bits]) -> Hashable:
                  (heir.enabled, heir.marks.dirty.word))
                 for name, each in node.bitmaps.items()
             ),
-            frozenset((id, blocks.word) for id, blocks in node.writes.items()),
+            frozenset((write_id, blocks.word) for write_id, blocks in node.writes.items()),
         )
         for node in state.nodes.values()
     ]  # fmt: skip
     jobs = frozenset(
-        (id, job.node, job.bitmap, job.mode, job.group, job.auto_finalize, job.on_source_error, job.on_target_error,
-         job.todo.word, job.copying.word, job.scope.word, job.phase, job.paused)
-        for id, job in state.jobs.items()
+        (job_id, job.node, job.bitmap, job.mode, job.group, job.auto_finalize, job.on_source_error,
+         job.on_target_error, job.todo.word, job.copying.word, job.scope.word, job.phase, job.paused)
+        for job_id, job in state.jobs.items()
     )  # fmt: skip
     return tuple(nodes), jobs
 
@@ -155,9 +155,9 @@ def start(
     return c.StartBackup(job, place[0], sync, place[1], mode, BLOCK, auto, policy, policy)
 
 
-def start_without(job: str, on: str = D, auto: bool = True, policy: OnError = "report") -> c.StartBackup:
+def start_without(job: str, node: str = D, auto: bool = True, policy: OnError = "report") -> c.StartBackup:
     """A full backup without a bitmap."""
-    return c.StartBackup(job, on, "full", None, None, BLOCK, auto, policy, policy)
+    return c.StartBackup(job, node, "full", None, None, BLOCK, auto, policy, policy)
 
 
 def one_of_each(job: str, place: Place) -> Commands:
@@ -191,54 +191,55 @@ def copies(job: str, blocks: int) -> Commands:
     )  # fmt: skip
 
 
-def writes(on: str, blocks: int) -> Commands:
+def writes(node: str, blocks: int) -> Commands:
     """Plain guest writes of each block."""
-    return tuple(c.Write(on, block * BLOCK, BLOCK) for block in range(blocks))
+    return tuple(c.Write(node, block * BLOCK, BLOCK) for block in range(blocks))
 
 
-def writes_of_all_kinds(on: str, blocks: int) -> Commands:
+def writes_of_all_kinds(node: str, blocks: int) -> Commands:
     """Writes of the first block, of every kind and with every result; writes of nothing, and beyond the end.
 
     Nobody could bring it about that anything but a discard is without effect, so nothing else is *ignored* here.
     """
     return (
-        *alphabet.writes(on, 0, BLOCK), c.Write(on, 0, BLOCK, "discard", "ignored"),
-        *(c.Write(on, 0, 0, kind) for kind in alphabet.WRITE_KINDS), c.Write(on, 0, 0, "write", "copy failed"),
-        c.Write(on, 0, 0, "write", "failed"), c.Write(on, blocks * BLOCK, 1), c.Write("nowhere", 0, 1),
+        *alphabet.writes(node, 0, BLOCK), c.Write(node, 0, BLOCK, "discard", "ignored"),
+        *(c.Write(node, 0, 0, kind) for kind in alphabet.WRITE_KINDS), c.Write(node, 0, 0, "write", "copy failed"),
+        c.Write(node, 0, 0, "write", "failed"), c.Write(node, blocks * BLOCK, 1), c.Write("nowhere", 0, 1),
     )  # fmt: skip
 
 
-def in_flight(on: str, write: str = "w") -> Commands:
+def in_flight(node: str, write: str = "w") -> Commands:
     """A write of the first block that stays in flight for a while."""
-    return (c.BeginWrite(on, write, 0, BLOCK), c.EndWrite(on, write))
+    return (c.BeginWrite(node, write, 0, BLOCK), c.EndWrite(node, write))
 
 
-def in_flight_of_all_kinds(on: str, blocks: int, write: str = "w") -> Commands:
+def in_flight_of_all_kinds(node: str, blocks: int, write: str = "w") -> Commands:
     """The same with every kind and result; of nothing, and beyond the end."""
     return (
-        *alphabet.begun_writes(on, write, 0, BLOCK),
-        c.BeginWrite(on, write, 0, 0), c.BeginWrite(on, write, 0, 0, "zeroes"), c.EndWrite(on, write),
-        c.EndWrite(on, write, "failed"), c.BeginWrite(on, write, blocks * BLOCK, 1),
+        *alphabet.begun_writes(node, write, 0, BLOCK),
+        c.BeginWrite(node, write, 0, 0), c.BeginWrite(node, write, 0, 0, "zeroes"), c.EndWrite(node, write),
+        c.EndWrite(node, write, "failed"), c.BeginWrite(node, write, blocks * BLOCK, 1),
         c.BeginWrite("nowhere", write, 0, 1), c.EndWrite("nowhere", write),
     )  # fmt: skip
 
 
 def mistakes(job: str, place: Place, blocks: int) -> Commands:
     """Commands with a wrong name, size, range or combination; a few are right in some states."""
-    on, name = place
+    node, name = place
     plain = start(job, place, "incremental", None)
     combinations = product(get_args(Sync), (name, None), (None, *get_args(BitmapMode)))
     return (
-        c.AddBitmap("nowhere", name, BLOCK), c.AddBitmap(on, "", BLOCK), c.AddBitmap(on, name, 1000),
-        c.AddBitmap(on, name, 1 << 32), *alphabet.on_bitmap("nowhere", name),
-        c.MergeBitmaps("nowhere", name, ()), c.MergeBitmaps(on, name, (c.Source("nowhere", name),)),
-        c.MergeBitmaps(on, name, (c.Source(on, "nobody"),)), c.MergeBitmaps(on, "nobody", (c.Source(on, name),)),
-        *(c.StartBackup(job, on, sync, bitmap, mode, BLOCK) for sync, bitmap, mode in combinations),
-        replace(plain, job="1-job"), start_without("1-job", on),
+        c.AddBitmap("nowhere", name, BLOCK), c.AddBitmap(node, "", BLOCK), c.AddBitmap(node, name, 1000),
+        c.AddBitmap(node, name, 1 << 32), *alphabet.on_bitmap("nowhere", name),
+        c.MergeBitmaps("nowhere", name, ()), c.MergeBitmaps(node, name, (c.Source("nowhere", name),)),
+        c.MergeBitmaps(node, name, (c.Source(node, "nobody"),)),
+        c.MergeBitmaps(node, "nobody", (c.Source(node, name),)),
+        *(c.StartBackup(job, node, sync, bitmap, mode, BLOCK) for sync, bitmap, mode in combinations),
+        replace(plain, job="1-job"), start_without("1-job", node),
         replace(plain, node="nowhere"), replace(plain, cluster=1000),
         c.Copy(job, 0, blocks * BLOCK + 1), c.BeginCopy(job, 0, blocks * BLOCK + 1),
         c.Transaction((plain, replace(plain, job="k"))), c.Transaction((plain, plain)),
-        c.Transaction((replace(plain, node="nowhere"),)), c.Transaction((c.ClearBitmap(on, name),), True),
+        c.Transaction((replace(plain, node="nowhere"),)), c.Transaction((c.ClearBitmap(node, name),), True),
     )  # fmt: skip
 
 

@@ -38,17 +38,17 @@ def on_to_the_end(state: State[Bits]) -> list[c.Command]:
 
 def end_all(state: State[Bits], happens: Callable[[c.Command], State[Bits]]) -> None:
     """Makes happen what leaves no write in flight and no job; `happens` returns the state after its command."""
-    for on, node in state.nodes.items():
+    for node_name, node in state.nodes.items():
         for write in node.writes:
-            state = happens(c.EndWrite(on, write))
+            state = happens(c.EndWrite(node_name, write))
     jobs = state.jobs
-    for id, job in jobs.items():  # as they are now; each may end with another one
-        if id in state.jobs and state.jobs[id].copying:
-            state = happens(c.EndCopy(id))
-        if id in state.jobs and state.jobs[id].paused:
-            state = happens(c.ResumeJob(id))
-        if id in state.jobs and state.jobs[id].todo:
-            state = happens(c.Copy(id, 0, state.nodes[job.node].size))
-    for id, job in state.jobs.items():
-        if id in state.jobs and job.phase == "pending":
-            state = happens(c.FinalizeJob(id))
+    for job_id, job in jobs.items():  # as they are now; each may end with another one
+        if job_id in state.jobs and state.jobs[job_id].copying:
+            state = happens(c.EndCopy(job_id))
+        if job_id in state.jobs and state.jobs[job_id].paused:
+            state = happens(c.ResumeJob(job_id))
+        if job_id in state.jobs and state.jobs[job_id].todo:
+            state = happens(c.Copy(job_id, 0, state.nodes[job.node].size))
+    for job_id, job in state.jobs.items():
+        if job_id in state.jobs and job.phase == "pending":
+            state = happens(c.FinalizeJob(job_id))

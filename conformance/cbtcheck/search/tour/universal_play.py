@@ -145,14 +145,14 @@ class Play:
                 commands += self._begun(each, self._hit_by(self.sequence.in_flight.index(index)), sizes, flying)
             elif isinstance(each, c.EndWrite):
                 ids = flying.pop((each.node, each.write), [each.write])
-                commands += [replace(each, write=id) for id in ids]
+                commands += [replace(each, write=job_id) for job_id in ids]
             else:
                 commands.append(scaled(each, ranges))
             if index in self.gaps:
                 hit = self._hit_by(len(self.sequence.in_flight) + self.gaps.index(index))
-                for on, _ in self.sequence.disks:
-                    blocks = [block for disk, block in self.sequence.written if disk == on]
-                    commands += [c.Write(on, *at) for at in self._runs(blocks, hit, sizes.block)]
+                for node, _ in self.sequence.disks:
+                    blocks = [block for disk, block in self.sequence.written if disk == node]
+                    commands += [c.Write(node, *at) for at in self._runs(blocks, hit, sizes.block)]
         disks = disks_in(self.sequence.disks, ranges)
         commands += to_the_end(disks, commands, BLOCK)
         return Scenario(disks, tuple(commands), title="every write history")
@@ -179,8 +179,8 @@ class Play:
             runs, ids = runs[:1], ids[:1]
         else:
             flying[place] = ids
-        for id, (offset, length) in zip(ids, runs, strict=True):
-            yield replace(command, write=id, offset=offset, length=length)
+        for write_id, (offset, length) in zip(ids, runs, strict=True):
+            yield replace(command, write=write_id, offset=offset, length=length)
 
 
 def plays(sequence: ControlSequence, most: int) -> tuple[Play, ...]:

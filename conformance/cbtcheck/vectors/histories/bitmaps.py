@@ -80,8 +80,8 @@ BITMAPS = (
 
 def _both(*actions: str) -> c.Transaction:
     """A bitmap and a full backup of each of these disks."""
-    made: list[c.Action] = [add(node=on) for on in actions]
-    return at_once(*made, *(full(f"full-{on}", node=on) for on in actions))
+    made: list[c.Action] = [add(node=node) for node in actions]
+    return at_once(*made, *(full(f"full-{node}", node=node) for node in actions))
 
 
 TWO = {"d": SIZE, "e": SIZE}
@@ -90,7 +90,7 @@ FULLS = (_both("d", "e"), copied("full-d"), copied("full-e"))
 
 
 def _increments(number: int, *nodes: str, grouped: bool = False) -> c.Transaction:
-    return at_once(*(increment(f"{on}{number}", node=on) for on in nodes), grouped=grouped)
+    return at_once(*(increment(f"{node}{number}", node=node) for node in nodes), grouped=grouped)
 
 
 DISKS = (
@@ -116,9 +116,9 @@ DISKS = (
              write(2), write(2, "e"), copied("d1"), copied("full-e"), _increments(2, "d", "e"), copied("d2"),
              copied("e2")), disks=TWO),
     History("three-disks", "Three disks at one instant, the bitmap of one added too late.",
-            (at_once(add(), add(node="e"), *(full(f"full-{on}", node=on) for on in THREE)), write(1, "f"),
-             add(node="f"), *(copied(f"full-{on}") for on in THREE), *(write(2, on) for on in THREE),
-             _increments(1, *THREE), *(copied(f"{on}1") for on in THREE)), {"f1": by(3, *sectors(1))}, THREE),
+            (at_once(add(), add(node="e"), *(full(f"full-{node}", node=node) for node in THREE)), write(1, "f"),
+             add(node="f"), *(copied(f"full-{node}") for node in THREE), *(write(2, node) for node in THREE),
+             _increments(1, *THREE), *(copied(f"{node}1") for node in THREE)), {"f1": by(3, *sectors(1))}, THREE),
 )
 
 SCHEDULES = (

@@ -92,9 +92,9 @@ class RecordedSubject(Subject):
         """What tells this state from others."""
         return self._identity
 
-    def data(self, id: str) -> Data[Blocks]:
+    def data(self, job_id: str) -> Data[Blocks]:
         """What the data of a job say."""
-        return self.recording.data(self._identity, id)
+        return self.recording.data(self._identity, job_id)
 
 
 class RecordedWalk(Walk):

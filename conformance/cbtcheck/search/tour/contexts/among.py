@@ -58,8 +58,8 @@ def counted(number: int, most: int) -> str:
     return str(number) if number < most else f"{most}+"
 
 
-def _rank(key: str, all: Collection[str], most: int, what: str) -> str:
-    return which([*all].index(key), len(all), most, what)
+def _rank(key: str, keys: Collection[str], most: int, what: str) -> str:
+    return which([*keys].index(key), len(keys), most, what)
 
 
 # Bitmaps
@@ -67,14 +67,14 @@ def _rank(key: str, all: Collection[str], most: int, what: str) -> str:
 
 def _bitmaps(before: State[Bits], command: c.Action) -> Iterator[Edge]:
     name = NAMES[type(command)]
-    for (on, bitmap), role in roles(command):
-        there = before.nodes[on].bitmaps
+    for (node_name, bitmap), role in roles(command):
+        there = before.nodes[node_name].bitmaps
         how = role if isinstance(command, c.MergeBitmaps) else ""
         if isinstance(command, c.AddBitmap):
             yield Edge(f"{name}: among", how, f"beside {counted(len(there), BITMAPS)} bitmaps", "accepted")
         else:
             yield Edge(f"{name}: among", how, _rank(bitmap, there, BITMAPS, "bitmaps"), "accepted")
-        if any(bitmap in node.bitmaps for other, node in before.nodes.items() if other != on):
+        if any(bitmap in node.bitmaps for other, node in before.nodes.items() if other != node_name):
             yield Edge(f"{name}: among", how, "with a namesake on another disk", "accepted")
     if isinstance(command, c.MergeBitmaps):
         different = dict.fromkeys(command.sources)
@@ -89,12 +89,12 @@ def _bitmaps(before: State[Bits], command: c.Action) -> Iterator[Edge]:
 def _jobs(before: State[Bits], command: object, came: str) -> Iterator[Edge]:
     job = before.jobs[command.job]  # type: ignore[attr-defined]
     name = NAMES[type(command)]
-    here = [id for id, each in before.jobs.items() if each.node == job.node]
+    here = [job_id for job_id, each in before.jobs.items() if each.node == job.node]
     elsewhere = counted(len(before.jobs) - len(here), 2)
     place = _rank(command.job, here, JOBS, "jobs of the disk")  # type: ignore[attr-defined]
     yield Edge(f"{name}: among", "", f"{place}, {elsewhere} on other disks", came)
     if len(job.group) > 1:
-        disks = len({before.jobs[id].node for id in job.group})
+        disks = len({before.jobs[job_id].node for job_id in job.group})
         place = _rank(command.job, job.group, JOBS, "members")  # type: ignore[attr-defined]
         yield Edge(f"{name}: among", "", f"{place}, of {disks} disks", came)
 
@@ -119,7 +119,7 @@ def _write(before: State[Bits], command: c.Write | c.EndWrite, came: str) -> Ite
         yield Edge(f"{name}: who else", "jobs", _copiers(before, command), came)
     if node.bitmaps:
         yield Edge(f"{name}: who else", "bitmaps, by age", _recorders_by_age(node), "accepted")
-    others = sum(bool(each.bitmaps) for on, each in before.nodes.items() if on != command.node)
+    others = sum(bool(each.bitmaps) for node_name, each in before.nodes.items() if node_name != command.node)
     yield Edge(f"{name}: who else", "", f"bitmaps on {counted(others, 2)} other disks", "accepted")
 
 
@@ -149,14 +149,18 @@ def _copiers(before: State[Bits], command: c.Write | c.BeginWrite) -> str:
 # Transactions, and what commands wait for
 
 
-def _drained(before: State[Bits], on: str | None) -> str:
+def _drained(before: State[Bits], node_name: str | None) -> str:
     """What is in flight, on this disk and on others, or anywhere."""
     writes = {name: len(node.writes) for name, node in before.nodes.items() if node.writes}
     copying = [job.node for job in before.jobs.values() if job.copying]
-    here = writes.pop(on, 0) if on is not None else sum(writes.values())
-    copies = sum(each == on for each in copying) if on is not None else len(copying)
+    here = writes.pop(node_name, 0) if node_name is not None else sum(writes.values())
+    copies = sum(each == node_name for each in copying) if node_name is not None else len(copying)
     told = f"{counted(here, WRITES)} writes and {counted(copies, JOBS)} copies in flight"
-    return told if on is None else f"{told} here, {'some' if writes or len(copying) > copies else 'none'} elsewhere"
+    return (
+        told
+        if node_name is None
+        else f"{told} here, {'some' if writes or len(copying) > copies else 'none'} elsewhere"
+    )
 
 
 def _transaction(before: State[Bits], command: c.Transaction) -> Iterator[Edge]:

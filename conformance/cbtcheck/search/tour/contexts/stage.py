@@ -88,9 +88,9 @@ def there(bitmaps: Iterable[Has]) -> Commands:
     return (*made, *(c.EnableBitmap(*each.place) for each in bitmaps if each.enabled))
 
 
-def write(on: str, block: int, blocks: int = 1) -> c.Write:
+def write(node: str, block: int, blocks: int = 1) -> c.Write:
     """A plain guest write."""
-    return c.Write(on, block * BLOCK, blocks * BLOCK)
+    return c.Write(node, block * BLOCK, blocks * BLOCK)
 
 
 def backup(
@@ -100,9 +100,9 @@ def backup(
     return c.StartBackup(job, place[0], sync, place[1], mode, BLOCK, auto)  # type: ignore[arg-type]
 
 
-def whole(job: str, on: str, auto: bool = True) -> c.StartBackup:
+def whole(job: str, node: str, auto: bool = True) -> c.StartBackup:
     """A full backup without a bitmap."""
-    return c.StartBackup(job, on, "full", None, None, BLOCK, auto)
+    return c.StartBackup(job, node, "full", None, None, BLOCK, auto)
 
 
 def merge(into: Place, *sources: Place) -> c.MergeBitmaps:
@@ -117,8 +117,8 @@ def ended(disks: dict[str, int], *commands: c.Command) -> Way:
 
 def some_of(listed: Iterable[c.Transaction], most: int = 12) -> Iterator[Sequence[c.Transaction]]:
     """A few at a time: what is refused leaves everything as it was, so that one scenario can have several."""
-    all = tuple(listed)
-    yield from (all[first : first + most] for first in range(0, len(all), most))
+    every = tuple(listed)
+    yield from (every[first : first + most] for first in range(0, len(every), most))
 
 
 def undone_then_done(disks: dict[str, int], before: Commands, *refused: c.Transaction) -> Way:
@@ -126,7 +126,7 @@ def undone_then_done(disks: dict[str, int], before: Commands, *refused: c.Transa
 
     So it is seen that what was undone still records, and that nothing is left that is in the way.
     """
-    stage = Stage(disks, *before, *refused, *(write(on, blocks - 1) for on, blocks in disks.items()))
+    stage = Stage(disks, *before, *refused, *(write(node, blocks - 1) for node, blocks in disks.items()))
     again = replace(refused[-1], actions=refused[-1].actions[:-1])
     if step(stage.state, again).refusal is None:
         stage.happen(again)

@@ -108,13 +108,13 @@ def _told(action: c.Action, found: State[Bits]) -> Iterator[tuple[str, str]]:
     match action:
         case c.AddBitmap(enabled=enabled):
             yield "enabled" if enabled else "disabled", "absent"
-        case c.MergeBitmaps(on, target, sources):
-            yield _merge(found, action), state_of(found, (on, target))
+        case c.MergeBitmaps(node, target, sources):
+            yield _merge(found, action), state_of(found, (node, target))
             if len({(each.node, each.name) for each in sources}) > 1:
                 for number in _with_bits_of_their_own(found, action):
                     yield f"{counted(len(sources))} sources", f"bits that only source {number} has"
-        case c.StartBackup(_, on, sync, bitmap, mode):
-            yield f"{sync}, {mode or 'no mode'}", "no bitmap" if bitmap is None else state_of(found, (on, bitmap))
+        case c.StartBackup(_, node, sync, bitmap, mode):
+            yield f"{sync}, {mode or 'no mode'}", "no bitmap" if bitmap is None else state_of(found, (node, bitmap))
         case c.Abort():
             return
         case _:
@@ -181,16 +181,16 @@ def roles(action: c.Action) -> Iterator[tuple[Place, str]]:
         yield (action.node, action.name), verb(type(action))
         return
     match action:
-        case c.MergeBitmaps(on, target, sources):
-            yield (on, target), "merge into"
+        case c.MergeBitmaps(node, target, sources):
+            yield (node, target), "merge into"
             for each in dict.fromkeys(sources):
-                if (each.node, each.name) != (on, target):
+                if (each.node, each.name) != (node, target):
                     yield (each.node, each.name), "merge from"
-        case c.StartBackup(_, on, _, bitmap):
+        case c.StartBackup(_, node, _, bitmap):
             if bitmap is not None:
-                yield (on, bitmap), "backup"
-        case c.AddBitmap(on, name, _, enabled):
-            yield (on, name), "add" if enabled else "add disabled"
+                yield (node, bitmap), "backup"
+        case c.AddBitmap(node, name, _, enabled):
+            yield (node, name), "add" if enabled else "add disabled"
         case c.Abort():
             return
         case _:

@@ -49,8 +49,8 @@ def sources() -> Iterator[Way]:
     for count in (1, 2, 3, 4):
         for different, disks in product(range(1, count + 1), (1, 2, 3)):
             if disks <= different:
-                on = (D, E, F)[-disks:]
-                listed = [Has((on[each % disks], f"s{each}"), each % 2 == 0, (each,)) for each in range(different)]
+                nodes = (D, E, F)[-disks:]
+                listed = [Has((nodes[each % disks], f"s{each}"), each % 2 == 0, (each,)) for each in range(different)]
                 taken = [listed[each % different].place for each in range(count)]
                 target = Has((D, "t"), True, (4,))
                 yield ended({D: 6, E: 6, F: 6}, *there((*listed, target)), merge(target.place, *taken), write(D, 5))
@@ -87,8 +87,10 @@ def _recorded(conditions: tuple[str, ...]) -> Way:
 def on_other_disks() -> Iterator[Way]:
     """Guest writes beside disks that have bitmaps, too."""
     for others in (0, 1, 2):
-        bitmaps = [Has((on, "a")) for on in (D, E, F)[: others + 1]]
-        writes = [each for on in (D, E, F)[: others + 1] for each in (c.BeginWrite(on, "w", 0, BLOCK), write(on, 1))]
+        bitmaps = [Has((node, "a")) for node in (D, E, F)[: others + 1]]
+        writes = [
+            each for node in (D, E, F)[: others + 1] for each in (c.BeginWrite(node, "w", 0, BLOCK), write(node, 1))
+        ]
         yield ended({D: 2, E: 2, F: 2}, *there(bitmaps), *writes)
 
 
@@ -118,7 +120,7 @@ def _one_ends_first(count: int, first: int, result: Literal["ok", "failed"], who
 def drained() -> Iterator[Way]:
     """A backup, and a transaction, that find up to three writes and two copies in flight, here and elsewhere."""
     for here, copies, elsewhere in product(range(4), range(3), (False, True)):
-        jobs = [whole(id, D) for id in JOBS[:copies]]
+        jobs = [whole(job_id, D) for job_id in JOBS[:copies]]
         flying = [c.BeginCopy(each.job, 4 * BLOCK, BLOCK) for each in jobs]
         begun = [c.BeginWrite(D, f"w{each}", each * BLOCK, BLOCK) for each in range(here)]
         begun += [c.BeginWrite(E, "w0", 0, BLOCK)] if elsewhere else []
@@ -156,11 +158,11 @@ def which_job() -> Iterator[Way]:
     """Every command on each of one to three jobs, with jobs on another disk; each with a bitmap of its own."""
     for here, elsewhere in ((1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (3, 0)):
         for rank, how in product(range(here), HOWS):
-            on = [D] * here + [E] * elsewhere
-            places = [(disk, PLACES[number][1]) for number, disk in enumerate(on)]
-            modes = [START[(number + rank) % len(START)] for number in range(len(on))]
+            nodes = [D] * here + [E] * elsewhere
+            places = [(disk, PLACES[number][1]) for number, disk in enumerate(nodes)]
+            modes = [START[(number + rank) % len(START)] for number in range(len(nodes))]
             auto = how != "finalize"
-            starts = [backup(JOBS[each], places[each], *modes[each], auto) for each in range(len(on))]
+            starts = [backup(JOBS[each], places[each], *modes[each], auto) for each in range(len(nodes))]
             bitmaps = [Has(place, True, (0, 1, number + 1)) for number, place in enumerate(places)]
             after = (write(D, 2), write(E, 2), *_ends(JOBS[rank], how), write(D, 0), write(E, 0))
             yield ended({D: 5, E: 5}, *there(bitmaps), *starts, *after)
@@ -170,8 +172,8 @@ def members() -> Iterator[Way]:
     """Each of two and three members of a group ends first, fails or is cancelled; on one to three disks."""
     for size, disks in ((2, 1), (2, 2), (3, 1), (3, 2), (3, 3)):
         for rank, how in product(range(size), HOWS):
-            on = [(D, E, F)[each % disks] for each in range(size)]
-            places = [(disk, PLACES[number][1]) for number, disk in enumerate(on)]
+            nodes = [(D, E, F)[each % disks] for each in range(size)]
+            places = [(disk, PLACES[number][1]) for number, disk in enumerate(nodes)]
             bitmaps = [Has(place, True, (0, number + 1)) for number, place in enumerate(places)]
             starts = [
                 backup(JOBS[each], places[each], *START[(each + rank) % len(START)], how != "finalize")
@@ -189,8 +191,8 @@ def copied_before() -> Iterator[Way]:
     """What each of one to three jobs has to copy before a write, which fails or not, is whole or in flight."""
     for count in (0, 1, 2, 3):
         for copies in product((True, False), repeat=count):
-            starts = [whole(id, D) for id in JOBS[:count]]
-            done = [c.Copy(id, 0, 2 * BLOCK) for id, each in zip(JOBS, copies, strict=False) if not each]
+            starts = [whole(job_id, D) for job_id in JOBS[:count]]
+            done = [c.Copy(job_id, 0, 2 * BLOCK) for job_id, each in zip(JOBS, copies, strict=False) if not each]
             fails = c.Write(D, 0, BLOCK, "write", "copy failed")
             after = (fails, write(D, 0), c.BeginWrite(D, "w", BLOCK, BLOCK), c.EndWrite(D, "w"))
             yield ended({D: 3}, *there([Has((D, "a"))]), *starts, *done, *after)
@@ -215,7 +217,7 @@ def transactions() -> Iterator[Way]:
         if disks <= count:
             places = [((D, E, F)[each % disks], f"b{each}") for each in range(count)]
             bitmaps = [Has(place, True, (each,)) for each, place in enumerate(places)]
-            starts = tuple(backup(id, place) for id, place in zip(JOBS, places, strict=False))
+            starts = tuple(backup(job_id, place) for job_id, place in zip(JOBS, places, strict=False))
             yield ended({D: 4, E: 4, F: 4}, *there(bitmaps), c.Transaction(starts, grouped), write(D, 3))
     yield ended({D: 1}, c.Transaction((), True))
 

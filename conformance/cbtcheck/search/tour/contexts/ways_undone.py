@@ -51,9 +51,9 @@ Make = Callable[[int], Subject]
 """A subject by its number in the transaction, which it takes names and blocks from."""
 
 
-def has(number: int, enabled: bool, dirty: bool, on: str = D) -> Has:
+def has(number: int, enabled: bool, dirty: bool, node: str = D) -> Has:
     """The bitmap of a subject."""
-    return Has((on, f"b{number}"), enabled, (ROOM * number,) if dirty else ())
+    return Has((node, f"b{number}"), enabled, (ROOM * number,) if dirty else ())
 
 
 def subjects() -> Iterator[Make]:
@@ -87,10 +87,10 @@ def merged(number: int, count: int, more: str, own: bool, elsewhere: bool, enabl
     """A merge of so many sources; see `MERGED`."""
     first = ROOM * number
     target = Has((D, f"b{number}"), enabled, (first,) if own else ())
-    on = [E if elsewhere and each == count - 1 else D for each in range(count)]
+    nodes = [E if elsewhere and each == count - 1 else D for each in range(count)]
     bits = {"more": (first + 1,), "same": (first,), "none": ()}[more]
     sources = tuple(
-        Has((on[each], f"s{number}{each}"), False, tuple(bit + each * (more == "more") for bit in bits))
+        Has((nodes[each], f"s{number}{each}"), False, tuple(bit + each * (more == "more") for bit in bits))
         for each in range(count)
     )
     return Subject((target, *sources), merge(target.place, *(each.place for each in sources)))
