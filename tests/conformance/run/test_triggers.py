@@ -314,6 +314,17 @@ def test_a_read_error_behind_the_last_copy_of_a_job_triggers() -> None:
     assert not backups_of_a_disk_end_together(two_left, failing)
 
 
+def test_a_read_error_of_a_copy_in_flight_triggers_if_a_write_error_would_end_the_job() -> None:
+    """Seen on 11.1, every time, with seed 114: what is in flight has been read, so its write fails instead."""
+    begun = after(c.StartBackup("j", "d", "full", on_source_error="ignore"), full("k"),
+                  c.Copy("k", 0, SIZE - CLUSTER), c.BeginCopy("j", 0, 1))  # fmt: skip
+    assert not step(begun, c.EndCopy("j", "read error")).ended
+    assert backups_of_a_disk_end_together(begun, c.EndCopy("j", "read error"))
+    safe = after(c.StartBackup("j", "d", "full", on_source_error="ignore", on_target_error="ignore"), full("k"),
+                 c.Copy("k", 0, SIZE - CLUSTER), c.BeginCopy("j", 0, 1))  # fmt: skip
+    assert not backups_of_a_disk_end_together(safe, c.EndCopy("j", "read error"))
+
+
 def test_a_write_behind_the_last_copy_at_hand_of_two_jobs_triggers() -> None:
     """Seen in every try on 7.2, from a long history: that copy is made first, and the write saves the rest."""
     two_left = (c.Copy("j", 0, SIZE - 2 * CLUSTER), c.Copy("k", 0, SIZE - 2 * CLUSTER))

@@ -196,7 +196,10 @@ def as_picked(state: State[Bits], command: Command) -> Command:
     """A copy of what the job picks itself, the first that is left, if what is asked for is copied already.
 
     Of several jobs of a disk the read at hand has passed, so it is the next one that fails: the last copy does not.
+    A copy in flight has been read, too: what fails of it is the write, whose policy may end the job.
     """
+    if isinstance(command, EndCopy) and command.result != "ok":
+        return replace(command, result="write error")
     if not isinstance(command, Copy) or command.job not in state.jobs:
         return command
     job = state.jobs[command.job]
