@@ -94,7 +94,9 @@ def reported(walks: Callable[[], Iterator[Any]]) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize(("place", "mistake", "property_id"), MISTAKES, ids=[each.__name__ for _, each, _ in MISTAKES])
+@pytest.mark.parametrize(
+    ("place", "mistake", "property_id"), MISTAKES, ids=[each.__name__ for _, each, _ in MISTAKES]
+)
 def test_a_mistake_in_the_specification_is_reported(
     place: str, mistake: Any, property_id: str, walks: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -237,7 +237,9 @@ def visible_names() -> Iterator[None]:
     del granules.granules  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(("function", "wrong", "property_id"), CASES, ids=lambda each: getattr(each, "__name__", each))
+@pytest.mark.parametrize(
+    ("function", "wrong", "property_id"), CASES, ids=lambda each: getattr(each, "__name__", each)
+)
 def test_a_seeded_mistake_is_found(function: FunctionType, wrong: FunctionType, property_id: str) -> None:
     with mistaken(function, wrong):
         result = prove(ALL[property_id])
