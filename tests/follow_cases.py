@@ -19,7 +19,7 @@ from cbtcheck.scenario.scenario import command_to_data
 from cbtcheck.scenario.verdict import Verdict, worst
 from cbtcheck.sets.bitsets import Bits, BitSets
 from cbtcheck.sets.granules import Granules
-from cbtcheck.trace.report import Options, verify
+from cbtcheck.trace.verify import Options, verify
 from cbtmodel import commands as c
 from cbtmodel.bitmap import busy, recording
 from cbtmodel.node import State, initial

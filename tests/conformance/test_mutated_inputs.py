@@ -15,7 +15,7 @@ from cbtcheck.oracle.service import Service
 from cbtcheck.run.course import replay
 from cbtcheck.scenario import scenario
 from cbtcheck.trace.events import TraceProblem
-from cbtcheck.trace.report import Options, verify
+from cbtcheck.trace.verify import Options, verify
 from cbtcheck.vectors import format as vectors
 from cbtcheck.vectors.record import VectorError
 from mutated import mutated

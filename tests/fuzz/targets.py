@@ -18,7 +18,7 @@ from cbtcheck.scenario.describe import describe
 from cbtcheck.scenario.scenario import ScenarioError, from_bytes, from_data, to_data
 from cbtcheck.trace.events import TraceProblem
 from cbtcheck.trace.printed import to_json
-from cbtcheck.trace.report import Options, verify
+from cbtcheck.trace.verify import Options, verify
 
 ROOT = Path(__file__).parents[1]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, NoReturn, Protocol
 
 from cbtmodel import node, transaction
 from cbtmodel.backup import Ended
@@ -19,17 +19,15 @@ from cbtmodel.refusal import Refused
 from cbtmodel.step import Step, step
 from msgspec import UNSET
 
-from cbtcheck.adapter import ACCEPTED, POISON, Observation, Performed, Reply, SeenJob
+from cbtcheck.adapter import ACCEPTED, POISON, Capabilities, Observation, Performed, Reply, SeenJob
 from cbtcheck.adapters.protocol import messages as m
+from cbtcheck.adapters.protocol.conversation import Conversation
 from cbtcheck.adapters.protocol.observation import reply_of
 from cbtcheck.content import Content, assembled, part_of
 from cbtcheck.follow.judge import judge, phase_of
 from cbtcheck.scenario import capabilities as claims
 from cbtcheck.scenario.scenario import spelled
 from cbtcheck.sets.bitsets import Bits, BitSets, extents
-
-if TYPE_CHECKING:
-    from cbtcheck.adapters.exec import ExecAdapter
 
 MOST_DOUBTS = 3
 """So often an end is told again, if nobody is certain that it was understood."""
@@ -51,10 +49,40 @@ class Backup:
     then: Content | None
 
 
+class Tracker(Protocol):
+    """What the suite asks of an implementation that tracks, and copies nothing: `ExecAdapter`."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it claims."""
+
+    @property
+    def talk(self) -> Conversation:
+        """The conversation with it."""
+
+    def ask(self, asked: Command, sent: Command, fill: int) -> Performed:
+        """Sends a command; what happened, where that is what was `asked` for if nothing else is said."""
+
+    def wrong(self, what: str, hint: str = "") -> NoReturn:
+        """What it said cannot be."""
+
+    def observe(self, exact: frozenset[tuple[str, str]] | None = None) -> Observation:
+        """What it says there is."""
+
+    def bits(self, node: str, name: str) -> int | None:
+        """The granules of a bitmap, as they were last observed."""
+
+    def content(self, what: Any, name: str, size: int) -> Content | None:
+        """What it shows of a disk of so many bytes; None if it does not claim that."""
+
+    def bytes_of(self, said: m.SeenContent, size: int, where: str) -> Content:
+        """The content that was told."""
+
+
 class SuiteCopies:
     """The suite's own jobs, by their ids."""
 
-    def __init__(self, adapter: ExecAdapter) -> None:
+    def __init__(self, adapter: Tracker) -> None:
         self._adapter = adapter
         self.reset({})
 

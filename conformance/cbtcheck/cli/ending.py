@@ -11,7 +11,7 @@ import signal
 import sys
 from contextlib import suppress
 
-from cbtcheck.cli.entry import INTERNAL, INTERRUPTED, OUTPUT, USAGE, obey
+from cbtcheck.cli.signals import INTERNAL, INTERRUPTED, OUTPUT, USAGE, obey
 from cbtcheck.host.lacking import lacking, not_written, why_of
 from cbtcheck.host.printable import plain
 

@@ -6,14 +6,11 @@ import os
 import signal
 import sys
 
+from cbtcheck.cli.signals import ENDING, INTERRUPTED, USAGE, obey
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
-
-USAGE, INTERNAL, OUTPUT, INTERRUPTED = 64, 70, 74, 130
-"""As in `cbtcheck.scenario.verdict.EXIT_CODES`, which is not imported here: it may be what fails."""
-
-ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 def main() -> int:
@@ -29,12 +26,6 @@ def main() -> int:
         print(f"cbtspec: it cannot be loaded: {problem or 'there is not enough memory'}", file=sys.stderr)
         return USAGE
     return run()
-
-
-def obey(handler: object) -> None:
-    """What Ctrl-C and SIGTERM do from now on."""
-    for number in ENDING:
-        signal.signal(number, handler)  # type: ignore[arg-type]
 
 
 def _leave_at_once(number: int, frame: FrameType | None) -> None:

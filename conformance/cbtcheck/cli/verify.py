@@ -16,7 +16,8 @@ from cbtcheck.host.lacking import why_of
 from cbtcheck.scenario.verdict import EXIT_CODES, exit_code
 from cbtcheck.trace.events import TraceProblem
 from cbtcheck.trace.form import LARGEST_ALIGNMENT, LARGEST_DISK
-from cbtcheck.trace.report import Options, TraceReport, verify
+from cbtcheck.trace.report import TraceReport
+from cbtcheck.trace.verify import Options, verify
 
 LOG_WIDTH = 100
 UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}

@@ -11,7 +11,8 @@ from cbtcheck.judging.play import Outcome
 from cbtcheck.judging.recording import log_lines
 from cbtcheck.judging.verdicts import Judgement
 from cbtcheck.trace.events import TraceProblem
-from cbtcheck.trace.report import Options, TraceReport, verify
+from cbtcheck.trace.report import TraceReport
+from cbtcheck.trace.verify import Options, verify
 
 
 def write_log(outcome: Outcome, path: Path) -> None:

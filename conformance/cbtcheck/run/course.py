@@ -15,7 +15,7 @@ from cbtcheck.adapter import Adapter
 from cbtcheck.follow.play import Frame, Player, alike, in_the_environment, verdict_of
 from cbtcheck.host.version import VERSION
 from cbtcheck.run.deal import NOTHING_YET, Ahead, Draws, dealer, drawn_here
-from cbtcheck.run.failing import Failing, Smaller
+from cbtcheck.run.failing import Failing
 from cbtcheck.run.gather import Gathering, Known
 from cbtcheck.run.interrupts import interrupts, or_over
 from cbtcheck.run.ledger.ledger import Entry, confirm, entries_of, holds
@@ -34,6 +34,7 @@ from cbtcheck.run.part import (
     Part,
 )
 from cbtcheck.run.plan import Drawn, EveryHistory, Given, Grown, Item, Listed, Long, Plan, Walked
+from cbtcheck.run.playing import Smaller
 from cbtcheck.run.profiles import PROFILES
 from cbtcheck.run.report import FailedFirst, LedgerResult, Report
 from cbtcheck.run.tally import Tally

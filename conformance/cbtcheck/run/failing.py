@@ -9,24 +9,16 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from cbtcheck.follow.play import Frame, verdict_of
 from cbtcheck.host.printed_output import WHY
 from cbtcheck.run.part import DRAWN, TOUR, Signature
+from cbtcheck.run.playing import Known, Playing, Smaller
 from cbtcheck.run.repeat import REPLAYS, Outcome, Repeated, repeated
 from cbtcheck.run.report import Failure
 from cbtcheck.scenario.scenario import Scenario
 from cbtcheck.scenario.verdict import Finding, Verdict
 from cbtcheck.search.shorten import shorten
-
-if TYPE_CHECKING:
-    from cbtcheck.run.course import Course
-
-Known = Callable[[list[Finding]], bool]
-"""Whether what was found is a known defect, and nothing else."""
-
-Smaller = Callable[[Callable[[Scenario], object]], Scenario]
 
 TO_SHORTEN = 400
 """How often a failing scenario is replayed at most, to make it shorter."""
@@ -55,7 +47,7 @@ def cause(mark: Signature) -> Signature:
 class Failing:
     """The failures of a course, and of which kinds there were already."""
 
-    def __init__(self, course: Course) -> None:
+    def __init__(self, course: Playing) -> None:
         self.course = course
         self.signatures: set[Signature] = set()
         self.known: Known = lambda findings: False  # what of the scenario at hand is no failure

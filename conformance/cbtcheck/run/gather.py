@@ -13,7 +13,7 @@ from cbtcheck.run.bounds import bounds
 from cbtcheck.run.failed_before import Keeper
 from cbtcheck.run.failing import cause
 from cbtcheck.run.outcome import cut_short
-from cbtcheck.run.part import LEFT_OUT_AFTER_ENOUGH, Part, Signature
+from cbtcheck.run.part import LEFT_OUT_AFTER_ENOUGH, NOT_PLAYED, OTHERWISE, Part, Signature
 from cbtcheck.run.plan import Scope
 from cbtcheck.run.report import (
     CommandCount,
@@ -26,7 +26,6 @@ from cbtcheck.run.report import (
 )
 from cbtcheck.run.results import OF_COPIES
 from cbtcheck.run.tally import PROPERTIES
-from cbtcheck.run.tour_phases import NOT_PLAYED, OTHERWISE
 from cbtcheck.run.turned_away import Sample
 from cbtcheck.scenario.capabilities import COMMANDS, JOB_CONTROL
 from cbtcheck.scenario.scenario import KINDS, as_bytes

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cbtcheck.adapter import FEATURES
+from cbtcheck.run.part import NOT_ASKED_FOR, NOT_PLAYED
 from cbtcheck.run.report import PropertyCount, Report
 from cbtcheck.run.results import command_names, count_of, ordered, property_names
 from cbtcheck.run.tally import PROPERTIES
-from cbtcheck.run.tour_phases import NOT_ASKED_FOR, NOT_PLAYED
 from cbtcheck.scenario.scenario import spelled
 
 KINDS = ("command", "property", "capability", "data", "edges", "histories", "bounded", "happening", "ledger",

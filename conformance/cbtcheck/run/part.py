@@ -25,6 +25,11 @@ PHASES = (LEDGER, FAILED_BEFORE, TOUR, HISTORIES, WORKFLOWS, TRAPS, FAMILIES, LO
 LEFT_OUT_AFTER_ENOUGH = (TOUR, HISTORIES, TRAPS, FAMILIES, LONG, DRAWN, BEHIND)
 """The phases that end when enough has failed."""
 
+OTHERWISE = "all as asked, but in another state"
+
+NOT_ASKED_FOR, NOT_PLAYED = "not asked for", "not played"
+"""What the run has left out by itself: because of `--only`, or because it ended early."""
+
 Signature = tuple[Any, ...]
 """What makes two failures the same failure."""
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Iterator
-from typing import TYPE_CHECKING
 
 from cbtmodel.commands import Copy, EndWrite, Write
 
 from cbtcheck.adapter import Capabilities
 from cbtcheck.follow.play import Frame
-from cbtcheck.run.part import HISTORIES, TOUR, Part
+from cbtcheck.run.part import HISTORIES, NOT_ASKED_FOR, TOUR, Part
 from cbtcheck.run.plan import EveryHistory, Walked, unclaimed
+from cbtcheck.run.playing import Playing
 from cbtcheck.run.report import TourCount
 from cbtcheck.scenario.scenario import Scenario, spelled
 from cbtcheck.search.tour.narrow import narrow
@@ -28,21 +28,13 @@ from cbtcheck.search.tour.universal_play import (
 )
 from cbtcheck.search.tour.walks import Walk
 
-if TYPE_CHECKING:
-    from cbtcheck.run.course import Course
-
 MAY_HAVE_BEEN_TOO_SMALL = ("pause-job", "cancel-job", "start-backup", "transaction", "end-copy: happened")
 """What comes between only because there is too little left to copy; then the blocks are made wider."""
 
 MOST_CLUSTERS = 128
 """On the disks of a walk in wider blocks: of more, it would copy for minutes, one cluster at a time."""
 
-OTHERWISE = "all as asked, but in another state"
-
 AFTER_A_FAILURE = "after a failure"
-
-NOT_ASKED_FOR, NOT_PLAYED = "not asked for", "not played"
-"""What the run has left out by itself: because of `--only`, or because it ended early."""
 
 AS_IT_COMES = (Write, EndWrite, Copy)
 """What may have happened before it is asked for, so that there is nothing left to do."""
@@ -51,7 +43,7 @@ AS_IT_COMES = (Write, EndWrite, Copy)
 class TourPhases:
     """How a course plays the items of these phases."""
 
-    def __init__(self, course: Course) -> None:
+    def __init__(self, course: Playing) -> None:
         self.course = course
         self.capabilities = course.adapter.capabilities
         self.played: set[Hashable] = set()

@@ -19,7 +19,8 @@ from cbtcheck.run.hunting import shortest
 from cbtcheck.scenario.scenario import Scenario
 from cbtcheck.scenario.verdict import Verdict
 from cbtcheck.search.machine import draw_scenarios
-from cbtcheck.trace.report import Options, TraceReport, verify
+from cbtcheck.trace.report import TraceReport
+from cbtcheck.trace.verify import Options, verify
 from cbtmodel import commands as c
 from click.testing import CliRunner
 

@@ -111,7 +111,7 @@ def test_when_all_has_been_said_it_is_too_late() -> None:
 
 SWALLOWED = """
 import signal, sys
-import cbtcheck.trace.report as report
+import cbtcheck.trace.verify as report
 
 class Torn:
     def __del__(self):
@@ -139,7 +139,7 @@ def test_one_that_python_drops_comes_again(number: int) -> None:
 
 TIDYING = """
 import signal, sys, time
-import cbtcheck.trace.report as report
+import cbtcheck.trace.verify as report
 
 def slow_to_tidy(*_):
     try:

@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from cbtcheck.cli.entry import INTERNAL, INTERRUPTED, OUTPUT, USAGE
+from cbtcheck.cli.signals import INTERNAL, INTERRUPTED, OUTPUT, USAGE
 from cbtcheck.run.interrupts import interrupts
 from cbtcheck.scenario.verdict import EXIT_CODES
 
@@ -255,6 +255,7 @@ def test_nothing_of_the_project_is_imported_before_an_interrupt_is_silent() -> N
     code = "import sys; before = set(sys.modules); import cbtcheck.cli.entry; print(*set(sys.modules) - before)"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert set(told.stdout.split()) <= {
-        "cbtcheck", "cbtcheck.cli", "cbtcheck.cli.entry", "signal", "enum", "types", "operator", "functools",
-        "collections", "reprlib", "keyword", "itertools", "_collections", "_functools", "_operator", "__future__",
+        "cbtcheck", "cbtcheck.cli", "cbtcheck.cli.entry", "cbtcheck.cli.signals", "signal", "enum", "types",
+        "operator", "functools", "collections", "reprlib", "keyword", "itertools", "_collections", "_functools",
+        "_operator", "__future__",
     }  # fmt: skip

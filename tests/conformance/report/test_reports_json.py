@@ -19,9 +19,9 @@ from cbtcheck.run import course
 from cbtcheck.run.not_verified import KINDS, blocking_in_words, not_verified
 from cbtcheck.run.options import Options
 from cbtcheck.run.outcome import outcome
+from cbtcheck.run.part import NOT_ASKED_FOR
 from cbtcheck.run.report import CommandCount, LedgerResult, MissedEdge, PropertyCount, Report
 from cbtcheck.run.tally import PROPERTIES
-from cbtcheck.run.tour_phases import NOT_ASKED_FOR
 from cbtcheck.scenario.scenario import KINDS as COMMANDS
 from cbtcheck.scenario.verdict import Verdict
 from jsonschema import Draft202012Validator

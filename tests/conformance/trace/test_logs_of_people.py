@@ -12,7 +12,8 @@ import pytest
 from cbtcheck.cli.command import main
 from cbtcheck.scenario.verdict import Verdict
 from cbtcheck.trace.events import TraceProblem
-from cbtcheck.trace.report import Options, TraceReport, verify
+from cbtcheck.trace.report import TraceReport
+from cbtcheck.trace.verify import Options, verify
 from click.testing import CliRunner
 
 INPUTS = Path(__file__).parent / "inputs"

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cbtcheck.trace.report import Options, verify
 from cbtcheck.trace.tap import Log, Messages
+from cbtcheck.trace.verify import Options, verify
 
 TAP = [str(Path(sys.executable).with_name("cbtspec")), "tap"]
 

@@ -17,7 +17,8 @@ from cbtcheck.cli.command import main
 from cbtcheck.sets.between import Between, at_most, exactly, outcomes
 from cbtcheck.trace import schema
 from cbtcheck.trace.events import TraceProblem
-from cbtcheck.trace.report import Options, TraceReport, verify
+from cbtcheck.trace.report import TraceReport
+from cbtcheck.trace.verify import Options, verify
 from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

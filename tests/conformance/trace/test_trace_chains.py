@@ -16,7 +16,8 @@ from cbtcheck.run import course
 from cbtcheck.scenario.scenario import Restore, Scenario, command_to_data, load
 from cbtcheck.search.machine import draw_scenarios
 from cbtcheck.trace.printed import to_json
-from cbtcheck.trace.report import Options, TraceReport, verify
+from cbtcheck.trace.report import TraceReport
+from cbtcheck.trace.verify import Options, verify
 from cbtcheck.workflows import workflows
 from cbtmodel.step import step
 from click.testing import CliRunner

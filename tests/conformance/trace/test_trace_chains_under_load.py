@@ -14,7 +14,7 @@ from cbtcheck.follow.chain_table import ChainTable
 from cbtcheck.follow.chains_of_frames import chains_of
 from cbtcheck.run import course
 from cbtcheck.scenario.scenario import Scenario, command_to_data
-from cbtcheck.trace.report import Options, verify
+from cbtcheck.trace.verify import Options, verify
 from cbtcheck.vectors.histories.told import HISTORIES, scenario_of
 from cbtmodel import commands as c
 from cbtmodel.step import step

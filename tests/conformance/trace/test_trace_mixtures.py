@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from cbtcheck.scenario.verdict import Verdict
 from cbtcheck.trace.gathered import MOST_SINGLE
-from cbtcheck.trace.report import Options, TraceReport, verify
+from cbtcheck.trace.report import TraceReport
+from cbtcheck.trace.verify import Options, verify
 
 INPUTS = Path(__file__).parent / "inputs"
 G = 65536

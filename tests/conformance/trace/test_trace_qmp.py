@@ -17,7 +17,8 @@ from cbtcheck.adapters.qemu.session import Session
 from cbtcheck.scenario.verdict import Verdict
 from cbtcheck.trace.events import TraceProblem
 from cbtcheck.trace.qemu_io import HumanWrite, human_write
-from cbtcheck.trace.report import Options, TraceReport, verify
+from cbtcheck.trace.report import TraceReport
+from cbtcheck.trace.verify import Options, verify
 
 RECORDED = Path(__file__).parent / "traces" / "qemu-storage-daemon-7.2.jsonl"
 SIZE = 8 * 65536

@@ -7,7 +7,8 @@ import json
 from typing import Any
 
 import pytest
-from cbtcheck.trace.report import Options, TraceReport, verify
+from cbtcheck.trace.report import TraceReport
+from cbtcheck.trace.verify import Options, verify
 
 GREETING = {"QMP": {"version": {"qemu": {"major": 10, "minor": 0, "micro": 0}, "package": ""}, "capabilities": []}}
 

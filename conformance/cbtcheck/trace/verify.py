@@ -1,0 +1,105 @@
+"""From a file to the verdict about the trace in it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+import msgspec
+
+from cbtcheck.trace.events import TraceProblem
+from cbtcheck.trace.lines import lines
+from cbtcheck.trace.notes import GUEST_UNKNOWN, notes
+from cbtcheck.trace.own import OwnReader, read_head, verifier_for
+from cbtcheck.trace.qmp import read
+from cbtcheck.trace.report import TraceReport
+from cbtcheck.trace.sessions import Monitor, survey
+from cbtcheck.trace.wire import Wire
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says. None: what the trace says, or what is usual for its format.
+
+    `copies` and `guest` are "recorded" or "unknown". For QMP logs: `disks` are sizes in bytes, and `monitor` is
+    the one that is judged. `alignment`: writes may be recorded as if they began and ended at multiples of so many
+    bytes, a power of two.
+    """
+
+    format: str = "auto"
+    copies: str | None = None
+    guest: str | None = None
+    disks: dict[str, int] = field(default_factory=dict)
+    monitor: str | None = None
+    alignment: int | None = None
+
+
+def verify(file: BinaryIO, options: Options) -> TraceReport:
+    """Judges a trace. `TraceProblem` if it cannot be read, or not be judged."""
+    report = TraceReport()
+    listed = lines(file)
+    first = next(listed, None)
+    if first is None:
+        raise TraceProblem(1, "the file is empty")
+    report.format = options.format if options.format != "auto" else _format(first[1])
+    if report.format == "trace":
+        if options.monitor is not None:
+            raise TraceProblem(1, "--monitor is for QMP logs; a trace in our own format has no monitors")
+        head = read_head(*first)
+        verifier = verifier_for(head, report.tell, options.copies, options.guest, options.alignment)
+        report.counts = verifier.counts
+        if not verifier.guest_seen:
+            report.notes.append(GUEST_UNKNOWN)
+        OwnReader(head, verifier).read(listed)
+        if not report.judged:
+            report.missing = ["there is no command with a definite reply in it, and nothing that was seen"]
+        report.chains = [verifier.chains]
+        return report
+    if report.format != "qmp":
+        raise ValueError(report.format)
+    guest = options.guest or "unknown"
+    with _twice(file, first[1]) as again:
+        monitors = _chosen(survey(Wire().messages(lines(again)), options.disks), options.monitor)
+        again.seek(0)
+        wire = Wire()
+        messages = wire.messages(lines(again))
+        readers = read(messages, monitors, report.tell, guest, report.counts, options.alignment or 1)
+    report.chains = [chains for reader in readers for chains in reader.chains]
+    notes(report, monitors, wire, guest)
+    return report
+
+
+def _chosen(monitors: dict[str, Monitor], chosen: str | None) -> dict[str, Monitor]:
+    if chosen is None:
+        return monitors
+    if chosen not in monitors:
+        there = ", ".join(sorted(monitors)[:20]) or "none with a name"
+        raise TraceProblem(1, f"there is no monitor {chosen} in this log (there are: {there})")
+    return {chosen: monitors[chosen]}
+
+
+@contextmanager
+def _twice(file: BinaryIO, first: bytes) -> Iterator[BinaryIO]:
+    """The file from its beginning, so that it can be gone through twice; of a pipe a copy is made."""
+    if file.seekable():
+        file.seek(0)
+        yield file
+        return
+    with tempfile.TemporaryFile() as copy:
+        copy.write(first)
+        shutil.copyfileobj(file, copy)
+        copy.seek(0)
+        yield copy
+
+
+def _format(line: bytes) -> str:
+    """Which of the two formats a first line is of."""
+    try:
+        head = msgspec.json.decode(line)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return "qmp"
+    return "trace" if isinstance(head, dict) and "format" in head else "qmp"
