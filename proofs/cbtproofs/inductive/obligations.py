@@ -61,11 +61,8 @@ def keeps(cast: Cast, command: Any, act: Act = step, after: Moment = "at rest") 
         for property_id, each in must.OF_STEPS.items():
             claims = (claim for predicate in each for claim in predicate(before, command, done))
             yield from (Prove(property_id, claim) for claim in claims if in_focus(claim, cast))
-        yield from (
-            Prove(property_id, claim)
-            for property_id, claim in claims_of(done.state, after, SAFE)
-            if in_focus(claim, cast)
-        )
+        safe = claims_of(done.state, after, SAFE)
+        yield from (Prove(property_id, claim) for property_id, claim in safe if in_focus(claim, cast))
         yield from theorem.carried(prover, before, command, done)
         yield from covers.carried(before, command, done)
 

@@ -35,14 +35,14 @@ class TouchBitmap:
 
 """
 TOUCHED = """
-        case TouchBitmap(on, name):
-            node.find_free_bitmap(state, on, name)
+        case TouchBitmap(node_name, name):
+            node.find_free_bitmap(state, node_name, name)
             return state
 """
 NOTE = "    note: str = field(default='', metadata={'claimed as': 'notes'})\n"
 
 LAST = "    granularity: Granularity\n    enabled: bool = True\n"
-ADDING = "        case AddBitmap(on, name, granularity, enabled):"
+ADDING = "        case AddBitmap(node_name, name, granularity, enabled):"
 CLEARED = '((ADDED,), c.ClearBitmap("d", "a"))'
 ROW = "    c.ClearBitmap: Traits("
 

@@ -139,7 +139,8 @@ class Environment:
         if read is None:
             await self.stage.settled()
             return [each for other in self.gate.jobs.values() for each in self.operator.copies(other)]
-        return await self._failed("read error", lambda hit: c.Copy(hit.id, read[0], read[1] - read[0], "read error"))
+        start, end = read
+        return await self._failed("read error", lambda hit: c.Copy(hit.job_id, start, end - start, "read error"))
 
     async def _begin_copy(self, job_id: str) -> Trace:
         job = self._waiting(job_id)
