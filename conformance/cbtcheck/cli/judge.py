@@ -59,6 +59,13 @@ Exit codes:
               help="A disk of the guest (default: disk0). The restore writes it to {out.NODE}.")  # fmt: skip
 @click.option("--together", is_flag=True, help="The tool promises that all disks of a backup are of one instant.")
 @click.option("--system", is_flag=True, help="On qemu-system-x86_64, paused, in place of a storage daemon.")
+@click.option("--emulator", is_flag=True,
+              help="The tool starts QEMU itself: it has to start {emulator} in place of QEMU's binary.")  # fmt: skip
+@click.option("--setup", metavar="COMMAND", help="Run once, before all else.")
+@click.option("--service", metavar="COMMAND", help="Runs all the while.")
+@click.option("--restart", metavar="COMMAND", help="With --emulator: starts QEMU once more when it has ended.")
+@click.option("--device", "devices", multiple=True, metavar="NODE=PATH",
+              help="With --emulator: the path of a disk's device in QEMU, as query-block calls it.")  # fmt: skip
 @click.option("--qemu", metavar="PROGRAM", help="The emulator, if it is not the one on PATH.")
 @click.option("--increments", type=click.IntRange(0, 8), help="How many follow the full backup (default: 2).")
 @click.option("--deadline", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
@@ -77,7 +84,8 @@ Exit codes:
 @output_options
 def judge_command(
     file: Path | None, backup: str | None, increment: str | None, restore: str | None, socket: str | None,
-    disks: tuple[str, ...], together: bool, system: bool, qemu: str | None, increments: int | None,
+    disks: tuple[str, ...], together: bool, system: bool, emulator: bool, setup: str | None, service: str | None,
+    restart: str | None, devices: tuple[str, ...], qemu: str | None, increments: int | None,
     deadline: float | None, profile: str, seed: int, jobs: int, played: Path | None, reports: Path,
     resume: Path | None, only: str, outputs: Outputs,
 ) -> int:  # fmt: skip
@@ -97,14 +105,22 @@ def judge_command(
         from cbtcheck.judging.plan import PlanProblem
         from cbtcheck.judging.schedule import ScheduleProblem
     try:
-        plan = _plan(file, backup, increment, restore, disks)
+        hosting = {"--setup": setup, "--service": service, "--restart": restart}
+        if devices and not emulator:
+            raise click.UsageError("--device: only with --emulator.")
+        commands = {"--backup": backup, "--increment": increment, "--restore": restore}
+        plan = _plan(file, commands, hosting, disks, _devices(devices) if emulator else None)
         changes: dict[str, object] = {"socket": "" if socket is None else os.path.abspath(socket)}
         changes |= {"together": True} if together else {}
+        if system and plan.kind == "tool":
+            raise click.UsageError("--system: the tool starts QEMU itself.")
         changes |= {"kind": "system"} if system else {}
         changes |= {} if qemu is None else {"binary": qemu}
         changes |= {} if increments is None else {"increments": increments}
         changes |= {} if deadline is None else {"deadline": deadline}
         plan = replace(plan, **changes)  # type: ignore[arg-type]
+        if socket is not None and plan.kind == "tool":
+            raise click.UsageError("--qmp: the tool starts QEMU itself, and says where its socket is.")
         if socket is not None and os.path.lexists(socket):
             raise click.ClickException(f"{socket} is there already: nothing that is there is touched.")
         if played is not None:
@@ -116,13 +132,15 @@ def judge_command(
 
 
 def _plan(
-    file: Path | None, backup: str | None, increment: str | None, restore: str | None, disks: tuple[str, ...]
-) -> Plan:
+    file: Path | None, commands: dict[str, str | None], besides: dict[str, str | None], disks: tuple[str, ...],
+    devices: dict[str, str] | None,
+) -> Plan:  # fmt: skip
+    """`devices`: by disk, where the tool starts QEMU itself; else None."""
     from cbtcheck.judging import plan as plans
 
-    commands = {"--backup": backup, "--increment": increment, "--restore": restore}
     if file is not None:
-        given = [option for option, command in commands.items() if command] + ["--disk"] * bool(disks)
+        given = [option for option, command in (commands | besides).items() if command]
+        given += ["--disk"] * bool(disks) + ["--emulator"] * (devices is not None)
         if given:
             raise click.UsageError(f"{given[0]}: that is in {file}.")
         return plans.read_plan(file)
@@ -130,7 +148,12 @@ def _plan(
     if lacking:
         raise click.UsageError(f"{', '.join(lacking)}: missing. Or name a TOML file that has all of it.")
     named = tuple(_disk(each) for each in disks) or (plans.PlannedDisk("disk0"),)
-    plan = plans.Plan(str(backup), str(increment), str(restore), named)
+    if devices is not None:
+        named = tuple(replace(each, served=False, device=devices.pop(each.name, "")) for each in named)
+        if devices:
+            raise click.UsageError(f"--device {next(iter(devices))}=…: there is no such disk.")
+    said = {option.removeprefix("--"): command or "" for option, command in (commands | besides).items()}
+    plan = plans.Plan(disks=named, kind="storage-daemon" if devices is None else "tool", **said)  # type: ignore[arg-type]
     plans.check(plan)
     return plan
 
@@ -142,6 +165,16 @@ def _disk(said: str) -> PlannedDisk:
     if not name:
         raise click.UsageError(f"--disk {said}: expected NODE or NODE=SIZE, as in disk0=2M.")
     return plans.PlannedDisk(name, plans.disk_size(name, size)) if sized else plans.PlannedDisk(name)
+
+
+def _devices(said: tuple[str, ...]) -> dict[str, str]:
+    """The devices of the disks, by name."""
+    found = dict(each.partition("=")[::2] for each in said)
+    for name, path in found.items():
+        if not name or not path:
+            example = "disk0=/machine/peripheral/vda/virtio-backend"
+            raise click.UsageError(f"--device {name}: expected NODE=PATH, as in {example}.")
+    return found
 
 
 def _play(plan: Plan, path: Path) -> int:

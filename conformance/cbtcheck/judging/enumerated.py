@@ -25,7 +25,7 @@ AT_COMMANDS: tuple[FaultKind, ...] = ("error", *ANYWHERE)
 WHILE_COPYING: tuple[FaultKind, ...] = ("cancel", "slow", "source-EIO")
 AT_TARGETS: tuple[FaultKind, ...] = ("target-EIO", "target-ENOSPC")
 ENDING_QEMU: tuple[FaultKind, ...] = ("emulator-killed", "closed", "restart")
-"""Not where the tool starts QEMU: it would have to start it again."""
+"""Where the tool starts QEMU, only if the plan says how it is started once more."""
 
 BETWEEN_RUNS: tuple[FaultKind, ...] = ("restart", "emulator-killed")
 
@@ -116,7 +116,7 @@ def faults(plan: Plan, points: Sequence[str], targets: Sequence[str]) -> list[Sc
                 kinds = AT_COMMANDS + (AT_TARGETS if at in targets else ())
             case "copying":
                 kinds = WHILE_COPYING if served else ("cancel",)
-        if plan.kind == "tool":
+        if plan.kind == "tool" and not plan.restart:
             kinds = tuple(each for each in kinds if each not in ENDING_QEMU)
         written = at.replace("/copying/", "/before/")  # a write would have to wait for what the disk holds back
         found += [

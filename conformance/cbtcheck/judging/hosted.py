@@ -29,7 +29,7 @@ MOST_SOCKETS = 16
 
 
 class HostedEmulator:
-    """Waits until the tool starts its QEMU, which it does once for each schedule."""
+    """Waits until the tool starts its QEMU: once for each schedule, and once more after it has been ended."""
 
     def __init__(self, plan: Plan, storage: Storage, directory: Path) -> None:
         self.plan, self.storage, self.directory = plan, storage, directory
@@ -57,11 +57,14 @@ class HostedEmulator:
     @property
     def died(self) -> str:
         """How it has ended; "" if it runs."""
-        try:
-            os.kill(self._pid, 0)
-        except ProcessLookupError:
-            return "QEMU has ended, and the tool has not been asked to end it"
-        return ""
+        return "QEMU has ended, and the tool has not been asked to end it" if _gone(self._pid) else ""
+
+    async def ends(self, seconds: float) -> bool:
+        """Waits for its end; whether it has ended by then."""
+        patience = Patience(seconds)
+        while not _gone(self._pid) and not patience.expired():
+            await asyncio.sleep(0.02)
+        return _gone(self._pid)
 
     async def listen(self) -> None:
         """Makes the wrapper, and waits for it."""
@@ -69,6 +72,7 @@ class HostedEmulator:
         self.path.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
         self.path.chmod(0o755)
         listening = socket.socket(socket.AF_UNIX)
+        Path(self._control).unlink(missing_ok=True)
         listening.bind(self._control)
         listening.listen(4)
         listening.setblocking(False)
@@ -84,7 +88,7 @@ class HostedEmulator:
         return await self._ready
 
     async def kill(self) -> None:
-        """Ends it."""
+        """Ends it, as a crash does."""
         if self._ready is not None:
             self._ready.cancel()
         if self._monitor is not None:
@@ -93,6 +97,7 @@ class HostedEmulator:
         if self._pid:
             with suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)
+            await self.ends(STARTS)
         if self._output is not None:
             self._output.close()
             self._output = None
@@ -101,6 +106,7 @@ class HostedEmulator:
         """Ends it in good order."""
         with suppress(MonitorLost, Refused, OSError, TimeoutError):
             await within(STARTS, self.monitor.execute("quit"))
+        await self.ends(STARTS)
         await self.kill()
 
     async def _accept(self, listening: socket.socket) -> Device:
@@ -165,6 +171,15 @@ class HostedEmulator:
             raise EmulatorProblem("its monitor is neither a -chardev socket with mode=control nor -qmp unix:")
         own = f"socket,id=cbtspec,path={self._own_socket},server=on,wait=off"
         return [*changed, "-chardev", own, "-mon", "chardev=cbtspec,mode=control"], place
+
+
+def _gone(pid: int) -> bool:
+    """Whether a process has ended; 0 is none yet."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return bool(pid)
+    return state in "ZX"
 
 
 def _asked(connection: socket.socket) -> tuple[list[str], dict[int, socket.socket], Path]:

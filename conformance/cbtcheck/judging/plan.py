@@ -57,6 +57,7 @@ class ClientForm(msgspec.Struct, forbid_unknown_fields=True):
     together: bool = False
     setup: str = ""
     service: str = ""
+    restart: str = ""
 
 
 class EmulatorForm(msgspec.Struct, forbid_unknown_fields=True):
@@ -97,8 +98,9 @@ class Plan:
     """What is judged.
 
     `together`: the tool promises that all disks of a backup are of one instant. `deadline`: seconds that each of its
-    commands has. `socket`: where the tool finds QEMU, if it cannot be told. `setup`: what is run before all
-    else; `service`: what runs all the while. Of kind "tool" is an emulator that the tool starts itself.
+    commands has. `socket`: where the tool finds QEMU, if it cannot be told. `setup`: what is run before all else;
+    `service`: what runs all the while; `restart`: what starts QEMU once more when it has ended. Of kind "tool" is an
+    emulator that the tool starts itself.
     `here`: what `{here}` stands for. `increments`: how many follow the full backup.
     """
 
@@ -118,6 +120,7 @@ class Plan:
     setup: str = ""
     socket: str = ""
     service: str = ""
+    restart: str = ""
 
     def sizes(self) -> dict[str, int]:
         """The sizes of the disks in bytes."""
@@ -146,7 +149,7 @@ def read_plan(path: Path) -> Plan:
             form.client.backup, form.client.increment, form.client.restore, disks, form.emulator.kind,
             form.emulator.binary, form.emulator.devices, tuple(form.emulator.arguments), form.client.together,
             form.client.deadline, form.increments, path.resolve().parent, path.stem, form.client.setup,
-            service=form.client.service,
+            service=form.client.service, restart=form.client.restart,
         )  # fmt: skip
         check(plan)
     except PlanProblem as problem:
@@ -162,7 +165,7 @@ def check(plan: Plan) -> None:
         _check_hosted(plan)
     for what, command in (
         ("backup", plan.backup), ("increment", plan.increment), ("restore", plan.restore), ("setup", plan.setup),
-        ("service", plan.service),
+        ("service", plan.service), ("restart", plan.restart),
     ):  # fmt: skip
         for place in PLACES.findall(command):
             if place not in known:
@@ -177,6 +180,8 @@ def check(plan: Plan) -> None:
     for each in plan.disks:
         if "out" not in places and f"out.{each.name}" not in places:
             raise PlanProblem(f"restore: it has to write the disk {each.name} to {{out.{each.name}}}, which it lacks")
+    if plan.restart and plan.kind != "tool":
+        raise PlanProblem("restart: only where the tool starts QEMU itself")
     if plan.devices and plan.kind != "system":
         raise PlanProblem("devices: only with the emulator of kind 'system'")
 
@@ -189,7 +194,8 @@ def _check_hosted(plan: Plan) -> None:
         if each.served or not each.device:
             raise PlanProblem(
                 f"disk {each.name}: the tool starts QEMU itself, so it needs storage = \"file\", and the path of its "
-                "device, as in device = \"/machine/peripheral/virtio-disk0/virtio-backend\""
+                "device, as in device = \"/machine/peripheral/virtio-disk0/virtio-backend\" "
+                f"(--device {each.name}=/machine/peripheral/virtio-disk0/virtio-backend)"
             )
 
 

@@ -30,6 +30,9 @@ SLACK = 4 * GRANULE
 
 SHOWN = 300
 
+LOSES_ITS_MONITOR = 3.0
+"""Seconds that a tool has to end a QEMU whose connection was closed."""
+
 
 @dataclass
 class Outcome:
@@ -166,13 +169,14 @@ class Play:
         """A run of the tool, and a restore after it. None if that is the end."""
         self.stage.begin(label)
         with suppress(CutOff):
-            await self.stage.start_of(label)
+            await self.stage.start_of(label, self._up_again)
         self._go_on()
         begin = self.history.instant
         ended = await self._run(label, command)
         self.stage.rest()
         await self.proxy.quiet()
         self._go_on()
+        await self._up_again()
         if self.emulator.died:
             self._broken(self.emulator.died)
             return None
@@ -189,6 +193,26 @@ class Play:
             await self._restore(label, spans, claimed=False)
         found = [each.judgement for each in self.outcome.reasons]
         return None if Judgement.UNSAFE in found or Judgement.BROKEN in found else ended
+
+    async def _up_again(self) -> None:
+        """Has the tool start its QEMU once more, if a fault has ended it. `EmulatorProblem`."""
+        if not self.stage.down or not isinstance(self.emulator, HostedEmulator):
+            return
+        device, self.guest.device = self.guest.device, None
+        if device is not None and not await self.emulator.ends(LOSES_ITS_MONITOR):
+            self.guest.device = device  # the tool has lost its connection, and lets QEMU live
+        else:
+            await self.emulator.kill()
+            if device is not None:
+                await device.close()
+            await self.emulator.listen()
+            self.stage.restoring = True
+            done = await self._run("restart", self.plan.restart)
+            self.stage.restoring = False
+            if not done.succeeded:
+                raise EmulatorProblem(f"it could not be started again: {done}: {_last_lines(done.output)}")
+            self.guest.device = await self.emulator.start()
+        self.stage.down = False
 
     async def _run(self, label: str, command: str) -> Ended:
         """One command of the tool."""

@@ -70,7 +70,9 @@ class Proxy:
         """Bytes that were passed on to QEMU, and to the tool."""
 
     async def listen(self, at: Path | socket.socket) -> None:
-        """Serves the tool there: at a path, or at a socket that listens already."""
+        """Serves the tool there, and nowhere else: at a path, or at a socket that listens already."""
+        if self._server is not None:
+            self._server.close()
         if isinstance(at, Path):
             self._at = at
             self._server = await asyncio.start_unix_server(self._serve, at)

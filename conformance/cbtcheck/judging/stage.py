@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -50,6 +50,9 @@ class Stage:
         self.problem: Exception | None = None
         self.faulty = False
         self.restoring = False
+        self.down = False
+        """Whether a QEMU that the tool has to start was ended, so that the guest has no disks."""
+
         self._schedule, self._guest, self._storage, self._emulator = schedule, guest, storage, emulator
         self._writes: dict[str, list[Write]] = {}
         for each in schedule.writes:
@@ -73,14 +76,16 @@ class Stage:
         """Something that the suite did, or saw."""
         self._enter(Entry("suite", text, self.run))
 
-    async def start_of(self, run: str) -> None:
-        """Before a run begins."""
+    async def start_of(self, run: str, up_again: Callable[[], Awaitable[None]]) -> None:
+        """Before a run begins. `up_again` has a QEMU started that is down and that the tool has to start."""
+        point = Point(run, "start")
         async with self._one_at_a_time:
-            point = Point(run, "start")
             self._seen(point)
             for fault in self._due(point, ("restart", "emulator-killed")):
                 self._tell_fault(fault)
                 await self._emulator_ends(fault.kind == "emulator-killed")
+        await up_again()
+        async with self._one_at_a_time:
             await self._write(point)
 
     def rest(self) -> None:
@@ -183,7 +188,7 @@ class Stage:
     async def _write(self, point: Point) -> None:
         """The guest's writes of a point. After a problem there are no more: the schedule is over."""
         for each in self._writes.pop(str(point), ()):
-            if self.problem is not None or self._guest.history.instant >= MOST_WRITES:
+            if self.problem is not None or self.down or self._guest.history.instant >= MOST_WRITES:
                 return
             self.reached.add(each.at)
             try:
@@ -261,6 +266,7 @@ class Stage:
                 await self._emulator_ends(True)
                 cut = True
             else:
+                self.down = isinstance(self._emulator, HostedEmulator)  # the tool may end it now, or not
                 cut = True
         if cut:
             self._storage.holding = False
@@ -273,6 +279,9 @@ class Stage:
             await (self._emulator.kill() if by_force else self._emulator.quit())
             if device is not None:
                 await device.close()
+            if isinstance(self._emulator, HostedEmulator):
+                self.down = True
+                return
             self._guest.device = await self._emulator.start()
         except Exception as problem:
             self.problem = problem

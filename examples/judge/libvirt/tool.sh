@@ -1,8 +1,10 @@
 #!/bin/sh
-# tool.sh setup EMULATOR IMAGE | full [pull] | increment [pull] | restore FILE: what libvirt's manual says, with virsh.
+# tool.sh setup EMULATOR IMAGE | start | full [pull] | increment [pull] | restore FILE: what libvirt's manual says, with virsh.
 # A backup is a folder with the image, named after the checkpoint that began with it; `last` leads to the newest.
 set -e
 virsh() { command virsh -q -c "qemu:///system?socket=$PWD/libvirt-sock" "$@"; }
+# After QEMU was killed the bitmap of a checkpoint may be gone; then libvirt deletes no more than what it knows of it.
+delete() { virsh checkpoint-delete judged "$1" || virsh checkpoint-delete judged "$1" --metadata; }
 case $1 in
 setup)
     for _ in $(seq 600); do virsh list > /dev/null 2>&1 && break || sleep 0.1; done
@@ -14,6 +16,10 @@ END
     virsh define domain.xml
     virsh start judged --paused
     exit ;;
+start)  # once more: libvirtd sees in a moment that QEMU has ended
+    for _ in $(seq 100); do virsh start judged --paused 2> why && exit || sleep 0.1; done
+    cat why >&2
+    exit 1 ;;
 restore)
     exec qemu-img convert -f qcow2 -O raw last/vda "$2" ;;
 esac
@@ -21,7 +27,7 @@ esac
 last=$(readlink last || true) new=b$(date +%s%N) since=
 [ "$1" = full ] || since="<incremental>$last</incremental>"
 virsh domjobabort judged > /dev/null 2>&1 || true
-for each in $(virsh checkpoint-list judged --name); do [ "$each" = "$last" ] || virsh checkpoint-delete judged "$each"; done
+for each in $(virsh checkpoint-list judged --name); do [ "$each" = "$last" ] || delete "$each"; done
 mkdir "$new" && rm -f nbd scratch
 echo "<domaincheckpoint><name>$new</name></domaincheckpoint>" > checkpoint.xml
 if [ "$2" = pull ]; then
@@ -50,4 +56,4 @@ else
 fi
 [ "$1" = full ] || qemu-img rebase -u -f qcow2 -F qcow2 -b "../$last/vda" "$new/vda"
 ln -sfn "$new" next && mv -T next last
-[ -z "$last" ] || virsh checkpoint-delete judged "$last"
+[ -z "$last" ] || delete "$last"

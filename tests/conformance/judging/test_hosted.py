@@ -2,9 +2,11 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cbtcheck.cli.command import main
 from cbtcheck.judging.checked import opinion
 from cbtcheck.judging.enumerated import baseline, burst, faults
 from cbtcheck.judging.plan import Plan, PlannedDisk, PlanProblem, check, read_plan
@@ -12,6 +14,7 @@ from cbtcheck.judging.play import Outcome, play
 from cbtcheck.judging.schedule import Fault, Schedule
 from cbtcheck.judging.verdicts import Judgement
 from cbtcheck.judging.wrapper import numbers, starts_a_guest
+from click.testing import CliRunner
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "judge"
 LIBVIRT = sorted((EXAMPLES / "libvirt").glob("*.toml"))
@@ -70,6 +73,8 @@ def test_what_is_missing_is_told(changes: dict[str, object], said: str) -> None:
 def test_nothing_ends_a_qemu_that_the_tool_would_have_to_start_again() -> None:
     kinds = {each.faults[0].kind for each in faults(hosted("right"), ["1/start", "1/before/x/1", "2/start"], [])}
     assert kinds == {"error", "KILL", "TERM"}
+    again = faults(replace(hosted("right"), restart="x"), ["1/start", "2/start"], [])
+    assert {each.faults[0].kind for each in again} == {"restart", "emulator-killed"}
 
 
 def judged(plan: Plan, at: str, fault: str | None = None) -> Outcome:
@@ -88,6 +93,77 @@ def test_a_qemu_that_the_tool_starts_is_judged_by_way_of_the_wrapper() -> None:
     assert opinion(outcome, right.sizes()).startswith("agrees")
     assert judged(right, "3/before/transaction/1", "KILL").judgement is Judgement.LOUD
     assert judged(wrong, "2/before/block-dirty-bitmap-clear/1").judgement is Judgement.UNSAFE
+
+
+def said(*words: str) -> tuple[int, str]:
+    tool = f"sh {EXAMPLES}/right.sh monitor"
+    commands = ["--backup", f"{tool} full", "--increment", f"{tool} increment"]
+    commands += ["--restore", f"{tool} restore {{out}}"]
+    done = CliRunner().invoke(main, ["judge", "--emulator", *commands, *words])
+    return done.exit_code, done.output
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ((), "it has to be told {emulator}"),
+        (("--service", "{emulator}"), "disk disk0: the tool starts QEMU itself"),
+        (("--service", "{emulator}", "--device", "disk1=/x"), "--device disk1=…: there is no such disk"),
+        (("--service", "{emulator}", "--device", "disk0"), "expected NODE=PATH"),
+        (("--service", "{emulator}", "--device", f"disk0={DEVICE}", "--qmp", "/x"), "says where its socket is"),
+        (("--service", "{emulator}", "--device", f"disk0={DEVICE}", "--system"), "starts QEMU itself"),
+        (("--service", "{emulator}", "--device", f"disk0={DEVICE}", "--restart", "x {qmp}"), "there is no {qmp}"),
+    ],
+)
+def test_what_does_not_go_with_an_emulator_of_the_tools_own_is_said(words: tuple[str, ...], expected: str) -> None:
+    assert said(*words)[0] == 64
+    assert expected in said(*words)[1]
+
+
+def test_devices_are_for_those_only() -> None:
+    words = ["judge", "--backup", "b", "--increment", "i", "--restore", "r {out}", "--device", "disk0=/x"]
+    done = CliRunner().invoke(main, words)
+    assert (done.exit_code, "--device: only with --emulator" in done.output) == (64, True)
+
+
+@pytest.mark.qemu
+@pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="qemu-system-x86_64 is not on PATH")
+def test_an_emulator_of_the_tools_own_is_judged_without_a_file() -> None:
+    words = ("--service", SERVICE, "--setup", SETUP, "--device", f"disk0={DEVICE}", "--increments", "1")
+    code, output = said(*words, "--only", "window 2/reply/transaction/1")
+    assert (code, "SAFE" in output) == (6, True), output
+
+
+FOR_EVER = f"while :; do {SERVICE.removeprefix('exec ')}; sleep 0.05; done"
+
+
+@pytest.mark.qemu
+@pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="qemu-system-x86_64 is not on PATH")
+@pytest.mark.parametrize(
+    ("at", "fault"),
+    [
+        ("2/start", "restart"), ("2/start", "emulator-killed"), ("2/reply/transaction/1", "emulator-killed"),
+        ("3/before/transaction/1", "closed"),
+    ],
+)  # fmt: skip
+def test_a_qemu_that_the_tool_starts_once_more_may_be_ended(at: str, fault: str) -> None:
+    plan = replace(hosted("right"), service=FOR_EVER, restart="true")
+    outcome = judged(plan, at, fault)
+    assert outcome.judgement in (Judgement.SAFE, Judgement.LOUD), outcome.reasons
+    ran = [each.text for each in outcome.entries if each.text.startswith("run restart")]
+    assert bool(ran) is (fault != "closed"), "nobody ends it there"
+    wrong = replace(hosted("added-after-the-full"), service=FOR_EVER, restart="true")
+    assert judged(wrong, "1/reply/blockdev-backup/1").judgement is Judgement.UNSAFE
+
+
+@pytest.mark.qemu
+@pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="qemu-system-x86_64 is not on PATH")
+def test_a_qemu_that_does_not_come_again_is_said_to_be_broken() -> None:
+    plan = replace(hosted("right"), service=FOR_EVER, restart="echo no room >&2; exit 3")
+    failing = (Fault("2/start", "emulator-killed"),)
+    outcome = play(plan, Schedule("of a test", plan.increments, baseline(plan), failing))
+    assert outcome.judgement is Judgement.BROKEN
+    assert "could not be started again: exit code 3: no room" in outcome.reasons[0].text
 
 
 @pytest.mark.qemu
