@@ -42,20 +42,33 @@ class Between:
         return self.least is self.most
 
     def __or__(self, other: Between, /) -> Between:
+        if other is EMPTY or other is self:
+            return self
+        if self is EMPTY:
+            return other
         least = self.least | other.least
         most = least if self.exact and other.exact else self.most | other.most
-        return Between(least, most, self.more or other.more, max(self.number, other.number))
+        return self._or(least, most, self.more or other.more, max(self.number, other.number))
 
     def __and__(self, other: Between, /) -> Between:
+        if self is EMPTY or other is EMPTY:
+            return EMPTY
         least = self.least & other.least
         most = least if self.exact and other.exact else self.most & other.most
-        return Between(least, most, self.more and other.more)
+        return self._or(least, most, self.more and other.more, 0)
 
     def __sub__(self, other: Between, /) -> Between:
+        if self is EMPTY or other is EMPTY:
+            return self
         least = self.least - other.most
         most = least if self.exact and other.exact else self.most - other.least
         number = max(0, self.number - len(other.most)) if self.number else 0
-        return Between(least, most, self.more and not other.more, number)
+        return self._or(least, most, self.more and not other.more, number)
+
+    def _or(self, least: Compressed, most: Compressed, more: bool, number: int) -> Between:
+        """A set with these bounds: this one, if they are its own, so that all see that nothing has changed."""
+        same = least is self.least and most is self.most and more == self.more and number == self.number
+        return self if same else Between(least, most, more, number)
 
     def __le__(self, other: Between, /) -> bool:
         """Whether it is certain that every block of this set is in the other."""

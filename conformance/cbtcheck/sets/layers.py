@@ -6,6 +6,7 @@ Uniting them leaves each as it is; nothing is spelt out for it. Whatever else is
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import is_
 
 from cbtcheck.sets.units import Units
 
@@ -29,19 +30,47 @@ def join(a: Layers, b: Layers) -> Layers:
     """What is in either."""
     if not b or a is b:
         return a
-    return layered((*a, *b)) if a else b
+    if not a:
+        return b
+    if len(a) == len(b) == 1 and a[0].shift == b[0].shift:
+        return _one(a[0].join(b[0]), a, b)
+    return _either(layered((*a, *b)), a, b)
+
+
+def _one(made: Units, a: Layers, b: Layers) -> Layers:
+    """A set of one layer, as one of the two that it was made of, if it is that again."""
+    if made is a[0]:
+        return a
+    return b if made is b[0] else (made,) if made else NOTHING
+
+
+def _either(made: Layers, a: Layers, b: Layers) -> Layers:
+    """One of the two sets that it was made of, if it is that again: then all see that nothing has changed."""
+    for known in (a, b):
+        if len(made) == len(known) and all(map(is_, made, known)):
+            return known
+    return made
 
 
 def meet(a: Layers, b: Layers, total: int) -> Layers:
     """What is in both, on a disk of `total` blocks."""
-    return layered(one.meet(other, total) for one in a for other in b)
+    if len(a) == len(b) == 1:
+        return a if a is b else _one(a[0].meet(b[0], total), a, b)
+    return _either(layered(one.meet(other, total) for one in a for other in b), a, b)
 
 
 def less(a: Layers, b: Layers, total: int) -> Layers:
     """What is in `a` only, on a disk of `total` blocks."""
+    if a is b:
+        return NOTHING
     for other in b:
+        if len(a) == 1:
+            parts = a[0].less(other, total)
+            if len(parts) == 1:
+                a = _one(parts[0], a, a)
+                continue
         left = [one.less(other, total) for one in a]
-        a = layered(part for parts in left for part in parts)
+        a = _either(layered(part for parts in left for part in parts), a, a)
     return a
 
 

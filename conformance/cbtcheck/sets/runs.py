@@ -47,7 +47,7 @@ def coarser(bitmap: BitMap64, k: int) -> BitMap64:
     if is_scattered(bitmap):
         numbers = iter(bitmap)
         while some := [number >> k for number in islice(numbers, AT_ONCE)]:
-            units |= BitMap64(some)
+            units = units | BitMap64(some) if units else BitMap64(some)
         return units
     pairs = runs(bitmap)
     while listed := [(first >> k, past - 1 >> k) for first, past in islice(pairs, AT_ONCE)]:
@@ -77,10 +77,23 @@ def finer(units: BitMap64, k: int) -> BitMap64:
         return units
     bitmap = BitMap64()
     add = bitmap.add_range
-    for first, past in runs(units):
-        add(first << k, past << k)
+    if is_scattered(units):
+        for unit in units:
+            add(unit << k, (unit + 1) << k)
+    else:
+        for first, past in runs(units):
+            add(first << k, past << k)
     bitmap.run_optimize()
     return bitmap
+
+
+def in_units(bitmap: BitMap64, k: int, units: BitMap64) -> BitMap64:
+    """The numbers that are in one of these units of 2^k; for what is scattered."""
+    found = BitMap64()
+    numbers = iter(bitmap)
+    while some := list(islice(numbers, AT_ONCE)):
+        found |= BitMap64([number for number in some if number >> k in units])
+    return found
 
 
 def below(bitmap: BitMap64, bound: int) -> BitMap64:

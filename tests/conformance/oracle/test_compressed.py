@@ -189,3 +189,50 @@ def test_what_was_rounded_is_not_rounded_again_when_more_is_written() -> None:
     assert both is not one
     assert space.round_out(both, 65536, size).held[0] is rounded.held[0]
     assert (one | other).held[0] is both.held[0], "the same union is made once"
+
+
+def sorted_blocks(blocks: Compressed) -> list[int]:
+    return sorted(number for each in blocks.spelt_out().held for number in each.members)
+
+
+@pytest.mark.parametrize("scattered", [2, 40, 600])
+@pytest.mark.parametrize("granules", [1, 30, 500])
+def test_scattered_blocks_and_granules_are_put_together_in_whichever_way_is_quickest(
+    scattered: int, granules: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One by one, or by spelling out some granules, or all: what comes of it is the same; so is its rounding."""
+    space, size, random = CompressedSets(512), 1 << 30, Random(scattered + granules)
+    per = 8
+    for share in (0.0, 0.2, 0.5, 0.8, 1.0):
+        picked = random.sample(range(size // 4096), granules)
+        near = [random.choice(picked) * per + random.randrange(per) for _ in range(round(scattered * share))]
+        far = [random.randrange(size // 512) for _ in range(scattered - len(near))]
+        fine, coarse = {*near, *far}, {number * per + each for number in picked for each in range(per)}
+        for only in (None, True, False):
+            if only is not None:
+                monkeypatch.setattr(runs, "is_scattered", lambda bitmap, only=only: only)
+            blocks = space.gathered(BitMap64(sorted(fine)))
+            whole = space.round_out(space.gathered(BitMap64(sorted(coarse))), 4096, size)
+            for made, plain in (
+                (blocks - whole, fine - coarse), (blocks & whole, fine & coarse), (whole & blocks, fine & coarse),
+                (whole - blocks, coarse - fine), (blocks | whole, fine | coarse),
+                ((blocks - whole) & blocks, fine - coarse), ((blocks - whole) | blocks, fine),
+            ):  # fmt: skip
+                assert sorted_blocks(made) == sorted(plain)
+                rounded = {number // per for number in plain}
+                assert set(space.granules(made, 4096, size)) == rounded
+            monkeypatch.undo()
+
+
+def test_what_changes_nothing_is_the_same_set() -> None:
+    """So that whoever compares what was made of a set sees it at once."""
+    space, size = CompressedSets(4096), 16 * TIB
+    large = space.gathered(BitMap64(range(0, 1 << 20, 1 << 10)))
+    part, other = space.gathered(BitMap64([0, 1 << 10])), space.gathered(BitMap64([1, 3]))
+    assert (large | part) is large
+    assert (part | large).held is large.held
+    assert (large & part).held is part.held
+    assert (large - other) is large
+    clusters = space.round_out(large, 65536, size)
+    assert (part & clusters).held is part.held
+    assert not part - clusters
