@@ -5,7 +5,8 @@
 flight; every 1,000 events a command or a look, which overlaps some of them. Rates are by time of the processor.
 
 With `--backups` increments begin and complete, one every 1,000 events, and what they give back is followed; the same
-trace is verified without that, for the ratio.
+trace is verified without that, for the ratio. With `--tool` it is the history of `long_logs.py`: what a backup tool
+does on `--disks` disks, one increment of one of them every `--every` events; with `--qmp` as the monitor's log.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
+
+import long_logs
 
 SIZE, BLOCK, GRANULARITY = 1 << 37, 4096, 65536
 SEED = 20160121
@@ -95,18 +98,29 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--events", type=int, nargs="*", default=[100_000, 1_000_000])
     options.add_argument("--backups", action="store_true")
+    options.add_argument("--tool", action="store_true")
+    options.add_argument("--qmp", action="store_true")
+    options.add_argument("--disks", type=int, default=1)
+    options.add_argument("--every", type=int, default=10_000)
+    options.add_argument("--rounds", type=int, default=1, help="of which the quickest counts")
     chosen = options.parse_args()
     print(f"Python {platform.python_version()}, {platform.machine()}\n")
     print(f"{'guest writes':14}{'events':>12}{'MB':>7}{'seconds':>10}", end="")
     print(f"{'CPU s':>8}{'events/CPU s':>14}{'memory MiB':>12}{'ratio' if chosen.backups else '':>8}".rstrip())
-    for points in (True, False):
+    for kind in ("unknown",) if chosen.qmp else ("points", "intervals"):
+        points = kind == "points"
         for events in chosen.events:
+            if chosen.qmp:
+                lines = long_logs.qmp(events, chosen.disks, chosen.every)
+            elif chosen.tool:
+                lines = long_logs.trace(events, chosen.disks, chosen.every, points)
+            else:
+                lines = (backups if chosen.backups else trace)(events, points)
             with tempfile.NamedTemporaryFile("w", suffix=".jsonl", delete=False) as file:
-                file.writelines((backups if chosen.backups else trace)(events, points))
+                file.writelines(lines)
             path = Path(file.name)
             try:
-                seconds, busy, memory = measured(path)
-                kind = "points" if points else "intervals"
+                seconds, busy, memory = min((measured(path) for _ in range(chosen.rounds)), key=lambda each: each[1])
                 size = path.stat().st_size / 1e6
                 print(f"{kind:14}{events:12,}{size:7,.0f}{seconds:10.1f}{busy:8.1f}", end="")
                 ratio = f"{busy / measured(path, WITHOUT)[1]:8.2f}" if chosen.backups else ""

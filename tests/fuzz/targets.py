@@ -118,7 +118,10 @@ CONVERSATION = b"""\
 
 def trace(raw: bytes) -> None:
     """A recorded history, of either format."""
-    for options in (Options(), Options("qmp", disks={"disk0": 65536, "drive0": 65536})):
+    ways = [Options(), Options("qmp", disks={"disk0": 65536, "drive0": 65536})]
+    if raw.startswith(b'{"format"'):
+        ways.append(Options(guest="unknown"))
+    for options in ways:
         try:
             report = verify(io.BytesIO(raw), options)
         except TraceProblem as problem:

@@ -8,7 +8,7 @@ followed is what the specification says that these commands do.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Generic
 
 from cbtmodel import commands as c
@@ -18,6 +18,7 @@ from cbtmodel.blocks import S
 from cbtmodel.chain import Chains, Point, changed, follow
 from cbtmodel.claims import is_full, owed_under_name, waives, written
 from cbtmodel.node import State
+from cbtmodel.record import replace
 from cbtmodel.step import Step
 from cbtmodel.table import Table
 from cbtmodel.traits import changed_bitmap, traits_of
@@ -79,7 +80,7 @@ class Waived(Generic[S]):
     next: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ChainsFollowed(Generic[S]):
     """All that has been followed until now. It does not change, so that several worlds can go on from it.
 
@@ -109,7 +110,7 @@ class ChainsFollowed(Generic[S]):
         after = after._said(at, before, command, step)
         if not step.ended and len(before.jobs) == len(step.state.jobs):
             return after
-        return after.told()._lived(at, before, command, step)
+        return (after.told() if _begins(before, step) else after)._lived(at, before, command, step)
 
     def wrote(self, at: At, state: State[S], node: str, blocks: S) -> ChainsFollowed[S]:
         """Guest writes of these blocks of a disk have ended."""
@@ -265,6 +266,11 @@ class ChainsFollowed(Generic[S]):
     def points(self) -> dict[str, Point[S]]:
         """All points that are known, by number."""
         return {**self.kept, **self.chains.points}
+
+
+def _begins(before: State[S], step: Step[S]) -> bool:
+    """Whether a backup begins, or has at once ended: a new point keeps what had changed since each older one."""
+    return any(job_id not in before.jobs for job_id in (*step.state.jobs, *(end.job_id for end in step.ended)))
 
 
 def _over(point: Point[S]) -> Point[S]:

@@ -7,10 +7,11 @@ these is somebody's command, and that is what whoever has lost a block wants to 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Generic
 
 from cbtmodel.blocks import S
+from cbtmodel.record import replace
 
 MOST_REASONS = 64
 """Reasons that are kept apart for one bitmap; beyond that the oldest two are told as one."""

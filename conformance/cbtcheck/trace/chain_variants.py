@@ -54,9 +54,11 @@ class Variant:
 
     def wrote(self, line: int, node: str, blocks: Between) -> None:
         """Something was written, for certain or perhaps, before an event that is at this line."""
-        self.followed = self.followed.wrote(at_line(line, None), self.world.state, node, blocks)
+        before = self.world.state
         with suppress(TooMuch):
             self.world = next(iter(written(self.world, node, blocks)), self.world)
+        # This comes second: by now it is known which granules the blocks are in, and so it is of all that has them.
+        self.followed = self.followed.wrote(at_line(line, None), before, node, blocks)
 
     def happens(self, line: int, change: Change, rules: Rules) -> None:
         """A change, as the specification has it; if that is not what was replied, it has not happened."""
@@ -74,11 +76,12 @@ class Variant:
         items = tuple(order)
         gaps: list[list[tuple[WriteClass, bool]]] = [[] for _ in range(len(items) + 1)]
         for each in window.classes:
-            first, last = each.gaps(items)
-            if each.sure and (first == last or (self.place is not None and last - first < MOST_PLACES)):
-                gaps[first if self.place is None else self.place(first, last)].append((each, True))
+            places = window.places(each, items)
+            last = len(places) - 1
+            if each.sure and (not last or (self.place is not None and last < MOST_PLACES)):
+                gaps[places[0 if self.place is None else self.place(0, last)]].append((each, True))
             else:
-                for gap in range(first, last + 1):
+                for gap in places:
                     gaps[gap].append((each, False))
         for number, placed in enumerate(gaps):
             line = items[min(number, len(items) - 1)].span.line if items else window.line

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import get_args
 
 from cbtmodel import commands as c
 from cbtmodel.bitmap import Bitmap, Marks
@@ -22,7 +23,7 @@ from cbtcheck.sets.between import Between, BetweenSets, TooMuch, exactly
 from cbtcheck.sets.gaps import BLOCK, MOST_GAPS, GapSets
 from cbtcheck.sets.granules import Granules
 from cbtcheck.trace.chain_variants import BETWEEN, EARLY, LATE, MOST_PLACES, Variant, tables_of
-from cbtcheck.trace.events import Change, Given, Look
+from cbtcheck.trace.events import Change, EndOfJobs, Given, Landed, Look
 from cbtcheck.trace.stepped import at_line, stepped
 from cbtcheck.trace.window import Item, Window, written
 from cbtcheck.trace.world import Rules, Traced, possible
@@ -32,6 +33,9 @@ MOST_NAMED = 4
 
 GRANULARITY = 65536
 """Of a bitmap whose beginning is not in the trace; of no importance, since gaps are not rounded."""
+
+IN_BLOCKS = (*get_args(c.Guest), *get_args(c.Copying))
+"""Commands that say of blocks what they do, which are not gaps: what they tell is only which jobs they have ended."""
 
 
 @dataclass
@@ -65,7 +69,12 @@ class OfGaps:
         if isinstance(change, Given):
             if change.refusal or not change.definite:
                 return
-            self._adopt(change.command)
+            if isinstance(change.command, IN_BLOCKS):
+                change = EndOfJobs(change.ended)
+            else:
+                self._adopt(change.command)
+        if isinstance(change, Landed) or change == EndOfJobs(()):
+            return
         try:
             found = possible(self.world, change, self.rules)
         except TooMuch:
@@ -191,7 +200,7 @@ class OfWorlds:
         """Changes that overlap each other or writes, in an order that explains their replies."""
         if self.lost_from:
             return
-        most = max((last - first for first, last in (each.gaps(tuple(order)) for each in window.classes)), default=0)
+        most = max((len(window.places(each, tuple(order))) - 1 for each in window.classes), default=0)
         if most and len(self.variants) == 1:
             one = self.variants[0]
             self.variants = [Variant(one.world, place, one.followed) for place in (EARLY, LATE)]

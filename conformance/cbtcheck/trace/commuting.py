@@ -178,3 +178,14 @@ def _told_apart(window: Window, one: Item, other: Item, of: dict[int, Touched]) 
         ):
             return True
     return False
+
+
+def touching(window: Window, worlds: Sequence[Traced]) -> dict[int, frozenset[str]]:
+    """By number of an item, which disks of the window's writes it has to do with; without those that may be any."""
+    if window.rules.untracked or any(world.strange for world in worlds):
+        return {}  # what is said of bitmaps that are not known may be about every disk
+    disks, nodes = Disks(window, worlds), {each.node for each in window.classes}
+    return {
+        item.number: frozenset(node for node in nodes if touched(item.event, disks).is_on(node))
+        for item in window.items
+    }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from cbtcheck.scenario.verdict import Finding
 from cbtcheck.sets.between import BetweenSets, TooMuch
+from cbtcheck.trace import remembered
 from cbtcheck.trace.commuting import dependences
 from cbtcheck.trace.events import Look, LookAtJobs
 from cbtcheck.trace.guesses import gather
@@ -27,27 +28,31 @@ MOST_RUNS = 6_000
 class Explained:
     """The worlds after a window, and what came of its looks; `findings` are with their lines.
 
-    `order` is one of the orders of its commands that explain it.
+    `order` is one of the orders of its commands that explain it, `first` are the first places of its looks in it.
     """
 
     order: tuple[Item, ...] = ()
+    first: dict[int, int] = field(default_factory=dict)
     worlds: list[Traced] = field(default_factory=list)
     judged: list[Judged] = field(default_factory=list)
     findings: list[tuple[int, Finding]] = field(default_factory=list)
 
 
-def explain(space: BetweenSets, window: Window, worlds: list[Traced]) -> Explained | None:
+def explain(
+    space: BetweenSets, window: Window, worlds: list[Traced], guest_seen: bool = True
+) -> Explained | None:
     """The worlds that explain all replies, and as many of the looks as any of them does; None if there is none.
 
+    `guest_seen`: guest writes are in the trace; if not, what is seen in a bitmap is owed, too (see `learn`).
     `TooMuch` if there are more orders than are gone through.
     """
     try:
-        return _explain(space, window, worlds, exact=True)
+        return _explain(space, window, worlds, guest_seen, exact=True)
     except TooMuch:
         loose = window.loosened()
         if not loose.items:
             raise
-        explained = _explain(space, loose, worlds, exact=False)
+        explained = _explain(space, loose, worlds, guest_seen, exact=False)
         if explained is not None:
             looks = sum(item.is_look for item in window.items)
             unjudged = ["looks that overlap more commands than can be put in order"] * looks
@@ -55,7 +60,9 @@ def explain(space: BetweenSets, window: Window, worlds: list[Traced]) -> Explain
         return explained
 
 
-def _explain(space: BetweenSets, window: Window, worlds: list[Traced], exact: bool) -> Explained | None:
+def _explain(
+    space: BetweenSets, window: Window, worlds: list[Traced], guest_seen: bool, exact: bool
+) -> Explained | None:
     found: list[Explained] = []
     controls = [item for item in window.items if not item.is_look]
     depends, alike = dependences(window, worlds, exact), _alike(window, controls)
@@ -69,11 +76,14 @@ def _explain(space: BetweenSets, window: Window, worlds: list[Traced], exact: bo
             if len(tried) > MOST_ORDERS or runs > MOST_RUNS:
                 raise TooMuch
         steps = search.steps
+    again = sum((len(order) + 1) ** 2 for _, order in tried) * sum(item.is_look for item in window.items)
     for world, order in tried:
         after = window.bounds(world, order)
         if after:
             explained = _look(space, window, world, order)
             if explained is not None:
+                if again <= remembered.MOST_RUNS and not explained.findings:
+                    after = remembered.remembered(space, window, world, order, explained.first, after, guest_seen)
                 explained.order, explained.worlds = order, after
                 found.append(explained)
     if not found:
@@ -99,7 +109,7 @@ def _alike(window: Window, controls: list[Item]) -> dict[int, Hashable]:
 def _look(space: BetweenSets, window: Window, world: Traced, order: tuple[Item, ...]) -> Explained | None:
     """Each look at the first place among the commands where it is allowed; None if there is no place for it."""
     explained = Explained()
-    places: dict[int, int] = {}
+    places = explained.first
     for look in (item for item in window.items if item.is_look):
         earliest = max((at for number, at in places.items() if look.before >> number & 1), default=0)
         tried: list[tuple[int, Judged]] = []
@@ -122,13 +132,8 @@ def _judged(
     space: BetweenSets, window: Window, world: Traced, order: tuple[Item, ...], look: Item, at: int
 ) -> Judged | None:
     """The look after the first `at` commands; None if it cannot be there."""
-    done = sum(1 << item.number for item in order[:at])
-    for item in order:
-        is_before = bool(done >> item.number & 1)
-        if look.before >> item.number & 1 and not is_before:
-            return None
-        if item.before >> look.number & 1 and is_before:
-            return None
+    if not remembered.may_be_at(order, look, at):
+        return None
     assert isinstance(look.event, Look | LookAtJobs)
     results = [judge_whole(space, each, look.event)[0] for each in window.bounds(world, (*order[:at], look))]
     return min(results, key=lambda each: len(each.findings), default=None)

@@ -6,21 +6,21 @@ Bounds of each set alone cannot say that. So a world remembers the states that i
 
 Each group of them is about some guest writes. If it is about one write, or about all that meet in some granules, one
 of its guesses is right altogether: they are `whole`, and what is seen refutes a guess or does not (`narrowed`). If it
-is about more, every block is as in one of them. Kept is what can tell more than bounds do: any while a job is
-running, else what is `whole` and differs in two bitmaps or granules, or more.
+is about more, every block is as in one of them. Kept is what can tell more than bounds do: any while a job of that
+disk is running, else what is `whole` and differs in two bitmaps or granules, or more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Hashable, Iterable
 from functools import partial, reduce
 
 from cbtmodel.claims import all_marks
+from cbtmodel.record import replace
 
 from cbtcheck.follow.worlds import distinct as each_once
 from cbtcheck.sets.between import BetweenSets
-from cbtcheck.trace.shape import Sets, agree, differing, equal, join, meet, shape
+from cbtcheck.trace.shape import Sets, agree, differ_where_jobs_run, differing, equal, join, meet, shape
 from cbtcheck.trace.world import Guesses, Traced
 
 MOST_GUESSES = 12
@@ -61,7 +61,7 @@ def refined(world: Traced, groups: Iterable[Guesses]) -> Traced:
             state = meet(state, reduce(join, apart))
             excluding = differing(apart, _block(state)) > 1
             tells_more, mixed = group.whole and excluding, mixed or (excluding and group.lumped)
-            if len(apart) < 2 or not (state.jobs or tells_more):
+            if len(apart) < 2 or not (tells_more or differ_where_jobs_run(apart)):
                 continue
         if not tells_more and group.narrowed:
             continue
@@ -129,8 +129,11 @@ def _same(one: Traced, other: Traced) -> bool:
 
 def unite(worlds: Iterable[Traced]) -> list[Traced]:
     """Worlds of the same shape as one, whose guesses are forgotten where they differ."""
-    found: dict[Traced, Traced] = {}
-    for each in worlds:
+    listed = [*worlds]
+    if len(listed) < 2:
+        return listed
+    found: dict[Hashable, Traced] = {}
+    for each in listed:
         key = each.shape()
         if key in found and found[key] is not each:
             found[key] = replace(each, state=join(found[key].state, each.state), guesses=())

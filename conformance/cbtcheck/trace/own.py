@@ -78,18 +78,35 @@ class OwnReader:
         """All lines. `TraceProblem` at the first that is not as it must be."""
         for number, line in listed:
             if line[:6] == DO:
-                self._do(number, line)
+                each = _decoded(form.DO, number, line)
+                if type(each) is not DoWrite or not self._is_usual(number, each, line.count(b":")):
+                    self._do(number, line, each)
             else:
                 self._other(number, line)
         self.verifier.finish()
 
-    def _do(self, number: int, line: bytes) -> None:
-        try:
-            each = form.DO.decode(line)
-        except msgspec.ValidationError as problem:
-            raise TraceProblem(number, str(problem)) from None
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
-            raise TraceProblem(number, f"not JSON: {problem}") from None
+    def _is_usual(self, number: int, each: DoWrite, colons: int) -> bool:
+        """Whether a write has a time and nothing else that it need not have; then it has been given.
+
+        The number of colons says so: those members are there that must be, and no other, and none twice.
+        """
+        begin: Any = each.at
+        end: Any = None
+        if colons == 6:
+            begin, end = each.begin, each.end
+            if type(begin) is not float or type(end) is not float or end < begin:
+                return False
+        elif colons != 5 or begin is UNSET:
+            return False
+        first, length, node = each.offset, each.length, each.node
+        past = first + length
+        if begin < self._now or not self._timed or not length or past > self._sizes.get(node, -1):
+            return False
+        self._now = begin
+        self._write(number, node, first >> self._shift, ((past - 1) >> self._shift) + 1, begin, end)
+        return True
+
+    def _do(self, number: int, line: bytes, each: Any) -> None:
         if type(each) is not DoWrite:
             refuse_duplicates(number, line)
             begin, end = self._when(number, each.at, each.begin, each.end)
@@ -121,7 +138,8 @@ class OwnReader:
             members = _decoded(msgspec.json.Decoder(dict[str, msgspec.Raw]), number, line)
             if "do" in members:
                 ordered = {"do": members.pop("do"), **members}
-                self._do(number, msgspec.json.encode(ordered))
+                line = msgspec.json.encode(ordered)
+                self._do(number, line, _decoded(form.DO, number, line))
             elif "see" in members:
                 self._seen(number, _decoded(form.SEE, number, line))
             elif "ended" in members:

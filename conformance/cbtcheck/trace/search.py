@@ -39,7 +39,7 @@ class Search:
     once: bool
     writes: int
     steps: int = MOST_STEPS
-    _seen: dict[tuple[int, tuple[Traced, ...]], list[list[Traced]]] = field(default_factory=dict)
+    _seen: dict[tuple[int, tuple[Hashable, ...]], list[list[Traced]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._by_number = {item.number: item for item in self.items}

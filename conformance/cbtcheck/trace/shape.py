@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import fields
+from operator import attrgetter
 
 from cbtmodel.backup import Job
 from cbtmodel.bitmap import Bitmap, Marks
 from cbtmodel.claims import all_marks
 from cbtmodel.node import Node, State
+from cbtmodel.record import replace
 from cbtmodel.table import Table
 
 from cbtcheck.sets.between import EMPTY, Between, without_more
@@ -17,16 +19,37 @@ Two = Callable[[Between, Between], Between]
 Sets = State[Between]
 
 
-def shape(state: Sets) -> Sets:
-    """The state with every set empty: equal for two states that differ in sets only, and hashable."""
-    return together(state, state, lambda one, other: EMPTY)
+_JOB = attrgetter(*(each.name for each in fields(Job) if each.type != "S"))
+_BITMAP = attrgetter(*(each.name for each in fields(Bitmap) if each.name not in ("marks", "successor")))
 
 
-def together(one: Sets, other: Sets, put: Two) -> Sets:
-    """Two states of the same shape as one, each set made of the two by `put`."""
-    nodes = Table({node_name: _node(node, other.nodes[node_name], put) for node_name, node in one.nodes.items()})
-    jobs = Table({job_id: _job(job, other.jobs[job_id], put) for job_id, job in one.jobs.items()})
-    return replace(one, nodes=nodes, jobs=jobs)
+def shape(state: Sets) -> Hashable:
+    """All of a state but its sets: equal for two states that differ in sets only."""
+    nodes = frozenset(
+        (node_name, node.size, frozenset(node.writes), frozenset(map(_shape_of_bitmap, node.bitmaps.items())))
+        for node_name, node in state.nodes.items()
+    )
+    return nodes, frozenset((job_id, _JOB(job)) for job_id, job in state.jobs.items())
+
+
+def _shape_of_bitmap(named: tuple[str, Bitmap[Between]]) -> Hashable:
+    name, bitmap = named
+    return name, _BITMAP(bitmap), None if bitmap.successor is None else bitmap.successor.enabled
+
+
+def together(one: Sets, other: Sets, put: Two, changes: bool = False) -> Sets:
+    """Two states of the same shape as one, each set made of the two by `put`.
+
+    `changes`: that makes another set also of two that are the same. If not, what is the same is left as it is.
+    """
+    nodes, jobs = {}, {}
+    for name, node in one.nodes.items():
+        its = other.nodes[name]
+        nodes[name] = _node(node, its, put) if changes or node is not its else node
+    for job_id, job in one.jobs.items():
+        other_job = other.jobs[job_id]
+        jobs[job_id] = _job(job, other_job, put) if changes or job is not other_job else job
+    return replace(one, nodes=Table(nodes), jobs=Table(jobs))
 
 
 def join(one: Sets, other: Sets) -> Sets:
@@ -81,13 +104,36 @@ def differing(states: Sequence[Sets], block: int) -> int:
     return sum(found.values())
 
 
+def differ_where_jobs_run(states: Sequence[Sets]) -> bool:
+    """Whether states of the same shape differ in a disk that is being backed up, or in its jobs."""
+    first = states[0]
+    nodes = {job.node for job in first.jobs.values()}
+    for other in states[1:]:
+        for node_name in nodes:
+            for one, two in zip(_sets(first, node_name), _sets(other, node_name), strict=True):
+                if not one.same(two):
+                    return True
+    return False
+
+
+def _sets(state: Sets, node_name: str) -> Iterator[Between]:
+    node = state.nodes[node_name]
+    for _, bitmap in sorted(node.bitmaps.items()):
+        for marks in (bitmap.marks, *(() if bitmap.successor is None else (bitmap.successor.marks,))):
+            yield from (marks.dirty, marks.owed)
+    yield from (blocks for _, blocks in sorted(node.writes.items()))
+    for _, job in sorted(state.jobs.items()):
+        if job.node == node_name:
+            yield from (job.todo, job.copying, job.scope)
+
+
 def noticed(state: Sets) -> Sets:
     """Only in work lists there is more (see `between`)."""
 
     def plain(one: Between, other: Between) -> Between:
         return without_more(one)
 
-    bare = together(state, state, plain)
+    bare = together(state, state, plain, changes=True)
     jobs = {job_id: replace(job, todo=state.jobs[job_id].todo) for job_id, job in bare.jobs.items()}
     return replace(bare, jobs=Table(jobs))
 

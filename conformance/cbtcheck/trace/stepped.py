@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from cbtmodel import commands as c
 from cbtmodel.backup import Ended, Job, Outcome, copy_ends
+from cbtmodel.record import replace
 from cbtmodel.step import Step
 
 from cbtcheck.follow.chains import ChainsFollowed

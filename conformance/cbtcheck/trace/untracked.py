@@ -12,7 +12,7 @@ from cbtmodel import commands as c
 from cbtmodel.commands import Command
 from cbtmodel.table import Table
 
-from cbtcheck.trace.events import Given
+from cbtcheck.trace.events import NO_REPLY, Event, Given
 from cbtcheck.trace.shape import Sets
 
 
@@ -40,6 +40,22 @@ def mentions_untracked(state: Sets, strange: frozenset[str], act: Given) -> bool
             ):
                 return True
     return False
+
+
+def why_not_judged(event: Event, state: Sets, strange: frozenset[str], untracked: bool) -> str | None:
+    """Why the reply of a command is not judged; None if it is, or if the event is none.
+
+    `untracked`: there may be nodes, bitmaps and jobs of whose beginning nothing is known.
+    """
+    if not isinstance(event, Given):
+        return None
+    if not event.definite:
+        return NO_REPLY if event.text == NO_REPLY else "replies that say nothing definite"
+    if event.refusal == "?":
+        return "refusals for reasons outside of the specification"
+    if untracked and mentions_untracked(state, strange, event):
+        return "commands about nodes, bitmaps or jobs whose beginning is not in the trace"
+    return None
 
 
 def names_in(command: Command | c.Abort) -> Iterator[tuple[str, str | None]]:

@@ -21,14 +21,13 @@ from cbtcheck.scenario.verdict import Finding
 from cbtcheck.sets.between import Between, BetweenSets, TooMuch, exactly, outcomes
 from cbtcheck.sets.compressed import NOTHING, Compressed, CompressedSets
 from cbtcheck.trace.chains import OfGaps, OfWorlds
+from cbtcheck.trace.commuting import touching
 from cbtcheck.trace.disagreement import Memory, unheard
 from cbtcheck.trace.events import (
-    NO_REPLY,
     Change,
     EndOfJobs,
     Event,
     Forgotten,
-    Given,
     Look,
     LookAtJobs,
     Resized,
@@ -39,7 +38,8 @@ from cbtcheck.trace.gathered import MOST_ITEMS, MOST_OPEN, SWEEP, Counts, Gather
 from cbtcheck.trace.guesses import MOST_APART, advance, gather
 from cbtcheck.trace.judgement import Judged
 from cbtcheck.trace.learn import learn
-from cbtcheck.trace.untracked import mentions_untracked
+from cbtcheck.trace.remembered import beside_each_other
+from cbtcheck.trace.untracked import why_not_judged
 from cbtcheck.trace.whole import judge_whole, may_be_mixed
 from cbtcheck.trace.window import MOST_WORLDS, Item, Window, written
 from cbtcheck.trace.window_writes import write_classes
@@ -114,7 +114,8 @@ class Verifier:
 
     def happen(self, event: Event, span: Span) -> None:
         """A command, the end of a job, or a look."""
-        self.counts.happened(event, self._why_not(event) if isinstance(event, Given) else None)
+        world = self._worlds[0]
+        self.counts.happened(event, why_not_judged(event, world.state, world.strange, self.rules.untracked))
         if self._is_lost(span):
             return
         if isinstance(event, Resized):
@@ -152,16 +153,6 @@ class Verifier:
             self._close()
         self._sweep(inf)
         self._flush()
-
-    def _why_not(self, act: Given) -> str | None:
-        if not act.definite:
-            return NO_REPLY if act.text == NO_REPLY else "replies that say nothing definite"
-        if act.refusal == "?":
-            return "refusals for reasons outside of the specification"
-        world = self._worlds[0]
-        if self.rules.untracked and mentions_untracked(world.state, world.strange, act):
-            return "commands about nodes, bitmaps or jobs whose beginning is not in the trace"
-        return None
 
     # Writes that wait
 
@@ -272,7 +263,7 @@ class Verifier:
             self.tell(span.line, finding)
         return gather(world for world, _ in kept)
 
-    def _look(self, look: Look | LookAtJobs, span: Span) -> None:
+    def _look(self, look: Look | LookAtJobs, span: Span, learns: bool = True) -> None:
         if self.counts.undecided:
             look = replace(look, adopt=True) if isinstance(look, Look) else replace(look, untracked=True)
         judged = [judge_whole(self._between, world, look) for world in self._worlds]
@@ -284,7 +275,7 @@ class Verifier:
             self.tell(span.line, finding)
         if open_before and not best.findings:
             self.counts.mixed.append(span.line)
-        if isinstance(look, Look) and len(self._worlds) == 1:
+        if isinstance(look, Look) and len(self._worlds) == 1 and learns:
             if not best.findings:
                 for finding in self._memory.compare(self._worlds[0], look):
                     self.tell(span.line, finding)
@@ -338,24 +329,24 @@ class Verifier:
 
     def _close(self) -> None:
         """Everything that overlaps has ended: which worlds can there be now?"""
-        everything = self._all_items()
         after = []
         for each in self._open:
-            if each.before == everything:
+            if each.before == self._all_items():
                 after.append(replace(each, before=0))
             else:
                 self._into_class(each.node, each.first, each.past, each.before, each.sure)
         self._flush()
         classes = tuple(write_classes(self.space, self._items, self._worlds, self._classes, self.rules))
         lingering = {node: blocks for node, (_, blocks) in self._lingering.items()}
-        window = Window(tuple(self._items), classes, lingering, self.rules)
+        bare = Window(tuple(self._items), classes, lingering, self.rules)
+        window = replace(bare, touching=touching(bare, self._worlds))
         self._open, self._items, self._classes, self._blocked_until = after, [], {}, -inf
         self.counts.windows += 1
         if not classes and all(item.is_look for item in window.items):
             self._looks(window)
             return
         try:
-            explained = explain(self._between, window, self._worlds)
+            explained = explain(self._between, window, self._worlds, self.guest_seen)
             if isinstance(self.chains, OfWorlds):
                 controls = tuple(item for item in window.items if not item.is_look)
                 self.chains.happen_at_once(window, controls if explained is None else explained.order)
@@ -372,10 +363,14 @@ class Verifier:
             self.tell(line, finding)
 
     def _looks(self, window: Window) -> None:
-        """Looks that overlap nothing but each other: nothing changes between them."""
+        """Looks that overlap nothing but each other: only writes that nobody saw can be between them."""
+        alone = len(window.items) == 1 or not window.lingering
         for item in window.items:
             assert isinstance(item.event, Look | LookAtJobs)
-            self._look(item.event, item.span)
+            self._look(item.event, item.span, alone)
+        if not alone and len(self._worlds) == 1:
+            world, adopt = self._worlds[0], bool(self.counts.undecided)
+            self._worlds = [beside_each_other(self._between, window, world, self.guest_seen, adopt)]
 
     def _unexplained(self, window: Window) -> None:
         """No order explains all replies: in the order of lines, what the specification says to each is told."""

@@ -21,8 +21,8 @@ is allowed. How the bounds are found:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import reduce
 from itertools import product
 from math import prod
@@ -30,6 +30,7 @@ from operator import or_
 
 from cbtmodel import jobs, node
 from cbtmodel.commands import AddBitmap, StartBackup, Transaction
+from cbtmodel.record import replace
 from cbtmodel.step import whole_write
 
 from cbtcheck.sets.between import Between, TooMuch, exactly, outcomes
@@ -44,6 +45,9 @@ MOST_WORLDS = 64
 
 MOST_CHOICES = 40
 """Choices of writes to the same granules that are gone through together, at most."""
+
+Teach = Callable[[Traced], list[Traced]]
+"""What becomes of a world when something is seen in it; nothing, if it cannot be seen there."""
 
 IN_FLIGHT = "\0"
 """What the id of a class begins with that is in flight while its choices are gone through."""
@@ -105,7 +109,7 @@ class Play:
         into[node] = into[node] | blocks if node in into else blocks
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Chosen:
     """A class of writes that begins in one gap and ends in another."""
 
@@ -116,14 +120,18 @@ class Chosen:
     id: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Window:
-    """The items and classes of writes of a window. `lingering` are writes that can be in any gap, and go on."""
+    """The items and classes of writes of a window. `lingering` are writes that can be in any gap, and go on.
+
+    `touching`: by number of an item, the disks that it has to do with; if it is not there, that is any disk.
+    """
 
     items: tuple[Item, ...]
     classes: tuple[WriteClass, ...]
     lingering: dict[str, Compressed]
     rules: Rules
+    touching: Mapping[int, frozenset[str]] = field(default_factory=dict)
 
     @property
     def line(self) -> int:
@@ -155,6 +163,14 @@ class Window:
 
     # Bounds
 
+    def taught(self, world: Traced, order: tuple[Item, ...], look: Item, place: int, teach: Teach) -> list[Traced]:
+        """The worlds after an order of commands, with a look after so many of them that has taught something.
+
+        How far writes have come is left open.
+        """
+        seen = (*order[:place], look, *order[place:])
+        return self._run(world, self._play(seen, (), stops=False), (), teach)
+
     def bounds(self, world: Traced, order: tuple[Item, ...]) -> list[Traced]:
         """The worlds after an order of commands, or at a look that ends it; none if that cannot be."""
         return advance(world, lambda each: self._bounds(each, order))
@@ -162,9 +178,9 @@ class Window:
     def _bounds(self, world: Traced, order: tuple[Item, ...]) -> list[Traced]:
         uncertain = [each for each in self.classes if each.sure and self._has_a_choice(each, order)]
         found = {each.shape(): each for each in self._run(world, self._play(order, ()), ())}
-        groups: dict[Traced, list[Guesses]] = {key: [] for key in found}
+        groups: dict[Hashable, list[Guesses]] = {key: [] for key in found}
         for together, whole in self._meeting(world, order, uncertain):
-            chosen: dict[Traced, list[Sets]] = {}
+            chosen: dict[Hashable, list[Sets]] = {}
             for one in self._chosen(world, order, together):
                 chosen.setdefault(one.shape(), []).append(one.state)
             found = {key: one for key, one in found.items() if key in chosen}
@@ -196,10 +212,17 @@ class Window:
             else:
                 yield from (((each,), False) for each in together)
 
-    @staticmethod
-    def _has_a_choice(each: WriteClass, order: tuple[Item, ...]) -> bool:
+    def places(self, each: WriteClass, order: tuple[Item, ...]) -> list[int]:
+        """The gaps in which a write can be, but one only of those between which nothing has to do with its disk."""
         first, last = each.gaps(order)
-        return first < last and not (last == len(order) and order and order[-1].is_look)
+        return [first, *(at + 1 for at in range(first, last) if self._is_touched(each.node, order[at]))]
+
+    def _is_touched(self, node_name: str, item: Item) -> bool:
+        return item.number not in self.touching or node_name in self.touching[item.number]
+
+    def _has_a_choice(self, each: WriteClass, order: tuple[Item, ...]) -> bool:
+        may_be_after_the_look = order and order[-1].is_look and each.gaps(order)[1] == len(order)
+        return not may_be_after_the_look and len(self.places(each, order)) > 1
 
     def _chosen(
         self, world: Traced, order: tuple[Item, ...], together: tuple[WriteClass, ...]
@@ -212,36 +235,46 @@ class Window:
                 for at, (each, (begins, ends)) in enumerate(zip(together, gaps, strict=True))
             ))  # fmt: skip
 
-    @staticmethod
-    def _choices(world: Traced, order: tuple[Item, ...], one: WriteClass) -> list[tuple[int, int]]:
+    def _choices(self, world: Traced, order: tuple[Item, ...], one: WriteClass) -> list[tuple[int, int]]:
         """In which gaps a class can begin and end. Where no job can be, only its end matters."""
-        first, last = one.gaps(order)
-        whole = not world.state.jobs and not any(may_start(item) for item in order)
+        places = self.places(one, order)
+        copying = any(job.node == one.node for job in world.state.jobs.values())
+        whole = not copying and not any(may_start(item, one.node) for item in order)
         return [
             (begins, ends)
-            for ends in range(first, last + 1)
-            for begins in ([ends] if whole else range(first, ends + 1))
+            for at, ends in enumerate(places)
+            for begins in ([ends] if whole else places[: at + 1])
         ]
 
-    def _play(self, order: tuple[Item, ...], without: tuple[WriteClass, ...]) -> Play:
-        """Every class but some: for certain where it has but one gap, else at most in each."""
+    def _play(self, order: tuple[Item, ...], without: tuple[WriteClass, ...], stops: bool = True) -> Play:
+        """Every class but some: for certain where it has but one gap, else at most in each.
+
+        `stops`: what comes after a look that ends the order is left out.
+        """
         play = Play(order)
-        look = bool(order) and order[-1].is_look
+        all_of_it = sum(not item.is_look for item in self.items) + sum(item.is_look for item in order)
+        past = len(order) - (stops and bool(order) and order[-1].is_look)
         for each in self.classes:
             if any(each is one for one in without):
                 continue
-            first, last = each.gaps(order)
-            for gap in range(first, last + 1):
-                if gap <= len(order) - look:
-                    play.write(gap, each.node, each.blocks, each.sure and first == last)
+            places = self.places(each, order)
+            over = each.gaps(order)[1] < len(order) or len(order) == all_of_it
+            for gap in places:
+                if gap <= past:
+                    play.write(gap, each.node, each.blocks, each.sure and over and len(places) == 1)
         return play
 
-    def _run(self, world: Traced, play: Play, chosen: tuple[Chosen, ...]) -> list[Traced]:
+    def _run(
+        self, world: Traced, play: Play, chosen: tuple[Chosen, ...], teach: Teach | None = None
+    ) -> list[Traced]:
         worlds = [world]
         for gap, item in enumerate(play.order):
             worlds = self._gap(play, gap, worlds, chosen)
-            if item.is_look:
+            if item.is_look and teach is None:
                 return unite(worlds)
+            if item.is_look and teach is not None:
+                worlds = unite(taught for each in worlds for taught in teach(each))
+                continue
             worlds = unite(done for each in worlds for done in possible(each, _change(item), self.rules))
             if len(worlds) > MOST_WORLDS:
                 raise TooMuch
@@ -290,11 +323,11 @@ def _change(item: Item) -> Change:
     return item.event
 
 
-def may_start(item: Item) -> bool:
-    """Whether a job may begin there."""
+def may_start(item: Item, node_name: str | None = None) -> bool:
+    """Whether a job may begin there, of this disk or of any."""
     command = item.event.command if isinstance(item.event, Given) else None
     return any(
-        isinstance(each, StartBackup)
+        isinstance(each, StartBackup) and node_name in (None, each.node)
         for each in (command.actions if isinstance(command, Transaction) else (command,))
     )
 

@@ -11,8 +11,8 @@ between the copies took place makes no difference: they commute with guest write
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass, field
 
 from cbtmodel import jobs
 from cbtmodel.backup import Ended, Outcome, copied
@@ -27,6 +27,7 @@ from cbtmodel.commands import (
     Transaction,
 )
 from cbtmodel.node import finish_write
+from cbtmodel.record import replace
 from cbtmodel.refusal import Refused
 from cbtmodel.step import Step, step
 from cbtmodel.table import Table
@@ -35,7 +36,7 @@ from cbtcheck.adapter import Reply
 from cbtcheck.follow.refusals import is_answered_by, judge_ends, judge_reply
 from cbtcheck.scenario.scenario import spelled
 from cbtcheck.scenario.verdict import Finding, Verdict
-from cbtcheck.sets.between import Between, BetweenSets, at_most, outcomes, without_more
+from cbtcheck.sets.between import EMPTY, Between, BetweenSets, at_most, outcomes, without_more
 from cbtcheck.trace.events import (
     AllCopied,
     Change,
@@ -94,9 +95,9 @@ class Traced:
     used: frozenset[tuple[str | None, str]] = frozenset()
     mixed: bool = field(default=False, compare=False)
 
-    def shape(self) -> Traced:
-        """All but the sets."""
-        return replace(self, state=shape(self.state), guesses=())
+    def shape(self) -> Hashable:
+        """All but the sets: equal for two worlds that differ in sets only."""
+        return shape(self.state), self.due, self.strange, self.used
 
 
 def possible(world: Traced, change: Change, rules: Rules) -> list[Traced]:
@@ -220,18 +221,27 @@ def _answered(world: Traced, act: Given, rules: Rules) -> list[Traced]:
 def _steps(state: Sets, command: Command, rules: Rules) -> Iterator[Step[Between]]:
     """What the specification makes of a command, for every answer to what is undecided."""
     if rules.copies_seen:
-        yield from outcomes(lambda: step(state, command))
+        yield from map(_without_content, outcomes(lambda: step(state, command)))
     elif isinstance(command, StartBackup | Transaction):
         assert isinstance(state.space, BetweenSets)
         patient = replace(state, space=state.space.unnoticed())
         for done in outcomes(lambda: step(patient, command)):
             after = state if done.refusal else noticed(replace(done.state, space=state.space))
-            yield replace(done, state=after)
+            yield _without_content(replace(done, state=after))
     elif isinstance(command, CancelJob | FinalizeJob):
         for done in outcomes(lambda: step(state, command)):
             yield replace(done, state=state, ended=())
     else:
         yield from outcomes(lambda: step(state, command))
+
+
+def _without_content(done: Step[Between]) -> Step[Between]:
+    """What a job's target has of the disk's content is nothing that a trace shows: it is not followed."""
+    found = done.state.jobs
+    for job_id, job in found.items():
+        if job.intact is not EMPTY or job.good is not EMPTY:
+            found = found.put(job_id, replace(job, intact=EMPTY, good=EMPTY))
+    return done if found is done.state.jobs else replace(done, state=replace(done.state, jobs=found))
 
 
 def _after_silent_copies(world: Traced, act: Given, rules: Rules) -> list[Traced]:

@@ -18,7 +18,7 @@ from cbtcheck.trace.own import OwnReader, read_head, verifier_for
 from cbtmodel import commands as c
 from cbtmodel.bitmap import busy, recording
 from cbtmodel.blocks import Frozensets
-from cbtmodel.node import State, initial
+from cbtmodel.node import State, initial, with_bitmap
 from cbtmodel.step import step
 
 SIZE = 8 * 512
@@ -228,6 +228,7 @@ def explained(order: list[tuple[Op, int]]) -> STATE | None:
         if command is None:
             if not fits(state, op.seen):
                 return None
+            state = as_seen(state, op.seen)
             continue
         if not isinstance(command, c.Write):
             done = step(state, command)
@@ -242,6 +243,15 @@ def explained(order: list[tuple[Op, int]]) -> STATE | None:
         if {end.job_id: end.outcome for end in done.ended} != op.ended:
             return None
         state = done.state
+    return state
+
+
+def as_seen(state: STATE, seen: dict[str, Any]) -> STATE:
+    """Bits that need not be there, and were not, do not come by themselves: a bitmap has what it was seen to have."""
+    for name, bitmap in state.nodes["d"].bitmaps.items():
+        g = bitmap.granularity
+        blocks = frozenset(b for b in bitmap.marks.dirty if [512 * b // g * g, g] in seen[name]["dirty"])
+        state = with_bitmap(state, "d", name, replace(bitmap, marks=replace(bitmap.marks, dirty=blocks)))
     return state
 
 
