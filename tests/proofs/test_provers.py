@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import permutations, product
+from itertools import chain, combinations, permutations, product
 from pathlib import Path as File
 from typing import Any
 
@@ -17,6 +17,7 @@ from cbtproofs.inductive.paths import Fog, Impossible, Path, Undecidable, Undeci
 from cbtproofs.inductive.prove import differences, prove, provers
 from cbtproofs.inductive.script import Assume, Item, Obligation, Prove, Prover, Script
 from cbtproofs.inductive.statements import THEOREMS
+from cbtproofs.inductive.truth_table import ALL, NONE, Rows, a_row, common, is_in, less, meet, rows, union
 from cbtproofs.inductive.universal_disk import Column, UniversalDisk
 from cbtproofs.mutants.catalogue import mutant
 from cbtproofs.mutants.improper import IMPROPER
@@ -186,8 +187,40 @@ def test_a_contradiction_has_no_path() -> None:
 def test_the_universal_disk_has_one_block_of_each_condition() -> None:
     disk = UniversalDisk(Path())
     columns = [disk.arbitrary(name) for name in NAMES]
-    conditions = [tuple(each.word >> block & 1 for each in columns) for block in range(disk.width)]
-    assert len(conditions) == len(set(conditions)) == 2 ** len(NAMES)
+    assert disk.possible is ALL
+    for condition in product((True, False), repeat=len(NAMES)):
+        blocks = disk.everything(SIZE)
+        for column, inside in zip(columns, condition, strict=True):
+            blocks = blocks & column if inside else blocks - column
+        block = a_row(blocks.rows)
+        assert tuple(is_in(block, each.rows) for each in columns) == condition
+
+
+def test_columns_are_combined_row_by_row() -> None:
+    """All columns of a truth table of three sets, beside sets of rows."""
+    table = [*product((False, True), repeat=3)]
+    of_one = {number: rows(number, NONE, ALL) for number in (1, 2, 3)}
+
+    def column(true: frozenset[int]) -> Rows:
+        made = NONE
+        for row in true:
+            alone = ALL
+            for number, inside in enumerate(table[row], 1):
+                alone = common(alone, of_one[number]) if inside else less(alone, of_one[number])
+            made = union(made, alone)
+        return made
+
+    columns = {true: column(true) for true in map(frozenset, chain(*(combinations(range(8), k) for k in range(9))))}
+    for true, one in columns.items():
+        inside = [row for row in range(8) if is_in(frozenset(n for n, yes in enumerate(table[row], 1) if yes), one)]
+        assert set(inside) == true
+        assert (one is NONE, one is ALL) == (not true, len(true) == 8)
+        assert not true or is_in(a_row(one), one)
+    for (true, one), (true_too, other) in product(columns.items(), repeat=2):
+        assert union(one, other) is columns[true | true_too]
+        assert common(one, other) is columns[true & true_too]
+        assert less(one, other) is columns[true - true_too]
+        assert meet(one, other) == bool(true & true_too)
 
 
 @pytest.mark.parametrize("make", [
@@ -306,6 +339,7 @@ def test_what_a_sceptic_reads_is_short() -> None:
     room = ROOT / "proofs/cbtproofs/inductive"
     read = [(room / name).read_text() for name in ("universal_disk.py", "obligations.py")]
     assert sum(len(each.splitlines()) for each in read) <= 300
+    assert len((room / "truth_table.py").read_text().splitlines()) <= 85
 
 
 def test_the_universal_disk_needs_no_z3() -> None:

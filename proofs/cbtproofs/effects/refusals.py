@@ -7,6 +7,7 @@ refused as its actions are, one by one (`inductive.transactions`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any, assert_never
 
 from cbtmodel import commands as c
@@ -121,6 +122,7 @@ def of_start(state: State[Any], command: c.StartBackup) -> Reasons:
     yield "invalid", lambda: command.cluster not in [512 << shift for shift in range(32)]
 
 
+@cache
 def usable(job_id: str) -> bool:
     """Whether a job may have this id: a letter, and then letters, digits and some marks."""
     letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"

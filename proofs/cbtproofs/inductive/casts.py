@@ -9,6 +9,7 @@ docs/understand/why-one-block-is-enough.md argues why a few casts stand for any 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -17,8 +18,9 @@ from cbtmodel.bitmap import Bitmap, Marks, Successor
 from cbtmodel.node import Node, State
 from cbtmodel.table import Table
 
+from cbtproofs.effects.during import Part
 from cbtproofs.inductive.paths import Undecided
-from cbtproofs.inductive.script import Prover
+from cbtproofs.inductive.script import Claim, Prover
 
 SIZE = (1 << 30) + 512
 """The size of most disks, in bytes; no multiple of a cluster, so that there is a partial one at the end."""
@@ -70,6 +72,17 @@ class Cast:
         """The same cast, with nothing known but what its jobs have left to do."""
         return replace(self, marks_matter=False, foggy=frozenset())
 
+    def part(self, after: Moment) -> Part:
+        """Which part of a transaction leads from this moment to the one after it; or it is a whole step."""
+        parts: dict[tuple[Moment, Moment], Part] = {
+            ("at rest", "at commit"): "drain", ("amid", "amid"): "prepare", ("at commit", "at rest"): "commit",
+        }  # fmt: skip
+        return parts.get((self.moment, after), "step")
+
+    def focused(self, claims: Iterable[Claim]) -> Iterable[Claim]:
+        """The claims that are about nobody in the fog. One names its subject first: *job: …*, *disk/bitmap's …*."""
+        return (each for each in claims if subject(each) not in self.foggy) if self.foggy else claims
+
     def _bitmap(self, prover: Prover, where: str, foggy: bool, granularity: int, frozen: bool) -> Bitmap[Any]:
         def marks(of: str) -> Marks[Any]:
             dim = foggy or not self.marks_matter
@@ -109,3 +122,8 @@ class Cast:
         policies = any_of(OnError), any_of(OnError)
         stage = ("running", True) if job_id in self.paused else (any_of(Phase), flag())
         return Job(node, bitmap, mode, cluster, group, flag(), *policies, *left, *ghosts, *stage)
+
+
+def subject(claim: Claim) -> str:
+    """The name of the bitmap, job or disk that a claim is about."""
+    return claim.where.partition(":")[0].partition("'")[0].rpartition("/")[2]

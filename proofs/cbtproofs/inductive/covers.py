@@ -19,7 +19,7 @@ from cbtmodel.step import Step
 from cbtmodel.table import Table
 
 from cbtproofs.inductive.casts import Cast
-from cbtproofs.inductive.script import Assume, Claim, Item, Played, Prove, Prover
+from cbtproofs.inductive.script import Assume, Claim, Item, Played, Prove, ProveEach, Prover
 
 ID = "COVERS"
 STATEMENT = (
@@ -34,7 +34,7 @@ EARLIER, OWN = "1", "2"
 
 def carried(before: State[Any], command: object, done: Step[Any]) -> Iterator[Item]:
     """If the bitmap d/a covers a point before a command, then after it, too, or it covers that of its own job."""
-    yield from (Prove(ID, claim) for claim in at_one_instant(before, done))
+    yield ProveEach(ID, at_one_instant(before, done))
     bitmap = before.nodes["d"].bitmaps.get("a")
     if bitmap is None or bitmap.leaving or not recording(bitmap):
         return
@@ -43,7 +43,7 @@ def carried(before: State[Any], command: object, done: Step[Any]) -> Iterator[It
         points[OWN] = Point("own", *PLACE, bitmap.successor.marks.owed, Table({EARLIER: none}))
     chains = chain.changed(Chains(Table(points), 3), "d", written(before, command, done, "d"))
     if not waives(command, *PLACE) and not switches(command, *PLACE):
-        yield from (Prove(ID, claim) for claim in covered(chains, before, done))
+        yield ProveEach(ID, covered(chains, before, done))
 
 
 def less_is_covered_too(prover: Prover) -> Iterator[Item]:

@@ -18,13 +18,14 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import z3
-from cbtmodel.claims import Fact, Inclusion
+from cbtmodel.claims import Fact
 
 from cbtproofs.inductive.casts import SIZE
 from cbtproofs.inductive.counterexample import Has
+from cbtproofs.inductive.listening import World, on_all_paths
 from cbtproofs.inductive.opaque import Opaque
-from cbtproofs.inductive.paths import Fog, Impossible, Path, every_path
-from cbtproofs.inductive.script import Assume, Findings, GaveUp, Obligation, Prove, Script
+from cbtproofs.inductive.paths import Fog, Impossible, Path
+from cbtproofs.inductive.script import Claim, GaveUp, Obligation, Script
 
 
 class Formula:
@@ -190,7 +191,7 @@ class Member(Opaque):
         return self._block.has_some(self)
 
 
-class GenericBlock:
+class GenericBlock(World):
     """One arbitrary block on one path, and the space that the specification makes its sets in."""
 
     def __init__(self, path: Path, solver: Solver) -> None:
@@ -198,26 +199,27 @@ class GenericBlock:
         self.empty = Member(self, solver.false)
         self._all = Member(self, solver.true)
         self._known = solver.nothing_known
-        self._inhabited = [self._all]  # sets that are not empty; a disk without blocks has nothing to lose
+        self._inhabited: tuple[Member, ...] = (self._all,)  # not empty: a disk without blocks has nothing to lose
         self._named: dict[str, Member] = {}
-        self._rounded: list[tuple[Member, tuple[int, int], Member]] = []
+        self._rounded: tuple[tuple[Member, tuple[int, int], Member], ...] = ()
         self._sizes: dict[int, Member] = {}  # the blocks of disks, by size
 
     def arbitrary(self, name: str, foggy: bool = False) -> Any:
         """A set of which nothing is known: a new Boolean."""
         if foggy:
             return Fog(self.path)
-        self._named[name] = Member(self, self.solver.variable(name))
-        return self._named[name]
+        made = Member(self, self.solver.variable(name))
+        self._named = {**self._named, name: made}
+        return made
 
     def everything(self, size: int) -> Any:
         """Our block is a block of the disk; of a smaller one it may be, and then of each that is larger than that."""
         if size > SIZE:
             raise ValueError(f"no disk is larger than {SIZE} bytes")
         blocks = self.blocks(0, size)
-        for other, of_other in list(self._sizes.items()):
+        for other, of_other in self._sizes.items():
             self.learn_within(*((blocks, of_other) if size < other else (of_other, blocks)))
-        self._sizes[size] = blocks
+        self._sizes = {**self._sizes, size: blocks}
         return blocks
 
     def blocks(self, offset: int, length: int) -> Any:
@@ -247,7 +249,7 @@ class GenericBlock:
                 return rounded
         result: Member = self.arbitrary(f"{granule}: neighbours {len(self._named)}")
         result.granule = granule
-        self._rounded.append((part, granule, result))
+        self._rounded = (*self._rounded, (part, granule, result))
         self.learn_within(part, result)
         return result
 
@@ -285,13 +287,22 @@ class GenericBlock:
         if self.must_be_within(blocks, self.empty):
             return False
         if any(self.must_be_within(each, blocks) for each in self._inhabited) or self.path.decide((1, 0)):
-            self._inhabited.append(blocks)
+            self._inhabited = (*self._inhabited, blocks)
             return True
         self.learn_within(blocks, self.empty)
         return False
 
-    def witness(self, claim: Inclusion[Any]) -> Has | None:
-        """A block that is in the small set and not in the large one: says what it is in. None: there is no such."""
+    def learn(self, claim: Claim) -> None:
+        """From now on a claim is so."""
+        if not isinstance(claim, Fact):
+            self.learn_within(claim.small, claim.large)
+        elif not claim.true:
+            raise Impossible
+
+    def doubt(self, claim: Claim) -> Has | None:
+        """A block of which a claim is not so: says what it is in. None if Z3 says that there is none."""
+        if isinstance(claim, Fact):
+            return None if claim.true else lambda blocks: False
         if self.must_be_within(claim.small, claim.large):
             return None
         outside = self.solver.formula("less", claim.small.formula, claim.large.formula)
@@ -301,21 +312,4 @@ class GenericBlock:
 
 def obligations(script: Script, solver: Solver) -> list[Obligation]:
     """All that a script wants to be proved, on all its paths, each with its verdict."""
-    return [each for found in every_path(lambda path: _run(GenericBlock(path, solver), script)) for each in found]
-
-
-def _run(block: GenericBlock, script: Script) -> list[Obligation]:
-    found = Findings(block.path)
-    for item in found.heard(script(block)):
-        match item:
-            case Assume(Fact(true=true)):
-                if not true:
-                    raise Impossible
-            case Prove(claim=Fact(true=true)):
-                found.add(item, true)
-            case Assume(Inclusion(small=Member() as small, large=Member() as large)):
-                block.learn_within(small, large)
-            case Prove(claim=Inclusion(small=Member(), large=Member()) as claim):
-                has = block.witness(claim)
-                found.add(item, has is None, has)
-    return found.listed
+    return on_all_paths(GenericBlock(Path(), solver), script)

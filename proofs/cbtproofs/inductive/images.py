@@ -33,7 +33,7 @@ from cbtmodel.table import Table
 from cbtproofs.inductive.casts import SIZE, Cast
 from cbtproofs.inductive.obligations import SAFE, claims_of
 from cbtproofs.inductive.paths import Undecided
-from cbtproofs.inductive.script import Assume, Item, Played, Prove, Prover, Script
+from cbtproofs.inductive.script import Claim, Item, Opening, Play, Played, ProveEach, Prover, Script
 
 ID = "RULE-DISK"
 STATEMENT = (
@@ -87,21 +87,25 @@ COMMANDS: tuple[Any, ...] = (
 def images(setting: Setting, what: Any) -> Script:
     """One event or command."""
 
-    def script(prover: Prover) -> Iterator[Item]:
-        stored = arbitrary(prover, setting)
-        yield from map(Assume, all_sound(stored))
-        yield from (Assume(claim) for _, claim in claims_of(stored.state, "at rest", SAFE))
+    def rest(prover: Prover, stored: Stored[Any]) -> Iterator[Item]:
         done = happen(stored, what)
         yield Played(stored.state)
-        yield from (Prove(ID, claim) for claim in all_sound(done.stored))
+        yield ProveEach(ID, all_sound(done.stored))
         if not isinstance(what, (*get_args(c.Command),)):
-            yield from (Prove(ID, claim) for claim in across(stored, done))
-        yield from (Prove(ID, claim) for claim in comes_back(stored, what, done))
+            yield ProveEach(ID, across(stored, done))
+        yield ProveEach(ID, comes_back(stored, what, done))
 
-    return script
+    return Play(Opening(setting, arbitrary, legal), rest)
 
 
-def arbitrary(prover: Prover, setting: Setting) -> Stored[Any]:
+def legal(setting: Setting, stored: Stored[Any]) -> Iterator[Claim]:
+    """All that is stored can be relied on, and the state is legal."""
+    yield from all_sound(stored)
+    for _, claims in claims_of(stored.state, "at rest", SAFE):
+        yield from claims
+
+
+def arbitrary(setting: Setting, prover: Prover) -> Stored[Any]:
     """Anything that this setting may be."""
 
     def flag() -> Any:

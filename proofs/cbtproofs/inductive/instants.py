@@ -13,27 +13,26 @@ from cbtmodel.step import Step
 from cbtproofs.inductive import theorem
 from cbtproofs.inductive.casts import SIZE, Cast
 from cbtproofs.inductive.obligations import LIVE, SAFE, arranged, claims_of
-from cbtproofs.inductive.script import Claim, Item, Played, Prove, Prover, Script
+from cbtproofs.inductive.script import Claim, Item, Opening, Play, Played, ProveEach, Prover, Script
 
 
 def at_first(prover: Prover) -> Iterator[Item]:
     """Everything holds of fresh disks, and nothing is lost yet."""
     state = initial(prover.space, {"d": SIZE, "e": SIZE})
     yield Played(state, Step(state))
-    yield from (Prove(property_id, claim) for property_id, claim in claims_of(state, "at rest", SAFE | LIVE))
+    for property_id, claims in claims_of(state, "at rest", SAFE | LIVE):
+        yield ProveEach(property_id, claims)
     yield from theorem.at_first(state)
 
 
 def always(cast: Cast, property_id: str, claims: Callable[[Prover, State[Any]], Iterator[Claim]]) -> Script:
     """Something holds in every state of the cast."""
 
-    def script(prover: Prover) -> Iterator[Item]:
-        state = cast.state(prover)
-        yield from arranged(cast, state)
+    def rest(prover: Prover, state: State[Any]) -> Iterator[Item]:
         yield Played(state, Step(state))
-        yield from (Prove(property_id, claim) for claim in claims(prover, state))
+        yield ProveEach(property_id, claims(prover, state))
 
-    return script
+    return Play(Opening(cast, Cast.state, arranged), rest)
 
 
 def unites(cast: Cast) -> Script:

@@ -28,7 +28,7 @@ from cbtmodel.table import Table
 
 from cbtproofs.inductive.casts import SIZE, Cast
 from cbtproofs.inductive.obligations import SAFE, claims_of
-from cbtproofs.inductive.script import Assume, Claim, Item, Played, Prove, Prover, Script
+from cbtproofs.inductive.script import Claim, Item, Opening, Play, Played, Prove, ProveEach, Prover, Script
 
 ID = "RESTORES"
 STATEMENT = (
@@ -56,26 +56,33 @@ class Told:
 def restores(cast: Cast, command: Any) -> Script:
     """One command, given while a backup may be under way on top of an older link."""
 
-    def script(prover: Prover) -> Iterator[Item]:
-        before = cast.state(prover)
-        yield from (
-            Assume(claim)
-            for property_id, claim in claims_of(before, cast.moment, SAFE)
-            if property_id == "POINT-IN-TIME"
-        )
-        told = Told(prover.arbitrary("changed since"), prover.arbitrary("wrong"), {}, {})
-        for job_id, job in before.jobs.items():
-            if job.node == "d" and job_id not in cast.foggy:
-                told.between[job_id] = prover.arbitrary(f"changed before {job_id} began")
-                told.after[job_id] = prover.arbitrary(f"changed since {job_id} began")
+    def rest(prover: Prover, known: tuple[State[Any], Told]) -> Iterator[Item]:
+        before, told = known
         chains = as_told(told, before)
         done = step(before, command)
         yield Played(before, done)
         if done.refusal is None:
             then = chain.follow(chains, before, command, done)
-            yield from (Prove(ID, claim) for claim in followed(told, chains, then, before, command, done))
+            yield ProveEach(ID, followed(told, chains, then, before, command, done))
 
-    return script
+    return Play(Opening(cast, arbitrary, copied_so_far), rest)
+
+
+def arbitrary(cast: Cast, prover: Prover) -> tuple[State[Any], Told]:
+    """Any state of the cast, and anything that may have become of contents."""
+    before = cast.state(prover)
+    told = Told(prover.arbitrary("changed since"), prover.arbitrary("wrong"), {}, {})
+    for job_id, job in before.jobs.items():
+        if job.node == "d" and job_id not in cast.foggy:
+            told.between[job_id] = prover.arbitrary(f"changed before {job_id} began")
+            told.after[job_id] = prover.arbitrary(f"changed since {job_id} began")
+    return before, told
+
+
+def copied_so_far(cast: Cast, known: tuple[State[Any], Told]) -> Iterator[Claim]:
+    """What jobs have copied is on their targets, as it was."""
+    for property_id, claims in claims_of(known[0], cast.moment, SAFE):
+        yield from claims if property_id == "POINT-IN-TIME" else ()
 
 
 def as_told(told: Told, state: State[Any]) -> Chains[Any]:
@@ -160,8 +167,8 @@ def three_links(prover: Prover) -> Iterator[Item]:
     yield Prove(ID, Fact("three links", set(links) == {"1", "2", "3"}))
     for number, where, node, lost in told:
         kept = links[number].lost if node is None else links[number].lost_on[node]
-        yield from (Prove(ID, claim) for claim in same(where, lost, kept))
-    yield from (Prove(ID, claim) for claim in same("z on all", links["3"].lost_on["2"], links["3"].lost))
+        yield ProveEach(ID, same(where, lost, kept))
+    yield ProveEach(ID, same("z on all", links["3"].lost_on["2"], links["3"].lost))
     yield Prove(ID, Inclusion("z: without y, no less is lost", links["3"].lost, links["3"].lost_on["1"]))
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from cbtmodel.claims import Fact, Inclusion
 from cbtmodel.node import State
 from cbtmodel.step import Step
 from cbtmodel.table import Table
 
-from cbtproofs.inductive.counterexample import Counterexample, Has, counterexample
-from cbtproofs.inductive.opaque import LooksInside
-from cbtproofs.inductive.paths import Impossible, Path
+from cbtproofs.inductive.counterexample import Counterexample
+from cbtproofs.inductive.paths import Path
 
 OPAQUE = "OPAQUE"
 """The theorem that the specification comes to an end without looking inside a set: one obligation on each path."""
@@ -35,19 +34,24 @@ class GaveUp(Exception):
     """A prover cannot say whether an obligation holds."""
 
 
-@dataclass(frozen=True)
-class Assume:
+class Assume(NamedTuple):
     """This may be relied on from here on."""
 
     claim: Claim
 
 
-@dataclass(frozen=True)
-class Prove:
+class Prove(NamedTuple):
     """This must follow; `id` is that of the theorem."""
 
     id: str
     claim: Claim
+
+
+class ProveEach(NamedTuple):
+    """All of these must follow, one after the other."""
+
+    id: str
+    claims: Iterable[Claim]
 
 
 NOTHING: State[Any] = State(None, Table())  # type: ignore[arg-type]
@@ -61,53 +65,56 @@ class Played:
     done: Step[Any] = field(default_factory=lambda: Step(NOTHING))
 
 
-Item: TypeAlias = Assume | Prove | Played
+Item: TypeAlias = Assume | Prove | ProveEach | Played
 Script: TypeAlias = Callable[[Prover], Iterator[Item]]
 
 
 @dataclass(frozen=True)
-class Obligation:
+class Opening:
+    """What scripts begin with: an arbitrary state of a cast or the like (`of`), and what may be relied on there."""
+
+    of: Any
+    made: Callable[[Any, Prover], Any]
+    claims: Callable[[Any, Any], Iterator[Claim]]
+
+    def state(self, prover: Prover) -> Any:
+        """An arbitrary one."""
+        return self.made(self.of, prover)
+
+    def assumed(self, state: Any) -> Iterator[Assume]:
+        """What may be relied on."""
+        return map(Assume, self.claims(self.of, state))
+
+
+def never(path: Path, state: Any) -> bool:
+    """Nothing is seen without what may be relied on."""
+    return False
+
+
+@dataclass(frozen=True)
+class Play:
+    """A script that begins with an opening. If what follows is known `at_sight`, nothing need be relied on for it."""
+
+    opening: Opening
+    rest: Callable[[Prover, Any], Iterator[Item]]
+    at_sight: Callable[[Path, Any], bool] = never
+
+    def __call__(self, prover: Prover) -> Iterator[Item]:
+        """The whole script."""
+        state = self.opening.state(prover)
+        if not self.at_sight(prover.path, state):
+            yield from self.opening.assumed(state)
+        yield from self.rest(prover, state)
+
+    def after(self, state: Any) -> Script:
+        """What follows the opening."""
+        return lambda prover: self.rest(prover, state)
+
+
+class Obligation(NamedTuple):
     """One thing that was to be proved on one path; `counterexample` is None if it holds."""
 
     id: str
     path: tuple[int, ...]
     where: str
     counterexample: Counterexample | None = None
-
-
-class Findings:
-    """What a prover finds on one path: a list of obligations."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.listed: list[Obligation] = []
-        self.played = Played()
-
-    def heard(self, items: Iterator[Item]) -> Iterator[Assume | Prove]:
-        """What a script says, item by item, without what another run has proved that came the same way.
-
-        If the specification raises something, it has looked inside a set or is broken: that ends the path.
-        """
-        try:
-            for item in items:
-                if isinstance(item, Played):
-                    self.played = item
-                elif isinstance(item, Assume) or not self.path.known:
-                    yield item
-        except (Impossible, GaveUp):
-            raise
-        except LooksInside as error:
-            self._opaque(f"the specification looks inside a set: {error}", Counterexample())
-        except Exception as error:
-            where = f"the specification fails: {type(error).__name__}"
-            self._opaque(where, Counterexample(note=str(error)))
-        else:
-            self._opaque("comes to its end", None)
-
-    def _opaque(self, where: str, wrong: Counterexample | None) -> None:
-        self.listed.append(Obligation(OPAQUE, self.path.taken, where, wrong))
-
-    def add(self, item: Prove, holds: bool, has: Has | None = None) -> None:
-        """Something holds or not. `has` shows a block of which it does not: it says whether that is in a set."""
-        wrong = None if holds else counterexample(self.played.before, self.played.done.state, has)
-        self.listed.append(Obligation(item.id, self.path.taken, item.claim.where, wrong))

@@ -24,7 +24,7 @@ from cbtproofs.inductive.covers import less_is_covered_too
 from cbtproofs.inductive.instants import at_first, releases, unites
 from cbtproofs.inductive.obligations import Act, goes_on, keeps
 from cbtproofs.inductive.restores import restores, three_links
-from cbtproofs.inductive.script import Script
+from cbtproofs.inductive.script import Item, Prover, Script
 from cbtproofs.inductive.transactions import committing, draining, drains, preparing
 
 A, B, C, ON_E = ("d", "a"), ("d", "b"), ("d", "c"), ("e", "b")
@@ -236,6 +236,15 @@ class Scene:
     cast: str
     command: Any
     script: Script
+
+    def without_script(self) -> Scene:
+        """The same scene, for whoever only shows it."""
+        return replace(self, script=nothing)
+
+
+def nothing(_: Prover) -> Iterator[Item]:
+    """A script that says nothing."""
+    return iter(())
 
 
 def scenes() -> Iterator[Scene]:

@@ -26,7 +26,7 @@ from cbtmodel.claims import Inclusion, counts_as_delivered, waives, written
 from cbtmodel.node import State
 from cbtmodel.step import Step
 
-from cbtproofs.inductive.script import Assume, Item, Prove, Prover
+from cbtproofs.inductive.script import Assume, Item, ProveEach, Prover
 
 ID = "NO DIRTY WRITE IS EVER LOST"
 STATEMENT = (
@@ -101,14 +101,14 @@ def kept(told: History, node: str, name: str, state: State[Any]) -> Iterator[Inc
 def at_first(state: State[Any]) -> Iterator[Item]:
     """Nothing has been recorded yet."""
     nothing = History(*(state.space.empty,) * len(SETS))
-    yield from (Prove(ID, claim) for claim in all_claims(nothing, state))
+    yield ProveEach(ID, all_claims(nothing, state))
 
 
 def carried(prover: Prover, before: State[Any], command: object, done: Step[Any]) -> Iterator[Item]:
     """If it held before a command, then it holds after."""
     told = History(*(prover.arbitrary(what) for what in SETS))
     yield from map(Assume, kept(told, "d", "a", before))
-    yield from (Prove(ID, claim) for claim in all_claims(goes_on(told, "d", "a", before, command, done), done.state))
+    yield ProveEach(ID, all_claims(goes_on(told, "d", "a", before, command, done), done.state))
 
 
 def all_claims(told: History, state: State[Any]) -> tuple[Inclusion[Any], ...]:

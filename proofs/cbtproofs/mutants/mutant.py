@@ -73,6 +73,11 @@ def applied(mutant: Mutant) -> Iterator[None]:
         _ONE_AT_A_TIME.release()
 
 
+def is_one_applied() -> bool:
+    """Whether a mutant is applied now."""
+    return _ONE_AT_A_TIME.locked()
+
+
 def tree_of(function: FunctionType) -> ast.FunctionDef:
     """The source of a function as it runs, with its line numbers.
 
