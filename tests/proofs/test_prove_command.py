@@ -3,28 +3,47 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cbtcheck.cli import kept_proof
 from cbtcheck.cli import proving as command
 from cbtcheck.cli.command import main
+from cbtcheck.cli.problem import Problem
+from cbtcheck.cli.proof_tasks import Numbers, Scenes, Seeded, each_done
+from cbtcheck.cli.proved import Outcome, to_plain
+from cbtcheck.cli.proved_before import outcome_of
 from cbtproofs.arithmetic.granularity import theorems
 from cbtproofs.inductive import generic_block, vacuity
-from cbtproofs.inductive.prove import prove
+from cbtproofs.inductive.prove import PROVERS, Proved, batches, prove, prove_together
 from cbtproofs.inductive.script import Assume, GaveUp, Item, Prover
 from cbtproofs.inductive.stage import A_JOB, Scene, scenes
 from cbtproofs.inductive.statements import THEOREMS, statement
 from cbtproofs.mutants.mutant import applied
 from click.testing import CliRunner, Result
 
-README = (Path(__file__).parents[2] / "docs/understand/proving.md").read_text()
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "docs/understand/proving.md").read_text()
 
 
 def run(*options: str) -> Result:
-    return CliRunner().invoke(main, ["prove", *options], catch_exceptions=False)
+    """In this process, where mutants are applied and scenes left out; and nothing is kept of that."""
+    return CliRunner().invoke(main, ["prove", "--jobs", "1", "--again", *options], catch_exceptions=False)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What these tests keep is nobody else's."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.fixture
@@ -150,7 +169,7 @@ def test_provers_that_disagree_are_a_failure(monkeypatch: pytest.MonkeyPatch) ->
     def blind(self: Any, claim: Any) -> None:
         return None
 
-    monkeypatch.setattr(generic_block.GenericBlock, "witness", blind)
+    monkeypatch.setattr(generic_block.GenericBlock, "doubt", blind)
     with applied(vacuity.mutant("drop-successor-on-failure")):
         result = run("--only", "FAILURE-KEEPS")
     assert result.exit_code == 2
@@ -189,3 +208,190 @@ def test_only_leaves_the_rest_out() -> None:
     few = [each for each in scenes() if each.cast == A_JOB.name][:20]
     *_, proved = prove(listed=few, only="ATOMIC")
     assert set(proved.obligations) == {"ATOMIC", "OPAQUE"}
+
+
+# More than one process, and results that are kept
+
+
+def without_times(data: Any) -> Any:
+    """A report as JSON, without what differs from run to run."""
+    if isinstance(data, dict):
+        return {key: without_times(each) for key, each in data.items() if not key.endswith("seconds")}
+    return [without_times(each) for each in data] if isinstance(data, list) else data
+
+
+def some(jobs: int) -> Outcome:
+    """What comes of the first scenes, of a seeded mistake, and of some theorems about integers."""
+    outcome = Outcome(("ATOMIC",))
+    tasks = (*(Scenes(number, None) for number in range(5)), Seeded("ATOMIC"), Numbers(1), Numbers(2))
+    for task, found in each_done(tasks, jobs):
+        command.take(outcome, task, found)
+    return outcome
+
+
+def test_the_report_of_two_processes_is_that_of_one() -> None:
+    one, two = (to_plain(some(jobs)) for jobs in (1, 2))
+    assert one["obligations"]["EFFECT"] > 0
+    assert one["theorems"][0]["found_by"] == {"universal disk": True, "generic block": True}
+    assert without_times(one) == without_times(two)
+
+
+def test_what_is_kept_is_shown_as_it_was_proved() -> None:
+    report = to_plain(some(1))
+    again = to_plain(outcome_of(kept_proof.Kept("", 1, "digest", "then", report, "")))
+    assert again == report | {"kept": {"digest": "digest", "proved_at": "then"}}
+
+
+def test_what_fails_in_another_process_is_shown_as_if_it_were_this_one() -> None:
+    with applied(vacuity.mutant("clear-does-nothing")):
+        wrong = prove_together(PROVERS, [*vacuity.SEEDED["EFFECT"][0].scenes()])
+    report = to_plain(Outcome(("EFFECT",), wrong))
+    assert report["failures"]
+    wrong.without_scripts()
+    sent: Proved = pickle.loads(pickle.dumps(wrong))
+    assert to_plain(Outcome(("EFFECT",), sent)) == report
+
+
+def test_a_process_that_is_killed_is_said_in_one_line() -> None:
+    class Deadly:
+        """Ends whoever is sent it."""
+
+        def __reduce__(self) -> Any:
+            return os._exit, (1,)
+
+    deadly: Any = Deadly()
+    with pytest.raises(Problem, match="a process that was proving was killed"):
+        list(each_done((deadly, deadly), 2))
+
+
+@pytest.mark.parametrize("name", ["", "clear-busy", "no-copy-before-write", "compares-sets"])
+def test_scenes_that_begin_alike_say_together_what_each_says_alone(name: str) -> None:
+    batch = next(each for each in batches(scenes()) if each[0].cast == A_JOB.name and len(each) > 20)
+    few = [each for each in batch if type(each.command).__name__ in ("ClearBitmap", "StartBackup", "Write")]
+    with applied(vacuity.mutant(name)) if name else nullcontext():
+        alone, together = Proved(), prove_together(PROVERS, few)
+        for each in few:
+            alone.merge(prove_together(PROVERS, [each]))
+    said, said_too = (without_times(to_plain(Outcome((), each))) for each in (alone, together))
+    for each in (said, said_too):
+        for failure in each["failures"]:
+            assert failure.pop("counterexample") is not None  # any block will do
+        each["failures"].sort(key=repr)
+    assert said == said_too
+    assert alone.seen == together.seen
+    assert bool(alone.failures) == bool(name)
+
+
+def numbers_only(*options: str) -> Result:
+    """A run that takes a moment."""
+    return CliRunner().invoke(main, ["prove", "--only", "granules-cover-the-disk", *options], catch_exceptions=False)
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    """Where the result of that is kept, after a first run."""
+    result = numbers_only()
+    assert "kept:" not in result.stdout
+    return next((tmp_path / "cache/cbtspec").iterdir())
+
+
+def test_what_was_proved_is_not_proved_again_and_says_so(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "_prove", None)
+    result = numbers_only()
+    assert result.exit_code == 0
+    said = json.loads(kept.read_bytes())
+    told = f"kept: this was proved at {said['proved_at']} from the same sources, Python and Z3"
+    assert f"{told} (digest {said['digest'][:12]}), and not in this run; anew: cbtspec prove --again" in result.stdout
+    assert "PROVED: 1 theorem, 7 about 64-bit integers" in result.stdout
+    data = json.loads(numbers_only("--format", "json").stdout)
+    assert data["kept"] == {"digest": said["digest"], "proved_at": said["proved_at"]}
+    assert data | {"kept": None} == said["report"]
+
+
+def test_it_is_proved_anew_if_that_is_asked_for(kept: Path) -> None:
+    before = kept.read_bytes()
+    result = numbers_only("--again", "--format", "json")
+    assert json.loads(result.stdout)["kept"] is None
+    assert kept.read_bytes() != before
+
+
+def damaged(whole: bytes) -> Iterator[bytes]:
+    data = json.loads(whole)
+    yield b""
+    yield whole[: len(whole) // 2]
+    yield b"\xff" + whole
+    yield json.dumps(data | {"version": 2}).encode()
+    yield json.dumps(data | {"digest": "0" * 64}).encode()
+    yield json.dumps(data | {"proved_at": "2020-01-01T00:00:00+00:00"}).encode()
+    yield json.dumps(data | {"report": data["report"] | {"proved": False}}).encode()
+    data["report"]["theorems"][0]["obligations"] += 1
+    yield json.dumps(data).encode()
+
+
+def test_what_is_damaged_or_of_something_else_is_not_trusted(kept: Path) -> None:
+    whole = kept.read_bytes()
+    for each in damaged(whole):
+        assert kept_proof.read("granules-cover-the-disk") is not None
+        kept.write_bytes(each)
+        assert kept_proof.read("granules-cover-the-disk") is None
+        kept.write_bytes(whole)
+
+
+def test_a_changed_source_is_proved_anew(tmp_path: Path) -> None:
+    """A mistake in a file of the specification: what was kept is not the result any more."""
+    changed = tmp_path / "changed"
+    for each in ("conformance", "impl", "model", "proofs", "wire"):
+        shutil.copytree(ROOT / each, changed / each, ignore=shutil.ignore_patterns("__pycache__"))
+    path = os.pathsep.join(str(changed / each) for each in ("conformance", "impl", "model", "proofs", "wire"))
+    theorem = "granularities-are-the-powers-of-two-from-512"
+    words = [sys.executable, "-m", "cbtcheck", "prove", "--only", theorem, "--format", "json"]
+
+    def proved() -> tuple[int, dict[str, Any]]:
+        done = subprocess.run(words, env=os.environ | {"PYTHONPATH": path}, capture_output=True, check=False)
+        return done.returncode, json.loads(done.stdout)
+
+    (code, first), (again, second) = proved(), proved()
+    assert (code, again, first["kept"], second["proved"]) == (0, 0, None, True)
+    assert second["kept"] is not None
+    file = changed / "model/cbtmodel/node.py"
+    right = file.read_text()
+    file.write_text(right.replace("granularity.bit_count() == 1", "granularity.bit_count() <= 2"))
+    assert file.read_text() != right
+    code, third = proved()
+    assert (code, third["kept"], third["proved"]) == (2, None, False)
+    file.write_text(right)
+    assert proved()[1]["kept"] == second["kept"], "what fails takes nothing's place"
+
+
+def test_where_nothing_can_be_written_it_is_proved_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("no directory")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    for _ in range(2):
+        result = numbers_only()
+        assert (result.exit_code, "kept:" in result.stdout, result.stderr) == (0, False, "")
+
+
+def test_an_interrupted_run_keeps_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(outcome: Any, jobs: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "_prove", interrupted)
+    CliRunner().invoke(main, ["prove", "--only", "granules-cover-the-disk"])
+    assert not (tmp_path / "cache").exists()
+
+
+def test_what_was_changed_meanwhile_is_not_kept(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = kept_proof.read("granules-cover-the-disk")
+    assert report is not None
+    kept.unlink()
+    kept_proof.write("granules-cover-the-disk", report.report, "of before")
+    assert not kept.exists()
+
+
+@pytest.mark.usefixtures("kept")
+def test_whoever_has_applied_a_mutant_never_meets_it() -> None:
+    assert kept_proof.read("granules-cover-the-disk") is not None
+    with applied(vacuity.mutant("clear-does-nothing")):
+        assert kept_proof.read("granules-cover-the-disk") is None

@@ -2,6 +2,7 @@
 
 JSON: `"format": "cbtspec-proof"`, `"version": 1`. A failed obligation is shown as one block before and after a
 command: a row for each set of blocks, with a cell before and a cell after, and the control state of whoever is there.
+`kept` says which result is shown again, and when it was proved (UTC); null if this run has proved it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cbtcheck.cli.kept_proof import Kept
 from cbtcheck.report.strips import CLEAN, DIRTY
 from cbtcheck.scenario.describe import describe
 
@@ -34,7 +36,8 @@ INTEGERS = "64-bit integers"
 @dataclass
 class Outcome:
     """A whole run. `inductive` are the theorems proved by induction that were asked for, `found` who found which
-    seeded mistake; `missing` is what was to be seen and was not; `only` is the one theorem that was asked for.
+    seeded mistake; `missing` is what was to be seen and was not; `only` is the one theorem that was asked for. `kept`
+    is the result that was kept, if nothing was proved in this run.
     """
 
     inductive: tuple[str, ...] = ()
@@ -43,6 +46,7 @@ class Outcome:
     missing: list[str] = field(default_factory=list)
     arithmetic: list[Result] = field(default_factory=list)
     only: str | None = None
+    kept: Kept | None = None
 
 
 def good(outcome: Outcome) -> bool:
@@ -95,6 +99,8 @@ def sections(outcome: Outcome) -> Iterator[RenderableType]:
         for scene, words in pairs[:MOST_SHOWN]:
             yield Text(f"\n{what}: {scene.cast}: {played(scene.command)}: {words}", style="bold red")
     yield Text()
+    if outcome.kept is not None:
+        yield not_anew(outcome.kept)
     yield result(outcome)
 
 
@@ -227,6 +233,13 @@ def result(outcome: Outcome) -> Text:
     return Text(f"PROVED: {count} theorem{'s' * (count != 1)}, {'; '.join(parts)}.", style="bold green")
 
 
+def not_anew(kept: Kept) -> Text:
+    """That nothing was proved in this run, and why that is the result."""
+    of = "the same sources, Python and Z3"
+    text = f"kept: this was proved at {kept.proved_at} from {of} (digest {kept.digest[:12]}), and not in this run"
+    return Text(f"{text}; anew: cbtspec prove --again\n", style="bold yellow")
+
+
 def seconds_for(outcome: Outcome, property_id: str, prover: str) -> float:
     """Seconds that a prover spent on a theorem; on none of them: on what comes before all of them."""
     return outcome.proved.spent[prover][property_id] if prover in outcome.proved.spent else 0.0
@@ -261,7 +274,8 @@ def to_plain(outcome: Outcome) -> dict[str, Any]:
     about_integers = [
         {
             "id": each.theorem.id, "statement": each.theorem.statement, "verdict": each.verdict,
-            "obligations": each.obligations, "about": INTEGERS, "seconds": round(each.seconds, 3), "text": each.text,
+            "obligations": each.obligations, "paths": each.paths, "about": INTEGERS,
+            "seconds": round(each.seconds, 3), "text": each.text,
         }
         for each in outcome.arithmetic
     ]  # fmt: skip
@@ -272,6 +286,13 @@ def to_plain(outcome: Outcome) -> dict[str, Any]:
         "theorems": [*by_induction, *about_integers],
         "seconds": {name: round(seconds, 3) for name, seconds in proved.seconds.items()},
         "solver_seconds": round(proved.solver, 3),
+        "obligations": dict(proved.obligations),
+        "paths": dict(proved.paths),
+        "other_seconds": {name: round(seconds_for(outcome, "", name), 3) for name in proved.spent},
+        "only": outcome.only,
+        "kept": None if outcome.kept is None else {
+            "digest": outcome.kept.digest, "proved_at": outcome.kept.proved_at,
+        },
         "impossible_scenes": [f"{each.cast}: {played(each.command)}" for each in proved.vacuous],
         "never_seen": outcome.missing,
         "disagreements": [f"{scene.cast}: {played(scene.command)}: {words}" for scene, words in proved.disagreements],

@@ -161,12 +161,12 @@ def batches(listed: Iterable[Scene]) -> list[list[Scene]]:
 
 
 def _heard(world: World, few: list[Scene], watches: list[Watch]) -> list[Heard]:
-    if len(few) > 1:
-        return together(world, [each.script for each in few if isinstance(each.script, Play)], watches)
     try:
+        if len(few) > 1:
+            return together(world, [each.script for each in few if isinstance(each.script, Play)], watches)
         return [Heard(on_all_paths(world, few[0].script, watches[0]))]
     except GaveUp as problem:
-        return [Heard(gave_up=str(problem))]
+        return [Heard(gave_up=str(problem)) for _ in few]
 
 
 def _watch(scene: Scene, only: str | None, name: str, proved: Proved) -> Watch:

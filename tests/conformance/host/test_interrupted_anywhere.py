@@ -32,7 +32,7 @@ COMMANDS = {
 DEEPER = {
     "check": ("check", "--only", "pause-job", "--reports", "{tmp}/reports"),
     "tour": ("tour",),
-    "prove": ("prove", "--only", "LOCAL"),
+    "prove": ("prove", "--only", "LOCAL", "--again", "--jobs", "1"),
     "vectors": ("vectors", "--out", "{tmp}/vectors"),
     "refine": ("refine",),
 }
