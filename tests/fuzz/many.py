@@ -60,7 +60,7 @@ def main() -> None:
             slow += 1
             print(f"{took:.1f} s: {kept('slow', raw)}", flush=True)
         slowest = max(slowest, took)
-        if done % 10_000 == 0 or done == number:
+        if done % 1000 == 0 or done == number:
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
             print(f"{done:,} inputs of seed {seed}: {sum(found.values())} tracebacks of {len(found)} kinds, "
                   f"{slow} over {MOST_SECONDS} s (slowest {slowest:.2f} s), {memory:.0f} MiB "

@@ -79,7 +79,7 @@ def head(disks: dict[str, int], block: int) -> Line:
 
 
 def test_a_line_that_spells_out_what_it_need_not_says_the_same() -> None:
-    lines = [json.loads(each) for each in generator().trace(2_000, disks=2, every=200)]
+    lines = [json.loads(each) for each in generator().trace(2_000, disks=2, every=500)]
     spelt = [each | {"kind": "write"} if each.get("do") == "write" else each for each in lines]
     one, other = to_json(read(lines)), to_json(read(spelt))
     assert one == other
@@ -203,11 +203,11 @@ def test_points_that_are_told_of_changes_late_say_the_same(monkeypatch: pytest.M
 
 @pytest.mark.parametrize("disks", [1, 3])
 def test_a_long_log_of_a_right_tool_is_right_and_one_count_too_few_is_found(disks: int) -> None:
-    lines = [json.loads(each) for each in generator().trace(5_000, disks=disks, every=200)]
+    lines = [json.loads(each) for each in generator().trace(8_000, disks=disks, every=600)]
     report = read(lines)
     assert not report.findings
     assert report.restores
-    assert report.counts.looks_judged > 20
+    assert report.counts.looks_judged > 10
     looks = [line for line in lines if "see" in line and line["bitmaps"]["inc"]["count"]]
     looks[-1]["bitmaps"]["inc"]["count"] -= 64 * looks[-1]["bitmaps"]["inc"]["granularity"]
     assert read(lines).number == 1
