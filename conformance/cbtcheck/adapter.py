@@ -17,12 +17,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from cbtmodel.commands import Command
+from cbtmodel.image import Event
 from cbtmodel.node import State
 
 from cbtcheck.content import Content
 
 DIED = re.compile(r"^crash\b|\bdied\b|\bsignal \d+|\bwas killed by\b|\bexited with\b|\bexit (status|code) -?\d+")
 """How the message begins, or what is in it, if an implementation has crashed."""
+
+
+PERSISTENCE = "persistence"
+"""Claims disks that lie in images: bitmaps that are stored, images that are closed, opened and left by a crash."""
 
 
 LARGEST_UNCLAIMED = 64 << 20
@@ -52,10 +57,13 @@ class AdapterUnusable(Exception):
     """The implementation cannot be started at all; the message names the next step, in one line."""
 
 
-FEATURES = frozenset(
+FEATURES_OF_VERSION_1 = frozenset(
     {"refusals", "content", "disabled", "zeroes", "discard", "ignored-discard", "failed-write", "failed-copy",
      "never", "always", "error-policies", "manual-finalize", "grouped", "read"}
 )  # fmt: skip
+"""Those that whoever claims nothing in particular is taken to have."""
+
+FEATURES = FEATURES_OF_VERSION_1 | {PERSISTENCE}
 """What only some commands of a name need; docs/use/adapter-protocol.md says what each means."""
 
 
@@ -87,7 +95,7 @@ class Capabilities:
     picks_clusters: bool = True
     max_jobs: int = 3
     disks: tuple[dict[str, int], ...] = ()
-    features: frozenset[str] = FEATURES
+    features: frozenset[str] = FEATURES_OF_VERSION_1
     smallest_granularity: int = 512
     largest_granularity: int = 1 << 31
     any_cluster: bool = True
@@ -129,10 +137,11 @@ ACCEPTED = Reply()
 class Performed:
     """What happened: commands with their replies, in order, and the jobs that ended with their outcomes.
 
-    An empty trace says that the environment could not make the command happen here; it is counted, not judged.
+    An empty trace says that the environment could not make the command happen here; it is counted, not judged. Of
+    jobs that a crash has taken along nothing is said.
     """
 
-    trace: tuple[tuple[Command, Reply], ...]
+    trace: tuple[tuple[Command | Event, Reply], ...]
     ended: tuple[tuple[str, str], ...] = ()
 
 
@@ -141,7 +150,8 @@ class SeenBitmap:
     """A named bitmap as it was seen, by whomever; what is None was not looked at.
 
     Its granularity in bytes and its flags; of its bits a set, a count, a digest, or nothing: `bits` are the granules
-    (`follow.sets.granules.Granules`), `count` is how many there are, `digest` is as below.
+    (`follow.sets.granules.Granules`), `count` is how many there are, `digest` is as below. `persistent`: it is to be
+    stored. `inconsistent`: it says openly that it is not to be trusted.
     """
 
     granularity: int | None = None
@@ -150,6 +160,29 @@ class SeenBitmap:
     count: int | None = None
     digest: str | None = None
     bits: Any = None
+    persistent: bool | None = None
+    inconsistent: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SeenEntry:
+    """A bitmap in an image. `bits` are its granules as a bit vector, None if they were not looked at."""
+
+    granularity: int
+    enabled: bool
+    in_use: bool
+    bits: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SeenImage:
+    """The image of a disk: how it is open ("rw", "ro", or "" if it is closed), and what is in its file.
+
+    `entries` are None if nobody looked. Those of a file whose last writer knows nothing of bitmaps are none.
+    """
+
+    open: str
+    entries: dict[str, SeenEntry] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,13 +210,14 @@ class Observation:
     """Everything that can be seen after a step.
 
     Bitmaps by (node, name); what is None is not shown by this implementation. `in_flight` are guest writes by
-    (node, id).
+    (node, id). `images` are by the names of their disks, if these lie in images.
     """
 
     bitmaps: dict[tuple[str, str], SeenBitmap]
     jobs: dict[str, SeenJob]
     successors: dict[str, tuple[SeenAnonymous, ...]] | None = None
     in_flight: frozenset[tuple[str, str]] | None = None
+    images: dict[str, SeenImage] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,9 +252,17 @@ class Adapter(ABC):
     def reset(self, disks: dict[str, int]) -> None:
         """Forgets everything: fresh disks, all zeroes, of these sizes in bytes, with no bitmaps and no jobs."""
 
+    def reset_in_images(self, disks: dict[str, int]) -> None:
+        """As `reset`, each disk in an image of its own, open for writing. Only if `persistence` is claimed."""
+        raise NotImplementedError(f"the adapter {self.name} has no images")
+
     @abstractmethod
     def perform(self, command: Command, hint: Hint) -> Performed:
         """Makes the command happen, or lets the implementation refuse it. Raises `AdapterBroken`."""
+
+    def happen(self, event: Event, hint: Hint) -> Performed:
+        """The same of what happens to images. Only if `persistence` is claimed."""
+        raise NotImplementedError(f"the adapter {self.name} has no images")
 
     @abstractmethod
     def observe(self, exact: frozenset[tuple[str, str]] | None = None) -> Observation:

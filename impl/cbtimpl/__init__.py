@@ -14,7 +14,7 @@ from cbtimpl.actions import (
     BitmapMerge,
     BitmapRemove,
 )
-from cbtimpl.errors import Refused
+from cbtimpl.errors import Exists, NotFound, Refused
 from cbtimpl.host import Host
 from cbtimpl.storage import Disk, FaultyDisk, MemoryDisk
 
@@ -29,8 +29,10 @@ __all__ = [
     "BitmapMerge",
     "BitmapRemove",
     "Disk",
+    "Exists",
     "FaultyDisk",
     "Host",
     "MemoryDisk",
+    "NotFound",
     "Refused",
 ]

@@ -16,7 +16,9 @@ class Bitmap:
 
     `enabled` is what the operator asked for; on a frozen bitmap it stays what it was at the freeze.
     `user` names the operation that has the bitmap: a job's id, or a removal that a transaction has not committed.
-    The class of its sets is an attribute, so that a subclass can keep its bits elsewhere.
+    `persistent`: it is to be stored in the image of its disk; `inconsistent`: it comes from an entry that nobody has
+    stored, and is not to be trusted; `read_only`: its image is only read. The class of its sets is an attribute, so
+    that a subclass can keep its bits elsewhere.
     """
 
     set_class: type[GranuleSet] = GranuleSet
@@ -27,6 +29,9 @@ class Bitmap:
         self.bits = self.set_class(granularity, size)
         self.successor: Bitmap | None = None
         self.user: str | None = None
+        self.persistent = False
+        self.inconsistent = False
+        self.read_only = False
 
     @property
     def granularity(self) -> int:
@@ -118,7 +123,7 @@ class Bitmap:
         """The successor takes the name; returns it. This bitmap is no more."""
         heir = self.successor
         assert heir is not None, "only a frozen bitmap abdicates"
-        heir.name = self.name
+        heir.name, heir.persistent = self.name, self.persistent
         self.successor = None
         return heir
 

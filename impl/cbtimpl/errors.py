@@ -8,7 +8,7 @@ from typing import ClassVar
 
 
 class Refused(Exception):
-    """A command that was not carried out; `kind` says why, in one of eight fixed words."""
+    """A command that was not carried out; `kind` says why, in one of ten fixed words."""
 
     kind: ClassVar[str]
 
@@ -41,6 +41,18 @@ class Invalid(Refused):
     """An argument of the wrong type, out of range, or meaningless together with another."""
 
     kind = "invalid"
+
+
+class ReadOnly(Refused):
+    """The image of the disk is open for reading only."""
+
+    kind = "read only"
+
+
+class Inconsistent(Refused):
+    """The bitmap is not to be trusted: whoever had it in use did not store it."""
+
+    kind = "inconsistent"
 
 
 class WrongPhase(Refused):

@@ -77,7 +77,8 @@ class GuestIO(JobControl):
         return source.end(identifier, failed, lands)
 
     def request(self, node: Node, offset: int, length: int | None, data: bytes | None) -> GuestWrite:
-        """A write that lies on the node."""
+        """A write that lies on the node, which may be written to."""
+        self.check_writable(node)
         start, taken = arguments.on_disk(offset, length, node.size)
         return GuestWrite(start, taken, data)
 

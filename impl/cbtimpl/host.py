@@ -1,17 +1,17 @@
 """The reference implementation's front door: nodes, bitmaps, backup jobs, transactions and guest I/O in one object.
 
 The parts, in reading order: `state` (what there is), `operator_commands` (bitmaps), `job_start`, `job_control`,
-`draining`, `transactions`, `guest_io`. To see the state: `nodes[…].bitmaps[…]`, `nodes[…].writes`, `jobs[…]`,
-`ended`, or all of it as plain values with `observation.describe`.
+`draining`, `transactions`, `images`, `guest_io`. To see the state: `nodes[…].bitmaps[…]`, `nodes[…].writes`,
+`jobs[…]`, `ended`, or all of it as plain values with `observation.describe`.
 """
 
 from cbtimpl.actions import Backup
 from cbtimpl.guest_io import GuestIO
+from cbtimpl.images import Images
 from cbtimpl.storage import Disk
-from cbtimpl.transactions import Transactions
 
 
-class Host(Transactions, GuestIO):
+class Host(Images, GuestIO):
     """A machine with disks. Each command either takes effect, or raises `Refused` and has changed nothing."""
 
     def backup(

@@ -29,6 +29,7 @@ class JobStart(State):
             bitmap = self.find_backup_bitmap(node, action.bitmap)
             self.check_mode_given(action)
             self.check_backup_bitmap(bitmap)
+            self.check_image_allows(action, bitmap)
             self.check_mode_has_effect(action)
         self.check_mode_has_bitmap(action)
         self.check_target_is_other(action, node)
@@ -63,6 +64,12 @@ class JobStart(State):
     def check_backup_bitmap(self, bitmap: Bitmap) -> None:
         """(5) One job for each bitmap."""
         self.check_not_busy(bitmap)
+
+    def check_image_allows(self, action: Backup, bitmap: Bitmap) -> None:
+        """(5) A job that only reads its bitmap may have one that cannot be changed."""
+        if action.bitmap_mode != "never":
+            self.check_not_read_only(bitmap)
+        self.check_consistent(bitmap)
 
     def check_mode_has_effect(self, action: Backup) -> None:
         """(7) A bitmap that is neither read nor written."""

@@ -33,6 +33,7 @@ class Node:
         self.name = name
         self.disk = disk
         self.size = disk.size
+        self.read_only = False
         self.bitmaps: dict[str, Bitmap] = {}
         self.writes: dict[str, GuestWrite] = {}
 

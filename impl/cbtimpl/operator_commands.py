@@ -127,6 +127,7 @@ class OperatorCommands(State):
         """Mark as busy; gone with the commit, so that the name is taken until then (qemu-facts.md 2.7)."""
         bitmap = self.find_bitmap(action.node, action.name)
         self.check_remove(bitmap)
+        self.check_not_read_only(bitmap)
         node = self.nodes[action.node]
         bitmap.user = "removal"
 
@@ -143,6 +144,8 @@ class OperatorCommands(State):
         """Swap in empty bits; undone by putting the old ones back."""
         bitmap = self.find_bitmap(action.node, action.name)
         self.check_clear(bitmap)
+        self.check_not_read_only(bitmap)
+        self.check_consistent(bitmap)
         before = bitmap.clear()
 
         def undo() -> None:
@@ -154,6 +157,7 @@ class OperatorCommands(State):
         """Enable; undone if it was not enabled before."""
         bitmap = self.find_bitmap(action.node, action.name)
         self.check_enable(bitmap)
+        self.check_consistent(bitmap)
         was_enabled = bitmap.enabled
         bitmap.enable()
         return Step() if was_enabled else Step(bitmap.disable)
@@ -162,6 +166,7 @@ class OperatorCommands(State):
         """Disable; undone if it was enabled before."""
         bitmap = self.find_bitmap(action.node, action.name)
         self.check_disable(bitmap)
+        self.check_consistent(bitmap)
         was_enabled = bitmap.enabled
         bitmap.disable()
         return Step(bitmap.enable) if was_enabled else Step()
@@ -179,7 +184,10 @@ class OperatorCommands(State):
             for node, name in action.sources:
                 source = self.find_bitmap(node, name)
                 self.check_merge_target(target)
+                self.check_not_read_only(target)
+                self.check_consistent(target)
                 self.check_merge_source(source)
+                self.check_consistent(source)
                 self.check_merge_sizes(target, source)
                 target.merge(source)
         except Exception:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from cbtimpl import arguments
 from cbtimpl.backup import BackupJob
 from cbtimpl.bitmap import Bitmap
-from cbtimpl.errors import Busy, Exists, Invalid, NotFound
+from cbtimpl.errors import Busy, Exists, Inconsistent, Invalid, NotFound, ReadOnly
 from cbtimpl.node import Node
 from cbtimpl.storage import Disk, MemoryDisk
 
@@ -118,3 +118,18 @@ class State:
         """Refuse what another operation uses."""
         if bitmap.busy:
             raise Busy(f"Bitmap '{bitmap.name}' is currently in use by another operation and cannot be used")
+
+    def check_not_read_only(self, bitmap: Bitmap) -> None:
+        """Refuse to change what could not be stored."""
+        if bitmap.read_only:
+            raise ReadOnly(f"Bitmap '{bitmap.name}' is readonly and cannot be modified")
+
+    def check_consistent(self, bitmap: Bitmap) -> None:
+        """Refuse what is not to be trusted."""
+        if bitmap.inconsistent:
+            raise Inconsistent(f"Bitmap '{bitmap.name}' is inconsistent and cannot be used")
+
+    def check_writable(self, node: Node) -> None:
+        """Refuse guests' writes to what is only read."""
+        if node.read_only:
+            raise ReadOnly(f"Node '{node.name}' is read-only")

@@ -328,7 +328,8 @@ def forbids(stored: Stored[S], asked: c.Command | c.Action) -> Forbidden | None:
         case c.Write(node=node_name) | c.BeginWrite(node=node_name) | c.EndWrite(node=node_name):
             return "read only" if read_only(stored, node_name) else None
         case c.RemoveBitmap(node_name, name):
-            return "read only" if read_only(stored, node_name) and not in_use(stored, node_name, name) else None
+            held = read_only(stored, node_name) and name in stored.opened[node_name].persistent
+            return "read only" if held and not in_use(stored, node_name, name) else None
         case c.ClearBitmap(node_name, name):
             return unusable(stored, node_name, name, changes=True)
         case c.EnableBitmap(node_name, name) | c.DisableBitmap(node_name, name):

@@ -17,6 +17,7 @@ from cbtimpl import Host
 from cbtimpl.arguments import LARGEST
 from cbtmodel import commands as c
 from cbtmodel.commands import Action, Command
+from cbtmodel.image import Event
 from cbtmodel.traits import verb
 
 from cbtcheck.adapters.small_disks import FlatDisk
@@ -29,7 +30,7 @@ Content = Callable[[int, int], bytes]
 class Answer:
     """A command that happened, and the kind of its refusal with the implementation's own text; "" if accepted."""
 
-    command: Command
+    command: Command | Event
     refusal: str = ""
     text: str = ""
 

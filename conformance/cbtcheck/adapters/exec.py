@@ -12,10 +12,12 @@ from typing import Any, NoReturn
 
 import msgspec
 from cbtmodel.commands import BeginCopy, BeginWrite, Command, Copy, EndCopy, EndWrite, Write
+from cbtmodel.image import Event
 from msgspec import UNSET
 
 from cbtcheck.adapter import (
     ACCEPTED,
+    PERSISTENCE,
     Adapter,
     AdapterBroken,
     AdapterUnusable,
@@ -35,6 +37,7 @@ from cbtcheck.content import Content
 from cbtcheck.host.child import CannotStart, Child, Limits
 from cbtcheck.host.pace import Patience
 from cbtcheck.scenario import capabilities as claims
+from cbtcheck.scenario.images import Played
 from cbtcheck.scenario.scenario import LARGEST_DISK
 
 BLOCK = 512
@@ -110,6 +113,13 @@ class ExecAdapter(Adapter):
 
     def reset(self, disks: dict[str, int]) -> None:
         """Fresh disks, on a new program if the one before has broken."""
+        self._reset(disks, images=False)
+
+    def reset_in_images(self, disks: dict[str, int]) -> None:
+        """The same, each disk in an image."""
+        self._reset(disks, images=True)
+
+    def _reset(self, disks: dict[str, int], images: bool) -> None:
         if not self._talk.alive:
             self._start_again()
         self._sizes, self._bits = dict(disks), {}
@@ -117,7 +127,8 @@ class ExecAdapter(Adapter):
             self._suite.reset(self._sizes)
         listed = [m.Disk(name=name, size=size) for name, size in disks.items()]
         self._talk.begin()
-        self._talk.want(m.Done, m.Reset(seq=self._talk.next, block=BLOCK, disks=listed))
+        told = images if PERSISTENCE in self.capabilities.features else UNSET
+        self._talk.want(m.Done, m.Reset(seq=self._talk.next, block=BLOCK, disks=listed, images=told))
 
     def _start_again(self) -> None:
         self._times_late += self._talk.late
@@ -145,7 +156,13 @@ class ExecAdapter(Adapter):
             return self._suite.perform(command, hint.before, hint.fill)[0]
         return self.ask(command, command, hint.fill)
 
-    def ask(self, asked: Command, sent: Command, fill: int) -> Performed:
+    def happen(self, event: Event, hint: Hint) -> Performed:
+        """Asks for what happens to images. Where the suite makes the copies, it ends its jobs before that."""
+        if self._suite is not None:
+            return self._suite.happen(event, hint.before, hint.fill)
+        return self.ask(event, event, hint.fill)
+
+    def ask(self, asked: Played, sent: Played, fill: int) -> Performed:
         """Sends a command; what happened, where that is what was `asked` for if nothing else is said."""
         try:
             said = self._talk.command(sent, fill)
@@ -172,7 +189,7 @@ class ExecAdapter(Adapter):
 
     # Replies
 
-    def _performed(self, asked: Command, said: m.Done) -> Performed:
+    def _performed(self, asked: Played, said: m.Done) -> Performed:
         if said is lines.DONE:
             return Performed(((asked, ACCEPTED),))
         ended = () if said.ended is UNSET else tuple((each.job, each.outcome) for each in said.ended)
@@ -182,7 +199,7 @@ class ExecAdapter(Adapter):
             self.wrong("a reply with an error and a trace: in a trace, the entry that was refused has the error")
         return Performed(tuple(self._entry(asked, each) for each in said.trace), ended)
 
-    def _entry(self, asked: Command, entry: dict[str, Any]) -> tuple[Command, Reply]:
+    def _entry(self, asked: Played, entry: dict[str, Any]) -> tuple[Played, Reply]:
         try:
             command, answer = lines.command_in(entry)
         except ProtocolError as wrong:
@@ -250,7 +267,7 @@ class ExecAdapter(Adapter):
             self._talk.bye()
 
 
-def _is_what_was_asked(asked: Command, command: Command) -> bool:
+def _is_what_was_asked(asked: Played, command: Played) -> bool:
     """What happened is what was asked for; with guest writes, the environment may have done something else to it."""
     if isinstance(asked, Write | BeginWrite) and isinstance(command, Write | BeginWrite):
         same = all(getattr(asked, each) == getattr(command, each) for each in ("node", "offset", "length", "kind"))

@@ -11,11 +11,14 @@ from collections.abc import Callable
 from cbtimpl import Host
 from cbtimpl.bits import GranuleSet
 from cbtmodel.commands import Command, Write
+from cbtmodel.image import Event
 
 from cbtcheck.adapter import (
+    FEATURES,
     POISON,
     Adapter,
     AdapterBroken,
+    AdapterUnusable,
     Capabilities,
     Hint,
     Observation,
@@ -26,7 +29,8 @@ from cbtcheck.adapter import (
     SeenJob,
     digest,
 )
-from cbtcheck.adapters.driving import Driver
+from cbtcheck.adapters.driving import Driven, Driver
+from cbtcheck.adapters.reference_images import ReferenceImages
 from cbtcheck.adapters.small_disks import FlatDisk
 from cbtcheck.adapters.sparse_disk import SparseDisk
 from cbtcheck.content import LARGEST_FLAT, Content
@@ -54,6 +58,7 @@ class ReferenceAdapter(Adapter):
         clusters=(4096, 512, 16 * KIB),
         granularities=(4096, 512, 8192, 64 * KIB),
         max_jobs=33,
+        features=FEATURES,
         disks=LAYOUTS,
         largest_disk=LARGEST_DISK,
         largest_content=LARGEST_DISK,
@@ -65,6 +70,7 @@ class ReferenceAdapter(Adapter):
     def __init__(self, host: Callable[[], Host] = Host, mistake: str = "") -> None:
         self._new_host = host
         self._mistake = mistake
+        self._images = ReferenceImages()
         self.reset({})
 
     @property
@@ -74,11 +80,28 @@ class ReferenceAdapter(Adapter):
 
     def reset(self, disks: dict[str, int]) -> None:
         """A new host."""
+        self._in_images = False
         made = {name: _disk(size, 0) for name, size in disks.items()}
         self._most = max(disks.values(), default=0) + 1  # what is longer than any disk is refused for that already
         self._driver = Driver(self._new_host(), made, lambda size: _disk(size, POISON))
         self._host = self._driver.host
         self._host.swallows_discards = lambda node: self._swallows_discards  # type: ignore[method-assign]
+
+    def reset_in_images(self, disks: dict[str, int]) -> None:
+        """A new host, and a file for the bitmaps of each disk."""
+        self.reset(disks)
+        self._in_images = True
+        try:
+            self._images.begin(self._driver)
+        except OSError as problem:
+            raise AdapterUnusable(f"no room for images: {problem.strerror or problem}") from None
+
+    def happen(self, event: Event, hint: Hint) -> Performed:
+        """What happens to an image; whatever else is raised than a refusal is a crash."""
+        try:
+            return _performed(self._images.happen(self._driver, event))
+        except Exception as crash:
+            raise AdapterBroken(f"{type(crash).__name__}: {crash}") from crash
 
     def perform(self, command: Command, hint: Hint) -> Performed:
         """Makes the command happen; whatever the host raises but refusals and I/O errors is a crash.
@@ -93,8 +116,7 @@ class ReferenceAdapter(Adapter):
             driven = self._driver.perform(command, lambda _, length: bytes([hint.fill]) * min(length, self._most))
         except Exception as crash:
             raise AdapterBroken(f"{type(crash).__name__}: {crash}") from crash
-        trace = tuple((each.command, Reply(each.refusal, each.text)) for each in driven.trace)
-        return Performed(trace, driven.ended)
+        return _performed(driven)
 
     # Observing
 
@@ -107,9 +129,11 @@ class ReferenceAdapter(Adapter):
             for name, each in node.bitmaps.items():
                 bits = word(each.bits)
                 granules = -(-node.disk.size // each.granularity)
+                stored = (each.persistent, each.inconsistent) if self._in_images else (None, None)
                 bitmaps[node_name, name] = SeenBitmap(
-                    each.granularity, each.recording, each.busy, bits.bit_count(), digest(bits, granules)
-                )
+                    each.granularity, each.recording, each.busy, bits.bit_count(), digest(bits, granules), None,
+                    *stored,
+                )  # fmt: skip
                 if each.successor is not None:
                     heir = each.successor
                     anonymous.append(SeenAnonymous(heir.granularity, heir.recording, heir.bits.count()))
@@ -119,7 +143,8 @@ class ReferenceAdapter(Adapter):
         in_flight = frozenset(
             (node_name, write_id) for node_name, node in self._host.nodes.items() for write_id in node.writes
         )
-        return Observation(bitmaps, jobs, successors, in_flight)
+        images = self._images.seen(self._host) if self._in_images else None
+        return Observation(bitmaps, jobs, successors, in_flight, images)
 
     def bits(self, node: str, name: str) -> int | None:
         """The granules of a bitmap."""
@@ -132,6 +157,14 @@ class ReferenceAdapter(Adapter):
     def target(self, job: str) -> Content:
         """The content of a job's target."""
         return self._driver.targets[job].all()
+
+    def close(self) -> None:
+        """Removes the files of images."""
+        self._images.close()
+
+
+def _performed(driven: Driven) -> Performed:
+    return Performed(tuple((each.command, Reply(each.refusal, each.text)) for each in driven.trace), driven.ended)
 
 
 def _disk(size: int, filler: int) -> FlatDisk:

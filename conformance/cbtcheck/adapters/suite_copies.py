@@ -11,9 +11,10 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
-from cbtmodel import node, transaction
+from cbtmodel import jobs, node, transaction
 from cbtmodel.backup import Ended
 from cbtmodel.commands import BeginWrite, Command, EndWrite, StartBackup, Transaction, Write, malformed
+from cbtmodel.image import Close, Crash, Event
 from cbtmodel.node import State
 from cbtmodel.refusal import Refused
 from cbtmodel.step import Step, step
@@ -26,6 +27,7 @@ from cbtcheck.adapters.protocol.observation import reply_of
 from cbtcheck.content import Content, assembled, part_of
 from cbtcheck.follow.judge import judge, phase_of
 from cbtcheck.scenario import capabilities as claims
+from cbtcheck.scenario.images import Played
 from cbtcheck.scenario.scenario import spelled
 from cbtcheck.sets.bitsets import Bits, BitSets, extents
 
@@ -60,7 +62,7 @@ class Tracker(Protocol):
     def talk(self) -> Conversation:
         """The conversation with it."""
 
-    def ask(self, asked: Command, sent: Command, fill: int) -> Performed:
+    def ask(self, asked: Played, sent: Played, fill: int) -> Performed:
         """Sends a command; what happened, where that is what was `asked` for if nothing else is said."""
 
     def wrong(self, what: str, hint: str = "") -> NoReturn:
@@ -106,6 +108,26 @@ class SuiteCopies:
         performed = Performed(((command, ACCEPTED),)) if is_own(command) else self._sent(command, fill)
         return self._follow(before, performed, command, expected)
 
+    def happen(self, event: Event, before: State[Bits], fill: int) -> Performed:
+        """What happens to images. A close cancels the jobs of its disk first, and a crash takes them all along."""
+        ended: list[tuple[str, str]] = []
+        state = before
+        if isinstance(event, Crash):
+            self._backups, self._phases = {}, {}
+        if isinstance(event, Close) and event.node in before.nodes:
+            state = node.drain(before, event.node)
+            for job in node.jobs_of(state, event.node):
+                if job in state.jobs:
+                    state, ends = jobs.cancel(state, job)
+                    for end in ends:
+                        self._end(end, state)
+                        ended.append((end.job_id, end.outcome))
+            self._phases = {each: phase_of(job) for each, job in state.jobs.items() if each in self._backups}
+        performed = self._adapter.ask(event, event, fill)
+        if performed.ended:
+            self._adapter.wrong("a reply that tells of ended jobs: they are the suite's affair")
+        return dataclasses.replace(performed, ended=tuple(ended))
+
     def _sent(self, command: Command, fill: int) -> Performed:
         performed = self._adapter.ask(command, self.as_sent(command), fill)
         if performed.ended or any(is_own(each) for each, _ in performed.trace):
@@ -136,6 +158,7 @@ class SuiteCopies:
         """Does the suite's part of what happened: begins backups and ends them."""
         trace, ended, state = list(performed.trace), [], before
         for number, (happened, reply) in enumerate(performed.trace):
+            assert not isinstance(happened, Event), "what happens to images is not what was asked for"
             result = expected if happened is asked and state is before else step(state, happened)
             if result.refusal is None and (not reply.refusal or not reply.definite):
                 if not reply.definite and not self._has_happened(happened, state, result.state):

@@ -6,7 +6,7 @@ judged. States may be on any sets that the space can compare (`sets.comparing`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Any
 
 from cbtmodel.backup import Job
@@ -28,21 +28,22 @@ Heir = tuple[int, bool, int]
 
 def judge(
     space: Comparing[S], state: State[S], seen: Observation, read_bits: ReadBits | None = None,
-    shown: Shown | None = None,
+    shown: Shown | None = None, but: Container[Place] = (),
 ) -> list[Finding]:  # fmt: skip
     """Every disagreement between a state and a complete observation; normally none.
 
     `read_bits` gives the exact granules of a bitmap (node, name) if it can; it is asked only after a difference.
-    `shown` is what earlier observations have shown; what this one shows is added.
+    `shown` is what earlier observations have shown; what this one shows is added. Bitmaps in `but` are left out.
     """
     findings: list[Finding] = []
-    bitmaps, jobs = {*seen.bitmaps}, {*seen.jobs}
+    bitmaps, jobs = {each for each in seen.bitmaps if each not in but}, {*seen.jobs}
     for node_name, node in state.nodes.items():
         for name in node.bitmaps:
-            findings += judge_bitmap(
-                space, state, (node_name, name), seen.bitmaps.get((node_name, name)), read_bits, shown
-            )
-            bitmaps.discard((node_name, name))
+            place = node_name, name
+            if place in but:
+                continue
+            findings += judge_bitmap(space, state, place, seen.bitmaps.get(place), read_bits, shown)
+            bitmaps.discard(place)
         if seen.successors is not None:
             findings += judge_successors(space, state, node_name, seen.successors.get(node_name, ()))
     for place in sorted(bitmaps):

@@ -17,11 +17,13 @@ from cbtmodel.commands import (
     EndWrite,
     Write,
 )
+from cbtmodel.image import Event
 from cbtmodel.node import State, initial
 from cbtmodel.traits import traits_of
 
 from cbtcheck.adapter import POISON, Adapter, AdapterBroken, Hint, Observation, Performed, Reply
 from cbtcheck.follow.judge import judge
+from cbtcheck.follow.judge_images import judge_with_images
 from cbtcheck.follow.restore import Contents, Restorer
 from cbtcheck.follow.worlds import (
     MOST_WORLDS,
@@ -33,12 +35,13 @@ from cbtcheck.follow.worlds import (
     with_waste,
 )
 from cbtcheck.host.printed_output import telling_lines
+from cbtcheck.scenario.images import Files, Played, fresh
 from cbtcheck.scenario.scenario import Restore, Scenario
 from cbtcheck.scenario.scenario import Step as ScenarioStep
 from cbtcheck.scenario.verdict import Finding, Verdict, worst
 from cbtcheck.sets.bitsets import Bits, BitSets
 
-TurnAway = Callable[[State[Bits], Command], bool]
+TurnAway = Callable[[State[Bits], Played], bool]
 Excuse = Callable[[State[Bits], ScenarioStep, Finding], bool]
 Together = Callable[[ScenarioStep, ScenarioStep], bool]
 
@@ -49,7 +52,7 @@ def in_the_environment(one: ScenarioStep, following: ScenarioStep) -> bool:
 
 
 def _is_an_operators(step: ScenarioStep) -> bool:
-    return isinstance(step, Restore) or traits_of(step).whose == "operator"
+    return isinstance(step, Restore | Event) or traits_of(step).whose == "operator"
 
 
 def alike(one: ScenarioStep, following: ScenarioStep) -> bool:
@@ -61,15 +64,17 @@ def alike(one: ScenarioStep, following: ScenarioStep) -> bool:
 class Frame:
     """One step as it was played: the command asked for, what happened, and the specification's state after it.
 
-    `seen` is None if nobody looked (see `Player.closely`), or the implementation broke.
+    `seen` is None if nobody looked (see `Player.closely`), or the implementation broke. `files` are the images before
+    it, where disks lie in images.
     """
 
     asked: ScenarioStep
-    trace: tuple[tuple[Command, Reply], ...]
+    trace: tuple[tuple[Played, Reply], ...]
     before: State[Bits]
     state: State[Bits]
     seen: Observation | None
     findings: tuple[Finding, ...]
+    files: Files[Bits] | None = None
 
 
 @dataclass
@@ -106,6 +111,7 @@ class Player:
     otherwise: bool = False  # something else has happened in this scenario than was asked for
     frames: list[Frame] = field(default_factory=list)
     not_realised: Counter[str] = field(default_factory=Counter)
+    _files: Files[Bits] | None = None
 
     @property
     def compared(self) -> int:
@@ -123,14 +129,24 @@ class Player:
         """The specification's state now; where several are possible, the first of them."""
         return self.worlds[0].state
 
-    def begin(self, disks: dict[str, int]) -> None:
-        """A new scenario on fresh disks of these sizes in bytes. Raises `AdapterBroken`."""
+    @property
+    def files(self) -> Files[Bits] | None:
+        """The images now, where disks lie in images."""
+        return self.worlds[0].files
+
+    def begin(self, disks: dict[str, int], images: bool = False) -> None:
+        """A new scenario on fresh disks of these sizes in bytes, in images or not. Raises `AdapterBroken`."""
         self.space = BitSets(self.block, self.adapter.capabilities.alignment)
         self.contents = Contents(self.adapter, disks)
-        self.worlds = [World(initial(self.space, disks), Restorer(self.space, self.contents))]
+        files = fresh(disks) if images else None
+        self.worlds = [World(initial(self.space, disks), Restorer(self.space, self.contents), files=files)]
         self.disks, self.frames, self.tolerated_findings, self.excused = disks, [], [], 0
         self.otherwise = False
-        self.adapter.reset(disks)
+        self._files = files
+        if images:
+            self.adapter.reset_in_images(disks)
+        else:
+            self.adapter.reset(disks)
 
     def play(self, asked: ScenarioStep, observed: bool = True) -> list[Finding]:
         """One step. Returns what differs; a crash or hang is a finding too. `observed`: look at the result."""
@@ -138,10 +154,15 @@ class Player:
             return self._framed(asked, (), self.state, None, self._restored(asked))
         before = self.state
         try:
-            performed = self.adapter.perform(asked, self._hint())
+            performed = self._performed(asked)
             return self._came_of(asked, before, performed, observed)
         except AdapterBroken as broken:
             return self._framed(asked, (), before, None, [_broke(type(asked).__name__, "an answer", broken)])
+
+    def _performed(self, asked: Played) -> Performed:
+        """What came of a step, by whomever it is made to happen."""
+        hint = self._hint()
+        return self.adapter.happen(asked, hint) if isinstance(asked, Event) else self.adapter.perform(asked, hint)
 
     def _restored(self, asked: Restore) -> list[Finding]:
         """What differs when backups are restored. Behind waste some may not have ended: they had more to copy."""
@@ -172,7 +193,7 @@ class Player:
         return Hint(self.state, (len(self.frames) if number is None else number) % (POISON - 1) + 1)
 
     def _came_of(
-        self, asked: Command, before: State[Bits], performed: Performed, observed: bool | None
+        self, asked: Played, before: State[Bits], performed: Performed, observed: bool | None
     ) -> list[Finding]:
         """Follows what happened, and looks at the result if that is `observed`, or a job has come or gone.
 
@@ -208,11 +229,15 @@ class Player:
     def _look(self, seen: Observation) -> None:
         """What was seen, judged in every world; those that it rules out are gone, unless that would be all."""
         for world in self.worlds:
-            world.findings += judge(self.space, world.state, seen, self.adapter.bits, world.shown)
+            known = (seen, self.adapter.bits, world.shown)
+            if world.files is None:
+                world.findings += judge(self.space, world.state, *known)
+            else:
+                world.findings += judge_with_images(self.space, world.state, world.files, *known)
         self.worlds = possible(self.worlds)
 
     def _framed(
-        self, asked: ScenarioStep, trace: tuple[tuple[Command, Reply], ...], before: State[Bits],
+        self, asked: ScenarioStep, trace: tuple[tuple[Played, Reply], ...], before: State[Bits],
         seen: Observation | None, findings: list[Finding],
     ) -> list[Finding]:  # fmt: skip
         """Keeps the frame of a step. Returns what differs, but for waste that is known or to be tolerated."""
@@ -220,7 +245,8 @@ class Player:
         known = [each for each in findings if excuse is not None and excuse(before, asked, each)]
         findings = [each for each in findings if each not in known]
         self.excused += len(known)
-        self.frames.append(Frame(asked, trace, before, self.state, seen, tuple(findings)))
+        files, self._files = self._files, self.worlds[0].files
+        self.frames.append(Frame(asked, trace, before, self.state, seen, tuple(findings), files))
         if findings and (not self.tolerant or verdict_of(findings) is not Verdict.WASTEFUL):
             return findings
         if not findings and not known:
@@ -231,7 +257,7 @@ class Player:
                 world.state = with_waste(world.state, seen, self.adapter.bits)
         return []
 
-    def _exactly(self, before: State[Bits], asked: Command) -> frozenset[tuple[str, str]] | None:
+    def _exactly(self, before: State[Bits], asked: Played) -> frozenset[tuple[str, str]] | None:
         """The bitmaps whose exact bits are to be seen after this step; None for all."""
         if self.closely:
             return None
@@ -242,14 +268,16 @@ class Player:
             (node_name, name)
             for node_name, node in now.items()
             for name, bitmap in node.bitmaps.items()
-            if (was := then[node_name].bitmaps.get(name)) is None or was.marks is not bitmap.marks
+            if node_name not in then
+            or (was := then[node_name].bitmaps.get(name)) is None
+            or was.marks is not bitmap.marks
         )
 
     def play_scenario(self, scenario: Scenario) -> list[Finding]:
         """A whole scenario; stops at the first step that differs."""
         self.block = scenario.block
         try:
-            self.begin(scenario.disks)
+            self.begin(scenario.disks, scenario.images)
         except AdapterBroken as broken:
             return [_broke("reset", "fresh disks", broken)]
         return self.play_steps(scenario.commands) or self._finish()

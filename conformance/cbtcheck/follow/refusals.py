@@ -5,23 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from cbtmodel.commands import Command, StartBackup, Transaction
+from cbtmodel.commands import StartBackup, Transaction
 from cbtmodel.step import Step
 
 from cbtcheck.adapter import Reply
+from cbtcheck.scenario.images import Played
 from cbtcheck.scenario.verdict import Finding, Verdict
 
 Ends = Iterable[tuple[str, str]]
 """Jobs that ended, by their ids, with their outcomes."""
 
 
-def is_answered_by(result: Step[Any], command: Command, refusal: str) -> bool:
+def is_answered_by(result: Step[Any], command: Played, refusal: str) -> bool:
     """Whether a command may be answered so: refused with this kind, or accepted ("")."""
     expected = "" if result.refusal is None else result.refusal.kind
     return expected == refusal or bool(expected and refusal and may_name_another_reason(command))
 
 
-def may_name_another_reason(command: Command) -> bool:
+def may_name_another_reason(command: Played) -> bool:
     """Where a grouped transaction has more than one thing wrong, which is named depends on the version.
 
     QEMU looks at the completion mode first since 8.1, and action by action before (blockdev.c).
@@ -31,7 +32,7 @@ def may_name_another_reason(command: Command) -> bool:
     return any(not isinstance(action, StartBackup) for action in command.actions)
 
 
-def judge_reply(command: Command, reply: Reply, result: Step[Any]) -> list[Finding]:
+def judge_reply(command: Played, reply: Reply, result: Step[Any]) -> list[Finding]:
     """Whether a command was answered as specified."""
     if is_answered_by(result, command, reply.refusal):
         return []

@@ -15,6 +15,7 @@ from typing import assert_never
 from cbtmodel import commands as c
 from cbtmodel.backup import Ended
 from cbtmodel.bitmap import Bitmap, recording
+from cbtmodel.image import Event, Persist
 from cbtmodel.node import State, drain
 from cbtmodel.step import Step
 from cbtmodel.traits import traits_of
@@ -133,6 +134,27 @@ class Restorer:
         findings: list[Finding] = []
         for end in step.ended:
             findings += self._ended(before, step, end)
+        return findings
+
+    def follow_event(self, before: State[Bits], event: Event, step: Step[Bits]) -> list[Finding]:
+        """Something has happened to images. The chain of a bitmap goes on when it is loaded again.
+
+        One that is not loaded any more, or not to be trusted, gives no backup from then on.
+        """
+        if isinstance(event, Persist):
+            return self.follow(before, event.add, step)
+        after = step.state
+        for node, disk in before.nodes.items():
+            for write, blocks in disk.writes.items():
+                if node not in after.nodes or write not in after.nodes[node].writes:
+                    self._written(before, node, blocks)
+        findings = [finding for end in step.ended for finding in self._ended(before, step, end)]
+        self.starts = {job: start for job, start in self.starts.items() if job in after.jobs}
+        gone = {
+            (node, name) for node, name in self.chains
+            if node in after.nodes and name not in after.nodes[node].bitmaps
+        }  # fmt: skip
+        self.chains = {place: chain for place, chain in self.chains.items() if place not in gone}
         return findings
 
     def _follow_writes(self, before: State[Bits], step: Step[Bits]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cbtmodel.blocks import S
 from cbtmodel.claims import counts_as_delivered, waives
 from cbtmodel.commands import ClearBitmap, RemoveBitmap, Transaction
+from cbtmodel.image import Event
 from cbtmodel.step import Step
 
 from cbtcheck.adapter import SeenBitmap
@@ -35,6 +36,9 @@ class Shown:
     def follow(self, command: object, step: Step[S]) -> None:
         """Forgets what an accepted command may have made fewer: by a clear, or by the end of a job."""
         if not self._counts:
+            return
+        if isinstance(command, Event):  # what is owed has to come back; what was marked besides need not
+            self._counts = {}
             return
         if isinstance(command, ClearBitmap | RemoveBitmap | Transaction):
             for place in [place for place in self._counts if waives(command, *place)]:

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from cbtmodel.blocks import S
 from cbtmodel.commands import Command
+from cbtmodel.image import Event, Happened, Stored
+from cbtmodel.image_properties import across, all_sound, comes_back
 from cbtmodel.node import State, with_bitmap
 from cbtmodel.properties import violations
 from cbtmodel.step import Step, step
@@ -24,6 +26,7 @@ from cbtcheck.follow.judge import ReadBits
 from cbtcheck.follow.reasons import BEGINNING, At
 from cbtcheck.follow.refusals import judge_ends, judge_reply
 from cbtcheck.follow.seen import Shown
+from cbtcheck.scenario.images import Files, Played, step_with
 from cbtcheck.scenario.verdict import Finding, worst
 from cbtcheck.sets.bitsets import Bits, BitSets
 
@@ -51,6 +54,10 @@ class Restoring(Protocol[S]):
         """A command was accepted, with this result. Returns what differs."""
         ...
 
+    def follow_event(self, before: State[S], event: Event, step: Step[S]) -> list[Finding]:
+        """The same of something that has happened to images."""
+        ...
+
 
 @dataclass
 class World(Generic[S]):
@@ -59,7 +66,7 @@ class World(Generic[S]):
     `restorer` is None if no data are compared. `shown` is what was seen of bitmaps, `last` what the specification
     says of the last command, None if that has not happened. `chains` is what backups give back, nothing if nobody
     asks, and more than one if histories have led to the same state; `chains_left_out` more are followed no longer.
-    `at` is where in the history the next command is, for that.
+    `at` is where in the history the next command is, for that. `files` are the images in which disks lie, if they do.
     """
 
     state: State[S]
@@ -71,13 +78,14 @@ class World(Generic[S]):
     chains: tuple[ChainsFollowed[S], ...] = ()
     chains_left_out: int = 0
     at: At = BEGINNING
+    files: Files[S] | None = None
 
     def fork(self) -> World[S]:
         """The same once more, to go its own way."""
         restorer = None if self.restorer is None else self.restorer.fork()
         return World(
             self.state, restorer, list(self.findings), list(self.ended), self.shown.fork(), None, self.chains,
-            self.chains_left_out, self.at,
+            self.chains_left_out, self.at, self.files,
         )
 
     def begin(self) -> None:
@@ -86,23 +94,40 @@ class World(Generic[S]):
         if self.restorer is not None:
             self.restorer.begin()
 
-    def takes(self, command: Command, reply: Reply | None, self_check: bool = False) -> Step[S]:
+    def takes(self, command: Played, reply: Reply | None, self_check: bool = False) -> Step[S]:
         """Takes the command's step, and judges a definite reply to it; None: nobody has seen a reply."""
         before = self.state
-        result = step(before, command)
+        result = self._step(command, self_check)
         self.state, self.last = result.state, result
-        if self_check:
-            wrong = violations(before, command, result)
-            assert not wrong, f"the specification itself is wrong: {wrong} after {command}"
         definite = reply is not None and reply.definite
         if reply is not None and definite:
             self.findings += judge_reply(command, reply, result)
         if result.refusal is None:
             self.shown.follow(command, result)
             if self.restorer is not None and not (reply is not None and definite and reply.refusal):
-                self.findings += self.restorer.follow(before, command, result)
+                self.findings += self._restored(before, command, result)
         self.ended += [(end.job_id, end.outcome) for end in result.ended]
-        self.chains = tuple(each.step(self.at, before, command, result) for each in self.chains)
+        if not isinstance(command, Event):
+            self.chains = tuple(each.step(self.at, before, command, result) for each in self.chains)
+        return result
+
+    def _restored(self, before: State[S], command: Played, result: Step[S]) -> list[Finding]:
+        assert self.restorer is not None
+        if isinstance(command, Event):
+            return self.restorer.follow_event(before, command, result)
+        return self.restorer.follow(before, command, result)
+
+    def _step(self, command: Played, self_check: bool) -> Step[S]:
+        """What the command does to the state, and to the images beside it."""
+        if self.files is None:
+            assert not isinstance(command, Event), "what happens to images takes a scenario that has them"
+            result = step(self.state, command)
+            wrong: list[Any] = violations(self.state, command, result) if self_check else []
+        else:
+            before = self.files.beside(self.state)
+            result, self.files = step_with(self.files, self.state, command)
+            wrong = _image_violations(before, command, self.files.beside(result.state), result) if self_check else []
+        assert not wrong, f"the specification itself is wrong: {wrong} after {command}"
         return result
 
     def has_ended(self, jobs: Iterable[tuple[str, str]]) -> None:
@@ -110,16 +135,25 @@ class World(Generic[S]):
         self.findings += judge_ends(self.ended, jobs)
 
 
+def _image_violations(before: Stored[S], asked: Played, after: Stored[S], result: Step[S]) -> list[str]:
+    """Every claim about images that fails after a step; normally none."""
+    happened = Happened(after, result.refusal, result.ended)
+    claims = [*all_sound(after)]
+    if isinstance(asked, Event):
+        claims += [*across(before, happened), *comes_back(before, asked, happened)]
+    return [claim.where for claim in claims if not claim.holds()]
+
+
 Listener = Callable[[State[S], Command, Step[S]], None]
 
 
 def follow(
-    worlds: Sequence[World[S]], command: Command, reply: Reply | None, listen: Listener[S] | None = None,
+    worlds: Sequence[World[S]], command: Played, reply: Reply | None, listen: Listener[S] | None = None,
     self_check: bool = False,
 ) -> list[World[S]]:  # fmt: skip
     """The worlds after a command: each as it takes it, and if the reply is indefinite also as it was.
 
-    `listen` is told what the only world does, as long as there is only one.
+    `listen` is told what the only world does, as long as there is only one, and its disks lie in no images.
     """
     if reply is not None and not reply.definite:
         others = [world.fork() for world in worlds]
@@ -129,7 +163,7 @@ def follow(
     for world in worlds:
         before = world.state
         result = world.takes(command, reply, self_check)
-        if listen is not None and len(worlds) == 1:
+        if listen is not None and len(worlds) == 1 and world.files is None and not isinstance(command, Event):
             listen(before, command, result)
     return list(worlds)
 
@@ -162,7 +196,7 @@ def different(worlds: Sequence[World[S]]) -> list[World[S]]:
         return list(worlds)
     found: list[World[S]] = []
     for world in worlds:
-        same = next((each for each in found if each.state == world.state and each.ended == world.ended), None)
+        same = next((each for each in found if _alike(each, world)), None)
         if same is None:
             found.append(world)
             continue
@@ -175,6 +209,10 @@ def different(worlds: Sequence[World[S]]) -> list[World[S]]:
             else:
                 same.chains_left_out += 1
     return found
+
+
+def _alike(one: World[S], other: World[S]) -> bool:
+    return one.state == other.state and one.ended == other.ended and one.files == other.files
 
 
 def distinct(worlds: Sequence[W], alike: Callable[[W, W], bool]) -> list[W]:

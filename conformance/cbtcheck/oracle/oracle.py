@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from cbtmodel.bitmap import busy, recording
 from cbtmodel.commands import AddBitmap, Command, StartBackup, Transaction, Write, WriteKind, malformed
+from cbtmodel.image import Event
 from cbtmodel.node import State, initial
 from cbtmodel.step import whole_write
 
@@ -26,7 +27,7 @@ from cbtcheck.oracle.answer import Answer, Bounds, Ends, OracleError, answer_of
 from cbtcheck.oracle.buffer import MOST_WRITES, SHORT, Buffer
 from cbtcheck.oracle.observed import Bits, Seen, Sight, judged, to_look_at_twice
 from cbtcheck.scenario.describe import describe
-from cbtcheck.scenario.scenario import Restore, ScenarioError, command_from_data
+from cbtcheck.scenario.scenario import Restore, ScenarioError, command_from_data, word_for
 from cbtcheck.scenario.verdict import Finding
 from cbtcheck.sets.compressed import Compressed, CompressedSets
 
@@ -297,6 +298,8 @@ def _read(data: Mapping[str, Any]) -> Command:
         raise OracleError(str(problem)) from None
     if isinstance(command, Restore):
         raise OracleError("command: 'restore' is about data, of which the oracle knows nothing")
+    if isinstance(command, Event):
+        raise OracleError(f"command: the oracle knows nothing of images, so nothing of '{word_for(command)}'")
     return command
 
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 from cbtmodel.backup import Job
 from cbtmodel.bitmap import Bitmap, recording
-from cbtmodel.commands import Command, Write, malformed
+from cbtmodel.commands import Write, malformed
 from cbtmodel.node import State
 
 from cbtcheck.follow.judge import phase_of
 from cbtcheck.follow.play import Frame
 from cbtcheck.scenario.describe import name_text
+from cbtcheck.scenario.images import Played
 from cbtcheck.sets.bitsets import Bits, BitSets
 
 CLEAN = "·"
@@ -87,6 +88,8 @@ def unit_of(frames: Iterable[Frame], node: str, columns: int) -> int:
     sizes = [1 << 63]
     size = block = 1
     for frame in frames:
+        if node not in frame.state.nodes:
+            continue  # its image is closed
         size, block = frame.state.nodes[node].size, space_of(frame.state).block
         sizes += [bitmap.granularity for bitmap in frame.state.nodes[node].bitmaps.values()]
         sizes += [job.cluster for job in frame.state.jobs.values() if job.node == node]
@@ -122,6 +125,8 @@ class Scale:
 
 def strips(state: State[Bits], scale: Scale) -> dict[tuple[str, str], Strip]:
     """What there is on a node, by kind and name."""
+    if scale.node not in state.nodes:
+        return {}
     space, node = space_of(state), state.nodes[scale.node]
     found = {("bitmap", name): _bitmap(space, scale, name, each) for name, each in node.bitmaps.items()}
     found |= {
@@ -156,7 +161,7 @@ def _job(space: BitSets, scale: Scale, job_id: str, job: Job[Bits]) -> Strip:
     return Strip(name_text(job_id), scale.cells(space, *layers), phase_of(job))
 
 
-def guest_write(state: State[Bits], command: Command, scale: Scale) -> Strip | None:
+def guest_write(state: State[Bits], command: Played, scale: Scale) -> Strip | None:
     """Where the guest writes by this command, if it is a whole write to this node."""
     if not isinstance(command, Write) or command.node != scale.node or command.result == "ignored":
         return None

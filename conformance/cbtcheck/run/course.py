@@ -11,6 +11,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, assert_never
 
+from cbtmodel.image import Event
+
 from cbtcheck.adapter import Adapter
 from cbtcheck.follow.play import Frame, Player, alike, in_the_environment, verdict_of
 from cbtcheck.host.version import VERSION
@@ -28,6 +30,7 @@ from cbtcheck.run.part import (
     FAMILIES,
     HISTORIES,
     LONG,
+    RESTARTS,
     TOUR,
     TRAPS,
     WORKFLOWS,
@@ -49,10 +52,10 @@ from cbtcheck.search.traps import ended_from
 
 Progress = Callable[[str, int, int], None]
 
-CLOSELY = (FAILED_BEFORE, TOUR, WORKFLOWS, TRAPS, BEHIND)
+CLOSELY = (FAILED_BEFORE, TOUR, WORKFLOWS, TRAPS, RESTARTS, BEHIND)
 """The phases in which everything is observed after every step."""
 
-TURNING_AWAY = (TOUR, HISTORIES, TRAPS, FAMILIES, LONG, DRAWN)
+TURNING_AWAY = (TOUR, HISTORIES, TRAPS, FAMILIES, RESTARTS, LONG, DRAWN)
 """The phases in which what would run into a known defect is not played."""
 
 
@@ -262,7 +265,7 @@ class Course:
     def _given(self, phase: str, given: Given, part: Part) -> None:
         """A scenario as it is. A trap is made for what is claimed, and what it has besides is turned away."""
         name, scenario = given.name, given.scenario
-        unclaimed = missing_for(scenario, self.adapter.capabilities) if phase != TRAPS else ""
+        unclaimed = missing_for(scenario, self.adapter.capabilities) if phase not in (TRAPS, RESTARTS) else ""
         if unclaimed:
             named = f"workflow {name}" if phase == WORKFLOWS else name
             part.not_claimed[named] = f"the implementation does not claim {unclaimed}"
@@ -302,12 +305,12 @@ class Course:
         if unclaimed:
             self.turned_away_now.append(f"not claimed: {unclaimed}")
             return True
-        known = self.behind.turns_away(state, command)
+        known = [] if isinstance(command, Event) else self.behind.turns_away(state, command)
         if not known:
             return False
         self.part.turned_away[known[0].id] += 1
         self.turned_away_now.append(known[0].id)
-        if self.sampling:
+        if self.sampling and self.player.files is None:
             disks, played = self.player.disks, [frame.asked for frame in self.player.frames]
             self.behind.keep(known, disks, self.player.block, played, command)
         return True
@@ -350,7 +353,7 @@ class Course:
         last = self.player.frames[-1] if self.player.frames else None
 
         def happened(trigger: Trigger) -> bool:
-            return last is not None and not isinstance(last.asked, Restore) and triggered(
+            return last is not None and not isinstance(last.asked, Restore | Event) and triggered(
                 trigger, last.before, last.asked
             )  # fmt: skip
 

@@ -14,15 +14,15 @@ from cbtcheck.run.report import CommandCount, Failure, LedgerResult, PropertyCou
 from cbtcheck.run.turned_away import Sample
 from cbtcheck.search.tour.coverage import Edge
 
-LEDGER, FAILED_BEFORE, TOUR, HISTORIES, WORKFLOWS, TRAPS, FAMILIES, LONG, DRAWN, BEHIND = (
-    "ledger", "failed before", "tour", "every write history", "workflows", "traps", "families", "long histories",
-    "drawn", "turned away",
+LEDGER, FAILED_BEFORE, TOUR, HISTORIES, WORKFLOWS, TRAPS, FAMILIES, RESTARTS, LONG, DRAWN, BEHIND = (
+    "ledger", "failed before", "tour", "every write history", "workflows", "traps", "families", "restarts",
+    "long histories", "drawn", "turned away",
 )  # fmt: skip
 
-PHASES = (LEDGER, FAILED_BEFORE, TOUR, HISTORIES, WORKFLOWS, TRAPS, FAMILIES, LONG, DRAWN, BEHIND)
+PHASES = (LEDGER, FAILED_BEFORE, TOUR, HISTORIES, WORKFLOWS, TRAPS, FAMILIES, RESTARTS, LONG, DRAWN, BEHIND)
 """In the order of a run."""
 
-LEFT_OUT_AFTER_ENOUGH = (TOUR, HISTORIES, TRAPS, FAMILIES, LONG, DRAWN, BEHIND)
+LEFT_OUT_AFTER_ENOUGH = (TOUR, HISTORIES, TRAPS, FAMILIES, RESTARTS, LONG, DRAWN, BEHIND)
 """The phases that end when enough has failed."""
 
 OTHERWISE = "all as asked, but in another state"

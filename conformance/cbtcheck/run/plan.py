@@ -26,6 +26,7 @@ from cbtcheck.run.part import (
     LEDGER,
     LONG,
     PHASES,
+    RESTARTS,
     TOUR,
     TRAPS,
     WORKFLOWS,
@@ -35,6 +36,7 @@ from cbtcheck.run.turned_away import Sample
 from cbtcheck.run.wanted import DRAWN_ONE_IN, concerns, exercises
 from cbtcheck.scenario.scenario import Scenario
 from cbtcheck.search.families import families, members
+from cbtcheck.search.restarts import restarts
 from cbtcheck.search.tour.contexts.plan import edges_of_scope, tour
 from cbtcheck.search.tour.coverage import Edge
 from cbtcheck.search.tour.universal_play import ControlSequence, control_sequences, played_with, realised_alike
@@ -159,6 +161,7 @@ class Plan:
         yield from self.workflows()
         yield from self.traps()
         yield from self.families()
+        yield from self.restarts()
         yield from self.long()
         yield from self.drawn()
 
@@ -209,6 +212,12 @@ class Plan:
         for number, each in enumerate(listed):
             what = Grown(each.family.name, each.name, each.scenario, each.family.closely)
             yield Item(FAMILIES, number, len(listed), what)
+
+    def restarts(self) -> Iterator[Item]:
+        """What users do with images that are closed, reopened, and left by a crash."""
+        drawn = self.profile.restarts.get(self.name, 0) if self.options.only is None else 0
+        found = restarts(self.claims, self.options.seed, drawn, self.profile.restarts_one_in.get(self.name, 1))
+        return _given(RESTARTS, self._wanted(found))
 
     def long(self) -> Iterator[Item]:
         """Histories of 100 and of 1,000 commands: of everything, so not if something is named."""

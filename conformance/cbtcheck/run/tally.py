@@ -16,7 +16,7 @@ from cbtcheck.follow.play import Frame
 from cbtcheck.follow.worlds import Listener
 from cbtcheck.run.report import CommandCount, PropertyCount
 from cbtcheck.scenario.capabilities import needs
-from cbtcheck.scenario.scenario import KINDS, Restore, spelled
+from cbtcheck.scenario.scenario import KINDS, Restore, spelled, word_for
 from cbtcheck.scenario.verdict import Finding, Verdict, worst
 from cbtcheck.sets.bitsets import Bits
 
@@ -88,6 +88,8 @@ class Tally:
         for frame in frames:
             if frame.seen is not None:
                 self._observed(frame.state)
+            if frame.files is not None:
+                self._with_images(frame)
             if not frame.findings:
                 continue
             for finding in frame.findings:
@@ -97,8 +99,23 @@ class Tally:
                     count.checked = max(count.checked, 1)
             verdict = worst([verdict_of(each) for each in frame.findings])
             if verdict is not Verdict.EXACT and not isinstance(frame.asked, Restore):
-                command = self.commands[spelled(type(frame.asked).__name__)]
+                command = self.commands[word_for(frame.asked)]
                 command.worst = worst([command.worst, verdict])
+
+    def _with_images(self, frame: Frame) -> None:
+        """What `listen` is not told, because it is no step of the specification of commands alone."""
+        for command, reply in frame.trace:
+            count = self.commands[word_for(command)]
+            if reply.refusal:
+                count.refused[reply.refusal] += 1
+                continue
+            count.accepted += 1
+            for each in needs(command):
+                if each in FEATURES:
+                    count.features[each] += 1
+        if frame.seen is not None:
+            entries = [each.entries or () for each in (frame.seen.images or {}).values()]
+            self._checked("RULE-DISK", len(frame.seen.bitmaps) + sum(map(len, entries)))
 
     def _observed(self, state: State[Bits]) -> None:
         bitmaps = [bitmap for node in state.nodes.values() for bitmap in node.bitmaps.values()]

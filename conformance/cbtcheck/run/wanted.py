@@ -13,14 +13,15 @@ from dataclasses import dataclass
 
 from cbtmodel import commands as c
 from cbtmodel.commands import FinalizeJob, StartBackup, Transaction
-from cbtmodel.node import initial
+from cbtmodel.node import State, initial
 from cbtmodel.step import step
 from cbtmodel.traits import traits_of, verb
 
 from cbtcheck.run.tally import PROPERTIES, WRITING
-from cbtcheck.scenario.scenario import KINDS, Restore, Scenario, spelled
+from cbtcheck.scenario.images import fresh, step_with
+from cbtcheck.scenario.scenario import KINDS, Restore, Scenario, spelled, word_for
 from cbtcheck.search.tour.coverage import Edge
-from cbtcheck.sets.bitsets import BitSets
+from cbtcheck.sets.bitsets import Bits, BitSets
 
 DRAWN_ONE_IN = 5
 """With `--only`, of the drawn scenarios of a profile one in so many: they are about nothing in particular."""
@@ -144,16 +145,20 @@ def _kinds(scenario: Scenario) -> frozenset[str]:
             listed += each.actions
     if any(isinstance(each, StartBackup) and each.auto_finalize is False for each in listed):
         listed.append(FinalizeJob(""))
-    return frozenset(spelled(type(each).__name__) for each in listed)
+    return frozenset(map(word_for, listed))
 
 
 def _refuses(scenario: Scenario) -> bool:
     """Whether the specification refuses one of its commands."""
-    state = initial(BitSets(scenario.block), scenario.disks)
+    state: State[Bits] = initial(BitSets(scenario.block), scenario.disks)
+    files = fresh(scenario.disks) if scenario.images else None
     for each in scenario.commands:
         if isinstance(each, Restore):
             continue
-        result = step(state, each)
+        if files is None:
+            result = step(state, each)
+        else:
+            result, files = step_with(files, state, each)
         if result.refusal is not None:
             return True
         state = result.state

@@ -12,10 +12,12 @@ from typing import Any, assert_never
 
 from cbtmodel import commands as c
 from cbtmodel.bitmap import Bitmap
+from cbtmodel.image import Event, Persist
 from cbtmodel.node import Node, State, initial, usable_granularity
 from cbtmodel.step import step
 
-from cbtcheck.adapter import FEATURES, LONGEST_NAME, Capabilities
+from cbtcheck.adapter import FEATURES, LONGEST_NAME, PERSISTENCE, Capabilities
+from cbtcheck.scenario.images import Played, fresh, step_with
 from cbtcheck.scenario.scenario import KINDS, Restore, Scenario, later_members, spelled
 from cbtcheck.sets.bitsets import Bits, BitSets
 
@@ -57,8 +59,13 @@ def expanded(words: Iterable[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def needs(command: c.Command | c.Action) -> Iterator[str]:
+def needs(command: Played | c.Action) -> Iterator[str]:
     """The capabilities that a command takes, and for a transaction those of its actions."""
+    if isinstance(command, Event):
+        yield PERSISTENCE
+        if isinstance(command, Persist):
+            yield from needs(command.add)
+        return
     kind: type = type(command)
     name = spelled(kind.__name__)
     if name in COMMANDS:
@@ -109,7 +116,7 @@ def _needs_of_backup(command: c.StartBackup) -> Iterator[str]:
         yield "error-policies"
 
 
-def not_claimed(command: c.Command, capabilities: Capabilities) -> str:
+def not_claimed(command: Played, capabilities: Capabilities) -> str:
     """The first capability that a command takes and an implementation does not claim, whatever the state; or ""."""
     commands, features = capabilities.commands, capabilities.features
     return next((each for each in needs(command) if each not in commands and each not in features), "")
@@ -220,11 +227,14 @@ def wrong_name(command: object, capabilities: Capabilities) -> str:
     return ""
 
 
-def missing(state: State[Any], command: c.Command, capabilities: Capabilities) -> str:
+def missing(state: State[Any], asked: Played, capabilities: Capabilities) -> str:
     """What an implementation does not claim that a command takes in this state; or "".
 
     That may also be a size, a job too many, or that the command is one to be refused as invalid.
     """
+    if isinstance(asked, Event) and not isinstance(asked, Persist):
+        return not_claimed(asked, capabilities)
+    command = asked.add if isinstance(asked, Persist) else asked
     found = (
         not_claimed(command, capabilities) or wrong_size(command, capabilities) or wrong_name(command, capabilities)
     )
@@ -269,11 +279,18 @@ def followed(scenario: Scenario, capabilities: Capabilities) -> tuple[str, State
         return f"a disk of {largest} bytes", state
     if broken := broken_sector(scenario, capabilities):
         return broken, state
+    if scenario.images and PERSISTENCE not in capabilities.features:
+        return PERSISTENCE, state
+    files = fresh(scenario.disks) if scenario.images else None
     for command in scenario.commands:
         if isinstance(command, Restore):
             continue
         found = missing(state, command, capabilities)
         if found:
             return found, state
-        state = step(state, command).state
+        if files is not None:
+            result, files = step_with(files, state, command)
+            state = result.state
+        else:
+            state = step(state, command).state
     return "", state

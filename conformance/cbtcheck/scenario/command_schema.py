@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
+from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
 from cbtmodel import commands as c
@@ -16,9 +17,10 @@ REFERENCES = "#/$defs/{name}"
 ACTION = "Action"
 
 
-def of_command(kind: type) -> dict[str, Any]:
-    """A command with its `do`; guest writes with the byte that they are of."""
+def of_command(kind: type, but: Collection[str] = ()) -> dict[str, Any]:
+    """A command with its `do`, without the members in `but`; guest writes with the byte that they are of."""
     made = of_fields(kind)
+    made["properties"] = {name: each for name, each in made["properties"].items() if name not in but}
     made["properties"] = {"do": {"const": spelled(kind.__name__)}, **made["properties"]}
     if kind in (c.Write, c.BeginWrite):
         made["properties"]["fill"] = {"type": "integer", "minimum": 1, "maximum": 237}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from cbtmodel import commands as c
+from cbtmodel.image import Close, Crash, Open, Persist, Reopen, WrittenByOthers
 from cbtmodel.traits import verb
 
 from cbtcheck.scenario.scenario import Restore
@@ -62,6 +63,18 @@ def describe(command: object) -> str:
             return "abort"
         case c.Transaction(actions, grouped):
             return f"{'grouped ' if grouped else ''}transaction: {_listed(actions, '; ')}"
+        case Open(node, writable):
+            return f"open {name_text(node)}{'' if writable is True else ' for reading only'}"
+        case Close(node):
+            return f"close {name_text(node)}"
+        case Reopen(node, writable):
+            return f"reopen {name_text(node)} for {'writing' if writable is True else 'reading only'}"
+        case Persist(add):
+            return f"{describe(add)}, to be stored"
+        case WrittenByOthers(node):
+            return f"{name_text(node)} is written to by others"
+        case Crash():
+            return "crash"
         case Restore(jobs):
             return f"restore {_listed(jobs)} and compare"
         case c.Write() | c.BeginWrite() | c.EndWrite():

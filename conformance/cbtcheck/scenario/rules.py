@@ -20,6 +20,8 @@ PROPERTIES = {
     "ATOMIC": "A command that is refused, and a transaction of which one action is refused, changes nothing.",
     "EXACT": "Only what was written, merged or left over by a failed job is reported as dirty, in whole granules.",
     "RELEASE": "Every job can come to an end, and its bitmap can be used again afterwards.",
+    "RULE-DISK": "A bitmap in an image is absent, or openly not to be trusted, or has all that is owed, whatever "
+                 "happens, and whenever.",
     "BATCH": "Writes that follow each other mark what they would mark one by one.",
 }  # fmt: skip
 
@@ -28,6 +30,8 @@ PLACES = (
     (r" recording$", "A bitmap records unless it was added disabled or disabled since; while a job uses it, its "
                      "successor does."),
     (r" busy$", "A bitmap is busy while a job uses it, and only then."),
+    (r" persistent$", "A bitmap is to be stored if it was added so, or loaded."),
+    (r"^image of ", "An image is closed, or open as it was opened or reopened."),
     (r" bits$", "The count, the hash and the bits that are read of a bitmap tell of the same granules."),
     (r" successors$", "Each bitmap that a job uses has one successor, with its granularity."),
     (r"^job \S+ copied$", "A job has copied just what it reports as its progress."),
@@ -49,6 +53,8 @@ REFUSED = {
     "size mismatch": "Bitmaps of disks of different sizes are not merged.",
     "invalid": "A command that is malformed, out of range or means nothing is refused.",
     "wrong phase": "A job is only given commands that its phase admits.",
+    "read only": "What is open for reading only, and a bitmap that is stored there, may not be changed.",
+    "inconsistent": "A bitmap that is not to be trusted may only be removed.",
     "aborted": "A transaction with an abort is refused.",
     "copy failed": "What cannot be copied before a guest write makes the write fail, or the job, as the job says.",
 }

@@ -3,7 +3,8 @@
 A scenario file says `"format": "cbtspec-scenario"` and a `version`; this suite reads versions up to `VERSION`. Every
 command is an object whose `do` is the command's name (`add-bitmap`, `write`, `start-backup`, …) and whose other
 members are the fields of the command of that name in `cbtmodel.commands`; fields with a default may be left out.
-One more step belongs to scenarios only: `restore`, which compares a restored chain of backups with the disk.
+One more step belongs to scenarios only: `restore`, which compares a restored chain of backups with the disk. One with
+`"images": true` has the steps of `images` besides.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ from typing import Any
 import msgspec
 from cbtmodel import commands
 from cbtmodel.commands import Command, Transaction
+from cbtmodel.image import Event, Persist
 
+from cbtcheck.adapter import PERSISTENCE
 from cbtcheck.host.printable import plain, plain_json
 from cbtcheck.host.saving import write_whole
 from cbtcheck.scenario import strict_json
+from cbtcheck.scenario.images import EVENTS, NOT_TOLD
 from cbtcheck.scenario.memory import MOST_MEMORY, estimated
 from cbtcheck.scenario.strict_json import shown as shown
 
@@ -34,7 +38,7 @@ LARGEST_BLOCK = 1 << 31
 MOST_DISKS = 64
 LONGEST_NAME = 1023
 """Bytes of a disk's name in UTF-8."""
-MEMBERS = ("format", "version", "title", "story", "block", "disks", "commands")
+MEMBERS = ("format", "version", "title", "story", "block", "disks", "images", "commands")
 
 LONGEST_ERROR = 500
 """The most characters of what an error quotes."""
@@ -51,19 +55,23 @@ class Restore:
     jobs: tuple[str, ...]
 
 
-Step = Command | Restore
+Step = Command | Event | Restore
 ACTIONS = commands.Action.__args__
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Disks by name with their sizes in bytes, and what happens to them. `block` is the unit of tracking in bytes."""
+    """Disks by name with their sizes in bytes, and what happens to them. `block` is the unit of tracking in bytes.
+
+    `images`: each disk lies in an image of its own, which is open for writing at the beginning.
+    """
 
     disks: dict[str, int]
     commands: tuple[Step, ...]
     block: int = 512
     title: str = ""
     story: str = ""
+    images: bool = False
 
 
 @functools.lru_cache
@@ -75,6 +83,13 @@ def spelled(name: str) -> str:
 KINDS: dict[str, type] = {
     spelled(each.__name__): each for each in [*commands.Command.__args__, commands.Abort, Restore]
 }
+STEPS = KINDS | EVENTS
+"""Those of scenarios with images are among them, too."""
+
+
+def word_for(step: object) -> str:
+    """What the `do` of a step or an action is."""
+    return "add-bitmap" if isinstance(step, Persist) else spelled(type(step).__name__)
 
 
 def to_data(scenario: Scenario) -> dict[str, Any]:
@@ -85,6 +100,8 @@ def to_data(scenario: Scenario) -> dict[str, Any]:
     if scenario.story:
         data["story"] = _whole(scenario.story)
     data |= {"block": scenario.block, "disks": dict(scenario.disks)}
+    if scenario.images:
+        data["images"] = True
     data["commands"] = [command_to_data(each) for each in scenario.commands]
     return data
 
@@ -95,6 +112,8 @@ def _whole(text: str) -> str:
 
 def command_to_data(command: object) -> dict[str, Any]:
     """A command as JSON data; fields that have their default are left out."""
+    if isinstance(command, Persist):
+        return command_to_data(command.add) | {"persistent": True}
     data: dict[str, Any] = {"do": spelled(type(command).__name__)}
     for field in dataclasses.fields(command):  # type: ignore[arg-type]
         value = getattr(command, field.name)
@@ -131,14 +150,18 @@ def command_in_full(command: object, fill: int, claimed: Container[str] = ()) ->
 
     Members that came after version 1 only if they are `claimed`: whoever does not know them is not shown them.
     """
+    if isinstance(command, Persist):
+        return command_in_full(command.add, fill, claimed) | {"persistent": True}
     data: dict[str, Any] = {"do": spelled(type(command).__name__)}
     kind: type = type(command)
     later = later_members(kind)
     for each in dataclasses.fields(command):  # type: ignore[arg-type]
-        if each.name not in later or later[each.name] in claimed:
+        if each.name not in NOT_TOLD and (each.name not in later or later[each.name] in claimed):
             data[each.name] = _in_full(getattr(command, each.name), claimed)
     if isinstance(command, commands.Write | commands.BeginWrite):
         data["fill"] = fill
+    if isinstance(command, commands.AddBitmap) and PERSISTENCE in claimed:
+        data["persistent"] = False
     return data
 
 
@@ -160,19 +183,23 @@ def command_from_data(data: Any, where: str) -> Step:
 
 def _action(data: Any, where: str) -> Any:
     """An action of a transaction. Looked at before it is read, so that nesting is refused at its first level."""
-    if isinstance(data, dict) and KINDS.get(str(data.get("do"))) not in (None, *ACTIONS):
+    if isinstance(data, dict) and STEPS.get(str(data.get("do"))) not in (None, *ACTIONS):
         raise ScenarioError(f"{where}: '{data['do']}' is no action of a transaction")
+    if isinstance(data, dict) and data.get("persistent") is True:
+        raise ScenarioError(f"{where}: what is to be stored is added by a command of its own, not in a transaction")
     return _read(data, where)
 
 
 def _read(data: Any, where: str) -> Any:
     if not isinstance(data, dict) or not isinstance(data.get("do"), str):
         raise ScenarioError(f"{where}: a command is an object with a 'do'")
-    kind = KINDS.get(data["do"])
+    kind = STEPS.get(data["do"])
     if kind is None:
-        raise ScenarioError(f"{where}: unknown command {shown(data['do'])} (known: {', '.join(sorted(KINDS))})")
+        raise ScenarioError(f"{where}: unknown command {shown(data['do'])} (known: {', '.join(sorted(STEPS))})")
     rest = {name: value for name, value in data.items() if name != "do"}
-    unknown = rest.keys() - {field.name for field in dataclasses.fields(kind)}
+    if kind is commands.AddBitmap and "persistent" in rest:
+        return _persistent(rest.pop("persistent"), rest | {"do": data["do"]}, where)
+    unknown = rest.keys() - {field.name for field in dataclasses.fields(kind)} | rest.keys() & {*NOT_TOLD}
     if unknown:
         raise ScenarioError(f"{where}: '{data['do']}' has no {shown(sorted(unknown)[0])}")
     actions: tuple[Any, ...] = ()
@@ -187,6 +214,13 @@ def _read(data: Any, where: str) -> Any:
         why = plain(str(problem))
         why = why if len(why) <= LONGEST_ERROR else why[:LONGEST_ERROR] + "…"
         raise ScenarioError(f"{where}: '{data['do']}': {why}") from None
+
+
+def _persistent(said: Any, data: dict[str, Any], where: str) -> Any:
+    if type(said) is not bool:
+        raise ScenarioError(f"{where}: 'add-bitmap': 'persistent' must be true or false")
+    added = _read(data, where)
+    return Persist(added) if said else added
 
 
 def _make(kind: type, rest: dict[str, Any], actions: tuple[Any, ...]) -> Any:
@@ -225,14 +259,27 @@ def from_data(data: Any, where: str = "scenario") -> Scenario:
             raise ScenarioError(f"{where}: a disk is named {shown(name)}: names have 1 to {LONGEST_NAME} bytes")
     if not isinstance(listed, list):
         raise ScenarioError(f"{where}: 'commands' must be a list")
+    images = data.get("images", False)
+    if type(images) is not bool:
+        raise ScenarioError(f"{where}: 'images' must be true or false")
     steps = tuple(command_from_data(each, f"{where}: command {i + 1}") for i, each in enumerate(listed))
+    for i, step in enumerate(steps):
+        if isinstance(step, Event) and not images:
+            raise ScenarioError(
+                f"{where}: command {i + 1}: {_only_of_images(step)} needs disks that lie in images: "
+                "say \"images\": true beside \"disks\""
+            )
     takes = estimated(disks, block, steps)
     if takes > MOST_MEMORY:
         raise ScenarioError(
             f"{where}: playing it may take {takes >> 20:,} MiB of memory, and {MOST_MEMORY >> 20:,} MiB is the most: "
             "make the disks smaller, or split it"
         )
-    return Scenario(disks, steps, block, data.get("title", ""), data.get("story", ""))
+    return Scenario(disks, steps, block, data.get("title", ""), data.get("story", ""), images)
+
+
+def _only_of_images(step: Event) -> str:
+    return "'persistent'" if isinstance(step, Persist) else f"'{word_for(step)}'"
 
 
 def _usable_size(size: Any) -> bool:

@@ -108,7 +108,7 @@ def of_the_ledger() -> Iterator[Vector]:
 
 def finished(scenario: Scenario) -> Scenario:
     """The scenario, and then whatever is going on comes to its good end."""
-    commands: list[c.Command] = [each for each in scenario.commands if not isinstance(each, Restore)]
+    commands: list[c.Command] = [each for each in scenario.commands if isinstance(each, c.Command)]
     more = to_the_end(scenario.disks, commands, scenario.block)
     return replace(scenario, commands=(*commands, *more))
 

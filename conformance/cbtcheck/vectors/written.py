@@ -12,6 +12,7 @@ from typing import get_args
 from cbtmodel import commands as c
 from cbtmodel.backup import Ended
 from cbtmodel.bitmap import Bitmap, busy, recording
+from cbtmodel.image import Event
 from cbtmodel.node import State, initial
 from cbtmodel.refusal import Kind
 from cbtmodel.step import Step
@@ -52,6 +53,8 @@ def vector(told: Told, scenario: Scenario, chains_after: Collection[int] = ()) -
     writer = Writer(scenario.disks, scenario.block, Chained(BitSets(scenario.block)) if chains_after else None)
     steps, chains = [], []
     for each in scenario.commands:
+        if isinstance(each, Event):
+            raise ValueError("vectors have no images")
         if not isinstance(each, Restore):
             steps.append(writer.step(each))
             if len(steps) in chains_after:

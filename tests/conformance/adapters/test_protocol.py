@@ -13,6 +13,7 @@ import pytest
 from cbtcheck.adapters.protocol import lines, observation, schema
 from cbtcheck.adapters.protocol import messages as m
 from cbtcheck.adapters.protocol.mistakes import ProtocolError
+from cbtcheck.scenario.images import ImageRefusal
 from cbtcheck.scenario.scenario import KINDS, command_from_data, command_in_full
 from cbtmodel import commands as c
 from cbtmodel.refusal import Kind
@@ -97,7 +98,7 @@ def test_anything_may_be_answered_with_an_error() -> None:
 
 
 def test_the_kinds_of_errors_are_the_specifications_and_two_more() -> None:
-    assert set(get_args(m.ErrorKind)) == {*get_args(Kind), "unsupported", "internal"}
+    assert set(get_args(m.ErrorKind)) == {*get_args(Kind), *get_args(ImageRefusal), "unsupported", "internal"}
 
 
 @pytest.mark.parametrize(

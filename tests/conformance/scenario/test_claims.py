@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cbtcheck.adapter import FEATURES, Capabilities
+from cbtcheck.adapter import FEATURES, FEATURES_OF_VERSION_1, Capabilities
 from cbtcheck.scenario import capabilities as claims
 from cbtcheck.scenario.scenario import Restore, Scenario
 from cbtcheck.search.machine import draw_scenarios
@@ -38,7 +38,7 @@ def test_the_page_has_every_profile_and_every_feature() -> None:
 
 
 def test_full_is_all_but_what_belongs_to_the_other_kind_of_backup() -> None:
-    assert claims.expanded(["full"]) == claims.COMMANDS | FEATURES - {"read"}
+    assert claims.expanded(["full"]) == claims.COMMANDS | FEATURES_OF_VERSION_1 - {"read"}
     with pytest.raises(LookupError, match="unknown capability 'ful'"):
         claims.expanded(["ful"])
 

@@ -1,6 +1,10 @@
 """Each finding has the rule that it breaks, in a sentence."""
 
+from typing import get_args
+
 import pytest
+from cbtcheck.follow.judge_images import RULE_DISK
+from cbtcheck.scenario.images import ImageRefusal
 from cbtcheck.scenario.rules import BROKEN, PROPERTIES, REFUSED, rule
 from cbtcheck.scenario.verdict import Finding, Verdict
 from cbtmodel.properties import IDS
@@ -12,8 +16,8 @@ def finding(where: str, expected: str = "this", verdict: Verdict = Verdict.DIVER
 
 
 def test_every_property_and_every_refusal_has_one() -> None:
-    assert PROPERTIES.keys() == set(IDS)
-    assert REFUSED.keys() == set(Kind.__args__)  # type: ignore[attr-defined]
+    assert PROPERTIES.keys() == {*IDS, RULE_DISK}
+    assert REFUSED.keys() == {*get_args(Kind), *get_args(ImageRefusal)}
 
 
 @pytest.mark.parametrize(
@@ -28,6 +32,11 @@ def test_every_property_and_every_refusal_has_one() -> None:
         (finding("writes in flight"), "in flight"),
         (finding("AddBitmap", "refused: exists: a bitmap b0"), "name that is taken"),
         (finding("AddBitmap", "accepted"), "is accepted"),
+        (finding("disk0/b0 trust", verdict=Verdict.UNSAFE, property="RULE-DISK"), "openly not to be trusted"),
+        (finding("disk0/b0 persistent"), "to be stored"),
+        (finding("image of disk0"), "as it was opened"),
+        (finding("ClearBitmap", "refused: read only: ClearBitmap: read only"), "open for reading only"),
+        (finding("ClearBitmap", "refused: inconsistent: ClearBitmap: inconsistent"), "only be removed"),
         (finding("Write", verdict=Verdict.BROKEN), BROKEN),
     ],
 )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import random
 from pathlib import Path
+from struct import unpack
 
 import pytest
 from cbtwire.qcow2.bitmaps import bits, read_image
 from cbtwire.qcow2.guest import guest_data
 from cbtwire.qcow2.reading import BadImage, InFile, InMemory, NotQcow2
 from cbtwire.qcow2.refcounts import free_but_used, refcount
-from cbtwire.qcow2.writing import NewBitmap, image_bytes
+from cbtwire.qcow2.writing import COPIED, NewBitmap, beside_raw_data, image_bytes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -48,6 +49,21 @@ def test_what_was_written_is_read(cluster_bits: int) -> None:
     expected = b"a" * cluster + bytes(4 * cluster) + b"b" * cluster
     assert disk == expected.ljust(SIZE, b"\0")
     assert free_but_used(source, image) == []
+
+
+@pytest.mark.parametrize(("size", "cluster_bits"), [(512, 9), (8 << 16, 16), ((5 << 16) + 1536, 16), (1 << 20, 9)])
+def test_an_image_beside_raw_data_has_its_place_for_each_cluster(size: int, cluster_bits: int) -> None:
+    source = InMemory(beside_raw_data(size, cluster_bits))
+    image = read_image(source)
+    header, cluster = image.header, 1 << cluster_bits
+    assert (header.length, header.incompatible, image.bitmaps) == (size, 4, ())
+    l1 = unpack(f">{header.l1_entries}Q", source.read(header.l1_offset, 8 * header.l1_entries))
+    entries = [
+        entry for at in l1 for entry in unpack(f">{cluster // 8}Q", source.read(at & ~COPIED, cluster)) if entry
+    ]
+    assert [entry & ~COPIED for entry in entries] == [each * cluster for each in range(-(-size // cluster))]
+    with pytest.raises(ValueError, match="no image of 100 bytes"):
+        beside_raw_data(100, cluster_bits)
 
 
 def test_a_bitmap_of_several_clusters_is_read_piece_by_piece() -> None:

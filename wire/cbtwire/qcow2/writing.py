@@ -12,7 +12,17 @@ from struct import pack
 from typing import Final
 
 from cbtwire.qcow2.bitmaps import ALL_ONES, AUTO, ENTRY, IN_USE
-from cbtwire.qcow2.header import AUTOCLEAR_BITMAPS, BASE, BITMAPS, EXTENSION, EXTENSION_BITMAPS, MAGIC, VERSION_3
+from cbtwire.qcow2.header import (
+    AUTOCLEAR_BITMAPS,
+    AUTOCLEAR_RAW_DATA,
+    BASE,
+    BITMAPS,
+    DATA_FILE,
+    EXTENSION,
+    EXTENSION_BITMAPS,
+    MAGIC,
+    VERSION_3,
+)
 
 HEADER_LENGTH: Final = 112
 COPIED: Final = 1 << 63
@@ -69,6 +79,30 @@ def image_bytes(
         MAGIC, 3, 0, 0, cluster_bits, size, 0, l1_entries, l1_at, refcount_at, refcount_clusters, 0, 0
     ) + VERSION_3.pack(0, 0, AUTOCLEAR_BITMAPS if bitmaps else 0, 4, HEADER_LENGTH)
     room.parts[0] = (header.ljust(HEADER_LENGTH, b"\0") + extension + EXTENSION.pack(0, 0)).ljust(cluster, b"\0")
+    return b"".join(room.parts)
+
+
+def beside_raw_data(size: int, cluster_bits: int) -> bytes:
+    """An image whose guest data lie in a file of their own, byte for byte as the guest sees them; without bitmaps.
+
+    Every cluster has its place there already. The file of the data is named by whoever opens the image.
+    """
+    cluster = 1 << cluster_bits
+    if size % 512 or not 9 <= cluster_bits <= 21:
+        raise ValueError(f"no image of {size} bytes with clusters of 2^{cluster_bits}")
+    room = _Room(cluster)
+    room.add(bytes(cluster))  # the header's place
+    per_table, clusters = cluster // 8, -(-size // cluster)
+    l1 = []
+    for first in range(0, clusters, per_table):
+        table = [each * cluster | COPIED for each in range(first, min(first + per_table, clusters))]
+        l1.append(room.add(pack(f">{len(table)}Q", *table)) | COPIED)
+    l1_at = room.add(pack(f">{len(l1)}Q", *l1))
+    refcount_at, refcount_clusters = _refcounts(room, cluster)
+    header = BASE.pack(
+        MAGIC, 3, 0, 0, cluster_bits, size, 0, len(l1), l1_at, refcount_at, refcount_clusters, 0, 0
+    ) + VERSION_3.pack(DATA_FILE, 0, AUTOCLEAR_RAW_DATA, 4, HEADER_LENGTH)
+    room.parts[0] = (header.ljust(HEADER_LENGTH, b"\0") + EXTENSION.pack(0, 0)).ljust(cluster, b"\0")
     return b"".join(room.parts)
 
 

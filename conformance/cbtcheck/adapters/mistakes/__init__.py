@@ -14,6 +14,7 @@ from cbtcheck.adapters.mistakes import (
     places,
     recording,
     repeating,
+    restarts,
     successor,
     transactions,
     undoing,
@@ -23,6 +24,6 @@ from cbtcheck.adapters.mistakes.registry import MISTAKES, NARROW, Mistake, Narro
 
 __all__ = [
     "MISTAKES", "NARROW", "Mistake", "NarrowMistake", "afterwards", "company", "copying", "host_with", "many",
-    "merging", "naming", "often", "places", "recording", "repeating", "successor", "transactions", "undoing",
-    "wrapping",
+    "merging", "naming", "often", "places", "recording", "repeating", "restarts", "successor", "transactions",
+    "undoing", "wrapping",
 ]  # fmt: skip

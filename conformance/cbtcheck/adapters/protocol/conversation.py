@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NoReturn, TypeVar
 
-from cbtmodel.commands import Command, Write
+from cbtmodel.commands import Write
 from msgspec import UNSET
 
 from cbtcheck.adapter import AdapterBroken
@@ -19,6 +19,7 @@ from cbtcheck.adapters.protocol.mistakes import NUMBERS, ProtocolError, printabl
 from cbtcheck.host.child import Child, ChildBroken, Limits
 from cbtcheck.host.pace import Patience
 from cbtcheck.host.version import VERSION
+from cbtcheck.scenario.images import Played
 
 R = TypeVar("R", bound=m.Record)
 
@@ -68,7 +69,7 @@ class Conversation:
         self._scenario = Patience(self.limits.scenario)
         self._scenario.pause()
 
-    def command(self, command: Command, fill: int) -> m.Done:
+    def command(self, command: Played, fill: int) -> m.Done:
         """A command of the specification. Raises `UnicodeEncodeError` if no line can be made of it."""
         line = lines.command_line(self.seq + 1, command, fill, self.claimed)
         self.seq += 1

@@ -11,11 +11,12 @@ from collections.abc import Container
 from typing import Any, TypeVar, cast
 
 import msgspec
-from cbtmodel.commands import Command, Write
+from cbtmodel.commands import Write
 from msgspec import UNSET, Struct
 
 from cbtcheck.adapters.protocol import messages as m
 from cbtcheck.adapters.protocol.mistakes import ProtocolError, misspelt, mistake_in, said_twice
+from cbtcheck.scenario.images import Played
 from cbtcheck.scenario.scenario import ScenarioError, command_from_data, command_in_full, later_members
 
 R = TypeVar("R", bound=m.Record)
@@ -48,7 +49,7 @@ class _WriteLine(Struct, gc=False):
 _WRITES_HAVE_GROWN = bool(later_members(Write))
 
 
-def command_line(seq: int, command: Command, fill: int, claimed: Container[str] = ()) -> bytes:
+def command_line(seq: int, command: Played, fill: int, claimed: Container[str] = ()) -> bytes:
     """The request of a command, with all its members; guest writes are of the byte `fill`.
 
     Of the members that came after version 1 it has those whose capability is `claimed`. Raises `UnicodeEncodeError`
@@ -59,7 +60,7 @@ def command_line(seq: int, command: Command, fill: int, claimed: Container[str] 
     return _in_full(seq, command, fill, claimed)
 
 
-def _in_full(seq: int, command: Command, fill: int, claimed: Container[str]) -> bytes:
+def _in_full(seq: int, command: Played, fill: int, claimed: Container[str]) -> bytes:
     data: dict[str, Any] = {"seq": seq, **command_in_full(command, fill, claimed)}
     return _line(data)
 
@@ -132,12 +133,12 @@ def _says_just_that(line: bytes, decoded: m.Record) -> bool:
     return b"\\" not in line and type(decoded) is not m.Hello and line.count(b":") == _encode(decoded).count(b":")
 
 
-def command_in(entry: dict[str, Any]) -> tuple[Command, m.Done]:
+def command_in(entry: dict[str, Any]) -> tuple[Played, m.Done]:
     """An entry of a trace: the command, and how it was answered. Raises `ProtocolError`."""
     answer: dict[str, Any] = {name: entry[name] for name in ("error", "text", "definite") if name in entry}
     data = {name: value for name, value in entry.items() if name not in NOT_IN_COMMANDS}
     try:
         command = command_from_data(data, "trace")
-        return cast(Command, command), msgspec.convert({"seq": 1, **answer}, type=m.Done)
+        return cast(Played, command), msgspec.convert({"seq": 1, **answer}, type=m.Done)
     except (ScenarioError, msgspec.ValidationError) as problem:
         raise ProtocolError(str(problem), None, "a trace has requests without seq, perhaps with error") from None

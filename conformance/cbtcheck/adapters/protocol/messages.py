@@ -26,9 +26,9 @@ Word = Annotated[str, Meta(min_length=1, max_length=200)]
 
 ErrorKind = Literal[
     "not found", "exists", "busy", "size mismatch", "invalid", "wrong phase", "aborted", "copy failed",
-    "unsupported", "internal",
+    "read only", "inconsistent", "unsupported", "internal",
 ]  # fmt: skip
-"""The kinds of `cbtmodel.refusal`, and two that the specification does not know."""
+"""The kinds of `cbtmodel.refusal`, those of images, and two that the specification does not know."""
 
 Copies = Literal["adapter", "suite"]
 Phase = Literal["running", "paused", "waiting", "pending"]
@@ -108,6 +108,8 @@ class SeenBitmap(Reply, frozen=True, kw_only=True):
     recording: bool
     busy: bool
     dirty: list[Extent]
+    persistent: bool | UnsetType = UNSET
+    inconsistent: bool | UnsetType = UNSET
 
 
 class SeenJob(Reply, frozen=True, kw_only=True):
@@ -134,6 +136,24 @@ class SeenSuccessor(Reply, frozen=True, kw_only=True):
     dirty: list[Extent]
 
 
+class SeenEntry(Reply, frozen=True, kw_only=True):
+    """A bitmap in the image of a disk; of one that is in use the bits do not count, and may be left out."""
+
+    name: str
+    granularity: Annotated[int, Meta(ge=1, le=LARGEST)]
+    enabled: bool
+    in_use: bool
+    dirty: list[Extent] | UnsetType = UNSET
+
+
+class SeenImage(Reply, frozen=True, kw_only=True):
+    """The image of a disk: how it is open, and what is in its file, if that can be seen."""
+
+    node: str
+    open: Literal["rw", "ro", ""]
+    entries: list[SeenEntry] | UnsetType = UNSET
+
+
 class SeenState(Reply, frozen=True, kw_only=True):
     """The reply to `observe` with `what` `state`."""
 
@@ -142,6 +162,7 @@ class SeenState(Reply, frozen=True, kw_only=True):
     jobs: list[SeenJob] | UnsetType = UNSET
     writes: list[SeenWrite] | UnsetType = UNSET
     successors: list[SeenSuccessor] | UnsetType = UNSET
+    images: list[SeenImage] | UnsetType = UNSET
 
 
 class SeenContent(Reply, frozen=True, kw_only=True):
@@ -171,12 +192,16 @@ class SayHello(Record, frozen=True, kw_only=True):
 
 
 class Reset(Record, frozen=True, kw_only=True):
-    """Forget everything; fresh disks. `block` is the smallest unit that the suite tells apart."""
+    """Forget everything; fresh disks. `block` is the smallest unit that the suite tells apart.
+
+    `images` is for those who claim `persistence`: whether each disk lies in an image, which is open for writing.
+    """
 
     seq: Seq
     do: Literal["reset"] = "reset"
     block: Bytes
     disks: list[Disk]
+    images: bool | UnsetType = UNSET
 
 
 class ObserveState(Record, frozen=True, kw_only=True):

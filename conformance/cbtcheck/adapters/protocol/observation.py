@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
-from cbtcheck.adapter import ACCEPTED, Observation, Reply, SeenAnonymous, SeenBitmap, SeenJob, digest
+from cbtcheck.adapter import (
+    ACCEPTED,
+    Observation,
+    Reply,
+    SeenAnonymous,
+    SeenBitmap,
+    SeenEntry,
+    SeenImage,
+    SeenJob,
+    digest,
+)
 from cbtcheck.adapters.protocol import messages as m
 from cbtcheck.adapters.protocol.mistakes import ProtocolError, printable
 from cbtcheck.content import Content, Runs, in_form
@@ -36,9 +46,40 @@ def observation(
         count = -(-sizes[each.node] // each.granularity)
         bits[place] = word
         bitmaps[place] = SeenBitmap(
-            each.granularity, each.recording, each.busy, word.bit_count(), digest(word, count) if wanted else None
-        )
-    return Observation(bitmaps, _jobs(said, sizes), _successors(said, sizes), _writes(said, sizes)), bits
+            each.granularity, each.recording, each.busy, word.bit_count(), digest(word, count) if wanted else None,
+            None, _told(each.persistent), _told(each.inconsistent),
+        )  # fmt: skip
+    seen = _jobs(said, sizes), _successors(said, sizes), _writes(said, sizes), _images(said, sizes)
+    return Observation(bitmaps, *seen), bits
+
+
+def _told(flag: bool | UnsetType) -> bool | None:
+    return None if flag is UNSET else flag
+
+
+def _images(said: m.SeenState, sizes: Mapping[str, int]) -> dict[str, SeenImage] | None:
+    if said.images is UNSET:
+        return None
+    found: dict[str, SeenImage] = {}
+    for each in said.images:
+        where = f"the image of {_named(each.node)}"
+        size = _size(each.node, sizes, where)
+        if each.node in found:
+            raise ProtocolError(f"{where} is there twice")
+        entries = None if each.entries is UNSET else _entries(each.entries, size, where)
+        found[each.node] = SeenImage(each.open, entries)
+    return found
+
+
+def _entries(listed: Sequence[m.SeenEntry], size: int, where: str) -> dict[str, SeenEntry]:
+    found: dict[str, SeenEntry] = {}
+    for each in listed:
+        named = f"{where}: entry {_named(each.name)}"
+        if each.name in found:
+            raise ProtocolError(f"{named} is there twice")
+        word = None if each.dirty is UNSET else granules(each.dirty, each.granularity, size, named)
+        found[each.name] = SeenEntry(each.granularity, each.enabled, each.in_use, word)
+    return found
 
 
 def _jobs(said: m.SeenState, sizes: Mapping[str, int]) -> dict[str, SeenJob]:

@@ -12,7 +12,11 @@ from cbtmodel import commands as c
 from cbtcheck.adapters.protocol import VERSION
 from cbtcheck.adapters.protocol import messages as m
 from cbtcheck.scenario.command_schema import DIALECT, REFERENCES, of_command, of_fields
+from cbtcheck.scenario.images import EVENTS, NOT_TOLD
 from cbtcheck.scenario.scenario import KINDS
+
+LATER = ("Reset", "images")
+"""A member of a request that came after version 1: it is sent to those who claim `persistence`."""
 
 FOLDER = Path(__file__).parents[2] / "schemas"
 
@@ -52,14 +56,18 @@ def _requests() -> dict[str, Any]:
     commands = [each for name, each in KINDS.items() if name not in ("abort", "restore")]
     for each in commands:
         parts[each.__name__] = _with_seq(of_command(each))
+    for each in EVENTS.values():
+        parts[each.__name__] = _with_seq(of_command(each, but=NOT_TOLD))
+    for part in (parts["AddBitmap"],):
+        part["properties"]["persistent"] = {"type": "boolean"}
     for each in c.Action.__args__:
         parts[f"{each.__name__}Action"] = of_command(each)
     actions = [f"{each.__name__}Action" for each in c.Action.__args__]
     parts["Action"] = {"oneOf": [{"$ref": REFERENCES.format(name=name)} for name in actions]}
     parts["Source"] = of_fields(c.Source)
-    names = [*(each.__name__ for each in m.REQUESTS), *(each.__name__ for each in commands)]
+    names = [each.__name__ for each in (*m.REQUESTS, *commands, *EVENTS.values())]
     for name in (each.__name__ for each in m.REQUESTS):
-        parts[name]["required"] = list(parts[name]["properties"])
+        parts[name]["required"] = [member for member in parts[name]["properties"] if (name, member) != LATER]
     title = f"Adapter protocol {VERSION}: requests"
     choice = {"oneOf": [{"$ref": REFERENCES.format(name=name)} for name in names]}
     return {"$schema": DIALECT, "title": title, **choice, "$defs": dict(sorted(parts.items()))}

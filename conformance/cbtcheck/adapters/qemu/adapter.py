@@ -16,12 +16,14 @@ from typing import Any, TypeVar
 
 from cbtmodel import commands as c
 from cbtmodel.commands import Command
+from cbtmodel.image import Event
 from cbtwire.nbd import content
 from cbtwire.nbd.client import NbdDisconnected, NbdError
 from cbtwire.qmp import CLUSTER
 
 from cbtcheck.adapter import (
     ACCEPTED,
+    FEATURES,
     Adapter,
     AdapterBroken,
     AdapterUnusable,
@@ -40,6 +42,7 @@ from cbtcheck.adapters.qemu.daemon import (
     find_daemon,
 )
 from cbtcheck.adapters.qemu.environment import Environment
+from cbtcheck.adapters.qemu.images import QemuImages
 from cbtcheck.adapters.qemu.observe import observe
 from cbtcheck.adapters.qemu.operate import Operator
 from cbtcheck.adapters.qemu.session import Session
@@ -93,6 +96,7 @@ class QemuAdapter(Adapter):
         picks_clusters=False,
         any_cluster=False,
         max_jobs=4,
+        features=FEATURES,
         largest_disk=LARGEST,
         largest_content=LARGEST_DISK,
         most_granules=LARGEST // CLUSTER,
@@ -121,6 +125,7 @@ class QemuAdapter(Adapter):
         self._loop = asyncio.new_event_loop()
         self._session: Session | None = None
         self._stage: Stage | None = None
+        self._images: QemuImages | None = None
         self.daemons_started = 0
         try:
             self._run(self._start())
@@ -156,8 +161,15 @@ class QemuAdapter(Adapter):
 
     def reset(self, disks: dict[str, int]) -> None:
         """Fresh disks on the same daemon; on a new one if this one is not well."""
+        self._on_fresh(self._reset(disks))
+
+    def reset_in_images(self, disks: dict[str, int]) -> None:
+        """The same, each disk in a qcow2 image."""
+        self._on_fresh(self._reset(disks, images=True))
+
+    def _on_fresh(self, reset: Coroutine[Any, Any, None]) -> None:
         try:
-            self._run(self._reset(disks))
+            self._run(reset)
         except (DaemonDied, NbdDisconnected, QmpRefused, OSError) as problem:
             self._give_up()
             raise AdapterBroken(f"no fresh disks: {problem}") from problem
@@ -165,14 +177,17 @@ class QemuAdapter(Adapter):
             self._give_up()
             raise
 
-    async def _reset(self, disks: dict[str, int]) -> None:
+    async def _reset(self, disks: dict[str, int], images: bool = False) -> None:
         if self._session is not None and (not await self._swept() or self._session.crowded(disks.values())):
             await self._session.stop(kill=True)
             self._session = None
         session = self._session or await self._start()
         stage = self._stage = Stage(session)
+        self._images = QemuImages(stage) if images else None
+        if self._images is not None:
+            await self._images.begin(disks)
         numbers: dict[int, int] = {}
-        for name, size in disks.items():
+        for name, size in () if images else disks.items():
             number = numbers[size] = numbers.get(size, -1) + 1
             source = stage.sources[name] = await session.source(size, number)
             source.disk.content.refill(0)
@@ -213,6 +228,10 @@ class QemuAdapter(Adapter):
                 await stage.patiently(stage.session.daemon.execute("job-cancel", {"id": job.job_id}), "job-cancel")
             await stage.settled([job], final=True)
         await stage.monitor_answers()
+        if self._images is not None:  # with their bitmaps
+            images, self._images = self._images, None
+            await images.end()
+            return True
         places = [{"node": stage.node(node), "name": name} for node, name in sorted(stage.bitmaps)]
         stage.bitmaps.clear()
         removed = stage.session.daemon.execute_many([("block-dirty-bitmap-remove", place) for place in places])
@@ -233,6 +252,8 @@ class QemuAdapter(Adapter):
         stage = self._stage_now()
         await self._sweep(stage)
         for name, source in stage.sources.items():
+            if source.read_only:
+                continue
             reply = source.guest.write(0, b"\1")
             await stage.landed(name, reply)
             try:
@@ -242,8 +263,11 @@ class QemuAdapter(Adapter):
 
     def perform(self, command: Command, hint: Hint) -> Performed:
         """Makes the command happen on QEMU. A crash or a hang makes room for a new daemon."""
+        return self._well(self._perform(command, hint))
+
+    def _well(self, performing: Coroutine[Any, Any, Performed]) -> Performed:
         try:
-            return self._run(self._perform(command, hint))
+            return self._run(performing)
         except (DaemonDied, NbdDisconnected) as lost:
             how = str(lost)
             daemon = self._stage_now().session.daemon
@@ -256,6 +280,18 @@ class QemuAdapter(Adapter):
         except AdapterBroken:
             self._give_up()
             raise
+
+    def happen(self, event: Event, hint: Hint) -> Performed:
+        """What happens to images; a crash and a hang are as those of a command."""
+        return self._well(self._happen(event, hint))
+
+    async def _happen(self, event: Event, hint: Hint) -> Performed:
+        assert self._images is not None, "reset_in_images comes first"
+        stage = self._stage_now()
+        stage.no_reply_is_sat_on()
+        trace = await self._images.happen(event, hint)
+        await stage.settled()
+        return Performed(tuple(trace), stage.take_ended())
 
     async def _perform(self, command: Command, hint: Hint) -> Performed:
         stage = self._stage_now()
@@ -279,14 +315,15 @@ class QemuAdapter(Adapter):
 
     def _give_up(self) -> None:
         """The daemon is dead or as good as: it is killed now, and the next reset starts another."""
-        session, self._session, self._stage = self._session, None, None
+        session, self._session, self._stage, self._images = self._session, None, None, None
         if session is not None:
             self._run(session.stop(kill=True))
 
     def observe(self, exact: frozenset[tuple[str, str]] | None = None) -> Observation:
         """What QEMU shows now."""
         try:
-            return self._run(observe(self._stage_now(), exact))
+            images = None if self._images is None else self._images.seen()
+            return self._run(observe(self._stage_now(), exact, images))
         except (DaemonDied, AdapterBroken) as problem:
             self._give_up()
             raise AdapterBroken(str(problem)) from problem
@@ -305,6 +342,8 @@ class QemuAdapter(Adapter):
 
     def disk(self, node: str) -> Content:
         """The content of a disk, from our end of it."""
+        if self._images is not None:
+            return _shown(self._images.disks[node].data.content)
         return _shown(self._stage_now().sources[node].disk.content)
 
     def target(self, job: str) -> Content:

@@ -219,6 +219,11 @@ class Daemon:
             await self.gone_within(grace)
         return await self._end()
 
+    def quit(self) -> None:
+        """Ask it to end, without waiting: it waits for I/O in flight. `died` tells when it is gone."""
+        with contextlib.suppress(ConnectionError):
+            self._client.submit("quit", None)
+
     def kill(self) -> None:
         """SIGKILL, without waiting: `died` tells when it is gone, and `stop` frees the rest. Idempotent."""
         self._process.send_signal(signal.SIGKILL)

@@ -326,7 +326,10 @@ class Environment:
         except NbdError as error:
             if command.result == "failed" and guest.arrived:
                 return command, ACCEPTED
-            if command.offset + command.length > self.stage.sources[command.node].disk.size:
+            source = self.stage.sources[command.node]
+            if source.read_only:
+                return command, Reply("read only", str(error))
+            if command.offset + command.length > source.disk.size:
                 return command, Reply("invalid", str(error))
             return command, Reply("copy failed" if guest.copy_fails and not guest.arrived else "?", str(error))
         if command.kind == "discard" and command.length > 0 and not guest.arrived:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cbtcheck.adapter import Observation, SeenAnonymous, SeenBitmap, SeenJob
+from cbtcheck.adapter import Observation, SeenAnonymous, SeenBitmap, SeenImage, SeenJob
 from cbtcheck.adapters.qemu.daemon import QmpRefused
 from cbtcheck.adapters.qemu.gate import GatedJob
 from cbtcheck.adapters.qemu.stage import Stage
@@ -16,8 +16,13 @@ from cbtcheck.adapters.qemu.stage import Stage
 PHASES = {"running": "running", "paused": "paused", "waiting": "waiting", "pending": "pending"}
 
 
-async def observe(stage: Stage, exact: frozenset[tuple[str, str]] | None) -> Observation:
-    """Everything in one go: the list of nodes, and the digests that are wanted of bitmaps that should be there."""
+async def observe(
+    stage: Stage, exact: frozenset[tuple[str, str]] | None, images: dict[str, SeenImage] | None = None
+) -> Observation:
+    """Everything in one go: the list of nodes, and the digests that are wanted of bitmaps that should be there.
+
+    `images` are what is seen of files, where disks lie in images.
+    """
     names = sorted(stage.bitmaps if exact is None else stage.bitmaps & exact)
     digests = [
         ("x-debug-block-dirty-bitmap-sha256", {"node": stage.node(node_name), "name": name})
@@ -35,17 +40,19 @@ async def observe(stage: Stage, exact: frozenset[tuple[str, str]] | None) -> Obs
         for each in entries:
             if "name" in each:
                 place = (node_name, each["name"])
-                bitmaps[place] = seen_bitmap(each, known.get(place))
+                bitmaps[place] = seen_bitmap(each, known.get(place), with_trust=images is not None)
         jobs = [job for job in stage.living() if job.node == node_name]
         successors[node_name] = successors_among([each for each in entries if "name" not in each], jobs)
     jobs_seen = {job.job_id: seen_job(job) for job in stage.living()}
-    return Observation(bitmaps, jobs_seen, successors, frozenset(stage.writes))
+    return Observation(bitmaps, jobs_seen, successors, frozenset(stage.writes), images)
 
 
-def seen_bitmap(entry: dict[str, Any], digest: str | None) -> SeenBitmap:
+def seen_bitmap(entry: dict[str, Any], digest: str | None, with_trust: bool = False) -> SeenBitmap:
     """A named bitmap of the list; its count is in bytes there."""
     granularity = entry["granularity"]
-    return SeenBitmap(granularity, entry["recording"], entry["busy"], entry["count"] // granularity, digest)
+    trust = (entry["persistent"], entry.get("inconsistent", False)) if with_trust else (None, None)
+    count = entry["count"] // granularity
+    return SeenBitmap(granularity, entry["recording"], entry["busy"], count, digest, None, *trust)
 
 
 def successors_among(anonymous: list[dict[str, Any]], jobs: list[GatedJob]) -> tuple[SeenAnonymous, ...]:

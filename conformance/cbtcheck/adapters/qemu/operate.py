@@ -11,9 +11,10 @@ from typing import Any, assert_never
 from cbtmodel import commands as c
 from cbtmodel.commands import Command
 from cbtmodel.traits import changed_bitmap, traits_of
-from cbtwire.qmp import CLUSTER, backups_in, kind_of_refusal, to_qmp
+from cbtwire.qmp import CLUSTER, backups_in, to_qmp
 
 from cbtcheck.adapter import ACCEPTED, Hint, Reply
+from cbtcheck.adapters.qemu.answers import refused
 from cbtcheck.adapters.qemu.daemon import QmpRefused
 from cbtcheck.adapters.qemu.gate import GatedJob, Passed
 from cbtcheck.adapters.qemu.order import Trace, copies, explanation, orders
@@ -61,7 +62,7 @@ class Operator:
         try:
             await stage.patiently(stage.session.daemon.execute(*qmp), qmp[0], *ways)
         except QmpRefused as refusal:
-            return Reply(kind_of_refusal(refusal.description), refusal.description)
+            return refused(refusal)
         return ACCEPTED
 
     async def _ask_of_jobs(self, command: Command, job_id: str) -> Reply:
@@ -163,9 +164,10 @@ class Operator:
         fresh: dict[str, GatedJob] = {}
         used = {job.target.name for job in stage.living()}
         for backup in backups:
-            source = stage.sources.get(backup.node) or next(iter(stage.sources.values()))
+            source = stage.sources.get(backup.node) or next(iter(stage.sources.values()), None)
+            size = CLUSTER if source is None else source.disk.size
             number = 0
-            while (target := await self._target(source.disk.size, number)).disk.name in used:
+            while (target := await self._target(size, number)).disk.name in used:
                 number += 1
             used.add(target.disk.name)
             stage.filters += 1

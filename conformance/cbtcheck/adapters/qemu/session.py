@@ -7,6 +7,7 @@ export of the source. All names that QEMU sees are short: its monitor is slow on
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from cbtwire.nbd.server import DiskServer
 
 from cbtcheck.adapter import AdapterUnusable
 from cbtcheck.adapters.qemu.at_rest import Process
-from cbtcheck.adapters.qemu.daemon import Daemon
+from cbtcheck.adapters.qemu.daemon import Daemon, EventHook
 from cbtcheck.host import temporary
 from cbtcheck.host.lacking import too_few_files
 
@@ -38,6 +39,7 @@ class Source:
     node: str
     disk: Disk
     guest: DiskClient
+    read_only: bool = False
 
 
 @dataclass
@@ -52,7 +54,8 @@ class Target:
 class Session:
     """One daemon with its disks. `start` makes it, `stop` ends it and leaves nothing behind.
 
-    Sources have sectors of `sector` bytes (1: none), to which QEMU pads what is written.
+    Sources have sectors of `sector` bytes (1: none), to which QEMU pads what is written. `stored` are disks that lie
+    in images, by the names that the scenario at hand has for them.
     """
 
     daemon: Daemon
@@ -61,6 +64,8 @@ class Session:
     sector: int = 1
     sources: dict[tuple[int, int], Source] = field(default_factory=dict)
     targets: dict[int, list[Target]] = field(default_factory=dict)
+    stored: dict[str, Source] = field(default_factory=dict)
+    binary: str = ""
     process: Process = field(init=False)
 
     def __post_init__(self) -> None:
@@ -70,7 +75,7 @@ class Session:
         """All connections on which the daemon can send us something."""
         yield self.daemon.connection
         yield from self.server.sockets()
-        for source in self.sources.values():
+        for source in (*self.sources.values(), *self.stored.values()):
             yield from source.guest.sockets()
 
     @classmethod
@@ -93,14 +98,40 @@ class Session:
         except BaseException:
             temporary.remove(directory)
             raise
-        session = cls(daemon, server, directory, sector)
+        session = cls(daemon, server, directory, sector, binary=binary)
         try:
-            address = {"type": "unix", "data": {"path": session.export_socket}}
-            await daemon.execute("nbd-server-start", {"addr": address})
+            await session.serve()
         except BaseException:
             await session.stop()
             raise
         return session
+
+    async def serve(self) -> None:
+        """Starts the daemon's own NBD server."""
+        address = {"type": "unix", "data": {"path": self.export_socket}}
+        await self.daemon.execute("nbd-server-start", {"addr": address})
+
+    async def restart(self, on_event: EventHook) -> None:
+        """A new daemon on the same disks; the old one is ended first, if it is there still.
+
+        What lies in images is closed, and of the other disks there is none any more.
+        """
+        await self.daemon.stop()
+        self.process.close()
+        for source in (*self.sources.values(), *self.stored.values()):
+            with contextlib.suppress(Exception):
+                await source.guest.close()
+        for source in self.sources.values():
+            self.server.remove_export(source.disk.name)
+        for target in (each for pool in self.targets.values() for each in pool):
+            self.server.remove_export(target.disk.name)
+        self.sources, self.targets, self.stored = {}, {}, {}
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.export_socket)
+        self.daemon = await Daemon.start(self.binary, self.directory)
+        self.daemon.on_event = on_event
+        self.process = Process(self.daemon.pid, self._sockets)
+        await self.serve()
 
     @property
     def export_socket(self) -> str:
@@ -116,7 +147,7 @@ class Session:
         with contextlib.suppress(Exception):
             await self.daemon.stop()
         self.process.close()
-        for source in self.sources.values():
+        for source in (*self.sources.values(), *self.stored.values()):
             with contextlib.suppress(Exception):
                 await source.guest.close()
         with contextlib.suppress(Exception):

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from cbtmodel import commands as c
 from cbtmodel.backup import may_copy
+from cbtmodel.image import Event
 from cbtmodel.node import State, initial
 from cbtmodel.step import step
 
@@ -43,6 +44,8 @@ def one_cluster_at_a_time(scenario: Scenario) -> tuple[Scenario, tuple[str, ...]
             happens(c.Copy(job_id, *at))
 
     for each in scenario.commands:
+        if isinstance(each, Event):
+            raise AssertionError("no walk of the tour has images")
         match each:
             case c.Copy(job_id, offset, length, "ok") if _clusters(space, state, job_id, offset, length):
                 copy_all(job_id, offset, length)

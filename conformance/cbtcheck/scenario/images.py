@@ -1,0 +1,110 @@
+"""Disks that lie in images: what scenarios have beyond commands, and what the specification says comes of it.
+
+A scenario with `"images": true` has each disk in an image of its own, empty and open for writing at the beginning.
+Its steps are commands, and the events of `cbtmodel.image`: `open`, `close`, `reopen`, `crash`, `written-by-others`,
+and `add-bitmap` with `"persistent": true`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeAlias
+
+from cbtmodel import commands as c
+from cbtmodel.blocks import S
+from cbtmodel.image import Close, Crash, Event, Image, Open, Opened, Reopen, Stored, WrittenByOthers, happen
+from cbtmodel.image_properties import owed_in
+from cbtmodel.node import State
+from cbtmodel.refusal import Refused
+from cbtmodel.step import Step
+from cbtmodel.table import Table
+
+ImageRefusal = Literal["read only", "inconsistent"]
+"""Kinds of refusals that only an image knows: its disk is read-only, or a bitmap is not to be trusted."""
+
+EVENTS: dict[str, type] = {
+    "open": Open, "close": Close, "reopen": Reopen, "crash": Crash, "written-by-others": WrittenByOthers,
+}  # fmt: skip
+"""By the word that a scenario has for it. What is added to be stored is an `add-bitmap` there."""
+
+NOT_TOLD = ("fails",)
+"""Members of events that no scenario has: what a failing request leaves is the business of `cbtspec crash`."""
+
+Played: TypeAlias = c.Command | Event
+"""Whatever can be asked of an implementation: all steps of scenarios but `restore`."""
+
+_KINDS: dict[str, Any] = {"not open": "not found", "no image": "not found", "open already": "exists"}
+
+
+@dataclass(frozen=True, slots=True)
+class Files(Generic[S]):
+    """What a state does not have: the images by the names of their disks, and how they are open if they are.
+
+    `doubted` is what is owed for certain under a name (disk, bitmap) that is openly not trusted any more, or gone, by
+    the last event: whoever shows such a bitmap as a sound one has to have it. `just_opened`: the last step has opened
+    these disks.
+    """
+
+    images: Table[Image[S]]
+    opened: Table[Opened]
+    doubted: Table[Table[S]]
+    just_opened: tuple[str, ...] = ()
+
+    def beside(self, state: State[S]) -> Stored[S]:
+        """Both, as the specification has them."""
+        return Stored(state, self.images, self.opened)
+
+    def owed_in_doubt(self, node: str, name: str) -> S | None:
+        """What was owed when a name lost its trust; None if it never did."""
+        return self.doubted[node].get(name) if node in self.doubted else None
+
+    def worth(self, node: str, name: str) -> str:
+        """What a bitmap of an open disk is worth: sound, inconsistent, or "" if it is not to be stored."""
+        opened = self.opened.get(node)
+        return "" if opened is None else opened.persistent.get(name, "")
+
+
+def fresh(sizes: dict[str, int]) -> Files[Any]:
+    """Empty images of disks of these sizes in bytes, all open for writing."""
+    nothing: Table[Table[Any]] = Table()
+    images: Table[Image[Any]] = Table({name: Image(size) for name, size in sizes.items()})
+    return Files(images, Table({name: Opened(writable=True) for name in sizes}), nothing)
+
+
+def step_with(files: Files[S], state: State[S], asked: Played) -> tuple[Step[S], Files[S]]:
+    """What a command or an event does, in the words of `cbtmodel.step`; and the images after it."""
+    before = files.beside(state)
+    happened = happen(before, asked)
+    why = happened.refusal
+    if isinstance(why, str):
+        why = _refused(why, asked)
+    after = happened.stored
+    just_opened: tuple[str, ...] = (asked.node,) if isinstance(asked, Open) and why is None else ()
+    doubted = files.doubted
+    if isinstance(asked, Event):
+        doubted = _doubted(files, before, after, everything=isinstance(asked, WrittenByOthers))
+    return Step(after.state, why, happened.ended), Files(after.images, after.opened, doubted, just_opened)
+
+
+def _refused(why: str, asked: object) -> Refused:
+    kind = _KINDS.get(why, why)
+    return Refused(kind, f"{type(asked).__name__}: {why}")
+
+
+def _doubted(files: Files[S], before: Stored[S], after: Stored[S], everything: bool) -> Table[Table[S]]:
+    """What was owed under each name that is not trusted any more: from when that came until it is loaded as such.
+
+    `everything`: somebody may have written anywhere.
+    """
+    doubted = files.doubted
+    for node, image in before.images.items():
+        names = {**image.entries, **(before.opened[node].persistent if node in before.opened else {})}
+        known: Table[S] = doubted.get(node, Table())
+        for name in names:
+            owed = owed_in(before, node, name)
+            if owed is not None and owed_in(after, node, name) is None:
+                known = known.put(name, before.state.space.blocks(0, image.size) if everything else owed)
+        if known:
+            doubted = doubted.put(node, known)
+    return doubted
+

@@ -1,0 +1,116 @@
+"""A real QEMU whose disks lie in qcow2 images: closed, reopened and killed, by the same daemon or a new one."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import pytest
+from cbtcheck.adapter import Hint
+from cbtcheck.adapters.qemu.adapter import QemuAdapter
+from cbtcheck.adapters.qemu.images import QemuImages
+from cbtcheck.follow.play import Player, verdict_of
+from cbtcheck.scenario.scenario import Scenario, Step
+from cbtcheck.scenario.verdict import Verdict
+from cbtcheck.search.restarts import restarts
+from cbtcheck.search.restarts.ground import ONE, Ground, again, restarted
+from cbtmodel import commands as c
+from cbtmodel.image import Close, Crash, Event, Open, Reopen
+from cbtwire.qcow2.bitmaps import IN_USE, read_image
+from cbtwire.qcow2.reading import InFile
+
+pytestmark = pytest.mark.qemu
+
+CLAIMS = QemuAdapter.capabilities
+GROUND = Ground(CLAIMS)
+FLAGS_AT = 12
+"""Bytes from the beginning of an entry in a directory to its flags."""
+
+CHOSEN = {
+    "a backup is running: closed after step 6", "a best-effort backup is running: closed after step 6",
+    "a write is in flight: closed after step 4", "two bitmaps, merged: crash after step 7",
+    "removed in a transaction: crash after step 5", "one of two is closed", "clear: reopened read-only",
+    "remove: inconsistent and read-only",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def shared(binary: str) -> Iterator[QemuAdapter]:
+    adapter = QemuAdapter(binary)
+    yield adapter
+    adapter.close()
+
+
+def chosen() -> list[str]:
+    """Those that are named, and a few more."""
+    found = restarts(CLAIMS, 3, 4)
+    others = random.Random(5).sample(sorted(found.keys() - CHOSEN), 8)
+    return [*sorted(CHOSEN), *others, "drawn 0", "drawn 1"]
+
+
+@pytest.mark.parametrize("name", chosen())
+def test_qemu_and_the_specification_agree(name: str, shared: QemuAdapter) -> None:
+    assert Player(shared).play_scenario(restarts(CLAIMS, 3, 4)[name]) == []
+
+
+def test_what_is_asked_for_happens(shared: QemuAdapter) -> None:
+    steps: tuple[Step, ...] = (
+        GROUND.add(), GROUND.write(1), Close(ONE), Close(ONE), Open(ONE), Open(ONE), GROUND.write(2),
+        Reopen(ONE, writable=False), GROUND.write(3), c.ClearBitmap(ONE, "b"), Reopen(ONE, writable=True),
+        *restarted(), c.EnableBitmap(ONE, "b"), c.RemoveBitmap(ONE, "b"),
+    )  # fmt: skip
+    player = Player(shared, self_check=True)
+    assert player.play_scenario(GROUND.scenario("all events", *steps)) == []
+    answers = [(type(frame.asked).__name__, frame.trace[-1][1].refusal) for frame in player.frames]
+    refused = [each for each in answers if each[1]]
+    assert refused == [
+        ("Close", "not found"), ("Open", "exists"), ("Write", "read only"), ("ClearBitmap", "read only"),
+        ("EnableBitmap", "inconsistent"),
+    ]  # fmt: skip
+    assert not player.not_realised
+
+
+def test_every_third_close_is_a_quit_and_the_bitmap_is_as_it_was(shared: QemuAdapter) -> None:
+    player = Player(shared)
+    steps = (GROUND.add(), GROUND.write(1), *again(), GROUND.write(2), *again(), *again(), *again())
+    pids = set()
+    shared.reset_in_images({ONE: GROUND.size})
+    player.begin({ONE: GROUND.size}, images=True)
+    for step in steps:
+        assert player.play(step) == []
+        assert shared._session is not None
+        pids.add(shared._session.daemon.pid)
+    assert len(pids) > 1
+    assert player.state.nodes[ONE].bitmaps["b"].marks.owed
+
+
+def test_entries_that_are_valid_after_a_crash_are_a_lost_write(
+    shared: QemuAdapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if QEMU had not marked them when it opened the image."""
+    happen = QemuImages.happen
+
+    async def unmarked(self: QemuImages, event: Event, hint: Hint) -> object:
+        trace = await happen(self, event, hint)
+        if isinstance(event, Crash):
+            with open(self.disks[ONE].path, "r+b") as file:
+                for each in read_image(InFile(file.fileno())).bitmaps:
+                    assert each.in_use
+                    file.seek(each.entry_at + FLAGS_AT)
+                    flags = int.from_bytes(file.read(4), "big") & ~IN_USE
+                    file.seek(each.entry_at + FLAGS_AT)
+                    file.write(flags.to_bytes(4, "big"))
+        return trace
+
+    monkeypatch.setattr(QemuImages, "happen", unmarked)
+    steps = (GROUND.add(), GROUND.write(1), *again(), GROUND.write(2), *restarted())
+    found = Player(shared).play_scenario(GROUND.scenario("unmarked", *steps))
+    assert verdict_of(found) is Verdict.UNSAFE
+    assert found[0].where == f"{ONE}/b stored"
+
+
+def test_disks_without_images_are_played_between_others_with_them(shared: QemuAdapter) -> None:
+    player = Player(shared)
+    plain = Scenario({ONE: GROUND.size}, (c.AddBitmap(ONE, "b", GROUND.fine), GROUND.write(1)))
+    stored = GROUND.scenario("stored", GROUND.add(), GROUND.write(1), *restarted())
+    assert [player.play_scenario(each) for each in (plain, stored, plain, stored)] == [[]] * 4

@@ -1,0 +1,97 @@
+"""Scenarios with images: the reference agrees in all of them, and quick finds each seeded mistake."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cbtcheck.adapter import FEATURES_OF_VERSION_1
+from cbtcheck.adapters.mistakes import NARROW, NarrowMistake
+from cbtcheck.adapters.reference import ReferenceAdapter
+from cbtcheck.follow.play import Player, verdict_of
+from cbtcheck.pytest_plugin import PINNED_SEED
+from cbtcheck.run.options import Options
+from cbtcheck.run.part import RESTARTS
+from cbtcheck.run.plan import Given, Plan
+from cbtcheck.scenario.capabilities import missing_for
+from cbtcheck.scenario.scenario import Scenario, as_bytes, from_bytes, word_for
+from cbtcheck.search.restarts import restarts
+from cbtcheck.search.restarts.ground import Ground
+from cbtcheck.search.restarts.words import answered, asked, standing
+from cbtcheck.search.restarts.workflows import interrupted, interruptions, workflows
+
+OPTIONS = Options("quick", PINNED_SEED, None, None, None, Path("reports"))
+CLAIMS = ReferenceAdapter.capabilities
+OF_RESTARTS = {name: each for name, each in NARROW.items() if each.found_by == RESTARTS}
+
+
+def quick() -> dict[str, Scenario]:
+    """What quick plays of them."""
+    items = Plan("reference", CLAIMS, OPTIONS).restarts()
+    return {each.what.name: each.what.scenario for each in items if isinstance(each.what, Given)}
+
+
+QUICK = quick()
+
+
+def test_the_reference_and_the_specification_agree_in_all_of_them() -> None:
+    player = Player(ReferenceAdapter(), self_check=True)
+    played = restarts(CLAIMS, 1, 60)
+    wrong = {name: str(found[0]) for name, each in played.items() if (found := player.play_scenario(each))}
+    assert wrong == {}
+    assert len(played) > 1000
+    assert not player.not_realised
+
+
+@pytest.mark.parametrize("mistake", OF_RESTARTS.values(), ids=OF_RESTARTS.keys())
+def test_quick_finds_the_mistake(mistake: NarrowMistake) -> None:
+    player = Player(ReferenceAdapter(mistake.host, mistake.name))
+    found = (verdict_of(findings) for each in QUICK.values() if (findings := player.play_scenario(each)))
+    assert any(verdict is mistake.verdict for verdict in found)
+
+
+def test_each_kind_of_mistake_is_seeded() -> None:
+    assert len(OF_RESTARTS) >= 15
+    assert all(each.story.endswith(".") and each.line == RESTARTS for each in OF_RESTARTS.values())
+
+
+def test_every_event_and_every_command_on_a_bitmap_is_played() -> None:
+    words = {word_for(step) for each in QUICK.values() for step in each.commands}
+    assert words >= {"open", "close", "reopen", "crash", "written-by-others", "add-bitmap", "remove-bitmap",
+                     "clear-bitmap", "enable-bitmap", "disable-bitmap", "merge-bitmaps", "start-backup",
+                     "transaction", "begin-write", "end-write", "pause-job", "resume-job", "cancel-job"}  # fmt: skip
+
+
+def test_every_interruption_comes_between_any_two_steps() -> None:
+    ground = Ground(CLAIMS)
+    names = {name for name, _ in interrupted(CLAIMS)}
+    told = {
+        f"{what}: {how} after step {place}"
+        for what, steps in workflows(ground).items() for how in interruptions() for place in range(1, len(steps) + 1)
+    }  # fmt: skip
+    left_out = told - names
+    assert left_out, "a reopening for reading only while a job has the bitmap is refused, and is left out"
+    assert all(("reopen" in each and "backup" in each) or "increment" in each for each in left_out)
+    assert len(names) > 800
+
+
+def test_each_command_meets_each_standing_of_a_bitmap() -> None:
+    ground = Ground(CLAIMS)
+    assert len(dict(answered(CLAIMS))) >= len(asked(ground)) * len(standing(ground))
+
+
+def test_they_can_be_saved_and_read() -> None:
+    for each in QUICK.values():
+        assert from_bytes(as_bytes(each)) == each
+
+
+def test_a_seed_draws_the_same_ones_and_another_one_others() -> None:
+    assert restarts(CLAIMS, 7, 5, 40) == restarts(CLAIMS, 7, 5, 40)
+    assert restarts(CLAIMS, 7, 5, 40) != restarts(CLAIMS, 8, 5, 40)
+
+
+def test_who_does_not_claim_images_is_not_asked() -> None:
+    claims = replace(CLAIMS, features=FEATURES_OF_VERSION_1)
+    assert restarts(claims, 1, 10) == {}
+    assert all(missing_for(each, claims) == "persistence" for each in QUICK.values())
