@@ -21,6 +21,7 @@ from msgspec import UNSET
 
 from cbtcheck.sets.compressed import CompressedSets
 from cbtcheck.trace import form
+from cbtcheck.trace.across import AcrossRestarts
 from cbtcheck.trace.chains import OfGaps, OfWorlds
 from cbtcheck.trace.events import (
     NO_REPLY,
@@ -75,6 +76,7 @@ class QmpReader:
         self.chains: list[OfGaps | OfWorlds] = []
         self._tell, self._guest_seen = tell, guest == "recorded"
         self._sessions, self._beginnings = iter(sessions), Beginnings()
+        self.restarts = AcrossRestarts(tell)
         self._begin()
         self._moment = 0
         self._held: list[tuple[int, Callable[[], None]]] = []
@@ -94,6 +96,7 @@ class QmpReader:
         if self._beginnings.begins(message):
             self.finish()
             self._begin()
+            self.restarts.begin()
         self._moment += 1
         match message.kind:
             case "command":
@@ -112,6 +115,7 @@ class QmpReader:
                 self._guest(message)
             case "unreadable":
                 self.counts.unjudged["messages that cannot be read"] += 1
+                self.restarts.forget()
                 self._at(message, Forgotten(None))
         if self._held and not self._draining():
             self._release()
@@ -123,6 +127,8 @@ class QmpReader:
         left = [each for each in self._pairs.end() if is_known(each.name) or each.name in QUERIES]
         if left:
             self.counts.unjudged[NO_REPLY] += len(left)
+        if any(is_known(each.name) for each in left):
+            self.restarts.forget()
         self._release()
         self.verifier.finish()
 
@@ -157,6 +163,8 @@ class QmpReader:
 
     def _reply(self, message: Message, sent: Sent) -> None:
         error = message.data.get("error")
+        if error is None and sent.name not in QUERIES:
+            self.restarts.did(message.line, sent.name, sent.arguments, self.places)
         if is_known(sent.name):
             self._known(message, sent, error)
         elif error is not None:
@@ -188,6 +196,7 @@ class QmpReader:
         """What the reply of a query shows. Its disks may have another size than before."""
         reply = message.data.get("return")
         if query in NODES:
+            self.restarts.shown(message.line, query, reply, self.places)
             for node, size in sizes(query, reply):
                 if self.verifier.disks.get(node, size) != size <= LARGEST:
                     self._at(message, Resized(node, size))
@@ -197,6 +206,7 @@ class QmpReader:
 
     def _lost(self, message: Message, sent: Sent) -> None:
         """The reply of a command is not in the log, and can no longer come: perhaps it was done."""
+        self.restarts.forget()
         if not is_known(sent.name):
             self._did(message, sent)
             return
@@ -216,6 +226,7 @@ class QmpReader:
         if query:
             self._seen(message, query, None)
         elif said == {}:
+            self.restarts.forget()
             self.counts.unjudged["replies whose commands are not in the log"] += 1
             self._at(message, Forgotten(None))
         elif isinstance(said, str) and not said.strip():
@@ -296,6 +307,7 @@ class QmpReader:
         if name in ("STOP", "RESUME"):
             self._runs(message, name == "RESUME")
         if name == "SHUTDOWN":
+            self.restarts.quits()
             self._at(message, Forgotten(None))
         if not isinstance(data, dict):
             return

@@ -69,6 +69,7 @@ def verify(file: BinaryIO, options: Options) -> TraceReport:
         messages = wire.messages(lines(again))
         readers = read(messages, monitors, report.tell, guest, report.counts, options.alignment or 1)
     report.chains = [chains for reader in readers for chains in reader.chains]
+    report.notes += [said for reader in readers for said in reader.restarts.openly]
     notes(report, monitors, wire, guest)
     return report
 
