@@ -34,7 +34,7 @@ About = Callable[[Any], Iterator[Object]]
 
 def fewer(scenario: Scenario, same: Callable[[Scenario], bool]) -> Scenario:
     """The scenario without all the objects that it also fails without; `same` says whether it still does."""
-    if any(isinstance(each, Restore) for each in scenario.commands):
+    if scenario.images or any(isinstance(each, Restore) for each in scenario.commands):
         return scenario
     scenario = _accepted(scenario, same)
     for about in (_disk, _named_alike, _kind, _kind_of_those_alike, named):

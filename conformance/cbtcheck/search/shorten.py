@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
 from cbtmodel import commands as c
+from cbtmodel.image import Event, Persist
 
 from cbtcheck.adapter import Capabilities
 from cbtcheck.follow.play import Player, verdict_of
@@ -165,6 +166,9 @@ class _Search:
 
     def plainer(self, command: Any) -> Iterator[Any]:
         """The same command with one field plainer, plainest first."""
+        if isinstance(command, Persist):
+            yield from (replace(command, add=plain) for plain in self.plainer(command.add))
+            return
         if isinstance(command, c.Write) and command.result == "ignored":
             yield replace(command, result="ok")
         if isinstance(command, c.BeginCopy):
@@ -242,11 +246,11 @@ def _all_commands(commands: Iterable[Any]) -> Iterator[Any]:
         if isinstance(command, c.Transaction):
             yield from command.actions
         else:
-            yield command
+            yield command.add if isinstance(command, Persist) else command
 
 
-def _names_made(command: c.Command | c.Action | Restore) -> Iterator[tuple[str, str]]:
-    if isinstance(command, c.Plain | c.OfJob):
+def _names_made(command: Step | c.Action) -> Iterator[tuple[str, str]]:
+    if isinstance(command, c.Plain | c.OfJob | Event):
         return
     match command:
         case c.AddBitmap(_, name):
@@ -263,6 +267,8 @@ def _names_made(command: c.Command | c.Action | Restore) -> Iterator[tuple[str, 
 
 def _renamed(command: Any, names: dict[str, dict[str, str]]) -> Step:
     """The command with names replaced. A name that nothing made stays as it is."""
+    if isinstance(command, Persist):
+        return replace(command, add=_renamed(command.add, names))  # type: ignore[arg-type]
     kinds = {"name": "b", "bitmap": "b", "target": "b", "job": "j", "write": "w", "node": "node"}
     changes: dict[str, Any] = {}
     for field in dataclasses.fields(command):

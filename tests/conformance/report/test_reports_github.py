@@ -66,7 +66,7 @@ def test_a_ledger_that_is_not_true_is_an_error(agreeing: Report) -> None:
 
 def test_what_is_claimed_and_was_not_run_is_a_warning_and_the_rest_a_notice(agreeing: Report) -> None:
     levels = {title: (level, message) for level, title, message in told(agreeing)}
-    level, message = levels["cbtspec: claimed, and never exercised: 16 commands, 7 properties, 9 capabilities"]
+    level, message = levels["cbtspec: claimed, and never exercised: 16 commands, 7 properties, 10 capabilities"]
     assert level == "warning"
     assert "command merge-bitmaps: claimed, and never exercised" in message.splitlines()
     level, message = levels["cbtspec: not verified"]

@@ -20,6 +20,7 @@ from cbtcheck.search.restarts import restarts
 from cbtcheck.search.restarts.ground import Ground
 from cbtcheck.search.restarts.words import answered, asked, standing
 from cbtcheck.search.restarts.workflows import interrupted, interruptions, workflows
+from cbtcheck.search.shorten import fails_on, shorten
 
 OPTIONS = Options("quick", PINNED_SEED, None, None, None, Path("reports"))
 CLAIMS = ReferenceAdapter.capabilities
@@ -95,3 +96,15 @@ def test_who_does_not_claim_images_is_not_asked() -> None:
     claims = replace(CLAIMS, features=FEATURES_OF_VERSION_1)
     assert restarts(claims, 1, 10) == {}
     assert all(missing_for(each, claims) == "persistence" for each in QUICK.values())
+
+
+def test_a_failing_one_is_made_short_and_plain() -> None:
+    mistake = OF_RESTARTS["successor-not-stored"]
+    player = Player(ReferenceAdapter(mistake.host, mistake.name))
+    long = next(each for each in QUICK.values() if player.play_scenario(each))
+    short = shorten(long, fails_on(player), CLAIMS)
+    assert len(short.commands) <= 5
+    assert short.images
+    assert player.play_scenario(short)
+    assert {word_for(step) for step in short.commands} <= {"add-bitmap", "start-backup", "write", "close"}
+    assert "b0" in as_bytes(short).decode()
