@@ -43,6 +43,7 @@ from cbtcheck.run.worker_process import ItemPlayer
 from cbtcheck.scenario.scenario import Scenario, to_data
 from cbtcheck.scenario.verdict import Verdict
 from cbtcheck.search.families import families
+from cbtcheck.search.restarts import restarts
 from cbtcheck.search.tour import reachable, walks
 from cbtcheck.search.tour.coverage import Edge
 from cbtcheck.search.tour.reachable import World, worlds
@@ -224,6 +225,7 @@ def test_what_is_not_told_to_others_is_found_by_them_again(monkeypatch: pytest.M
     adapter = ReferenceAdapter(host_with("hook-never-called"))
     monkeypatch.setattr(plan, "tour", lambda _: tour("quick")[::SOME])
     monkeypatch.setattr(plan, "families", lambda: ())
+    monkeypatch.setattr(plan, "restarts", lambda *_: {})
     monkeypatch.setattr(Profile, "lengths", lambda _: [])
     options = Options("quick", 3, 1, None, None, tmp_path)
     told = course.run(lambda: adapter, options, lambda *_: None)
@@ -294,6 +296,7 @@ class Brief(Opening):
         monkeypatch.setattr(reachable, "worlds", few_worlds)
         monkeypatch.setattr(plan, "tour", lambda scope: tour(scope)[::every] if every else ())
         monkeypatch.setattr(plan, "families", lambda: families()[:3])
+        monkeypatch.setattr(plan, "restarts", lambda *claimed: dict([*restarts(*claimed).items()][:9]))
         monkeypatch.setattr(Profile, "lengths", lambda _: [100])
 
 
@@ -448,6 +451,7 @@ class Small(Brief):
     def plan_briefly(self, monkeypatch: pytest.MonkeyPatch) -> None:
         super().plan_briefly(monkeypatch)
         monkeypatch.setattr(plan, "families", lambda: ())
+        monkeypatch.setattr(plan, "restarts", lambda *_: {})
         monkeypatch.setattr(Profile, "lengths", lambda _: [])
 
 
