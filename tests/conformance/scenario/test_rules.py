@@ -32,7 +32,7 @@ def test_every_property_and_every_refusal_has_one() -> None:
         (finding("writes in flight"), "in flight"),
         (finding("AddBitmap", "refused: exists: a bitmap b0"), "name that is taken"),
         (finding("AddBitmap", "accepted"), "is accepted"),
-        (finding("disk0/b0 trust", verdict=Verdict.UNSAFE, property="RULE-DISK"), "openly not to be trusted"),
+        (finding("disk0/b0 trust", verdict=Verdict.UNSAFE, broken="RULE-DISK"), "openly not to be trusted"),
         (finding("disk0/b0 persistent"), "to be stored"),
         (finding("image of disk0"), "as it was opened"),
         (finding("ClearBitmap", "refused: read only: ClearBitmap: read only"), "open for reading only"),
