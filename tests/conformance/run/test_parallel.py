@@ -51,6 +51,7 @@ from cbtcheck.search.tour.sizes import sizes_for_histories
 from cbtcheck.search.tour.universal_play import control_sequences, plays, realised_alike, sequence_of
 from cbtcheck.search.tour.walks import Walk, edges_of, tour
 from cbtmodel.commands import AddBitmap, ClearBitmap, Command
+from cbtmodel.image import Event
 from waiting import eventually, finished
 
 SOME, FEW = 60, 40
@@ -208,7 +209,7 @@ def test_however_many_share_it_the_same_is_played_and_reported(
     monkeypatch.setitem(PROFILES, "quick", few)
     options = Options("quick", 3, 40, None, None, tmp_path / "r")
     alone = by_several(adapter, options, 1)
-    assert len({phase for phase, _ in alone.scenarios}) == 7
+    assert len({phase for phase, _ in alone.scenarios}) == 8
     assert sum(phase == "drawn" for phase, _ in alone.scenarios) == 40
     for size in (2, 3):
         shared = by_several(adapter, options, size)
@@ -333,11 +334,16 @@ class Logged(ReferenceAdapter):
             os.kill(os.getpid(), signal.SIGKILL)
         return super().perform(command, hint)
 
+    def happen(self, event: Event, hint: Hint) -> Performed:
+        self.asked += f" {event}"
+        return super().happen(event, hint)
+
     def written(self) -> None:
         if self.log and self.asked:
             print(sha256(self.asked.encode()).hexdigest(), file=self.log)
 
     def close(self) -> None:
+        super().close()
         self.written()
         self.asked = ""
         if self.log:
