@@ -12,6 +12,7 @@ from dataclasses import replace
 from itertools import count
 
 from cbtmodel import commands as c
+from cbtmodel.image import Event
 from cbtmodel.node import initial
 from cbtmodel.step import step
 
@@ -108,7 +109,7 @@ def of_the_ledger() -> Iterator[Vector]:
 
 def finished(scenario: Scenario) -> Scenario:
     """The scenario, and then whatever is going on comes to its good end."""
-    commands: list[c.Command] = [each for each in scenario.commands if isinstance(each, c.Command)]
+    commands: list[c.Command] = [each for each in scenario.commands if not isinstance(each, Restore | Event)]
     more = to_the_end(scenario.disks, commands, scenario.block)
     return replace(scenario, commands=(*commands, *more))
 
