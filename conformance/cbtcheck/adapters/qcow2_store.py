@@ -33,8 +33,11 @@ class FileStorage:
         return os.pread(self._descriptor, max(0, length), offset)
 
     def write(self, offset: int, data: bytes) -> None:
-        """Writes them."""
-        os.pwrite(self._descriptor, data, offset)
+        """Writes all of them. `OSError` where there is no room."""
+        rest = memoryview(data)
+        while rest:
+            written = os.pwrite(self._descriptor, rest, offset)
+            rest, offset = rest[written:], offset + written
 
     def flush(self) -> None:
         """Nothing: see above."""
@@ -42,7 +45,7 @@ class FileStorage:
     def renew(self, content: bytes) -> None:
         """The file has this content, and no other."""
         os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, content, 0)
+        self.write(0, content)
 
     def close(self) -> None:
         """It is used no more."""

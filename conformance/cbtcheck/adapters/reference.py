@@ -6,6 +6,7 @@ calls is in `cbtcheck.adapters.driving`, which the proof of refinement shares.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 
 from cbtimpl import Host
@@ -94,12 +95,14 @@ class ReferenceAdapter(Adapter):
         try:
             self._images.begin(self._driver)
         except OSError as problem:
-            raise AdapterUnusable(f"no room for images: {problem.strerror or problem}") from None
+            raise _no_room(problem) from None
 
     def happen(self, event: Event, hint: Hint) -> Performed:
         """What happens to an image; whatever else is raised than a refusal is a crash."""
         try:
             return _performed(self._images.happen(self._driver, event))
+        except OSError as problem:
+            raise _no_room(problem) from None
         except Exception as crash:
             raise AdapterBroken(f"{type(crash).__name__}: {crash}") from crash
 
@@ -161,6 +164,11 @@ class ReferenceAdapter(Adapter):
     def close(self) -> None:
         """Removes the files of images."""
         self._images.close()
+
+
+def _no_room(problem: OSError) -> AdapterUnusable:
+    """The images are the reference's own affair: that they cannot be kept says nothing of it."""
+    return AdapterUnusable(f"its images cannot be kept in {tempfile.gettempdir()}: {problem.strerror or problem}")
 
 
 def _performed(driven: Driven) -> Performed:

@@ -13,7 +13,7 @@ from typing import Any, assert_never
 
 from cbtmodel.image import Event
 
-from cbtcheck.adapter import Adapter
+from cbtcheck.adapter import Adapter, AdapterUnusable
 from cbtcheck.follow.play import Frame, Player, alike, in_the_environment, verdict_of
 from cbtcheck.host.version import VERSION
 from cbtcheck.run.deal import NOTHING_YET, Ahead, Draws, dealer, drawn_here
@@ -270,7 +270,13 @@ class Course:
             named = f"workflow {name}" if phase == WORKFLOWS else name
             part.not_claimed[named] = f"the implementation does not claim {unclaimed}"
             return
-        agrees = self.play(phase, name, scenario)
+        try:
+            agrees = self.play(phase, name, scenario)
+        except AdapterUnusable as problem:
+            if not scenario.images:
+                raise
+            part.not_claimed[name] = str(problem)
+            return
         if phase == FAILED_BEFORE:
             part.agree_now[name] = agrees and not self.player.tolerated_findings
 
