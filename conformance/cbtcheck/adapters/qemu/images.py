@@ -85,6 +85,8 @@ class QemuImages:
         try:
             match event:
                 case Persist(add):
+                    if add.node in self.disks and self.disks[add.node].open == "ro":
+                        return []  # 7.2 and 10.0 do it, 11.1 refuses: the specification has not decided
                     return [(event, await self._add(add))]
                 case Open(node, writable):
                     return [] if node not in self.disks else [(event, await self._open(node, writable))]
