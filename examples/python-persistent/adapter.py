@@ -213,7 +213,9 @@ def on_disk(do, node, name, bitmap, job, **more):
                 recorder = each.dirty if each.successor is None else each.successor
                 recorder.update(each.touched(more["offset"], more["length"]))
     elif do == "start-backup":
-        frozen = Bitmap(512) if bitmap is None else sound(node, bitmap)
+        if bitmap is not None:
+            sound(node, bitmap, changes=False)  # that it is not to be trusted is said first
+        frozen = Bitmap(512) if bitmap is None else found(node, bitmap)
         frozen.successor, jobs[job] = set(), frozen
     elif do == "close":
         if disk.writable:

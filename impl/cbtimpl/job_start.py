@@ -67,9 +67,9 @@ class JobStart(State):
 
     def check_image_allows(self, action: Backup, bitmap: Bitmap) -> None:
         """(5) A job that only reads its bitmap may have one that cannot be changed."""
+        self.check_consistent(bitmap)
         if action.bitmap_mode != "never":
             self.check_not_read_only(bitmap)
-        self.check_consistent(bitmap)
 
     def check_mode_has_effect(self, action: Backup) -> None:
         """(7) A bitmap that is neither read nor written."""

@@ -338,7 +338,8 @@ def forbids(stored: Stored[S], asked: c.Command | c.Action) -> Forbidden | None:
             of_target = unusable(stored, node_name, target, changes=True)
             return fold(sources, of_target, lambda why, each: why or unusable(stored, each.node, each.name, False))
         case c.StartBackup(node=node_name, bitmap=name):
-            return unusable(stored, node_name, name or "", changes=asked.bitmap_mode != "never")
+            why = unusable(stored, node_name, name or "", changes=False)
+            return why or unusable(stored, node_name, name or "", changes=asked.bitmap_mode != "never")
         case (
             c.AddBitmap() | c.Abort() | c.Transaction() | c.PauseJob() | c.ResumeJob() | c.CancelJob()
             | c.FinalizeJob() | c.Copy() | c.BeginCopy() | c.EndCopy()
