@@ -83,6 +83,12 @@ def test_every_function_under_contract_has_a_seeded_mistake() -> None:
     assert all(each.function in CONTRACTS[each.contract].functions for each in MISTAKES)
 
 
+def test_every_seeded_mistake_can_be_made() -> None:
+    # Only some are made in each run: this asks all of them, so that a change of the source is noticed at once.
+    for each in MISTAKES:
+        compile(each.source(), each.name, "exec", dont_inherit=True)
+
+
 def test_seeded_mistakes_are_found() -> None:
     seeded = MISTAKES[::EACH]
     outcomes = run([Task(CONTRACTS[each.contract], each.apply) for each in seeded])

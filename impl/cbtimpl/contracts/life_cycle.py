@@ -212,15 +212,20 @@ def a_thaw_undoes_a_freeze(granule: int, own: bool, rest: bool, enabled: bool) -
 
 
 @contract("Bitmap.abdicate")
-def the_heir_takes_the_name(granule: int, own: bool, heirs: bool, enabled: bool, heir_enabled: bool) -> bool:
+def the_heir_takes_the_name(
+    granule: int, own: bool, heirs: bool, enabled: bool, heir_enabled: bool, persistent: bool
+) -> bool:
     """After abdicate the name has just what was written meanwhile, records as the successor did, and is free.
+
+    It is to be stored if the bitmap was.
 
     pre: 0 <= granule
     post: _
     """
     bitmap = a_frozen_bitmap(granule, own, heirs, enabled, heir_enabled)
+    bitmap.persistent = persistent
     heir = bitmap.abdicate()
-    kept = (granule in heir.bits) == heirs and heir.recording == heir_enabled
+    kept = (granule in heir.bits) == heirs and heir.recording == heir_enabled and heir.persistent == persistent
     return kept and heir.name == "b" and not heir.busy and not heir.frozen and bitmap.successor is None
 
 

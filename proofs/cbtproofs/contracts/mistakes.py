@@ -40,13 +40,17 @@ class Mistake:
     def apply(self) -> None:
         """Makes the mistake, in this process and for good. Raises `LookupError` if the source is not as expected."""
         function = function_named(self.function)
-        source = textwrap.dedent(inspect.getsource(function))
-        if source.count(self.right) != 1:
-            raise LookupError(f"{self.name}: `{self.right}` is there {source.count(self.right)} times")
         namespace = vars(sys.modules[function.__module__])
-        compiled = compile(source.replace(self.right, self.wrong), f"<{self.function}>", "exec", dont_inherit=True)
+        compiled = compile(self.source(), f"<{self.function}>", "exec", dont_inherit=True)
         function.__code__ = _code_in(compiled, function.__name__)
         assert function.__globals__ is namespace
+
+    def source(self) -> str:
+        """The function with the mistake in it. Raises `LookupError` if the source is not as expected."""
+        source = textwrap.dedent(inspect.getsource(function_named(self.function)))
+        if source.count(self.right) != 1:
+            raise LookupError(f"{self.name}: `{self.right}` is there {source.count(self.right)} times")
+        return source.replace(self.right, self.wrong)
 
 
 def function_named(name: str) -> FunctionType:
@@ -141,7 +145,8 @@ MISTAKES: tuple[Mistake, ...] = (
          ("self.user = user", "self.user = user; self.clear()", "a_freeze_puts_an_empty_successor_in_place")),
     *_of("Bitmap.thaw", ("self.successor = None", "pass", "a_thaw_undoes_a_freeze"),
          ("self.user = None", "pass", "a_thaw_undoes_a_freeze")),
-    *_of("Bitmap.abdicate", ("heir.name = self.name", "heir.name = None", "the_heir_takes_the_name"),
+    *_of("Bitmap.abdicate", ("self.name, self.persistent", "None, self.persistent", "the_heir_takes_the_name"),
+         ("self.name, self.persistent", "self.name, False", "the_heir_takes_the_name"),
          ("self.successor = None", "heir.bits.merge(self.bits)", "the_heir_takes_the_name"),
          ("self.successor = None", "heir.clear()", "no_write_is_lost_by_a_job")),
     *_of("Bitmap.reclaim", ("self.bits.merge(successor.bits)", "pass", "no_write_is_lost_by_a_job"),
