@@ -21,7 +21,11 @@ def write_log(outcome: Outcome, path: Path) -> None:
 
 
 def opinion(outcome: Outcome, sizes: dict[str, int]) -> str:
-    """What verify says, and whether it is the same judgement; if not, why that may be. `sizes` are the disks'."""
+    """What verify says, and whether it is the same judgement; if not, why that may be. `sizes` are the disks'.
+
+    A discard that the disk heeded in part, or not at all, stands in the log as a write that may have been made. Where
+    it depends on such a write whether the backups give the disk back, verify has no opinion.
+    """
     log = b"".join(log_lines(outcome.entries, outcome.nodes))
     if not log:
         return "not asked: nothing was recorded"
@@ -33,7 +37,7 @@ def opinion(outcome: Outcome, sizes: dict[str, int]) -> str:
     unsafe = outcome.judgement is Judgement.UNSAFE
     if report.number:
         return f"differs: {says}"
-    if report.restores is None:
+    if report.restores is None or (_depends(report) and _half_heeded(outcome)):
         return f"has no opinion: {says}"
     if report.restores is not unsafe:
         return f"agrees: {says}"
@@ -64,4 +68,19 @@ def _says(report: TraceReport) -> str:
         return f"{report.number} replies are not as specified ({report.worst.value}), first in line {line}: {finding}"
     if report.restores is None:
         return "no backup is complete in the recording"
+    if _depends(report):
+        return "the backups give the disk back only if a write that may have been made was not made"
     return "the backups give the disk back" if report.restores else "the backups do not give the disk back"
+
+
+def _depends(report: TraceReport) -> bool:
+    tables = [table for table, _ in report.tables]
+    return any(each.depends for each in tables) and not any(each.unsafe for each in tables)
+
+
+def _half_heeded(outcome: Outcome) -> bool:
+    """Whether the disk has left out a part of a discard."""
+    return any(
+        each.write is not None and each.parts is not None and sum(length for _, length in each.parts) < each.write.length
+        for each in outcome.entries
+    )

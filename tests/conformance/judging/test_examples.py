@@ -44,6 +44,9 @@ VERIFY = {
 }
 """Where `verify` does not come to the same judgement from the recording."""
 
+DEPENDS = "has no opinion: the backups give the disk back only if"
+"""Where QEMU has not heeded a discard, which it need not; then the recording cannot tell (`test_checked.py`)."""
+
 
 @pytest.fixture
 def plan(request: pytest.FixtureRequest, binary: str, monkeypatch: pytest.MonkeyPatch) -> Plan:
@@ -112,7 +115,7 @@ def test_a_right_tool_is_safe_there(plan: Plan, at: str, fault: str | None) -> N
     assert outcome.judgement is (Judgement.SAFE if fault is None else Judgement.LOUD), outcome.reasons
     assert not outcome.missed
     assert outcome.restored >= 3
-    assert opinion(outcome, plan.sizes()).startswith("agrees")
+    assert opinion(outcome, plan.sizes()).startswith(("agrees", DEPENDS))
 
 
 @pytest.mark.qemu
