@@ -1,6 +1,6 @@
 """A runner for vectors, as an implementer would write it: it sees the vectors only, never the specification.
 
-It is one of before there were `chains`, and ignores what it does not know.
+It is one of before there were `chains`, and ignores what it does not know. It has images if its adapter has.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Any
 
 from cbtcheck.adapter import Adapter, AdapterBroken, Hint
 from cbtcheck.scenario.scenario import ScenarioError, command_from_data
+from cbtmodel.image import Event
 
 
 def play(adapter: Adapter, vector: dict[str, Any]) -> str:
@@ -22,7 +23,10 @@ def play(adapter: Adapter, vector: dict[str, Any]) -> str:
 
 def _differences(adapter: Adapter, vector: dict[str, Any]) -> Iterator[str]:
     sizes = {disk["name"]: disk["size"] for disk in vector["disks"]}
-    adapter.reset(sizes)
+    if "persistence" in vector["needs"]:
+        adapter.reset_in_images(sizes)
+    else:
+        adapter.reset(sizes)
     targets: dict[str, tuple[bytes, list[list[int]]]] = {}
     for number, step_of in enumerate(vector["steps"], 1):
         place = f"step {number}, {step_of['command']['do']}"
@@ -49,7 +53,8 @@ def _of_step(
         yield f"ended: {ended}"
     for each in expected["ended"]:
         content = adapter.target(each["job"])
-        assert content is not None
+        if content is None:
+            continue
         targets[each["job"]] = content, each["copied"]
         if not same(content, each["target"]):
             yield f"the target of {each['job']}"
@@ -68,6 +73,10 @@ def _of_step(
             yield f"{each['name']}: a write is lost"
         if not dirty <= covered(each["may"]):
             yield f"{each['name']}: wasteful"
+        trust = [mine.persistent, mine.inconsistent]
+        if "persistent" in each and trust != [each["persistent"], each["inconsistent"]]:
+            yield f"{each['name']}: {mine}"
+    yield from _images(after.get("images", ()), seen.images or {}, sizes)
     yield from _successors(after, seen.successors or {}, sizes)
     if set(seen.jobs) != {each["job"] for each in after["jobs"]}:
         yield f"jobs: {sorted(seen.jobs)}"
@@ -78,12 +87,11 @@ def _of_step(
         copied = covered(list(map(list, job.copied or ())))
         if not covered(each["copied"]) <= copied <= covered(each["copied"]) | covered(each["copying"]):
             yield f"{each['job']} has copied {job.copied}"
-    if seen.in_flight != {(each["node"], each["write"]) for each in after["writes"]}:
+    if seen.in_flight is not None and seen.in_flight != {(each["node"], each["write"]) for each in after["writes"]}:
         yield f"writes in flight: {seen.in_flight}"
     for each in after["disks"]:
         content = adapter.disk(each["node"])
-        assert content is not None
-        if not same(content, each["content"]):
+        if content is not None and not same(content, each["content"]):
             yield f"the content of {each['node']}"
 
 
@@ -96,11 +104,37 @@ def _do(adapter: Adapter, data: dict[str, Any]) -> tuple[str, list[tuple[str, st
         command = command_from_data(asked, "")
     except ScenarioError:
         return "invalid", []
-    performed = adapter.perform(command, Hint(None, data.get("fill", 1)))  # type: ignore[arg-type]
+    hint: Any = Hint(None, data.get("fill", 1))  # type: ignore[arg-type]
+    performed = adapter.happen(command, hint) if isinstance(command, Event) else adapter.perform(command, hint)
     if not performed.trace:
         assert (data["do"], data["result"]) == ("write", "ignored"), "not made to happen"
         return "invalid", []
     return performed.trace[-1][1].refusal, list(performed.ended)
+
+
+def _images(expected: list[dict[str, Any]], seen: dict[str, Any], sizes: dict[str, int]) -> Iterator[str]:
+    """How images are open, and what is in their files."""
+    for image in expected:
+        mine = seen[image["node"]]
+        if mine.open != image["open"]:
+            yield f"the image of {image['node']} is open: {mine.open!r}"
+        if mine.entries is None:
+            continue
+        if set(mine.entries) != {each["name"] for each in image["entries"]}:
+            yield f"entries of {image['node']}: {sorted(mine.entries)}"
+        for each in image["entries"]:
+            entry = mine.entries[each["name"]]
+            if [entry.granularity, entry.enabled, entry.in_use] != [
+                each["granularity"], each["enabled"], each["in_use"]
+            ]:  # fmt: skip
+                yield f"the entry of {each['name']}: {entry}"
+            if each["in_use"] or entry.bits is None:
+                continue
+            dirty = covered(granules(entry.bits, entry.granularity, sizes[image["node"]]))
+            if not covered(each["must"]) <= dirty:
+                yield f"the entry of {each['name']}: a write is lost"
+            if not dirty <= covered(each["may"]):
+                yield f"the entry of {each['name']}: wasteful"
 
 
 def _successors(after: dict[str, Any], seen: dict[str, Any], sizes: dict[str, int]) -> Iterator[str]:

@@ -88,7 +88,10 @@ def test_traces() -> None:
 def smallest_vectors() -> Iterable[bytes]:
     place = Path(vectors.__file__).parents[2] / "vectors"
     listed = sorted(place.glob("*.json"), key=lambda each: each.stat().st_size)
-    return [each.read_bytes() for each in listed if b'"vectors"' in each.read_bytes()][:2]
+    with_images = json.loads((place / "images.json").read_bytes())
+    with_images["vectors"] = with_images["vectors"][:2]
+    yield json.dumps(with_images).encode()
+    yield from [each.read_bytes() for each in listed if b'"vectors"' in each.read_bytes()][:2]
 
 
 def test_vectors() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from cbtmodel.commands import BeginWrite, EndWrite, Write
+from cbtmodel.image import Crash, WrittenByOthers
 from cbtmodel.step import Step
 
 from cbtcheck.adapter import POISON
@@ -79,7 +80,15 @@ class Contents:
         """`command` gave `step`; guest writes are of the byte `fill`. If it was refused, nothing has changed."""
         if step.refusal is not None:
             return
-        for node, write_id in [each for each in self.flying if each[1] not in step.state.nodes[each[0]].writes]:
+        if isinstance(command, Crash):  # what was in flight may have landed, or not: it stays what it is, anything
+            self.flying, self.starts = {}, {}
+        if isinstance(command, WrittenByOthers):
+            size = sum(count for _, count in self.disks[command.node])
+            self.disks[command.node] = ((ANYTHING, size),)
+        nodes = step.state.nodes
+        for node, write_id in [each for each in self.flying if not (
+            each[0] in nodes and each[1] in nodes[each[0]].writes
+        )]:  # fmt: skip
             failed = isinstance(command, EndWrite) and command.result == "failed"
             for offset, length, byte in self.flying.pop((node, write_id)):
                 self._lands(node, offset, length, ANYTHING if failed else byte)

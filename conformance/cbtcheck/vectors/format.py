@@ -12,11 +12,15 @@ from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from cbtmodel.backup import Outcome
+from cbtmodel.image import Event
 from cbtmodel.refusal import Kind
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
+from cbtcheck.adapter import PERSISTENCE
+from cbtcheck.scenario.images import ImageRefusal
 from cbtcheck.scenario.scenario import ScenarioError, command_from_data, shown
 from cbtcheck.vectors.chain_format import Chains, check_chains
+from cbtcheck.vectors.image_format import Image, check_images
 from cbtcheck.vectors.record import (
     Extent,
     Record,
@@ -54,7 +58,10 @@ class Successor(Record, frozen=True):
 
 
 class Bitmap(Record, frozen=True):
-    """A named bitmap after a step: what it must report as dirty, and what it may report at most."""
+    """A named bitmap after a step: what it must report as dirty, and what it may report at most.
+
+    Where disks lie in images: whether it is to be stored, and whether it says openly that it is not to be trusted.
+    """
 
     node: str
     name: str
@@ -64,6 +71,8 @@ class Bitmap(Record, frozen=True):
     must: list[Extent]
     may: list[Extent]
     successor: Successor | None
+    persistent: bool | UnsetType = UNSET
+    inconsistent: bool | UnsetType = UNSET
 
 
 class Job(Record, frozen=True):
@@ -90,12 +99,13 @@ class Content(Record, frozen=True):
 
 
 class After(Record, frozen=True):
-    """Everything that there is after a step, and nothing else is."""
+    """Everything that there is after a step, and nothing else is. `images` if disks lie in images."""
 
     bitmaps: list[Bitmap]
     jobs: list[Job]
     writes: list[InFlight]
     disks: list[Content]
+    images: list[Image] | UnsetType = UNSET
 
 
 class Ended(Record, frozen=True):
@@ -111,7 +121,7 @@ class Step(Record, frozen=True):
     """A command; the kinds of refusal that are right, none if it must be accepted; and what there is after it."""
 
     command: dict[str, Any]
-    refused: list[Kind]
+    refused: list[Kind | ImageRefusal]
     ended: list[Ended]
     after: After
 
@@ -211,12 +221,17 @@ def _check_version(raw: bytes, where: str) -> None:
 def _check(vector: Vector, where: str) -> None:
     """What a schema does not say: names mean something, runs and extents lie on their disks, commands can be read."""
     sizes = {disk.name: disk.size for disk in vector.disks}
+    in_images = PERSISTENCE in vector.needs
     for number, step in enumerate(vector.steps, 1):
         place = f"{where}, step {number}"
         if MALFORMED not in vector.needs:
-            _check_command(step.command, place)
+            _check_command(step.command, in_images, place)
+        check_images(step.after.images, in_images, sizes, place)
         for bitmap in step.after.bitmaps:
             size = size_of(sizes, bitmap.node, place)
+            if (bitmap.persistent is UNSET, bitmap.inconsistent is UNSET) != (not in_images, not in_images):
+                what = f"{place}: 'persistent' and 'inconsistent'"
+                raise VectorError(f"{what} are said if the vector needs 'persistence', and only then")
             heir = bitmap.successor
             for extents in (bitmap.must, bitmap.may, *((heir.must, heir.may) if heir else ())):
                 check_extents(extents, size, place)
@@ -246,8 +261,10 @@ def _check(vector: Vector, where: str) -> None:
                 raise VectorError(f"{where}: a restore point of {shown(point.job)}, a job that did not end")
 
 
-def _check_command(data: dict[str, Any], where: str) -> None:
+def _check_command(data: dict[str, Any], in_images: bool, where: str) -> None:
     try:
-        command_from_data({name: value for name, value in data.items() if name != "fill"}, where)
+        step = command_from_data({name: value for name, value in data.items() if name != "fill"}, where)
     except ScenarioError as problem:
         raise VectorError(str(problem)) from None
+    if not in_images and (isinstance(step, Event) or "persistent" in data):
+        raise VectorError(f"{where}: {shown(data['do'])} is about images, and the vector does not need 'persistence'")

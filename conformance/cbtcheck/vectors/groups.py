@@ -1,7 +1,7 @@
 """The groups of vectors: complete by construction, always the same.
 
 Every edge of the specification that the tour takes; every refusal; the shortest scenario for each seeded mistake; the
-workflows; what backups give back; and the known defects of the ledger.
+workflows; what backups give back; what comes of bitmaps that are stored; and the known defects of the ledger.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from cbtcheck.vectors.bugs import bug
 from cbtcheck.vectors.format import FORMAT, VERSION, Vector, VectorFile
 from cbtcheck.vectors.histories.told import HISTORIES, scenario_of
 from cbtcheck.vectors.refusals import refusals
+from cbtcheck.vectors.restarts import told as of_restarts
 from cbtcheck.vectors.tails import in_sizes, sizes_in_turn
 from cbtcheck.vectors.written import Told, vector
 from cbtcheck.workflows import workflows
@@ -101,6 +102,14 @@ def of_chains() -> Iterator[Vector]:
         yield made
 
 
+def of_images() -> Iterator[Vector]:
+    """Histories of stored bitmaps. `AssertionError` if one does not come out as it says."""
+    for history in of_restarts.IMAGE_HISTORIES:
+        made = vector(Told(f"image-{history.name}", history.title), of_restarts.scenario_of(history))
+        of_restarts.check(history, made)
+        yield made
+
+
 def of_the_ledger() -> Iterator[Vector]:
     """What known defects of real implementations do wrong, as it should be."""
     for entry in entries():
@@ -118,6 +127,7 @@ GROUPS: dict[str, tuple[str, Callable[[], Iterable[Vector]]]] = {
     "mistakes": ("The shortest scenario for each seeded mistake", of_mistakes),
     "workflows": ("The workflows that users run", of_workflows),
     "chains": ("What backups give back, and which command is to blame where they do not", of_chains),
+    "images": ("Bitmaps that are stored: closed, left by a crash, reopened, and not to be trusted", of_images),
     "ledger": ("What known defects of real implementations do wrong", of_the_ledger),
     "refusals": ("Every command and every reason for which it can be refused", of_refusals),
     "tour": (f"Every edge of the specification in the scope '{SCOPE}'", of_the_tour),

@@ -7,29 +7,34 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterable, Iterator
-from typing import get_args
+from typing import Any, get_args
 
 from cbtmodel import commands as c
 from cbtmodel.backup import Ended
 from cbtmodel.bitmap import Bitmap, busy, recording
-from cbtmodel.image import Event
+from cbtmodel.image import Entry, Event, Persist
 from cbtmodel.node import State, initial
 from cbtmodel.refusal import Kind
 from cbtmodel.step import Step
+from msgspec import UNSET
 
-from cbtcheck.adapter import POISON, Observation
+from cbtcheck.adapter import PERSISTENCE, POISON, Observation
 from cbtcheck.follow.judge import phase_of
+from cbtcheck.follow.judge_images import RULE_DISK
 from cbtcheck.follow.play import Frame
 from cbtcheck.follow.refusals import may_name_another_reason
 from cbtcheck.follow.worlds import World
 from cbtcheck.run.tally import Tally
 from cbtcheck.scenario import capabilities as claims
+from cbtcheck.scenario.images import Files, ImageRefusal, Played, fresh
 from cbtcheck.scenario.scenario import Restore, Scenario, command_in_full, spelled
 from cbtcheck.sets.bitsets import Bits, BitSets, extents
 from cbtcheck.vectors import format as f
 from cbtcheck.vectors.chain_format import Chains
 from cbtcheck.vectors.chained import Chained
 from cbtcheck.vectors.content import Contents, Runs, copied_over
+from cbtcheck.vectors.image_format import Entry as StoredEntry
+from cbtcheck.vectors.image_format import Image
 
 KINDS: list[Kind] = list(get_args(Kind))
 SEEN = Observation({}, {})
@@ -50,11 +55,12 @@ def vector(told: Told, scenario: Scenario, chains_after: Collection[int] = ()) -
 
     `ValueError` if it is not one that can be written down.
     """
-    writer = Writer(scenario.disks, scenario.block, Chained(BitSets(scenario.block)) if chains_after else None)
+    if scenario.images and chains_after:
+        raise ValueError("what backups give back is not followed across images")
+    chained = Chained(BitSets(scenario.block)) if chains_after else None
+    writer = Writer(scenario.disks, scenario.block, chained, scenario.images)
     steps, chains = [], []
     for each in scenario.commands:
-        if isinstance(each, Event):
-            raise ValueError("vectors have no images")
         if not isinstance(each, Restore):
             steps.append(writer.step(each))
             if len(steps) in chains_after:
@@ -76,12 +82,14 @@ def fill_of(number: int) -> int:
 class Writer:
     """Writes down one step after the other."""
 
-    def __init__(self, sizes: dict[str, int], block: int, chained: Chained | None = None) -> None:
+    def __init__(
+        self, sizes: dict[str, int], block: int, chained: Chained | None = None, images: bool = False
+    ) -> None:  # fmt: skip
         self.chained = chained
         self.space = BitSets(block)
-        self.world = World(initial(self.space, sizes))
+        self.world = World(initial(self.space, sizes), files=fresh(sizes) if images else None)
         self.contents = Contents.of(sizes)
-        self.needs: set[str] = {f"disks:{len(sizes)}"}
+        self.needs: set[str] = {f"disks:{len(sizes)}", *([PERSISTENCE] if images else [])}
         self.backups: dict[str, tuple[Runs, tuple[tuple[int, int], ...], Runs]] = {}
         self.steps = 0
         self.tally = Tally(lambda *_: None)
@@ -91,21 +99,22 @@ class Writer:
         """The specification's state now."""
         return self.world.state
 
-    def step(self, command: c.Command) -> f.Step:
-        """The step of a command."""
+    def step(self, command: Played) -> f.Step:
+        """The step of a command, or of what happens to an image."""
         before, fill = self.state, fill_of(self.steps)
         self.steps += 1
         result = self.world.takes(command, None, self_check=True)
         self._needed(before, command, result)
-        if c.malformed(command) is None:
-            self.tally.listen(before, command, result)
+        if isinstance(command, Event) or c.malformed(command) is None:
+            if not isinstance(command, Event):
+                self.tally.listen(before, command, result)
             self.tally.frames([Frame(command, (), before, result.state, SEEN, ())])
         self.contents.follow(command, fill, result)
-        refused: list[Kind] = [] if result.refusal is None else [result.refusal.kind]
+        refused: list[Kind | ImageRefusal] = [] if result.refusal is None else [result.refusal.kind]
         if refused and may_name_another_reason(command):
-            refused = KINDS
-        ended = [self._ended(each) for each in result.ended]
-        if self.chained is not None:
+            refused = [*KINDS]
+        ended = [self._ended(each, before.nodes[each.job.node].size) for each in result.ended]
+        if self.chained is not None and not isinstance(command, Event):
             self.chained.step(self.steps, before, command, result)
         return f.Step(command_in_full(command, fill, self.needs), refused, ended, self._after())
 
@@ -126,11 +135,15 @@ class Writer:
 
     def checked(self) -> list[str]:
         """The properties that a check of these steps could have found violated."""
-        return [job_id for job_id, count in self.tally.properties.items() if count.checked] or ["ATOMIC"]
+        found = [each for each, count in self.tally.properties.items() if count.checked]
+        return [*([RULE_DISK] if self.world.files is not None else []), *found] or ["ATOMIC"]
 
     # Capabilities
 
-    def _needed(self, before: State[Bits], command: c.Command, result: Step[Bits]) -> None:
+    def _needed(self, before: State[Bits], asked: Played, result: Step[Bits]) -> None:
+        command = asked.add if isinstance(asked, Persist) else asked
+        if isinstance(command, Event):
+            return
         if c.malformed(command) is not None:
             self.needs |= {f.MALFORMED, "refusals", *names(command)}
             return
@@ -158,7 +171,7 @@ class Writer:
     # What there is
 
     def _after(self) -> f.After:
-        state = self.state
+        state, files = self.state, self.world.files
         nodes = state.nodes.items()
         return f.After(
             [self._bitmap(node_name, name, each) for node_name, node in nodes for name, each in node.bitmaps.items()],
@@ -170,31 +183,47 @@ class Writer:
             ],
             [f.InFlight(node_name, write_id) for node_name, node in nodes for write_id in node.writes],
             [f.Content(node_name, [list(each) for each in runs]) for node_name, runs in self.contents.disks.items()],
+            UNSET if files is None else [self._image(files, node_name) for node_name in files.images],
         )  # fmt: skip
 
     def _bitmap(self, node: str, name: str, bitmap: Bitmap[Bits]) -> f.Bitmap:
-        heir = bitmap.successor
+        heir, files, granularity = bitmap.successor, self.world.files, bitmap.granularity
+        size = self.state.nodes[node].size
+        worth = "" if files is None else files.worth(node, name)
         return f.Bitmap(
-            node, name, bitmap.granularity, recording(bitmap), busy(bitmap),
-            self._granules(bitmap.marks.owed, bitmap.granularity, node),
-            self._granules(bitmap.marks.dirty, bitmap.granularity, node),
+            node, name, granularity, recording(bitmap), busy(bitmap),
+            self._granules(bitmap.marks.owed, granularity, size),
+            self._granules(bitmap.marks.dirty, granularity, size),
             None if heir is None else f.Successor(
-                heir.enabled, self._granules(heir.marks.owed, bitmap.granularity, node),
-                self._granules(heir.marks.dirty, bitmap.granularity, node),
+                heir.enabled, self._granules(heir.marks.owed, granularity, size),
+                self._granules(heir.marks.dirty, granularity, size),
             ),
+            UNSET if files is None else bool(worth), UNSET if files is None else worth == "inconsistent",
         )  # fmt: skip
 
-    def _ended(self, end: Ended[Bits]) -> f.Ended:
-        copied = self._of(end.job.scope - end.job.todo, end.job.node)
+    def _image(self, files: Files[Bits], node: str) -> Image:
+        """What is in the file of an image; nothing that counts if its last writer knew nothing of bitmaps."""
+        image, opened = files.images[node], files.opened.get(node)
+        how: Any = "" if opened is None else "rw" if opened.writable else "ro"
+        entries = image.entries.items() if image.current else ()
+        return Image(node, how, [self._entry(name, each, image.size) for name, each in entries])
+
+    def _entry(self, name: str, entry: Entry[Bits], size: int) -> StoredEntry:
+        owed, dirty = (self.space.empty,) * 2 if entry.in_use else (entry.marks.owed, entry.marks.dirty)
+        bounds = (self._granules(each, entry.granularity, size) for each in (owed, dirty))
+        return StoredEntry(name, entry.granularity, entry.enabled, entry.in_use, *bounds)
+
+    def _ended(self, end: Ended[Bits], size: int) -> f.Ended:
+        """A job of a disk of `size` bytes has ended; the disk may be gone with it."""
+        copied = _in_bytes((end.job.scope - end.job.todo).word, self.space.block, size)
         pairs = tuple((offset, length) for offset, length in copied)
         start = self.contents.starts[end.job_id]
         target = self.contents.target(end.job_id, pairs)
         self.backups[end.job_id] = target, pairs, start
         return f.Ended(end.job_id, end.outcome, copied, [list(each) for each in target])
 
-    def _granules(self, blocks: Bits, granularity: int, node: str) -> list[list[int]]:
-        """Whole granules, as extents that end with the disk."""
-        size = self.state.nodes[node].size
+    def _granules(self, blocks: Bits, granularity: int, size: int) -> list[list[int]]:
+        """Whole granules, as extents that end with the disk, which has `size` bytes."""
         return _in_bytes(self.space.granules(blocks, granularity, size), granularity, size)
 
     def _of(self, blocks: Bits, node: str) -> list[list[int]]:

@@ -219,8 +219,10 @@ def played(*command: str) -> tuple[int, str]:
 
 
 def test_the_vectors_are_played_in_c(sanitized: Path) -> None:
-    total = sum(len(json.loads(each.read_bytes())["vectors"]) for each in VECTORS)
-    summary = f"{total} vectors played: {total} as they should be, 0 not; 0 skipped"
+    vectors = [each for file in VECTORS for each in json.loads(file.read_bytes())["vectors"]]
+    skipped = sum("persistence" in each["needs"] for each in vectors)
+    total = len(vectors) - skipped
+    summary = f"{total} vectors played: {total} as they should be, 0 not; {skipped} skipped"
     assert played(str(sanitized / "vectors")) == (0, summary)
 
 

@@ -292,11 +292,16 @@ def test_the_readme_knows_every_member_and_word_and_its_example_is_real() -> Non
     assert example is not None
     assert json.loads(example[1]) in SUITE["mistakes"]
     schema = json.loads((VECTORS / folder.SCHEMA).read_bytes())["$defs"]
-    for record in ("Vector", "Step", "After", "Ended", "Bitmap", "Job", "Successor", "Restore"):
+    for record in ("Vector", "Step", "After", "Ended", "Bitmap", "Job", "Successor", "Restore", "Image", "Entry"):
         for member in schema[record]["properties"]:
             assert member in text, member
     words = {word.partition(":")[0] for group in SUITE.values() for each in group for word in each["needs"]}
     assert not {word for word in words if f"`{word}" not in text}
+
+
+def test_the_page_about_ways_to_be_judged_says_how_many_there_are() -> None:
+    page = (VECTORS.parents[1] / "docs/use/your-implementation.md").read_text()
+    assert f"| {sum(map(len, SUITE.values())):,} scenarios as JSON" in page
 
 
 # The command
