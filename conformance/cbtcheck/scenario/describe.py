@@ -63,12 +63,14 @@ def describe(command: object) -> str:
             return "abort"
         case c.Transaction(actions, grouped):
             return f"{'grouped ' if grouped else ''}transaction: {_listed(actions, '; ')}"
-        case Open(node, writable):
-            return f"open {name_text(node)}{'' if writable is True else ' for reading only'}"
-        case Close(node):
-            return f"close {name_text(node)}"
-        case Reopen(node, writable):
-            return f"reopen {name_text(node)} for {'writing' if writable is True else 'reading only'}"
+        case Open(node, writable, fails):
+            told = f", which fails ({fails})" if fails else ""
+            return f"open {name_text(node)}{'' if writable is True else ' for reading only'}{told}"
+        case Close(node, fails):
+            return f"close {name_text(node)}{', which fails' if fails is True else ''}"
+        case Reopen(node, writable, fails):
+            told = ", which fails" if fails is True else ""
+            return f"reopen {name_text(node)} for {'writing' if writable is True else 'reading only'}{told}"
         case Persist(add):
             return f"{describe(add)}, to be stored"
         case WrittenByOthers(node):
