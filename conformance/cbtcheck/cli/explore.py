@@ -10,6 +10,9 @@ from cbtproofs.explorer.breadth_first import Progress, TooLarge
 from cbtproofs.explorer.chains import explore_chains
 from cbtproofs.explorer.diagram import Diagram, Unreadable, diagram, dot, mermaid
 from cbtproofs.explorer.exploration import LIMIT, Outcome, explore_scope
+from cbtproofs.explorer.image_scopes import ImageScope
+from cbtproofs.explorer.image_scopes import standard as standard_images
+from cbtproofs.explorer.images import ImagesExplored, explore_images
 from cbtproofs.explorer.scopes import MOST, Alphabet, Scope, standard
 from cbtproofs.explorer.symmetry import LIMIT as SYMMETRIC_LIMIT
 from cbtproofs.explorer.symmetry import explore_symmetric
@@ -67,8 +70,9 @@ def explore(
 ) -> int:  # fmt: skip
     """Explores the specification exhaustively at small scope: every command in every state that can be reached.
 
-    Without options about the scope, a few standard scopes are explored. With any of them, that one is; with a
-    diagram, too (two blocks, one bitmap, one job, unless it is said otherwise).
+    Without options about the scope, a few standard scopes are explored, chains of backups, and disks in images, which
+    are closed, opened and left by crashes. With any of them, that one scope is; with a diagram, too (two blocks, one
+    bitmap, one job, unless it is said otherwise).
     """
     with importing():
         from rich.console import Console
@@ -88,18 +92,20 @@ def explore(
     with ProgressLine(Console(stderr=True)) as progress:
         picture = _drawn(scopes[0][0], limit) if drawn else None
         outcomes = [_explored(*each, limit, progress) for each in scopes]
-        chains = explore_chains(*CHAINS) if scopes == standard() else None
+        everything = scopes == standard()
+        chains = explore_chains(*CHAINS) if everything else None
+        images = [_with_image(each, limit, progress) for each in standard_images()] if everything else []
     silent = False
     for target, render in ((mermaid_to, mermaid), (dot_to, dot)):
         if target is not None and picture is not None:
             silent |= _written(target, picture, render)
     report = Console(stderr=silent)
     if form == "json":
-        click.echo(to_json(outcomes, chains), nl=False, err=silent)
-    elif not silent or not good(outcomes, chains):
+        click.echo(to_json(outcomes, chains, images), nl=False, err=silent)
+    elif not silent or not good(outcomes, chains, images):
         wide = report if report.is_terminal else Console(width=LOG_WIDTH, stderr=silent)
-        print_exploration(outcomes, wide, chains)
-    return EXIT_CODES["conformant"] if good(outcomes, chains) else EXIT_CODES["unsafe or diverging"]
+        print_exploration(outcomes, wide, chains, images)
+    return EXIT_CODES["conformant"] if good(outcomes, chains, images) else EXIT_CODES["unsafe or diverging"]
 
 
 def _can_be_written(target: Path, option: str) -> None:
@@ -129,6 +135,13 @@ def _explored(scope: Scope, symmetry: bool, limit: int | None, progress: Progres
         raise _too_large(scope, problem) from None
 
 
+def _with_image(scope: ImageScope, limit: int | None, progress: Progress) -> ImagesExplored:
+    try:
+        return explore_images(scope, limit or LIMIT, progress)
+    except TooLarge as problem:
+        raise _too_large(scope, problem) from None
+
+
 def _drawn(scope: Scope, limit: int | None) -> Diagram:
     try:
         return diagram(scope, limit or LIMIT)
@@ -138,7 +151,7 @@ def _drawn(scope: Scope, limit: int | None) -> Diagram:
         raise click.UsageError(f"{problem}; fewer bitmaps or jobs have fewer.") from None
 
 
-def _too_large(scope: Scope, problem: TooLarge) -> click.UsageError:
+def _too_large(scope: Scope | ImageScope, problem: TooLarge) -> click.UsageError:
     return click.UsageError(
         f"{scope}: {problem}; make the scope smaller, or raise --limit (without symmetry 10,000 states take about "
         "a minute)."

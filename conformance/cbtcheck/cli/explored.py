@@ -13,6 +13,7 @@ import msgspec
 from cbtmodel import properties
 from cbtproofs.explorer.chains import Restored
 from cbtproofs.explorer.exploration import Outcome
+from cbtproofs.explorer.images import ImagesExplored
 from cbtproofs.explorer.sometimes import EXPECTED, meaning
 from rich import box
 from rich.console import Console, RenderableType
@@ -20,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cbtcheck.cli.counterexample import frames_of
+from cbtcheck.cli.explored_images import all_good, image_sections, images_to_plain
 from cbtcheck.report.picture import picture, picture_text
 from cbtcheck.run.results import statement
 from cbtcheck.scenario.scenario import command_to_data
@@ -28,18 +30,26 @@ FORMAT = "cbtspec-exploration"
 VERSION = 1
 
 
-def good(outcomes: Sequence[Outcome], chains: Restored | None = None) -> bool:
+Images = Sequence[ImagesExplored]
+
+
+def good(outcomes: Sequence[Outcome], chains: Restored | None = None, images: Images = ()) -> bool:
     """Whether all that was explored is as it ought to be."""
-    return bool(outcomes) and all(each.good for each in outcomes) and (chains is None or chains.failed is None)
+    restores = chains is None or chains.failed is None
+    return bool(outcomes) and all(each.good for each in outcomes) and restores and all_good(images)
 
 
-def print_exploration(outcomes: Sequence[Outcome], console: Console, chains: Restored | None = None) -> None:
-    """Prints everything; `chains` are those that were explored, if they were."""
-    for each in sections(outcomes, chains):
+def print_exploration(
+    outcomes: Sequence[Outcome], console: Console, chains: Restored | None = None, images: Images = ()
+) -> None:
+    """Prints everything; `chains` and `images` are those that were explored, if they were."""
+    for each in sections(outcomes, chains, images):
         console.print(each, soft_wrap=isinstance(each, Text))
 
 
-def sections(outcomes: Sequence[Outcome], chains: Restored | None = None) -> Iterator[RenderableType]:
+def sections(
+    outcomes: Sequence[Outcome], chains: Restored | None = None, images: Images = ()
+) -> Iterator[RenderableType]:
     """The report from top to bottom."""
     yield scope_table(outcomes)
     yield property_table(outcomes)
@@ -50,13 +60,14 @@ def sections(outcomes: Sequence[Outcome], chains: Restored | None = None) -> Ite
             yield picture(frames_of(outcome.scope, outcome.violation))
         elif outcome.sightings.missing:
             yield Text(f"\n{outcome.scope}: never seen: {', '.join(outcome.sightings.missing)}", style="bold red")
+    yield from image_sections(images)
     yield Text()
     for outcome in outcomes:
         if not_checked(outcome) and outcome.violation is None:
             yield Text(f"{name_of(outcome)}: no claim of {', '.join(not_checked(outcome))} was checked", style="dim")
     if chains is not None:
         yield Text(f"{of_chains(chains)}\n", style="" if chains.failed is None else "bold red")
-    yield result(outcomes, chains)
+    yield result(outcomes, chains, images)
 
 
 def of_chains(chains: Restored) -> str:
@@ -141,27 +152,29 @@ def sometimes_table(outcomes: Sequence[Outcome]) -> Table:
     return table
 
 
-def result(outcomes: Sequence[Outcome], chains: Restored | None = None) -> Text:
+def result(outcomes: Sequence[Outcome], chains: Restored | None = None, images: Images = ()) -> Text:
     """The last line."""
-    states = sum(each.states for each in outcomes) + (chains.places if chains is not None else 0)
-    seconds = sum(each.seconds for each in outcomes) + (chains.seconds if chains is not None else 0)
-    if good(outcomes, chains):
+    explored: tuple[Outcome | ImagesExplored, ...] = (*outcomes, *images)
+    states = sum(each.states for each in explored) + (chains.places if chains is not None else 0)
+    seconds = sum(each.seconds for each in explored) + (chains.seconds if chains is not None else 0)
+    if good(outcomes, chains, images):
         return Text(f"All that was checked holds, in all of {states:,} states ({seconds:.1f} s).", style="bold green")
     return Text(f"The specification is not as it ought to be ({states:,} states, {seconds:.1f} s).", style="bold red")
 
 
-def to_json(outcomes: Sequence[Outcome], chains: Restored | None = None) -> bytes:
+def to_json(outcomes: Sequence[Outcome], chains: Restored | None = None, images: Images = ()) -> bytes:
     """The same as a JSON document."""
-    return msgspec.json.format(msgspec.json.encode(to_plain(outcomes, chains)), indent=1) + b"\n"
+    return msgspec.json.format(msgspec.json.encode(to_plain(outcomes, chains, images)), indent=1) + b"\n"
 
 
-def to_plain(outcomes: Sequence[Outcome], chains: Restored | None = None) -> dict[str, Any]:
+def to_plain(outcomes: Sequence[Outcome], chains: Restored | None = None, images: Images = ()) -> dict[str, Any]:
     """The same as JSON data."""
     return {
         "format": FORMAT,
         "version": VERSION,
-        "good": good(outcomes, chains),
+        "good": good(outcomes, chains, images),
         "chains": _chains(chains),
+        "images": images_to_plain(images),
         "scopes": [_scope(each) for each in outcomes],
         "properties": {
             property_id: {"claims": claims(outcomes, property_id), "violated": fails(outcomes, property_id)}

@@ -47,14 +47,14 @@ class Checks:
 
     def state(self, state: State[Any]) -> list[Failed]:
         """What does not hold in a state."""
-        return [failed for property_id, each in OF_ONE_STATE for failed in self._failing(property_id, each(state))]
+        return [failed for property_id, each in OF_ONE_STATE for failed in self.failing(property_id, each(state))]
 
     def step(self, before: State[Any], command: object, step: Step[Any]) -> list[Failed]:
         """What does not hold of a step."""
         return [
             failed
             for property_id, each in OF_ONE_STEP
-            for failed in self._failing(property_id, each(before, command, step))
+            for failed in self.failing(property_id, each(before, command, step))
         ]
 
     def writes(self, state: State[Blocks]) -> list[Failed]:
@@ -65,12 +65,12 @@ class Checks:
             for node_name, node in state.nodes.items()
             for first in state.space.everything(node.size)
             for second in range(first + 1)
-            for failed in self._failing(
+            for failed in self.failing(
                 property_id, each(state, node_name, frozenset((first,)), frozenset((second,)))
             )
         ]
 
-    def _failing(self, property_id: str, claims: Iterator[Any]) -> list[Failed]:
+    def failing(self, property_id: str, claims: Iterator[Any]) -> list[Failed]:
         """The claims that do not hold; all are counted. A property that trips over a broken state does not hold."""
         try:
             found = list(claims)
