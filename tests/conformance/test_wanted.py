@@ -6,20 +6,42 @@ from cbtcheck.adapters.qemu.adapter import QemuAdapter
 from cbtcheck.adapters.reference import ReferenceAdapter
 from cbtcheck.follow.play import Player
 from cbtcheck.run.tally import PROPERTIES
-from cbtcheck.run.wanted import SUBJECTS, commands_of, concerns, exercises, names_for_only
+from cbtcheck.run.wanted import SUBJECTS, commands_of, concerns, exercises, names_for_only, only_of_images
+from cbtcheck.scenario.images import EVENTS
 from cbtcheck.scenario.scenario import KINDS, Scenario
 from cbtcheck.search.families import families, members
 from cbtcheck.search.tour.contexts.plan import edges_of_scope, tour
 from cbtcheck.search.tour.coverage import Edge
 from cbtcheck.search.tour.sizes import sizes_for
 from cbtcheck.search.tour.universal_play import control_sequences, played_with, sequence_of
+from cbtcheck.search.traps import traps
+from cbtcheck.workflows import workflows
 from cbtmodel import commands as c
+from cbtmodel.image import Crash, Open
 
-COMMANDS = [name for name in names_for_only() if name not in PROPERTIES]
+COMMANDS = [name for name in names_for_only() if name not in PROPERTIES and not only_of_images(name)]
 
 
 def test_every_property_is_a_subject() -> None:
-    assert SUBJECTS.keys() == PROPERTIES.keys()
+    assert {*SUBJECTS, "RULE-DISK"} == PROPERTIES.keys()
+
+
+def test_the_rule_of_images_and_each_event_can_be_named_and_nothing_of_the_tour_is_about_them() -> None:
+    named = [name for name in names_for_only() if only_of_images(name)]
+    assert named == ["RULE-DISK", "open", "close", "reopen", "crash", "written-by-others"]
+    aims = [aim for walk in tour("quick") for aim in walk.aims]
+    assert not any(concerns(aims, name) for name in named)
+    claims = ReferenceAdapter.capabilities
+    others = [*workflows().values(), *traps(claims).values()]
+    others += [each.scenario for each in members(families(), claims, "quick")]
+    assert not any(exercises(each, name) for each in others for name in named)
+
+
+def test_a_scenario_with_images_is_about_its_events_and_about_their_rule() -> None:
+    add, crash = c.AddBitmap("d", "b", 4096), Scenario({"d": 4096}, (Crash(), Open("d")), images=True)
+    assert [name for name in ("RULE-DISK", *EVENTS) if exercises(crash, name)] == ["RULE-DISK", "open", "crash"]
+    assert exercises(Scenario({"d": 4096}, (add,), images=True), "RULE-DISK")
+    assert not exercises(Scenario({"d": 4096}, (add,)), "RULE-DISK")
 
 
 def test_every_subject_of_a_family_is_a_command_that_its_scenarios_have() -> None:

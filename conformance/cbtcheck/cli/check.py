@@ -35,7 +35,7 @@ PINNED_SEED = 20160121
 @click.option("-x", "--exitfirst", "first", is_flag=True, help="Stop at the first failure that comes again.")
 @click.option("--failed-first", is_flag=True,
               help="Begin with what failed in the last run on this adapter, as --reports has it.")  # fmt: skip
-@click.option("--only", metavar="NAME", help="Only this property (its ID) or command (as in scenario files).")
+@click.option("--only", metavar="NAME", help="Only this property (its ID), command or event (as in scenario files).")
 @click.option("-v", "--verbose", is_flag=True, help="Also print what came of every command and property, in tables.")
 @output_options
 @click.option("--format", "form", type=click.Choice(["pretty", "json"]), default="pretty", show_default=True,
@@ -69,6 +69,8 @@ def check_command(
         from cbtcheck.run.failed_before import failed_before
         from cbtcheck.run.options import Options
     name = _known_name(only)
+    if seconds is not None:
+        _is_drawn(name)
     if seed is None:
         seed = secrets.randbelow(1 << 32) if profile == "deep" else PINNED_SEED
     before = failed_before(reports, adapter) if failed_first else None
@@ -105,4 +107,14 @@ def _known_name(only: str | None) -> str | None:
     near = get_close_matches(only.lower(), [name.lower() for name in names], n=3, cutoff=0.5)
     meant = [name for each in near for name in names if name.lower() == each]
     guess = f" Did you mean {' or '.join(meant)}?" if meant else ""
-    raise click.UsageError(f"--only: there is no property or command '{only}'.{guess} (known: {', '.join(names)})")
+    known = f"(known: {', '.join(names)})"
+    raise click.UsageError(f"--only: there is no property, command or event '{only}'.{guess} {known}")
+
+
+def _is_drawn(only: str | None) -> None:
+    """Whether anything can be drawn for a time: restarts cannot, they are listed beforehand."""
+    from cbtcheck.run.wanted import only_of_images
+
+    if only_of_images(only):
+        raise click.UsageError(f"--time does not go with --only {only}: restarts are not drawn for a time; "
+                               "say --examples, how many.")  # fmt: skip

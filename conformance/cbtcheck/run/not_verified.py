@@ -110,6 +110,8 @@ def _properties(report: Report) -> Iterator[NotVerified]:
             yield NotVerified("property", property_id, report.skipped[property_id])
         elif not needs:
             yield NotVerified("property", property_id, "cannot be checked on an implementation")
+        elif set(needs) <= report.skipped.keys() and len(needs) == 1:
+            yield NotVerified("property", property_id, f"needs {needs[0]}, which is not claimed")
         elif set(needs) <= report.skipped.keys():
             yield NotVerified("property", property_id, f"needs one of {', '.join(needs)}; none is claimed")
         else:

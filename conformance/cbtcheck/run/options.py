@@ -10,7 +10,7 @@ from cbtcheck.run.failed_before import FailedBefore
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line asks for. `only` is a property's ID or a command's name."""
+    """What the command line asks for. `only` is the ID of a property, or the name of a command or event."""
 
     profile: str
     seed: int

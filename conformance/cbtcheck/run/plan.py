@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 
 from cbtmodel import commands as c
@@ -33,7 +34,7 @@ from cbtcheck.run.part import (
 )
 from cbtcheck.run.profiles import PROFILES
 from cbtcheck.run.turned_away import Sample
-from cbtcheck.run.wanted import DRAWN_ONE_IN, concerns, exercises
+from cbtcheck.run.wanted import DRAWN_ONE_IN, concerns, exercises, only_of_images
 from cbtcheck.scenario.scenario import Scenario
 from cbtcheck.search.families import families, members
 from cbtcheck.search.restarts import restarts
@@ -215,9 +216,9 @@ class Plan:
 
     def restarts(self) -> Iterator[Item]:
         """What users do with images that are closed, reopened, and left by a crash."""
-        drawn = self.profile.restarts.get(self.name, 0) if self.options.only is None else 0
-        found = restarts(self.claims, self.options.seed, drawn, self.profile.restarts_one_in.get(self.name, 1))
-        return _given(RESTARTS, self._wanted(found))
+        one_in = self.profile.restarts_one_in.get(self.name, 1)
+        wanted = partial(exercises, only=self.options.only)
+        return _given(RESTARTS, restarts(self.claims, self.options.seed, self.restarts_drawn, one_in, wanted))
 
     def long(self) -> Iterator[Item]:
         """Histories of 100 and of 1,000 commands: of everything, so not if something is named."""
@@ -226,13 +227,26 @@ class Plan:
             yield Item(LONG, number, len(lengths), Long(length))
 
     def drawn(self) -> Iterator[Item]:
-        """What is drawn, a batch an item."""
+        """What is drawn, a batch an item; nothing if what is named only restarts are about."""
+        if only_of_images(self.options.only):
+            return
         if self.options.seconds is not None:
             for first in count(0, BATCH):
                 yield Item(DRAWN, first, 0, Drawn(first + BATCH))
         many = self.examples
         for first in range(0, many, BATCH):
             yield Item(DRAWN, first, many, Drawn(min(first + BATCH, many)))
+
+    @property
+    def restarts_drawn(self) -> int:
+        """How many scenarios with images are drawn: as the profile has it, or as was said if only such are named.
+
+        With another name there are none: they are about nothing in particular.
+        """
+        named = only_of_images(self.options.only)
+        if named and self.options.examples is not None:
+            return self.options.examples
+        return self.profile.restarts.get(self.name, 0) if named or self.options.only is None else 0
 
     @property
     def examples(self) -> int:

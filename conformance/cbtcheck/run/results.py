@@ -9,7 +9,9 @@ import shlex
 from collections import Counter
 
 from cbtmodel import commands, properties
+from cbtmodel.image_properties import rule_disk
 
+from cbtcheck.follow.judge_images import RULE_DISK
 from cbtcheck.run.report import CommandCount, Failure, PropertyCount, Report, TourCount
 from cbtcheck.scenario.rules import rule
 from cbtcheck.scenario.scenario import spelled
@@ -81,6 +83,7 @@ def statement(property_id: str) -> str:
         *of_states.get(property_id, ()),
         *of_steps.get(property_id, ()),
         *([of_writes[property_id]] if property_id in of_writes else []),
+        *([rule_disk] if property_id == RULE_DISK else []),
     ]
     return (functions[0].__doc__ or "").splitlines()[0] if functions else ""
 

@@ -11,7 +11,8 @@ from cbtmodel.node import State
 from cbtmodel.step import Step
 from cbtmodel.traits import traits_of
 
-from cbtcheck.adapter import FEATURES
+from cbtcheck.adapter import FEATURES, PERSISTENCE
+from cbtcheck.follow.judge_images import RULE_DISK
 from cbtcheck.follow.play import Frame
 from cbtcheck.follow.worlds import Listener
 from cbtcheck.run.report import CommandCount, PropertyCount
@@ -34,8 +35,9 @@ PROPERTIES: dict[str, frozenset[str]] = {
     "ATOMIC": frozenset(KINDS),
     "EXACT": WRITING | {"merge-bitmaps"},
     "RELEASE": BACKING_UP,
+    RULE_DISK: frozenset({PERSISTENCE}),
 }
-"""The properties that can be checked on an implementation, and the commands of which one is needed for that."""
+"""The properties that can be checked on an implementation, and the capabilities of which one is needed for that."""
 
 
 class Tally:
@@ -115,7 +117,7 @@ class Tally:
                     count.features[each] += 1
         if frame.seen is not None:
             entries = [each.entries or () for each in (frame.seen.images or {}).values()]
-            self._checked("RULE-DISK", len(frame.seen.bitmaps) + sum(map(len, entries)))
+            self._checked(RULE_DISK, len(frame.seen.bitmaps) + sum(map(len, entries)))
 
     def _observed(self, state: State[Bits]) -> None:
         bitmaps = [bitmap for node in state.nodes.values() for bitmap in node.bitmaps.values()]

@@ -2,7 +2,8 @@
 
 A walk of the tour is about what its aims are about: the edges for whose sake it is there. Each edge is an aim of one
 walk, so no edge of what is named is left out, inside transactions neither. A family says itself what it is about.
-Workflows, traps and drawn scenarios are about whatever they hold.
+Workflows, traps and drawn scenarios are about whatever they hold, and so are restarts. RULE-DISK and the events of
+images are about restarts only: the tour knows nothing of images.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from cbtmodel.node import State, initial
 from cbtmodel.step import step
 from cbtmodel.traits import traits_of, verb
 
+from cbtcheck.follow.judge_images import RULE_DISK
 from cbtcheck.run.tally import PROPERTIES, WRITING
-from cbtcheck.scenario.images import fresh, step_with
+from cbtcheck.scenario.images import EVENTS, fresh, step_with
 from cbtcheck.scenario.scenario import KINDS, Restore, Scenario, spelled, word_for
 from cbtcheck.search.tour.coverage import Edge
 from cbtcheck.sets.bitsets import Bits, BitSets
@@ -35,6 +37,9 @@ CHANGING = frozenset(name for name, kind in KINDS.items() if traits_of(kind).rea
 COPYING = frozenset(name for name, kind in KINDS.items() if issubclass(kind, c.Copying))
 ON_JOB = frozenset(name for name, kind in KINDS.items() if issubclass(kind, c.OnJob))
 STARTING = frozenset({"start-backup"})
+
+OF_IMAGES = frozenset({RULE_DISK, *EVENTS})
+"""Names that only restarts are about: the rule of images, and what happens to images."""
 
 
 def commands_of(edge: Edge) -> frozenset[str]:
@@ -106,13 +111,18 @@ SUBJECTS: dict[str, Subject] = {
         lambda edge: _ends_a_job(edge) or _accepted(edge, ON_JOB | STARTING), STARTING,
     ),
 }  # fmt: skip
-"""By the ID of a property."""
+"""By the ID of a property; RULE-DISK, which no edge is about, is apart."""
 
 
 def names_for_only() -> list[str]:
-    """What `--only` understands: the IDs of properties, and the names of commands."""
+    """What `--only` understands: the IDs of properties, and the names of commands and of events of images."""
     commands = [name for name in KINDS if name not in ("abort", "restore")]
-    return [*PROPERTIES, *commands]
+    return [*PROPERTIES, *commands, *EVENTS]
+
+
+def only_of_images(only: str | None) -> bool:
+    """Whether what is named is about restarts only, so that nothing else is played."""
+    return only in OF_IMAGES
 
 
 def concerns(aims: Iterable[Edge], only: str | None) -> bool:
@@ -128,6 +138,8 @@ def exercises(scenario: Scenario, only: str | None, subject: frozenset[str] | No
     """Whether a scenario has what is named, in transactions too; with a `subject`, also whether that has it."""
     if only is None:
         return True
+    if only == RULE_DISK:
+        return scenario.images
     wanted = SUBJECTS[only].commands if only in SUBJECTS else frozenset({only})
     if subject is not None:
         wanted &= subject

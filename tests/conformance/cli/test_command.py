@@ -236,7 +236,7 @@ def test_what_could_not_be_saved_is_said_in_json_and_on_stderr(fake: Fake, where
         (["check", "--examples", "1", "--time", "1"], "exclude each other"),
         (["check", "--examples", "0"], "--examples"),
         (["check", "--only", "nonsense"], "(known: NO-LOST-WRITE, add-bitmap)"),
-        (["check", "--only", "ad-bitmaps"], "command 'ad-bitmaps'. Did you mean add-bitmap?"),
+        (["check", "--only", "ad-bitmaps"], "or event 'ad-bitmaps'. Did you mean add-bitmap?"),
         (["check", "--mistake", "nonsense"], "unknown mistake 'nonsense' (known: drop-successor)"),
         (["check", "qemu", "--mistake", "drop-successor"], "for the adapter 'reference' only"),
         (["check", "qemu", "--qemu-storage-daemon", "/nowhere"], "install qemu-storage-daemon"),
@@ -353,3 +353,11 @@ def test_as_a_process_ctrl_c_closes_and_exits_130(tmp_path: Path) -> None:
     _, err = finished(process)
     assert (process.returncode, err.splitlines()) == (130, ["closed", "", "cbtspec: interrupted"])
     assert not (tmp_path / "reports").exists()
+
+
+def test_restarts_are_not_drawn_for_a_time(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wanted, "names_for_only", lambda: ["write", "crash"])
+    said = complaint(cbtspec("check", "--only", "crash", "--time", "9"))
+    assert "--time does not go with --only crash: restarts are not drawn for a time; say --examples" in said
+    assert cbtspec("check", "--only", "write", "--time", "9").exit_code == 0
+    assert cbtspec("check", "--only", "crash", "--examples", "9").exit_code == 0

@@ -275,9 +275,9 @@ def test_only_what_is_named_is_played(
     assert all(any(each in as_text(one) for each in held) for one in played)
 
 
-def test_whatever_can_be_named_is_a_property_or_a_command() -> None:
+def test_whatever_can_be_named_is_a_property_a_command_or_an_event() -> None:
     names = names_for_only()
-    assert {"NO-LOST-WRITE", "ATOMIC", "add-bitmap", "end-copy"} <= set(names)
+    assert {"NO-LOST-WRITE", "ATOMIC", "RULE-DISK", "add-bitmap", "end-copy", "crash"} <= set(names)
     assert not {"abort", "restore", "BATCH"} & set(names)
 
 
