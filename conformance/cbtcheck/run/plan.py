@@ -216,7 +216,7 @@ class Plan:
 
     def restarts(self) -> Iterator[Item]:
         """What users do with images that are closed, reopened, and left by a crash."""
-        one_in = self.profile.restarts_one_in.get(self.name, 1)
+        one_in = self.profile.of_restarts(self.name)[0]
         wanted = partial(exercises, only=self.options.only)
         return _given(RESTARTS, restarts(self.claims, self.options.seed, self.restarts_drawn, one_in, wanted))
 
@@ -246,7 +246,7 @@ class Plan:
         named = only_of_images(self.options.only)
         if named and self.options.examples is not None:
             return self.options.examples
-        return self.profile.restarts.get(self.name, 0) if named or self.options.only is None else 0
+        return self.profile.of_restarts(self.name)[1] if named or self.options.only is None else 0
 
     @property
     def examples(self) -> int:

@@ -28,6 +28,11 @@ class Profile:
         """The number of commands of each long history."""
         return [length for length, many in self.histories for _ in range(many)]
 
+    def of_restarts(self, adapter: str) -> tuple[int, int]:
+        """One interrupted workflow in how many, and how many drawn: whoever has a name of his own is as exec is."""
+        name = adapter if adapter in self.restarts else "exec"
+        return self.restarts_one_in.get(name, 1), self.restarts[name]
+
 
 PROFILES = {
     "quick": Profile(

@@ -14,9 +14,10 @@ from cbtcheck.pytest_plugin import PINNED_SEED
 from cbtcheck.run.options import Options
 from cbtcheck.run.part import RESTARTS
 from cbtcheck.run.plan import Given, Plan
+from cbtcheck.run.profiles import PROFILES
 from cbtcheck.scenario.capabilities import missing_for
 from cbtcheck.scenario.scenario import Scenario, as_bytes, from_bytes, word_for
-from cbtcheck.search.restarts import restarts
+from cbtcheck.search.restarts import restarts, subject, subjects
 from cbtcheck.search.restarts.ground import Ground
 from cbtcheck.search.restarts.words import answered, asked, standing
 from cbtcheck.search.restarts.workflows import interrupted, interruptions, workflows
@@ -108,3 +109,18 @@ def test_a_failing_one_is_made_short_and_plain() -> None:
     assert player.play_scenario(short)
     assert {word_for(step) for step in short.commands} <= {"add-bitmap", "start-backup", "write", "close"}
     assert "b0" in as_bytes(short).decode()
+
+
+def test_each_restart_has_a_subject_and_each_subject_has_some() -> None:
+    found = {subject(name) for name in restarts(CLAIMS, 1, 3)}
+    assert found == set(subjects())
+    assert len(subjects()) == len(set(subjects()))
+    assert subject("transaction: remove, withdrawn: opened read-only, and closed") == "opened read-only"
+    assert subject("increments: crash, and closed after step 3") == "increments"
+
+
+@pytest.mark.parametrize("adapter", ["reference", "qemu"])
+def test_quick_has_some_of_each_subject_whatever_the_seed(adapter: str) -> None:
+    one_in, drawn = PROFILES["quick"].of_restarts(adapter)
+    for seed in range(3):
+        assert {subject(name) for name in restarts(CLAIMS, seed, drawn, one_in)} == set(subjects())
