@@ -8,21 +8,23 @@
             return ExecAdapter(("./my-adapter",))
 
 The tests play the items of the plan that `cbtspec check` plays, in the same way: each walk of the tour, each control
-sequence with every write history, each workflow, each family and each batch of drawn scenarios is a test; all traps
-together are one, and so are the long histories, the defects that are known, and what was turned away because of them.
-One that fails shows the shortest scenario that was found, as a picture, and the scenario itself. What the
-implementation does not claim is skipped. Options of the command line: see `cbtcheck.pytest_plugin`.
+sequence with every write history, each workflow, each family, each subject of restarts and each batch of drawn
+scenarios is a test; all traps together are one, and so are the long histories, the defects that are known, and what
+was turned away because of them. One that fails shows the shortest scenario that was found, as a picture, and the
+scenario itself. What the implementation does not claim is skipped. Options of the command line: see
+`cbtcheck.pytest_plugin`.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
-from cbtcheck.adapter import Adapter, AdapterBroken, AdapterUnusable
+from cbtcheck.adapter import PERSISTENCE, Adapter, AdapterBroken, AdapterUnusable
 from cbtcheck.report.picture import picture_text
 from cbtcheck.run.course import Course
 from cbtcheck.run.deal import BATCH
@@ -36,6 +38,7 @@ from cbtcheck.scenario.rules import rule
 from cbtcheck.scenario.scenario import as_text
 from cbtcheck.scenario.verdict import Verdict
 from cbtcheck.search.families import families
+from cbtcheck.search.restarts import subject, subjects
 from cbtcheck.search.tour.contexts.plan import tour
 from cbtcheck.search.tour.universal_play import ControlSequence, control_sequences
 from cbtcheck.search.tour.walks import Walk
@@ -61,6 +64,10 @@ class Played:
         }
         self.workflows = {each.what.name: each for each in self.plan.workflows() if isinstance(each.what, Given)}
         self.families = [*self.plan.families()]
+        self.restarts: defaultdict[str, list[Item]] = defaultdict(list)
+        for each in self.plan.restarts():
+            if isinstance(each.what, Given):
+                self.restarts[subject(each.what.name)].append(each)
         self._known = Known(self.ledger)
 
     def play(self, items: Iterable[Item]) -> list[Part]:
@@ -96,7 +103,7 @@ class ConformanceTests:
 
     @classmethod
     def pytest_generate_tests(cls, metafunc: pytest.Metafunc) -> None:
-        """One test for each walk, control sequence, workflow, family and batch."""
+        """One test for each walk, control sequence, workflow, family, subject of restarts and batch."""
         walks = tour(PROFILES[cls.asked_for(metafunc.config, "profile")].scope)
         sequences = control_sequences(each for each in walks if not each.in_context)
         batches = -(-cls.asked_for(metafunc.config, "examples") // BATCH)
@@ -105,6 +112,7 @@ class ConformanceTests:
             "sequence": [(str(number), each) for number, each in enumerate(sequences)],
             "workflow": [(name, name) for name in workflows()],
             "family": [(each.name.replace(" ", "-"), each.name) for each in families()],
+            "subject": [(each.replace(" ", "-"), each) for each in subjects()],
             "dealt": [(str(number), number) for number in range(batches)],
         }
         for name in listed.keys() & set(metafunc.fixturenames):
@@ -168,6 +176,14 @@ class ConformanceTests:
         """How often, how many, where, how large: all scenarios of a family that can be played."""
         items = [each for each in played.families if isinstance(each.what, Grown) and each.what.family == family]
         self.play(played, items)
+
+    def test_restarts(self, played: Played, subject: str) -> None:
+        """Disks in images that are closed, reopened and left by a crash: what the profile plays of a subject."""
+        if PERSISTENCE not in played.plan.claims.features:
+            pytest.skip(f"the implementation does not claim {PERSISTENCE}")
+        if not played.restarts[subject]:
+            pytest.skip("the profile plays none of these with this seed")
+        self.play(played, played.restarts[subject])
 
     def test_long_histories(self, played: Played) -> None:
         """Histories of 100 and of 1,000 commands."""

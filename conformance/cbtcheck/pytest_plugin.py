@@ -22,8 +22,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The seed, if scenarios were drawn from it and something failed."""
+    """The seed, if scenarios were drawn or chosen with it and something failed."""
     failed = terminalreporter.stats.get("failed", [])
-    if any("test_drawn[" in each.nodeid for each in failed):
+    if any("test_drawn[" in each.nodeid or "test_restarts[" in each.nodeid for each in failed):
         seed = terminalreporter.config.getoption("cbtspec_seed")
         terminalreporter.write_line(f"cbtspec: drawn with --cbtspec-seed {seed}")

@@ -12,6 +12,7 @@ from cbtcheck.run.course import replay
 from cbtcheck.scenario.scenario import load
 from cbtcheck.scenario.verdict import Verdict
 from cbtcheck.search.families import families
+from cbtcheck.search.restarts import subjects
 
 FAITHFUL = Path(__file__).parents[1] / "adapters/faithful.py"
 THEIRS = """
@@ -24,14 +25,21 @@ class TestTheirs(ConformanceTests):
 
     def open_adapter(self):
         adapter = open_adapter("reference", mistake={mistake!r})
-        adapter.capabilities = replace(adapter.capabilities, commands=adapter.capabilities.commands - {without!r})
+        claimed = adapter.capabilities
+        adapter.capabilities = replace(
+            claimed, commands=claimed.commands - {without!r}, features=claimed.features - {features!r}
+        )
         return adapter
 """
 
 
-def run(tmp_path: Path, *arguments: str, mistake: str | None = None, without: frozenset[str] = frozenset()) -> str:
+def run(
+    tmp_path: Path, *arguments: str, mistake: str | None = None, without: frozenset[str] = frozenset(),
+    features: frozenset[str] = frozenset(),
+) -> str:  # fmt: skip
     """What pytest prints in a project that has this test file, and takes every warning for an error."""
-    (tmp_path / "test_theirs.py").write_text(THEIRS.format(mistake=mistake, without=set(without)))
+    theirs = THEIRS.format(mistake=mistake, without=set(without), features=set(features))
+    (tmp_path / "test_theirs.py").write_text(theirs)
     return pytest_in(tmp_path, *arguments)
 
 
@@ -44,9 +52,9 @@ def pytest_in(tmp_path: Path, *arguments: str) -> str:
 
 def test_the_whole_suite_passes_on_the_reference(tmp_path: Path) -> None:
     said = run(tmp_path, "--cbtspec-examples", "50")
-    # Walks, those in context, control sequences, workflows, traps, families, long histories, batches. Of the families
-    # one is skipped: for the reference nothing is far away.
-    tests = 781 + 737 + 430 + 8 + 1 + len(families()) - 1 + 1 + 2
+    # Walks, those in context, control sequences, workflows, traps, families, subjects of restarts, long histories,
+    # batches. Of the families one is skipped: for the reference nothing is far away.
+    tests = 781 + 737 + 430 + 8 + 1 + len(families()) - 1 + len(subjects()) + 1 + 2
     assert re.search(rf"^{tests} passed", said, re.MULTILINE), said[-2000:]
 
 
@@ -72,6 +80,22 @@ def test_a_mistake_fails_with_the_shortest_scenario_that_shows_it(tmp_path: Path
     findings = replay(open_adapter("reference", mistake="frozen-is-deaf"), scenario)[1]
     assert [each.verdict for each in findings] == [Verdict.UNSAFE]
     assert not replay(open_adapter("reference"), scenario)[1]
+
+
+def test_restarts_are_tests_by_their_subject_and_a_mistake_fails_those_that_see_it(tmp_path: Path) -> None:
+    """What is lost with a job is seen by the workflows in which there is one, and not where no job has the bitmap."""
+    said = run(tmp_path, "-k", "restarts", mistake="successor-not-stored")
+    failed = set(re.findall(r"^_+ TestTheirs\.test_restarts\[(.*?)\] _+$", said, re.MULTILINE))
+    assert {"a-backup-is-running", "a-backup-is-paused"} <= failed
+    assert not {"added-disabled", "just-loaded", "opened-read-only"} & failed
+    assert f"{len(failed)} failed, {len(subjects()) - len(failed)} passed" in said
+    assert "cbtspec: drawn with --cbtspec-seed" in said
+
+
+def test_whoever_claims_no_images_has_restarts_skipped(tmp_path: Path) -> None:
+    said = run(tmp_path, "-k", "restarts", features=frozenset({"persistence"}))
+    assert f"{len(subjects())} skipped" in said
+    assert "the implementation does not claim persistence" in said
 
 
 def test_an_adapter_that_cannot_be_opened_fails_every_test(tmp_path: Path) -> None:
