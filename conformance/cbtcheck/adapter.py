@@ -166,12 +166,12 @@ class SeenBitmap:
 
 @dataclass(frozen=True, slots=True)
 class SeenEntry:
-    """A bitmap in an image. `bits` are its granules as a bit vector, None if they were not looked at."""
+    """A bitmap in an image. `bits` are its granules, as a bit vector or a set; None if they were not looked at."""
 
     granularity: int
     enabled: bool
     in_use: bool
-    bits: int | None = None
+    bits: Any = None
 
 
 @dataclass(frozen=True, slots=True)

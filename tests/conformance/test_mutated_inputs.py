@@ -40,6 +40,20 @@ CONVERSATION = [
     )
 ]  # fmt: skip
 
+IN_IMAGES = [
+    json.dumps(each).encode() for each in (
+        {"do": "disks", "disks": {"d": 1 << 20}, "block": 512, "images": True},
+        {"do": "add-bitmap", "node": "d", "name": "b0", "granularity": 65536, "persistent": True},
+        {"do": "close", "node": "d", "reply": "accepted"},
+        {"do": "open", "node": "d", "writable": False},
+        {"do": "reopen", "node": "d", "writable": True, "reply": "indefinite"},
+        {"do": "observed", "images": [{"node": "d", "open": "rw", "entries": [
+            {"name": "b0", "granularity": 65536, "enabled": True, "in_use": True, "dirty": []}]}]},
+        {"do": "crash"},
+        {"do": "images", "most": 3},
+    )
+]  # fmt: skip
+
 
 def one_line(problem: Exception) -> None:
     text = str(problem)
@@ -64,10 +78,10 @@ def test_scenarios() -> None:
 
 def test_lines_of_the_oracle() -> None:
     random = Random(2)
-    for _ in range(TIMES):
-        service = Service()
-        changed = random.randrange(len(CONVERSATION))
-        for index, line in enumerate(CONVERSATION):
+    for number in range(2 * TIMES):
+        service, told = Service(), (CONVERSATION, IN_IMAGES)[number % 2]
+        changed = random.randrange(len(told))
+        for index, line in enumerate(told):
             raw = mutated(line, random).replace(b"\n", b"") if index == changed else line
             assert json.loads(service.answer(raw))["line"] == index + 1
         assert service.exit_code != 70

@@ -8,22 +8,27 @@ One that is there and seems sound, where the specification does not trust it, ha
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Generic
 
+from cbtmodel.blocks import S
 from cbtmodel.image import Entry, Image
 from cbtmodel.node import State
 
 from cbtcheck.adapter import Observation, SeenBitmap, SeenEntry, SeenImage
+from cbtcheck.follow.bits import BitsFinding
 from cbtcheck.follow.judge import ReadBits, judge
 from cbtcheck.follow.seen import Place, Shown
 from cbtcheck.scenario.images import Files
 from cbtcheck.scenario.verdict import Finding, Verdict
-from cbtcheck.sets.bitsets import Bits, BitSets
+from cbtcheck.sets.bitsets import filled
+from cbtcheck.sets.comparing import Comparing
+from cbtcheck.sets.granules import Granules
 
 RULE_DISK = "RULE-DISK"
 
 
 def judge_with_images(
-    space: BitSets, state: State[Bits], files: Files[Bits], seen: Observation, read_bits: ReadBits | None = None,
+    space: Comparing[S], state: State[S], files: Files[S], seen: Observation, read_bits: ReadBits | None = None,
     shown: Shown | None = None,
 ) -> list[Finding]:  # fmt: skip
     """Every disagreement between a state with its images and a complete observation; normally none."""
@@ -33,11 +38,11 @@ def judge_with_images(
     return findings + list(sides.images())
 
 
-class _Sides:
+class _Sides(Generic[S]):
     """The two sides: what the specification says, and what was seen."""
 
     def __init__(
-        self, space: BitSets, state: State[Bits], files: Files[Bits], seen: Observation, read_bits: ReadBits | None
+        self, space: Comparing[S], state: State[S], files: Files[S], seen: Observation, read_bits: ReadBits | None
     ) -> None:
         self.space, self.state, self.files, self.seen, self.read_bits = space, state, files, seen, read_bits
 
@@ -83,15 +88,27 @@ class _Sides:
     def _lacking(self, node: str, name: str, seen: SeenBitmap) -> str | None:
         """What a bitmap lacks of what was owed when its trust was lost, in words; None if nothing was ever owed."""
         owed = self.files.owed_in_doubt(node, name)
-        size, granularity = self.state.nodes[node].size, seen.granularity
-        if owed is None or granularity is None:
-            return None
-        word = self.read_bits(node, name) if self.read_bits is not None else None
-        if word is None:
-            many = self.space.counted(owed, granularity, size)
+        disk = self.state.nodes[node]
+        there = disk.bitmaps.get(name)
+        granularity = seen.granularity or (None if there is None else there.granularity)
+        if owed is None or granularity is None or granularity.bit_count() != 1:
+            return None if owed is None else ""
+        bits = seen.bits
+        if bits is None and self.read_bits is not None:
+            bits = self.read_bits(node, name)
+        found = _granules(bits, granularity, disk.size)
+        if found is None:
+            many = self.space.counted(owed, granularity, disk.size)
             return f"{many - seen.count} granules" if seen.count is not None and seen.count < many else ""
-        missing = owed - self.space.from_granules(word, granularity, size)
-        return f"{self.space.counted(missing, granularity, size)} granules" if missing else ""
+        missing = self._missing(owed, found)
+        return f"{len(missing)} granules" if missing else ""
+
+    def _missing(self, owed: S, found: Granules) -> Granules | None:
+        """The granules that are owed and were not found; None if they were found in such as no bitmap has."""
+        if found.granularity.bit_count() != 1:
+            return None
+        wanted = self.space.at_least(owed, found.granularity, found.size)
+        return wanted - found if wanted.granularity == found.granularity else None
 
     def _is_stored(self, node: str, name: str) -> list[Finding]:
         seen = self.seen.bitmaps.get((node, name))
@@ -114,7 +131,7 @@ class _Sides:
                 yield Finding(Verdict.DIVERGES, "", f"image of {node}", _open(wanted), _open(seen.open))
             yield from self._entries(node, image, seen)
 
-    def _entries(self, node: str, image: Image[Bits], seen: SeenImage) -> Iterator[Finding]:
+    def _entries(self, node: str, image: Image[S], seen: SeenImage) -> Iterator[Finding]:
         if seen.entries is None:
             return
         entries = image.entries if image.current else {}
@@ -127,28 +144,34 @@ class _Sides:
                 continue
             yield from self._entry(where, image.size, wanted, found)
 
-    def _entry(self, where: str, size: int, wanted: Entry[Bits], found: SeenEntry) -> Iterator[Finding]:
+    def _entry(self, where: str, size: int, wanted: Entry[S], found: SeenEntry) -> Iterator[Finding]:
         """An entry in use has no bits that count. One that is valid, and should not be, is believed after a crash."""
-        if not wanted.in_use and not found.in_use and found.bits is not None:
-            lost = wanted.marks.owed - self.space.from_granules(found.bits, found.granularity, size)
-            if lost:
-                many = self.space.counted(lost, wanted.granularity, size)
-                yield Finding(Verdict.UNSAFE, RULE_DISK, where, "all that is owed", f"lacks {many} granules")
-                return
+        stored = None if wanted.in_use or found.in_use else _granules(found.bits, found.granularity, size)
+        lost = None if stored is None else self._missing(wanted.marks.owed, stored)
+        if lost:
+            lacks = f"lacks {len(lost)} granules"
+            yield BitsFinding(Verdict.UNSAFE, RULE_DISK, where, "all that is owed", lacks, granules=lost)
+            return
         if (wanted.in_use, wanted.granularity, wanted.enabled) != (found.in_use, found.granularity, found.enabled):
             believed = wanted.in_use and not found.in_use
             deaf = wanted.enabled and not found.enabled and not wanted.in_use
             verdict = Verdict.UNSAFE if believed or deaf else Verdict.DIVERGES
             yield Finding(verdict, RULE_DISK, where, _expected(wanted), _entry(found))
             return
-        if wanted.in_use or found.bits is None:
+        if stored is None:
             return
-        stored = self.space.from_granules(found.bits, wanted.granularity, size)
         may = self.space.padded(wanted.marks.dirty, wanted.granularity, size)
-        more = stored - may
+        more = stored - self.space.at_most(may, wanted.granularity, size)
         if more:
-            many = self.space.counted(more, wanted.granularity, size)
-            yield Finding(Verdict.WASTEFUL, RULE_DISK, where, "what is dirty", f"{many} granules more")
+            seen = f"{len(more)} granules more"
+            yield BitsFinding(Verdict.WASTEFUL, RULE_DISK, where, "what is dirty", seen, granules=more)
+
+
+def _granules(bits: Granules | int | None, granularity: int, size: int) -> Granules | None:
+    """Bits as granules, whichever way they were given; None if they were not."""
+    if not isinstance(bits, int):
+        return bits
+    return Granules.from_word(bits & filled(-(-size // granularity)), granularity, size)
 
 
 def _word(worth: str) -> str:
@@ -159,7 +182,7 @@ def _open(how: str) -> str:
     return {"": "closed", "rw": "open for writing", "ro": "open for reading only"}.get(how, how)
 
 
-def _expected(entry: Entry[Bits] | None) -> str:
+def _expected(entry: Entry[S] | None) -> str:
     return "no entry" if entry is None else _entry(SeenEntry(entry.granularity, entry.enabled, entry.in_use))
 
 

@@ -234,6 +234,7 @@ class Player:
                 world.findings += judge(self.space, world.state, *known)
             else:
                 world.findings += judge_with_images(self.space, world.state, world.files, *known)
+                world.files = world.files.looked_at(world.state.nodes)
         self.worlds = possible(self.worlds)
 
     def _framed(

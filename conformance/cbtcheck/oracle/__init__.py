@@ -8,7 +8,7 @@
 """
 
 from cbtcheck.follow.bits import BitsFinding
-from cbtcheck.oracle.answer import Answer, Bounds, OracleError
+from cbtcheck.oracle.answer import Answer, Bounds, EntryBounds, ImageBounds, OracleError
 from cbtcheck.oracle.observed import Seen, Sight
 from cbtcheck.oracle.oracle import INDEFINITE, Oracle
 from cbtcheck.sets.compressed import Compressed, CompressedSets
@@ -21,7 +21,9 @@ __all__ = [
     "Bounds",
     "Compressed",
     "CompressedSets",
+    "EntryBounds",
     "Granules",
+    "ImageBounds",
     "Oracle",
     "OracleError",
     "Seen",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from cbtmodel.step import Step
 
@@ -11,6 +12,7 @@ from cbtcheck.scenario.verdict import Finding
 from cbtcheck.sets.compressed import Compressed
 from cbtcheck.sets.granules import Granules
 
+How = Literal["rw", "ro", ""]
 Ends = tuple[tuple[str, str], ...]
 """Jobs that ended, by their ids, with their outcomes."""
 
@@ -43,7 +45,9 @@ class Answer:
 class Bounds:
     """What a bitmap must have (what is owed, in whole granules) and what it may have (what is dirty), and its flags.
 
-    If it is not known what has happened: what it must have in every possible history, and may have in any.
+    If it is not known what has happened: what it must have in every possible history, and may have in any. Where
+    disks lie in images: `persistent`, it is to be stored, in every history; `inconsistent`, it is not to be trusted,
+    in any.
     """
 
     must: Granules
@@ -51,6 +55,27 @@ class Bounds:
     granularity: int
     recording: bool
     busy: bool
+    persistent: bool = False
+    inconsistent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EntryBounds:
+    """A bitmap in the file of an image: what must be stored of it, and what may. If it is in use nothing counts."""
+
+    granularity: int
+    enabled: bool
+    in_use: bool
+    must: Granules
+    may: Granules
+
+
+@dataclass(frozen=True, slots=True)
+class ImageBounds:
+    """An image: how it is open ("rw", "ro", or "" if it is closed), and the bitmaps in its file, by name."""
+
+    open: How
+    entries: dict[str, EntryBounds]
 
 
 def answer_of(step: Step[Compressed] | None) -> tuple[Reply, Ends]:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from cbtmodel.node import State
 from pyroaring import BitMap, BitMap64, FrozenBitMap, FrozenBitMap64
 
-from cbtcheck.adapter import Observation, SeenAnonymous, SeenBitmap, SeenJob
+from cbtcheck.adapter import Observation, SeenAnonymous, SeenBitmap, SeenEntry, SeenImage, SeenJob
 from cbtcheck.follow.judge import judge
+from cbtcheck.follow.judge_images import judge_with_images
 from cbtcheck.follow.seen import Shown
+from cbtcheck.scenario.images import Files
 from cbtcheck.scenario.verdict import Finding
 from cbtcheck.sets.compressed import Compressed, CompressedSets
 from cbtcheck.sets.granules import Granules, Roaring
@@ -26,7 +29,7 @@ Bits = Granules | Roaring | bytes | bytearray | memoryview | Iterable[tuple[int,
 class Seen:
     """A bitmap as it was seen: granularity in bytes, flags, bits, and how many granules it says are dirty.
 
-    What is None was not looked at.
+    What is None was not looked at. `persistent` and `inconsistent` are of disks that lie in images.
     """
 
     granularity: int | None = None
@@ -34,6 +37,11 @@ class Seen:
     busy: bool | None = None
     bits: Bits | None = None
     count: int | None = None
+    persistent: bool | None = None
+    inconsistent: bool | None = None
+
+
+Kept = TypeVar("Kept", Seen, SeenEntry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +50,7 @@ class Sight:
 
     `complete`: there are no other bitmaps, and, unless `jobs` is None, no other jobs. `jobs` are by their ids, None
     for one that is not there. `successors` are the anonymous bitmaps of disks, `in_flight` all guest writes in
-    flight as (disk, id).
+    flight as (disk, id). `images` are those of disks that were looked at; bits of entries are as those of bitmaps.
     """
 
     bitmaps: Mapping[tuple[str, str], Seen | None] = field(default_factory=dict)
@@ -50,13 +58,17 @@ class Sight:
     successors: dict[str, tuple[SeenAnonymous, ...]] | None = None
     in_flight: frozenset[tuple[str, str]] | None = None
     complete: bool = False
+    images: Mapping[str, SeenImage] | None = None
 
 
-def judged(space: CompressedSets, state: State[Compressed], sight: Sight, shown: Shown) -> list[Finding]:
+def judged(
+    space: CompressedSets, state: State[Compressed], sight: Sight, shown: Shown, files: Files[Compressed] | None
+) -> tuple[list[Finding], Files[Compressed] | None]:
     """Every disagreement between a state and what was seen; none if the specification allows what was seen.
 
-    `shown` is what was seen before; what this shows is added. `ValueError` if bits were given that cannot be bits of
-    a bitmap of that granularity on that disk, or successors without all bitmaps.
+    And the images in which disks lie, if they do, after this look at them. `shown` is what was seen before; what
+    this shows is added. `ValueError` if bits were given that cannot be bits of a bitmap of that granularity on that
+    disk, or successors without all bitmaps, or something of images where disks lie in none.
     """
     if sight.successors is not None and not sight.complete:
         raise ValueError("successors can be judged only together with all bitmaps")
@@ -73,27 +85,59 @@ def judged(space: CompressedSets, state: State[Compressed], sight: Sight, shown:
     seen = Observation(
         {place: each for place, each in bitmaps.items() if each is not None},
         {job_id: each for job_id, each in jobs.items() if each is not None}, sight.successors, sight.in_flight,
+        _images(space, files, sight),
     )  # fmt: skip
-    return judge(space, state, seen, None, shown)
+    if files is None:
+        return judge(space, state, seen, None, shown), None
+    looked_at = state.nodes if sight.complete else {node for node, _ in sight.bitmaps}
+    return judge_with_images(space, state, files, seen, None, shown), files.looked_at(looked_at)
+
+
+def _images(space: CompressedSets, files: Files[Compressed] | None, sight: Sight) -> dict[str, SeenImage] | None:
+    """The images that were seen, with the bits of their entries as granules."""
+    if files is None:
+        flags = [flag for each in sight.bitmaps.values() if each for flag in (each.persistent, each.inconsistent)]
+        if sight.images is not None or any(each is not None for each in flags):
+            raise ValueError("the disks lie in no images")
+        return None
+    found: dict[str, SeenImage] = {}
+    for node, image in (sight.images or {}).items():
+        if node not in files.images:
+            raise ValueError(f"there is no disk '{node}'")
+        size = files.images[node].size
+        entries = None if image.entries is None else {
+            name: replace(each, bits=bits_of(space, f"{node}/{name}", each.bits, each.granularity, size))
+            for name, each in image.entries.items()
+        }  # fmt: skip
+        found[node] = replace(image, entries=entries)
+    return found
 
 
 def in_granules(
     space: CompressedSets, state: State[Compressed], place: tuple[str, str], seen: Seen | None
 ) -> SeenBitmap | None:
-    """A bitmap as it was seen, with its bits as granules, if the specification has such a bitmap."""
+    """A bitmap as it was seen, with its bits as granules, if their granularity is known."""
+    if seen is None:
+        return None
     node, name = place
-    bitmap = state.nodes[node].bitmaps.get(name) if node in state.nodes else None
-    if seen is None or bitmap is None:
-        return None if seen is None else SeenBitmap()
-    declared = bitmap.granularity if seen.granularity is None else seen.granularity
+    disk = state.nodes.get(node)
+    there = None if disk is None else disk.bitmaps.get(name)
+    declared = seen.granularity if seen.granularity is not None or there is None else there.granularity
     bits = None
-    if seen.bits is not None:
-        if declared < space.block or declared.bit_count() != 1:
-            raise ValueError(
-                f"{node}/{name}: granules of {declared} bytes cannot be told apart in blocks of {space.block}"
-            )
-        bits = as_granules(seen.bits, declared, state.nodes[node].size)
-    return SeenBitmap(seen.granularity, seen.recording, seen.busy, seen.count, None, bits)
+    if disk is not None and declared is not None:
+        bits = bits_of(space, f"{node}/{name}", seen.bits, declared, disk.size)
+    return SeenBitmap(
+        seen.granularity, seen.recording, seen.busy, seen.count, None, bits, seen.persistent, seen.inconsistent
+    )
+
+
+def bits_of(space: CompressedSets, where: str, bits: Bits | None, granularity: int, size: int) -> Granules | None:
+    """Bits as granules of so many bytes. `ValueError` if there cannot be such."""
+    if bits is None:
+        return None
+    if granularity < space.block or granularity.bit_count() != 1:
+        raise ValueError(f"{where}: granules of {granularity} bytes cannot be told apart in blocks of {space.block}")
+    return as_granules(bits, granularity, size)
 
 
 def as_granules(bits: Bits, granularity: int, size: int) -> Granules:
@@ -112,8 +156,15 @@ def as_granules(bits: Bits, granularity: int, size: int) -> Granules:
 
 def to_look_at_twice(sight: Sight) -> Sight:
     """Bits that come one by one can be looked at in one world only, so they are kept."""
-    return replace(sight, bitmaps={place: _kept(seen) for place, seen in sight.bitmaps.items()})
+    images = None if sight.images is None else {
+        node: each if each.entries is None else replace(
+            each, entries={name: _kept(entry) for name, entry in each.entries.items()}
+        )
+        for node, each in sight.images.items()
+    }  # fmt: skip
+    bitmaps = {place: None if seen is None else _kept(seen) for place, seen in sight.bitmaps.items()}
+    return replace(sight, bitmaps=bitmaps, images=images)
 
 
-def _kept(seen: Seen | None) -> Seen | None:
-    return replace(seen, bits=list(seen.bits)) if seen is not None and isinstance(seen.bits, Iterator) else seen
+def _kept(seen: Kept) -> Kept:
+    return replace(seen, bits=list(seen.bits)) if isinstance(seen.bits, Iterator) else seen

@@ -1,6 +1,7 @@
 """The oracle as a library: tell it what happens to a disk, and ask what an implementation must and may report.
 
-It is the specification itself (`cbtmodel.step`), on compressed sets; guest writes are gathered until somebody asks.
+It is the specification itself (`cbtmodel.step`, and `cbtmodel.image` where disks lie in images), on compressed sets;
+guest writes are gathered until somebody asks.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from operator import and_, or_
 from typing import Any, Literal
 
 from cbtmodel.bitmap import busy, recording
-from cbtmodel.commands import AddBitmap, Command, StartBackup, Transaction, Write, WriteKind, malformed
-from cbtmodel.image import Event
-from cbtmodel.node import State, initial
+from cbtmodel.commands import AddBitmap, StartBackup, Transaction, Write, WriteKind, malformed
+from cbtmodel.image import Persist
+from cbtmodel.node import Node, State, initial
 from cbtmodel.step import whole_write
 
 from cbtcheck.adapter import Reply
@@ -22,17 +23,22 @@ from cbtcheck.follow.bits import limits
 from cbtcheck.follow.chain_table import ChainTable, Tabled
 from cbtcheck.follow.chains import ChainsFollowed
 from cbtcheck.follow.reasons import At
-from cbtcheck.follow.worlds import MOST_WORLDS, World, different, follow, possible
-from cbtcheck.oracle.answer import Answer, Bounds, Ends, OracleError, answer_of
+from cbtcheck.follow.worlds import MOST_WORLDS, World, different, distinct, follow, possible
+from cbtcheck.oracle.answer import Answer, Bounds, Ends, ImageBounds, OracleError, answer_of
 from cbtcheck.oracle.buffer import MOST_WRITES, SHORT, Buffer
 from cbtcheck.oracle.observed import Bits, Seen, Sight, judged, to_look_at_twice
+from cbtcheck.oracle.stored import ASK, followable, image_bounds
 from cbtcheck.scenario.describe import describe
-from cbtcheck.scenario.scenario import Restore, ScenarioError, command_from_data, word_for
+from cbtcheck.scenario.images import Played, fresh
+from cbtcheck.scenario.scenario import Restore, ScenarioError, command_from_data
 from cbtcheck.scenario.verdict import Finding
 from cbtcheck.sets.compressed import Compressed, CompressedSets
 
 MOST_BLOCKS = 1 << 36
 """How many blocks a disk may have: 256 TiB in blocks of 4 KiB."""
+
+NOWHERE: Node[Compressed] = Node(0)
+"""A disk that is closed has no bitmaps."""
 
 INDEFINITE = Reply(definite=False)
 """The reply to a command that was not answered: it may have happened or not."""
@@ -43,11 +49,15 @@ class Oracle:
 
     Granularities of bitmaps and clusters of jobs must not be smaller than a block. `alignment`: writes may be
     recorded as if they began and ended at multiples of so many bytes, a power of two; 1 if they are not padded.
+    `images`: each disk lies in an image of its own, which is empty and open for writing at first.
+
     Nothing that is given is changed or kept but as a part of the specification's state. Not for several threads at a
     time.
     """
 
-    def __init__(self, disks: Mapping[str, int], block: int = 512, alignment: int = 1) -> None:
+    def __init__(
+        self, disks: Mapping[str, int], block: int = 512, alignment: int = 1, images: bool = False
+    ) -> None:  # fmt: skip
         """Fresh disks. `OracleError` if a size, the block or the alignment cannot be used."""
         if type(block) is not int or block < 512 or block.bit_count() != 1:
             raise OracleError(f"a block of {block!r} bytes: it must be a power of two, at least 512")
@@ -60,9 +70,13 @@ class Oracle:
         if type(alignment) is not int or alignment < 1 or alignment.bit_count() != 1:
             raise OracleError(f"an alignment of {alignment!r} bytes: it must be a power of two")
         self.space = CompressedSets(block, alignment)
-        self._worlds = [World(initial(self.space, dict(disks)), chains=(ChainsFollowed(),))]
+        self._sizes, self._in_images = dict(disks), images
+        files = fresh(self._sizes) if images else None
+        chains: tuple[ChainsFollowed[Compressed], ...] = () if images else (ChainsFollowed(),)
+        self._worlds = [World(initial(self.space, self._sizes), chains=chains, files=files)]
         self.number = 1  # of the next command, by which `chains` calls it
-        self._buffers = {name: Buffer(self.space, size) for name, size in disks.items()}
+        self._buffer_of = {name: Buffer(self.space, size) for name, size in disks.items()}
+        self._buffers = dict(self._buffer_of)  # of disks to which guests may write, for certain
         self._gathered = Answer()
 
     # What happens
@@ -106,8 +120,11 @@ class Oracle:
             begins = offsets if isinstance(offsets, array) and offsets.typecode in "QLI" else array("Q", offsets)
         except (TypeError, OverflowError) as problem:
             raise OracleError(f"not offsets of writes: {problem}") from None
-        if buffer is None or type(length) is not int or length < 0:
-            raise OracleError(f"there is no disk '{node}'" if buffer is None else f"a length of {length!r}")
+        if buffer is None:
+            known = "is not open for writing, for certain" if node in self._sizes else "is not there"
+            raise OracleError(f"disk '{node}' {known}")
+        if type(length) is not int or length < 0:
+            raise OracleError(f"a length of {length!r}")
         if begins and max(begins) + length > buffer.size:
             raise OracleError(f"the write at {max(begins)} of {length} bytes is beyond the end of disk '{node}'")
         if buffer.watched or length > SHORT * self.space.block:
@@ -120,18 +137,18 @@ class Oracle:
             buffer.put_all(begins[at : at + MOST_WRITES], length)
 
     def command(
-        self, command: Command | Mapping[str, Any], reply: Reply | None = None, ended: Ends | None = None
+        self, command: Played | Mapping[str, Any], reply: Reply | None = None, ended: Ends | None = None
     ) -> Answer:  # fmt: skip
         """A command of the specification, or its JSON data as in a scenario file, was given.
 
+        Where disks lie in images it may be an event of `cbtmodel.image` as well, as scenarios have them.
         `reply` is how it was answered: None is as specified; `INDEFINITE` is not at all, so that it may have
         happened or not: both are followed from then on, until something is seen that decides. `ended` are the jobs
         that ended by it with their outcomes, None if nobody looked. `OracleError` if it cannot be followed.
         """
         if isinstance(command, Mapping):
             command = _read(command)
-        if not isinstance(command, Command):
-            raise OracleError(f"{type(command).__name__} is no command")
+        command = followable(command, self._in_images)
         if reply is not None and not isinstance(reply, Reply):
             raise OracleError(f"{reply!r} is no reply")
         said_yes = reply is None or (reply.definite and not reply.refusal)
@@ -156,7 +173,7 @@ class Oracle:
             self._flush(command.node, buffer)
         return True
 
-    def _happens(self, command: Command, reply: Reply | None, ended: Ends | None) -> Answer:
+    def _happens(self, command: Played, reply: Reply | None, ended: Ends | None) -> Answer:
         self._flush_all()
         before = [world.fork() for world in self._worlds]
         for world in before:
@@ -194,7 +211,7 @@ class Oracle:
         worlds = [world.fork() for world in self._worlds]
         try:
             for world in worlds:
-                world.findings = judged(self.space, world.state, sight, world.shown)
+                world.findings, world.files = judged(self.space, world.state, sight, world.shown, world.files)
         except ValueError as problem:
             raise OracleError(str(problem)) from None
         kept = possible(worlds)
@@ -207,9 +224,11 @@ class Oracle:
     def observe_bitmap(
         self, node: str, name: str, bits: Bits | None = None, *, granularity: int | None = None,
         recording: bool | None = None, busy: bool | None = None, count: int | None = None,
+        persistent: bool | None = None, inconsistent: bool | None = None,
     ) -> list[Finding]:  # fmt: skip
         """The same, of one bitmap; what is None was not looked at (see `Seen`)."""
-        return self.observe(Sight({(node, name): Seen(granularity, recording, busy, bits, count)}))
+        seen = Seen(granularity, recording, busy, bits, count, persistent, inconsistent)
+        return self.observe(Sight({(node, name): seen}))
 
     def observe_no_bitmap(self, node: str, name: str) -> list[Finding]:
         """The same, of a bitmap that is not there."""
@@ -217,26 +236,47 @@ class Oracle:
 
     def bounds(self, node: str, name: str) -> Bounds:
         """What a bitmap must have, and what it may. `OracleError` if there is none, or its kind is not known."""
-        found = [state.nodes[node].bitmaps.get(name) for state in self.states if node in state.nodes]
-        there = [each for each in found if each is not None]
+        self._flush_all()
+        has = [world for world in self._worlds if name in world.state.nodes.get(node, NOWHERE).bitmaps]
+        there = [world.state.nodes[node].bitmaps[name] for world in has]
         if not there:
             raise OracleError(f"there is no bitmap '{node}/{name}'")
         granularity = there[0].granularity
         if any(each.granularity != granularity for each in there):
             raise OracleError(f"the granularity of '{node}/{name}' is not known: observe it first")
-        size = self._buffers[node].size
+        size = self._sizes[node]
         listed = [limits(self.space, each, size) for each in there]
         must, may = reduce(and_, (each.must for each in listed)), reduce(or_, (each.may for each in listed))
-        if len(there) < len(found):
+        if len(there) < len(self._worlds):
             must = must - must
-        return Bounds(must, may, granularity, all(map(recording, there)), any(map(busy, there)))
+        worth = ["" if world.files is None else world.files.worth(node, name) for world in has]
+        return Bounds(
+            must, may, granularity, all(map(recording, there)), any(map(busy, there)), all(worth),
+            "inconsistent" in worth,
+        )  # fmt: skip
+
+    def image(self, node: str) -> list[ImageBounds]:
+        """How the image of a disk is open, and what is in its file; more than one if it is not known which.
+
+        `OracleError` if there is no such disk, or it lies in no image.
+        """
+        self._flush_all()
+        if not self._in_images:
+            raise OracleError(f"the disks lie in no images: {ASK}")
+        if node not in self._sizes:
+            raise OracleError(f"there is no disk '{node}'")
+        found = [image_bounds(self.space, each.files, node) for each in self._worlds if each.files is not None]
+        return distinct(found, lambda one, other: one == other)
 
     def chains(self) -> list[ChainTable]:
         """What the backups give back, in each history that is possible: see `docs/use/chains.md`.
 
         Commands are counted from 1, guest writes that were gathered are with the one after them. Histories that have
-        led to the same state are told apart up to 16; `chains_left_out` says how many more there were.
+        led to the same state are told apart up to 16; `chains_left_out` says how many more there were. `OracleError`
+        if disks lie in images: chains are not followed across these.
         """
+        if self._in_images:
+            raise OracleError("what backups give back is not followed where disks lie in images")
         self._flush_all()
         return [
             Tabled(self.space, self.space.block, world.state, each).table()
@@ -264,12 +304,20 @@ class Oracle:
 
     def _go_on(self, worlds: list[World[Compressed]]) -> None:
         same = len(worlds) == len(self._worlds) == 1 and worlds[0].state is self._worlds[0].state
+        same = same and worlds[0].files is self._worlds[0].files
         self._worlds = worlds
         if same:
             return
+        if self._in_images:
+            self._buffers = {name: each for name, each in self._buffer_of.items() if self._is_written_to(name)}
         self._gathered = Answer(worlds=len(worlds))
         for node, buffer in self._buffers.items():
             buffer.watch(self._states(), node)
+
+    def _is_written_to(self, node: str) -> bool:
+        """Whether the disk is open for writing, in every history that is possible."""
+        opened = (None if each.files is None else each.files.opened.get(node) for each in self._worlds)
+        return all(each is not None and each.writable for each in opened)
 
     def _states(self) -> list[State[Compressed]]:
         return [world.state for world in self._worlds]
@@ -291,20 +339,19 @@ class Oracle:
         buffer.watch(self._states(), node)
 
 
-def _read(data: Mapping[str, Any]) -> Command:
+def _read(data: Mapping[str, Any]) -> Played:
     try:
         command = command_from_data(dict(data), "command")
     except ScenarioError as problem:
         raise OracleError(str(problem)) from None
     if isinstance(command, Restore):
         raise OracleError("command: 'restore' is about data, of which the oracle knows nothing")
-    if isinstance(command, Event):
-        raise OracleError(f"command: the oracle knows nothing of images, so nothing of '{word_for(command)}'")
     return command
 
 
-def _too_fine(command: Command, block: int) -> int | None:
+def _too_fine(step: Played, block: int) -> int | None:
     """A granularity or cluster in a well formed command that is smaller than a block."""
+    command = step.add if isinstance(step, Persist) else step
     actions = command.actions if isinstance(command, Transaction) else (command,)
     sizes = [each.granularity for each in actions if isinstance(each, AddBitmap)]
     sizes += [each.cluster for each in actions if isinstance(each, StartBackup)]

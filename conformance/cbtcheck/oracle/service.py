@@ -9,17 +9,20 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from cbtmodel.commands import AddBitmap, Command, Transaction
+from cbtmodel.commands import AddBitmap, Transaction
+from cbtmodel.image import Persist
 from msgspec import UNSET
 
 from cbtcheck import adapter
-from cbtcheck.adapter import Reply, SeenAnonymous
+from cbtcheck.adapter import Reply, SeenAnonymous, SeenEntry, SeenImage
 from cbtcheck.follow import chain_words
 from cbtcheck.follow.bits import BitsFinding
 from cbtcheck.oracle import messages as m
-from cbtcheck.oracle.answer import Ends, OracleError
+from cbtcheck.oracle import replies as r
+from cbtcheck.oracle.answer import Ends, ImageBounds, OracleError
 from cbtcheck.oracle.observed import Seen, Sight
 from cbtcheck.oracle.oracle import INDEFINITE, Oracle
+from cbtcheck.scenario.images import Played
 from cbtcheck.scenario.strict_json import BOM, WITH_A_BOM, BadJSON, refuse_duplicates
 from cbtcheck.scenario.verdict import EXIT_CODES, Finding, Verdict, exit_code, worst
 from cbtcheck.sets.granules import Granules
@@ -38,6 +41,7 @@ class Service:
         self.lines = self.wrong = 0
         self.worst = Verdict.EXACT
         self._sizes: dict[str, int] = {}
+        self._in_images = False
 
     def answer(self, raw: bytes) -> bytes:
         """The answer to a line, both without their ends."""
@@ -66,7 +70,7 @@ class Service:
         """The error, in one line of decent length."""
         self.wrong += 1
         plain = " ".join((why if why.isprintable() else ascii(why)[1:-1]).split())
-        return ENCODE(m.Wrong(self.lines, plain if len(plain) <= LONGEST_ERROR else plain[:LONGEST_ERROR] + "…"))
+        return ENCODE(r.Wrong(self.lines, plain if len(plain) <= LONGEST_ERROR else plain[:LONGEST_ERROR] + "…"))
 
     @property
     def exit_code(self) -> int:
@@ -77,25 +81,29 @@ class Service:
         if isinstance(line, m.Disks):
             if self.oracle is not None:
                 raise OracleError("the disks are there already: they are told once, in the first line")
-            self.oracle, self._sizes = Oracle(line.disks, line.block, line.alignment), line.disks
-            return m.Begun(self.lines, len(line.disks))
+            self.oracle = Oracle(line.disks, line.block, line.alignment, line.images)
+            self._sizes, self._in_images = line.disks, line.images
+            return r.Begun(self.lines, len(line.disks))
         if self.oracle is None:
             raise OracleError('no disks yet: the first line is {"do":"disks","disks":{NAME:SIZE,…},"block":BYTES}')
         if isinstance(line, m.Bounds):
             return self._bounds(self.oracle, line)
+        if isinstance(line, m.Images):
+            nodes = list(self._sizes) if line.nodes is None else line.nodes
+            return r.InImages(self.lines, [_imaged(node, self.oracle.image(node), line.most) for node in nodes])
         if isinstance(line, m.Chains):
             tables = [chain_words.as_data(each) for each in self.oracle.chains()]
-            listed = msgspec.convert(tables, list[m.ChainsOfHistory])
-            return m.Chained(self.lines, listed, self.oracle.chains_left_out)
+            listed = msgspec.convert(tables, list[r.ChainsOfHistory])
+            return r.Chained(self.lines, listed, self.oracle.chains_left_out)
         if isinstance(line, m.Observed):
             findings = self.oracle.observe(_sight(line, self._sizes))
             self._note(findings)
             verdict: Any = worst([each.verdict for each in findings]).value
-            return m.Judged(self.lines, verdict, _findings(findings), len(self.oracle.states))
+            return r.Judged(self.lines, verdict, _findings(findings), len(self.oracle.states))
         return self._command(self.oracle, line)
 
-    def _command(self, oracle: Oracle, line: Any) -> m.Answered:
-        command = m.to_command(line)
+    def _command(self, oracle: Oracle, line: Any) -> r.Answered:
+        command = m.to_step(line)
         self._room_for(oracle, command)
         oracle.number = self.lines
         reply: Any = None
@@ -107,16 +115,17 @@ class Service:
         return self._answered(oracle.command(command, reply, ended))
 
     @staticmethod
-    def _room_for(oracle: Oracle, command: Command) -> None:
+    def _room_for(oracle: Oracle, step: Played) -> None:
+        command = step.add if isinstance(step, Persist) else step
         actions = command.actions if isinstance(command, Transaction) else (command,)
         more = sum(isinstance(each, AddBitmap) for each in actions)
         if more and len(oracle.bitmaps()) + more > m.MOST_BITMAPS:
             raise OracleError(f"more than {m.MOST_BITMAPS} bitmaps")
 
-    def _answered(self, given: Any) -> m.Answered:
+    def _answered(self, given: Any) -> r.Answered:
         self._note(given.findings)
-        others = [m.Other(_said(reply), dict(ended)) for reply, ended in given.others]
-        return m.Answered(
+        others = [r.Other(_said(reply), dict(ended)) for reply, ended in given.others]
+        return r.Answered(
             self.lines, _said(given.reply), given.reply.text, dict(given.ended), _findings(given.findings), others,
             given.worlds,
         )  # fmt: skip
@@ -124,32 +133,46 @@ class Service:
     def _note(self, findings: Iterable[Finding]) -> None:
         self.worst = worst([self.worst, *(each.verdict for each in findings)])
 
-    def _bounds(self, oracle: Oracle, asked: m.Bounds) -> m.Bounded:
+    def _bounds(self, oracle: Oracle, asked: m.Bounds) -> r.Bounded:
         places = oracle.bitmaps() if asked.bitmaps is None else [(each.node, each.name) for each in asked.bitmaps]
         listed = []
         for node, name in places:
             bounds = oracle.bounds(node, name)
             must, may = _some(bounds.must, asked.most), _some(bounds.may, asked.most)
-            listed.append(m.BitmapBounds(node, name, bounds.granularity, bounds.recording, bounds.busy, must, may))
-        return m.Bounded(self.lines, listed)
+            made = r.BitmapBounds(node, name, bounds.granularity, bounds.recording, bounds.busy, must, may)
+            if self._in_images:
+                made.persistent, made.inconsistent = bounds.persistent, bounds.inconsistent
+            listed.append(made)
+        return r.Bounded(self.lines, listed)
+
+
+def _imaged(node: str, histories: Iterable[ImageBounds], most: int) -> r.Imaged:
+    return r.Imaged(node, [
+        r.ImageBounds(each.open, [
+            r.EntryBounds(name, entry.granularity, entry.enabled, entry.in_use, _some(entry.must, most),
+                          _some(entry.may, most))
+            for name, entry in each.entries.items()
+        ])
+        for each in histories
+    ])  # fmt: skip
 
 
 def _said(reply: Reply) -> Any:
     return reply.refusal or "accepted"
 
 
-def _some(granules: Granules, most: int) -> m.Some:
+def _some(granules: Granules, most: int) -> r.Some:
     extents = granules.extents(most + 1)
-    return m.Some(len(granules), extents[:most], len(extents) <= most)
+    return r.Some(len(granules), extents[:most], len(extents) <= most)
 
 
-def _findings(findings: Iterable[Finding]) -> list[m.Finding]:
+def _findings(findings: Iterable[Finding]) -> list[r.Finding]:
     listed = []
     for each in findings:
         granules = each.granules if isinstance(each, BitsFinding) else None
         extents = None if granules is None else granules.extents(EXTENTS_OF_A_FINDING)
         verdict: Any = each.verdict.value
-        listed.append(m.Finding(verdict, each.property, each.where, each.expected, each.seen, extents))
+        listed.append(r.Finding(verdict, each.property, each.where, each.expected, each.seen, extents))
     return listed
 
 
@@ -171,11 +194,13 @@ def _sight(line: m.Observed, sizes: dict[str, int]) -> Sight:
             jobs[job.job] = _seen_job(job, sizes)
     successors = None if line.successors is UNSET else _successors(line.successors, sizes)
     writes = None if line.writes is UNSET else frozenset((each.node, each.write) for each in line.writes)
-    return Sight(bitmaps, jobs, successors, writes, line.complete)
+    images = None if line.images is UNSET else _seen_images(line.images)
+    return Sight(bitmaps, jobs, successors, writes, line.complete, images)
 
 
 def _seen(each: m.SeenBitmap) -> Seen | None:
-    told = [each.granularity, each.recording, each.busy, each.count, each.dirty, each.raw]
+    flags = [each.granularity, each.recording, each.busy, each.count, each.persistent, each.inconsistent]
+    told = [*flags, each.dirty, each.raw]
     where = f"bitmap '{each.node}/{each.name}'"
     if each.absent:
         if any(one is not UNSET for one in told):
@@ -183,8 +208,32 @@ def _seen(each: m.SeenBitmap) -> Seen | None:
         return None
     if each.dirty is not UNSET and each.raw is not UNSET:
         raise OracleError(f"{where}: either 'dirty' or 'raw' can be told")
-    granularity, recording, busy, count, dirty, raw = (None if one is UNSET else one for one in told)
-    return Seen(granularity, recording, busy, dirty if raw is None else raw, count)  # type: ignore[arg-type]
+    granularity, recording, busy, count, persistent, inconsistent, dirty, raw = (
+        None if one is UNSET else one for one in told
+    )
+    bits = dirty if raw is None else raw
+    return Seen(granularity, recording, busy, bits, count, persistent, inconsistent)  # type: ignore[arg-type]
+
+
+def _seen_images(listed: list[m.SeenImage]) -> dict[str, SeenImage]:
+    found: dict[str, SeenImage] = {}
+    for each in listed:
+        if each.node in found:
+            raise OracleError(f"the image of '{each.node}' is observed twice")
+        entries: dict[str, SeenEntry] | None = None if each.entries is UNSET else {}
+        for entry in each.entries or ():
+            where = f"bitmap '{each.node}/{entry.name}' in its image"
+            assert entries is not None
+            if entry.name in entries:
+                raise OracleError(f"{where} is observed twice")
+            if entry.dirty is not UNSET and entry.raw is not UNSET:
+                raise OracleError(f"{where}: either 'dirty' or 'raw' can be told")
+            bits = entry.dirty if entry.raw is UNSET else entry.raw
+            entries[entry.name] = SeenEntry(
+                entry.granularity, entry.enabled, entry.in_use, None if bits is UNSET else bits
+            )
+        found[each.node] = SeenImage(each.open, entries)
+    return found
 
 
 def _seen_job(job: m.SeenJob, sizes: dict[str, int]) -> adapter.SeenJob | None:

@@ -7,7 +7,8 @@ and `add-bitmap` with `"persistent": true`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, TypeAlias
 
 from cbtmodel import commands as c
@@ -41,8 +42,8 @@ class Files(Generic[S]):
     """What a state does not have: the images by the names of their disks, and how they are open if they are.
 
     `doubted` is what is owed for certain under a name (disk, bitmap) that is openly not trusted any more, or gone, by
-    the last event: whoever shows such a bitmap as a sound one has to have it. `just_opened`: the last step has opened
-    these disks.
+    the last event: whoever shows such a bitmap as a sound one has to have it. `just_opened`: nobody has looked since
+    these disks were opened, so what is not there may have been openly gone from the beginning.
     """
 
     images: Table[Image[S]]
@@ -53,6 +54,11 @@ class Files(Generic[S]):
     def beside(self, state: State[S]) -> Stored[S]:
         """Both, as the specification has them."""
         return Stored(state, self.images, self.opened)
+
+    def looked_at(self, nodes: Collection[str]) -> Files[S]:
+        """Somebody has looked at the bitmaps of these disks."""
+        rest = tuple(each for each in self.just_opened if each not in nodes)
+        return self if rest == self.just_opened else replace(self, just_opened=rest)
 
     def owed_in_doubt(self, node: str, name: str) -> S | None:
         """What was owed when a name lost its trust; None if it never did."""
@@ -79,7 +85,9 @@ def step_with(files: Files[S], state: State[S], asked: Played) -> tuple[Step[S],
     if isinstance(why, str):
         why = _refused(why, asked)
     after = happened.stored
-    just_opened: tuple[str, ...] = (asked.node,) if isinstance(asked, Open) and why is None else ()
+    just_opened = tuple(each for each in files.just_opened if each in after.opened)
+    if isinstance(asked, Open) and why is None:
+        just_opened = (*just_opened, asked.node)
     doubted = files.doubted
     if isinstance(asked, Event):
         doubted = _doubted(files, before, after, everything=isinstance(asked, WrittenByOthers))

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cbtcheck.oracle.messages import LONGEST_LINE, MOST_BITMAPS, MOST_DISKS
 from cbtcheck.oracle.oracle import MOST_BLOCKS, MOST_WORLDS
 from cbtcheck.oracle.service import Service
@@ -31,12 +32,14 @@ def test_the_sessions_print_what_is_shown() -> None:
     assert result.attempted > 12
 
 
-def test_the_service_answers_what_is_shown() -> None:
-    (conversation,) = blocks("text")
+@pytest.mark.parametrize(("which", "many"), [(0, 7), (1, 6)])
+def test_the_service_answers_what_is_shown(which: int, many: int) -> None:
+    conversation = blocks("text")[which]
     service = Service()
     lines = conversation.splitlines()
     pairs = list(zip(lines[::2], lines[1::2], strict=True))
-    assert len(pairs) == 7
+    assert len(pairs) == many
+    assert len(blocks("text")) == 2
     for said, answered in pairs:
         assert (said[:2], answered[:2]) == ("→ ", "← ")
         assert "← " + service.answer(said[2:].encode()).decode() == answered

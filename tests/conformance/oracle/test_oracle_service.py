@@ -16,7 +16,7 @@ import msgspec
 import pytest
 from cbtcheck.adapters.reference import ReferenceAdapter
 from cbtcheck.cli import oracle as command
-from cbtcheck.oracle import messages
+from cbtcheck.oracle import messages, replies
 from cbtcheck.oracle.service import Service
 from cbtcheck.scenario.scenario import command_to_data
 from cbtcheck.search.draw import GUEST, JOB, OPERATOR, Hand, drawn
@@ -213,9 +213,9 @@ def holds_up(service: Service, raw: bytes) -> None:
     before = service.oracle.states if service.oracle is not None else ()
     answer = service.answer(raw)
     assert b"\n" not in answer
-    decoded = msgspec.json.decode(answer, type=messages.OUTPUT)
+    decoded = msgspec.json.decode(answer, type=replies.OUTPUT)
     assert decoded.line == service.lines
-    if isinstance(decoded, messages.Wrong):
+    if isinstance(decoded, replies.Wrong):
         assert decoded.error
         assert decoded.error.isprintable()
         assert len(decoded.error) < 600
