@@ -104,9 +104,10 @@ class Reopen:
 
 @dataclass(frozen=True, slots=True)
 class Persist:
-    """A bitmap is added that is to be stored."""
+    """A bitmap is added that is to be stored. `fails`: that is refused where the image is open for reading only."""
 
     add: c.AddBitmap
+    fails: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +143,8 @@ def happen(stored: Stored[S], what: Event | c.Command) -> Happened[S]:
             return close(stored, what) if node in stored.opened else Happened(stored, "not open")
         case Reopen(node):
             return reopen(stored, what) if node in stored.opened else Happened(stored, "not open")
-        case Persist(add):
-            return persist(stored, add)
+        case Persist():
+            return persist(stored, what)
         case WrittenByOthers(node):
             return written_by_others(stored, node) if node in stored.images else Happened(stored, "no image")
         case Crash():
@@ -248,8 +249,11 @@ def reopen(stored: Stored[S], event: Reopen) -> Happened[S]:
     return Happened(Stored(state, images, stored.opened.put(node_name, reopened)), None, ended)
 
 
-def persist(stored: Stored[S], add: c.AddBitmap) -> Happened[S]:
-    """A new bitmap. It is in no file until it is stored."""
+def persist(stored: Stored[S], event: Persist) -> Happened[S]:
+    """A new bitmap. It is in no file until it is stored; where an image is only read it may be refused at once."""
+    add = event.add
+    if event.fails and read_only(stored, add.node):
+        return Happened(stored, "read only")
     done = command(stored, add)
     if done.refusal is not None:
         return done

@@ -26,7 +26,7 @@ from cbtcheck.follow.judge import ReadBits
 from cbtcheck.follow.reasons import BEGINNING, At
 from cbtcheck.follow.refusals import judge_ends, judge_reply
 from cbtcheck.follow.seen import Shown
-from cbtcheck.scenario.images import Files, Played, step_with
+from cbtcheck.scenario.images import Files, Played, as_it_came, step_with
 from cbtcheck.scenario.verdict import Finding, worst
 from cbtcheck.sets.bitsets import Bits, BitSets
 
@@ -97,6 +97,7 @@ class World(Generic[S]):
     def takes(self, command: Played, reply: Reply | None, self_check: bool = False) -> Step[S]:
         """Takes the command's step, and judges a definite reply to it; None: nobody has seen a reply."""
         before = self.state
+        command = as_it_came(command, "" if reply is None else reply.refusal)
         result = self._step(command, self_check)
         self.state, self.last = result.state, result
         definite = reply is not None and reply.definite

@@ -81,6 +81,7 @@ def _depends(report: TraceReport) -> bool:
 def _half_heeded(outcome: Outcome) -> bool:
     """Whether the disk has left out a part of a discard."""
     return any(
-        each.write is not None and each.parts is not None and sum(length for _, length in each.parts) < each.write.length
+        sum(length for _, length in each.parts) < each.write.length
         for each in outcome.entries
+        if each.write is not None and each.parts is not None
     )

@@ -20,7 +20,7 @@ from cbtcheck.host.printable import plain
 from cbtcheck.report.contrast import Contrast, contrast
 from cbtcheck.report.strips import MEANING, STYLE, Scale, Strip, guest_write, strips, unit_of
 from cbtcheck.scenario.describe import describe, name_text, size_text
-from cbtcheck.scenario.images import step_with
+from cbtcheck.scenario.images import as_it_came, step_with
 from cbtcheck.scenario.rules import rule
 from cbtcheck.scenario.scenario import Restore
 from cbtcheck.scenario.verdict import Finding, Verdict
@@ -129,11 +129,11 @@ def _came_of_it(frame: Frame) -> str:
     replies = [reply for command, reply in frame.trace if command == frame.asked]
     parts = [f"refused: {reply.refusal}" for reply in replies if reply.refusal]
     state, files = frame.before, frame.files
-    for command, _ in frame.trace:
+    for command, reply in frame.trace:
         if files is None:
             result = step(state, command)
         else:
-            result, files = step_with(files, state, command)
+            result, files = step_with(files, state, as_it_came(command, reply.refusal))
         parts += [f"{name_text(end.job_id)} {end.outcome}" for end in result.ended]
         state = result.state
     return f" → {', '.join(parts)}" if parts else ""

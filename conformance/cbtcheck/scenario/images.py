@@ -13,7 +13,7 @@ from typing import Any, Generic, Literal, TypeAlias
 
 from cbtmodel import commands as c
 from cbtmodel.blocks import S
-from cbtmodel.image import Close, Crash, Event, Image, Open, Opened, Reopen, Stored, WrittenByOthers, happen
+from cbtmodel.image import Close, Crash, Event, Image, Open, Opened, Persist, Reopen, Stored, WrittenByOthers, happen
 from cbtmodel.image_properties import owed_in
 from cbtmodel.node import State
 from cbtmodel.refusal import Refused
@@ -92,6 +92,13 @@ def step_with(files: Files[S], state: State[S], asked: Played) -> tuple[Step[S],
     if isinstance(asked, Event):
         doubted = _doubted(files, before, after, everything=isinstance(asked, WrittenByOthers))
     return Step(after.state, why, happened.ended), Files(after.images, after.opened, doubted, just_opened)
+
+
+def as_it_came(asked: Played, refusal: str) -> Played:
+    """What has happened, of what may come in more than one way; `refusal` is the answer's, "" if it was accepted."""
+    if isinstance(asked, Persist) and refusal == "read only":
+        return replace(asked, fails=True)  # QEMU 11 refuses it, even if the name is taken; 7.2 and 10.0 add it
+    return asked
 
 
 def _refused(why: str, asked: object) -> Refused:

@@ -73,7 +73,8 @@ EVENTS: tuple[Any, ...] = (
       for fails in ("", *(each for each in get_args(Open.__annotations__["fails"]) if each))),
     *(Close("d", fails) for fails in (True, False)),
     *(Reopen("d", writable, fails) for writable in (True, False) for fails in (True, False)),
-    Persist(c.AddBitmap("d", "n", 512)), Persist(c.AddBitmap("d", "a", 512)), WrittenByOthers("d"), Crash(),
+    *(Persist(c.AddBitmap("d", name, 512), fails) for name in ("n", "a") for fails in (False, True)),
+    WrittenByOthers("d"), Crash(),
 )  # fmt: skip
 COMMANDS: tuple[Any, ...] = (
     c.Write("d", 0, 512), c.ClearBitmap(*A), c.RemoveBitmap(*A), c.EnableBitmap(*A), c.DisableBitmap(*A),

@@ -16,6 +16,7 @@ from cbtcheck.crash.machine import Machine
 from cbtcheck.crash.played import Played
 from cbtcheck.crash.setting import CLUSTERS, Setting
 from cbtcheck.crash.states import apply
+from cbtcheck.scenario.images import as_it_came
 from cbtcheck.sets.bitsets import BitSets
 from cbtmodel import commands as c
 from cbtmodel.image import Close, Crash, Image, Open, Persist, Reopen, Stored, happen
@@ -33,9 +34,13 @@ READ_ONLY_AND_INCONSISTENT = parsed(
     "add b; write 2; add c; write 3; close; open ro; clear b; remove b; merge c b; disable c; enable c; backup b; "
     "close; open; write 4; reopen ro; clear b; disable b; reopen rw; write 5; close; open; close"
 )
+ADDED_WHERE_NOBODY_WRITES = parsed(
+    "open; add b; write 0; close; open ro; add b; add c; add d disabled; close; open; write 1; reopen ro; add c; "
+    "add b; reopen rw; write 2; add e; close; open; write 3; kill; open ro; add b; add c; close"
+)
 WORDS = {
     "is readonly and cannot be modified": "read only", "nobody can write to it": "read only",
-    "no write access to node": "read only",
+    "no write access to node": "read only", "to read-only or inactive node": "read only",
     "is inconsistent and cannot be used": "inconsistent", "Bitmap already exists": "exists",
     "not found": "not found", "could not be found": "not found", "Transaction aborted": "aborted",
 }  # fmt: skip
@@ -123,7 +128,7 @@ def differences(played: Played) -> Iterator[str]:
     for number, done in enumerate(played.done):
         refusal, last = "", None
         for what in meant(done.step):
-            last = happen(stored, what)
+            last = happen(stored, as_it_came(what, said(done.answer)))
             stored = last.stored
             if last.refusal is not None and not isinstance(what, c.Copy):
                 refusal = getattr(last.refusal, "kind", last.refusal)
@@ -141,6 +146,12 @@ def differences(played: Played) -> Iterator[str]:
 @pytest.mark.qemu
 def test_what_read_only_and_inconsistent_bitmaps_answer(binary: str, tmp_path: Path) -> None:
     assert list(differences(played_on(binary, tmp_path, READ_ONLY_AND_INCONSISTENT))) == []
+
+
+@pytest.mark.qemu
+def test_a_bitmap_to_be_stored_is_added_where_nobody_writes_or_refused(binary: str, tmp_path: Path) -> None:
+    played = played_on(binary, tmp_path, ADDED_WHERE_NOBODY_WRITES)
+    assert list(differences(played)) == []
 
 
 @pytest.mark.qemu

@@ -10,7 +10,7 @@ from cbtcheck.adapter import Reply
 from cbtcheck.adapters.qemu.daemon import QmpRefused
 
 OF_IMAGES = (
-    (r"is readonly and cannot be modified|no write access to node", "read only"),
+    (r"is readonly and cannot be modified|no write access to node|to read-only or inactive node", "read only"),
     (r"is inconsistent and cannot be used", "inconsistent"),
     (r"Duplicate nodes with node-name", "exists"),
     (r"Failed to find node with node-name", "not found"),
