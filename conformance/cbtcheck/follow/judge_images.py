@@ -138,11 +138,28 @@ class _Sides(Generic[S]):
         for name in {**entries, **seen.entries}:
             wanted, found = entries.get(name), seen.entries.get(name)
             where = f"{node}/{name} stored"
-            if found is None or wanted is None:
-                texts = ("no entry", _entry(found)) if found is not None else (_expected(wanted), "no entry")
-                yield Finding(Verdict.DIVERGES, RULE_DISK, where, *texts)
-                continue
-            yield from self._entry(where, image.size, wanted, found)
+            if found is None:
+                yield Finding(Verdict.DIVERGES, RULE_DISK, where, _expected(wanted), "no entry")
+            elif wanted is None:
+                verdict = Verdict.UNSAFE if self._believed(node, name, image.size, found) else Verdict.DIVERGES
+                yield Finding(verdict, RULE_DISK, where, "no entry", _entry(found))
+            else:
+                yield from self._entry(where, image.size, wanted, found)
+
+    def _believed(self, node: str, name: str, size: int, found: SeenEntry) -> bool:
+        """Whether an entry that should not be there is taken for all that was written, and may not be.
+
+        It is while the bitmap is in memory, and records; it lacks something if that was owed when the name was lost.
+        """
+        if found.in_use:
+            return False
+        opened = self.files.opened.get(node)
+        if opened is not None and opened.writable and name in opened.persistent:
+            return True
+        owed = self.files.owed_in_doubt(node, name)
+        stored = _granules(found.bits, found.granularity, size)
+        missing = None if owed is None or stored is None else self._missing(owed, stored)
+        return owed is not None and (missing is None or bool(missing))
 
     def _entry(self, where: str, size: int, wanted: Entry[S], found: SeenEntry) -> Iterator[Finding]:
         """An entry in use has no bits that count. One that is valid, and should not be, is believed after a crash."""

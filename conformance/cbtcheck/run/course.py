@@ -11,8 +11,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, assert_never
 
-from cbtmodel.image import Event
-
 from cbtcheck.adapter import Adapter, AdapterUnusable
 from cbtcheck.follow.play import Frame, Player, alike, in_the_environment, verdict_of
 from cbtcheck.host.version import VERSION
@@ -311,14 +309,18 @@ class Course:
         if unclaimed:
             self.turned_away_now.append(f"not claimed: {unclaimed}")
             return True
-        known = [] if isinstance(command, Event) else self.behind.turns_away(state, command)
+        known = self.behind.turns_away(state, command)
         if not known:
             return False
         self.part.turned_away[known[0].id] += 1
         self.turned_away_now.append(known[0].id)
-        if self.sampling and self.player.files is None:
-            disks, played = self.player.disks, [frame.asked for frame in self.player.frames]
-            self.behind.keep(known, disks, self.player.block, played, command)
+        if self.sampling:
+            player = self.player
+            played = Scenario(
+                player.disks, tuple(frame.asked for frame in player.frames), player.block,
+                images=player.files is not None,
+            )  # fmt: skip
+            self.behind.keep(known, played, command)
         return True
 
     # One scenario
@@ -359,7 +361,7 @@ class Course:
         last = self.player.frames[-1] if self.player.frames else None
 
         def happened(trigger: Trigger) -> bool:
-            return last is not None and not isinstance(last.asked, Restore | Event) and triggered(
+            return last is not None and not isinstance(last.asked, Restore) and triggered(
                 trigger, last.before, last.asked
             )  # fmt: skip
 

@@ -17,6 +17,7 @@ from cbtmodel.node import State
 
 from cbtcheck.run.ledger.ledger import Entry, matches
 from cbtcheck.run.ledger.triggers import Trigger, triggered
+from cbtcheck.scenario.images import Played
 from cbtcheck.scenario.scenario import Scenario
 from cbtcheck.scenario.verdict import Finding, Verdict
 from cbtcheck.sets.bitsets import Bits
@@ -31,7 +32,7 @@ LOOK = 512
 """Bytes that a guest writes to each disk after the command, to see whether they are recorded."""
 
 
-def shape(command: c.Command | c.Abort) -> Hashable:
+def shape(command: Played | c.Abort) -> Hashable:
     """What a command is, without the names and places in it: the kinds and modes of its actions, in their order."""
     if isinstance(command, c.Transaction):
         return (command.grouped, *map(shape, command.actions))
@@ -75,7 +76,7 @@ class Behind:
         """Whether this is one of the sample's defects as it is listed, and nothing else."""
         return any(matches(entry, findings) for entry, _ in self.known if entry.id in sample.ids)
 
-    def turns_away(self, state: State[Bits], command: c.Command) -> list[Entry]:
+    def turns_away(self, state: State[Bits], command: Played) -> list[Entry]:
         """The defects that a command would run into, first those that were listed first."""
         return [
             entry
@@ -96,20 +97,18 @@ class Behind:
             for entry, trigger in self.known
         )
 
-    def keep(
-        self, entries: list[Entry], disks: dict[str, int], block: int, played: Iterable[Any], command: c.Command
-    ) -> None:
-        """Keeps a command that was turned away after these ones, if it is of a shape that was not kept yet."""
+    def keep(self, entries: list[Entry], played: Scenario, command: Played) -> None:
+        """Keeps a command that was turned away after what was played, if it is of a shape that was not kept yet."""
         entry = entries[0]
         shapes, most = self._shapes[entry.id], SLOW_SAMPLES if _is_a_hang(entry) else SAMPLES
         if len(shapes) >= most or shape(command) in shapes:
             return
         shapes.add(shape(command))
-        look = (c.Write(disk, 0, min(LOOK, size)) for disk, size in disks.items() if size)
-        scenario = Scenario(disks, (*played, command, *look), block=block)
+        look = (c.Write(disk, 0, min(LOOK, size)) for disk, size in played.disks.items() if size)
         title = f"turned away: {', '.join(each.id for each in entries)}"
+        scenario = replace(played, commands=(*played.commands, command, *look), title=title)
         ids = tuple(each.id for each in entries)
-        self.samples.append(Sample(replace(scenario, title=title), ids, shape(command), most))
+        self.samples.append(Sample(scenario, ids, shape(command), most))
 
 
 def _is_a_hang(entry: Entry) -> bool:

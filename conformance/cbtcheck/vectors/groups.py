@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import count
 
 from cbtmodel import commands as c
-from cbtmodel.image import Event
+from cbtmodel.image import Close, Event
 from cbtmodel.node import initial
 from cbtmodel.step import step
 
@@ -117,7 +117,9 @@ def of_the_ledger() -> Iterator[Vector]:
 
 
 def finished(scenario: Scenario) -> Scenario:
-    """The scenario, and then whatever is going on comes to its good end."""
+    """The scenario, and then whatever is going on comes to its good end. Images are closed, which ends jobs, too."""
+    if scenario.images:
+        return replace(scenario, commands=(*scenario.commands, *map(Close, scenario.disks)))
     commands: list[c.Command] = [each for each in scenario.commands if not isinstance(each, Restore | Event)]
     more = to_the_end(scenario.disks, commands, scenario.block)
     return replace(scenario, commands=(*commands, *more))

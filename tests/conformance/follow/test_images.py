@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from cbtcheck.adapter import Observation, SeenBitmap, SeenEntry, SeenImage
+from cbtcheck.adapter import Observation, Performed, Reply, SeenBitmap, SeenEntry, SeenImage
 from cbtcheck.adapters.reference import ReferenceAdapter
 from cbtcheck.follow.play import Player
 from cbtcheck.report.picture import picture_text
@@ -123,6 +123,36 @@ def test_what_is_in_the_file_after_a_close(entry: SeenEntry, verdict: Verdict | 
 def test_an_entry_that_is_valid_while_the_image_is_open_for_writing_is_unsafe() -> None:
     found = said(STORED, image("rw", b=VALID))
     assert [each[:2] for each in found] == [(Verdict.UNSAFE, "d/b stored")]
+
+
+def test_an_entry_that_should_not_be_there_is_unsafe_if_it_would_be_believed() -> None:
+    assert [each[:2] for each in said((ADD, WRITE), image("rw", b=VALID))] == [(Verdict.UNSAFE, "d/b stored")]
+    assert said((ADD, WRITE), image("rw", b=replace(VALID, in_use=True)))[0][0] is Verdict.DIVERGES
+    others = (ADD, WRITE, CLOSE, WrittenByOthers("d"))
+    assert said(others, image("", b=VALID))[0][:2] == (Verdict.UNSAFE, "d/b stored")
+    assert said(others, image("", b=replace(VALID, bits=None)))[0][:2] == (Verdict.UNSAFE, "d/b stored")
+    assert said(others, image("", b=replace(VALID, bits=255)))[0][:2] == (Verdict.DIVERGES, "d/b stored")
+
+
+def test_what_is_added_where_nobody_can_write_is_added_or_refused() -> None:
+    class Refuses(ReferenceAdapter):
+        def happen(self, event: Any, hint: Any) -> Any:
+            if isinstance(event, Persist):
+                return Performed(((event, Reply("read only", "it is read-only")),))
+            return super().happen(event, hint)
+
+    def played(adapter: ReferenceAdapter, *steps: Step) -> list[tuple[Verdict, str]]:
+        player = Player(adapter, self_check=True)
+        found = player.play_scenario(Scenario({"d": 8 * G}, steps, images=True))
+        assert picture_text(player.frames)
+        return [(each.verdict, each.where) for each in found]
+
+    readonly = Reopen("d", writable=False)
+    for adapter in (Refuses(), ReferenceAdapter()):
+        assert played(adapter, readonly, ADD, c.ClearBitmap("d", "x"), CLOSE, OPEN) == []
+    assert played(Refuses(), readonly, ADD, ADD) == []
+    assert (Verdict.DIVERGES, "Persist") in played(Refuses(), ADD)
+    assert (Verdict.DIVERGES, "Persist") in played(Refuses(), readonly, Reopen("d", writable=True), ADD)
 
 
 def test_entries_that_are_missing_or_too_many_and_how_it_is_open() -> None:

@@ -141,14 +141,14 @@ def transactions(count: int) -> list[c.Command]:
 def test_of_each_defect_only_so_many_are_kept(seen: str, most: int) -> None:
     behind = Behind([])
     for command in transactions(SAMPLES + 3):
-        behind.keep([listed(seen=(seen,))], DISKS, 512, [ADD], command)
+        behind.keep([listed(seen=(seen,))], Scenario(DISKS, (ADD,)), command)
     assert len(behind.samples) == most
 
 
 def test_a_shape_is_kept_once_whatever_it_names() -> None:
     behind = Behind([])
     for name in ("b", "x"):
-        behind.keep([listed()], DISKS, 512, [ADD], c.MergeBitmaps("disk0", name, ()))
+        behind.keep([listed()], Scenario(DISKS, (ADD,)), c.MergeBitmaps("disk0", name, ()))
     assert len(behind.samples) == 1
     assert shape(c.Transaction((NOTHING, c.Abort()))) != shape(c.Transaction((c.Abort(), NOTHING)))
 

@@ -72,9 +72,7 @@ def test_every_interruption_comes_between_any_two_steps() -> None:
         f"{what}: {how} after step {place}"
         for what, steps in workflows(ground).items() for how in interruptions() for place in range(1, len(steps) + 1)
     }  # fmt: skip
-    left_out = told - names
-    assert left_out, "a reopening for reading only while a job has the bitmap is refused, and is left out"
-    assert all(("reopen" in each and "backup" in each) or "increment" in each for each in left_out)
+    assert told <= names, "none is left out: not even what is refused, as a reopening under a backup is"
     assert len(names) > 800
 
 

@@ -42,7 +42,7 @@ from cbtcheck.adapters.qemu.daemon import (
     find_daemon,
 )
 from cbtcheck.adapters.qemu.environment import Environment
-from cbtcheck.adapters.qemu.images import QemuImages
+from cbtcheck.adapters.qemu.images import EventTrace, QemuImages
 from cbtcheck.adapters.qemu.observe import observe
 from cbtcheck.adapters.qemu.operate import Operator
 from cbtcheck.adapters.qemu.session import Session
@@ -289,9 +289,7 @@ class QemuAdapter(Adapter):
         assert self._images is not None, "reset_in_images comes first"
         stage = self._stage_now()
         stage.no_reply_is_sat_on()
-        trace = await self._images.happen(event, hint)
-        await stage.settled()
-        return Performed(tuple(trace), stage.take_ended())
+        return await self._with_what_passed(await self._images.happen(event, hint))
 
     async def _perform(self, command: Command, hint: Hint) -> Performed:
         stage = self._stage_now()
@@ -300,6 +298,11 @@ class QemuAdapter(Adapter):
             trace = await self._environment.perform(command, hint)
         else:
             trace = await self._operator.perform(command, hint)
+        return await self._with_what_passed([*trace])
+
+    async def _with_what_passed(self, trace: EventTrace) -> Performed:
+        """What has happened, and after it what was let go because something waited for it."""
+        stage = self._stage_now()
         await stage.settled()
         while stage.graph_changes:
             await stage.monitor_answers()

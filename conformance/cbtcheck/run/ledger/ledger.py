@@ -84,10 +84,10 @@ class Entry:
 
 
 def entries() -> Iterator[Entry]:
-    """All entries, in the order of the numbers in their ids."""
+    """All entries, in the order of the numbers in their ids; last those that were found with images, CRASH-…."""
     folder = files("cbtcheck").joinpath("run/ledger/entries")
     found = [each for each in folder.iterdir() if each.name.endswith(".json")]
-    for each in sorted(found, key=lambda file: (version_of(file.name) or (), file.name)):
+    for each in sorted(found, key=lambda file: (file.name.startswith("CRASH"), version_of(file.name) or ())):
         yield read(each.read_bytes(), each.name)
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import takewhile
 
 from cbtmodel.backup import Job
+from cbtmodel.bitmap import busy
 from cbtmodel.commands import (
     AddBitmap,
     BeginWrite,
@@ -26,12 +27,15 @@ from cbtmodel.commands import (
     Transaction,
     Write,
 )
+from cbtmodel.image import Event, Reopen
 from cbtmodel.node import State
 from cbtmodel.step import step
 
+from cbtcheck.scenario.images import Played
 from cbtcheck.sets.bitsets import Bits, BitSets
 
-Trigger = Callable[[State[Bits], Command], bool]
+OfCommands = Callable[[State[Bits], Command], bool]
+Trigger = Callable[[State[Bits], Played], bool]
 
 
 def accepted_before_failure(state: State[Bits], command: Command) -> tuple[object, ...]:
@@ -150,7 +154,7 @@ def grouped_backups_withdrawn(state: State[Bits], command: Command) -> bool:
     return len(accepted_before_failure(state, command)) >= 2
 
 
-def since_groups_are_checked_first(trigger: Trigger) -> Trigger:
+def since_groups_are_checked_first(trigger: OfCommands) -> OfCommands:
     """A trigger as it is where a group with anything but backups in it is refused before any action is prepared."""
 
     def checked(state: State[Bits], command: Command) -> bool:
@@ -279,14 +283,26 @@ def hurried(state: State[Bits]) -> State[Bits]:
     return state
 
 
-def triggered(trigger: Trigger, state: State[Bits], command: Command) -> bool:
+def reopened_under_a_backup(state: State[Bits], asked: Played) -> bool:
+    """A reopening for reading only of a disk of which a job has a bitmap."""
+    if not isinstance(asked, Reopen) or asked.writable or asked.node not in state.nodes:
+        return False
+    return any(busy(each) for each in state.nodes[asked.node].bitmaps.values())
+
+
+def of_commands(trigger: OfCommands) -> Trigger:
+    """What happens to images does not set it off."""
+    return lambda state, asked: not isinstance(asked, Event) and trigger(state, asked)
+
+
+def triggered(trigger: Trigger, state: State[Bits], command: Played) -> bool:
     """Whether a command would run into a defect, now or, if it drains, when jobs have ended meanwhile."""
     if trigger(state, command):
         return True
     return isinstance(command, Transaction) and bool(state.jobs) and trigger(hurried(state), command)
 
 
-TRIGGERS: dict[str, Trigger] = {
+OF_COMMANDS: dict[str, OfCommands] = {
     "always-backup-withdrawn": always_backup_withdrawn,
     "backups-of-a-disk-end-together": backups_of_a_disk_end_together,
     "backups-of-a-group-withdrawn": since_groups_are_checked_first(grouped_backups_withdrawn),
@@ -298,4 +314,8 @@ TRIGGERS: dict[str, Trigger] = {
     "single-always-backup-withdrawn": since_groups_are_checked_first(always_backup_withdrawn),
     "undo-behind-always-backup": undo_behind_always_backup,
     "undo-or-add-behind-always-backup": since_groups_are_checked_first(undo_or_add_behind_always_backup),
+}
+TRIGGERS: dict[str, Trigger] = {
+    **{name: of_commands(trigger) for name, trigger in OF_COMMANDS.items()},
+    "reopened-under-a-backup": reopened_under_a_backup,
 }

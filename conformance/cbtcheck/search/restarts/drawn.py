@@ -6,7 +6,6 @@ import random
 from collections.abc import Iterator
 
 from cbtmodel import commands as c
-from cbtmodel.bitmap import busy
 from cbtmodel.image import Close, Crash, Open, Reopen, WrittenByOthers
 from cbtmodel.node import State, initial
 
@@ -59,9 +58,7 @@ class _Hand:
             return
         opened = self.files.opened[ONE]
         yield from (*(Close(ONE),) * 3, Crash(), Crash(), Open(ONE))
-        frozen = any(busy(each) for each in disk.bitmaps.values())
-        if not (opened.writable and frozen):  # see `workflows.is_told`
-            yield Reopen(ONE, writable=not opened.writable)
+        yield Reopen(ONE, writable=not opened.writable)
         if opened.writable:
             yield from (self.ground.write(self.chance.randrange(UNITS)) for _ in range(8))
             free = [name for name in NAMES if name not in disk.bitmaps]

@@ -6,13 +6,10 @@ from collections.abc import Iterator
 
 from cbtmodel import commands as c
 from cbtmodel.image import Close, Crash, Open, Persist, Reopen, WrittenByOthers
-from cbtmodel.node import State, initial
 
 from cbtcheck.adapter import Capabilities
-from cbtcheck.scenario.images import Files, fresh, step_with
-from cbtcheck.scenario.scenario import Restore, Scenario, Step
+from cbtcheck.scenario.scenario import Scenario, Step
 from cbtcheck.search.restarts.ground import ONE, OTHER, Ground, again, restarted
-from cbtcheck.sets.bitsets import Bits, BitSets
 
 
 def workflows(ground: Ground) -> dict[str, tuple[Step, ...]]:
@@ -82,29 +79,11 @@ def interrupted(claims: Capabilities) -> Iterator[tuple[str, Scenario]]:
             for place in range(1, len(steps) + 1):
                 name = f"{what}: {how} after step {place}"
                 played = (*steps[:place], *between, *steps[place:])
-                if is_told(ground, played):
-                    yield name, ground.scenario(name, *played)
+                yield name, ground.scenario(name, *played)
         for place in range(1, len(steps) + 1):
             name = f"{what}: closed after step {place}, crash at the end"
             yield name, ground.scenario(name, *steps[:place], *again(), *steps[place:], *restarted())
     yield from _of_two_disks(ground)
-
-
-def is_told(ground: Ground, steps: tuple[Step, ...]) -> bool:
-    """Whether a scenario has no reopening for reading only of a disk of which a job has a bitmap.
-
-    Such a one is refused, and QEMU does it, and loses writes (docs/findings/crashes.md, CRASH-8).
-    """
-    files: Files[Bits] = fresh({ONE: ground.size})
-    state: State[Bits] = initial(BitSets(512), {ONE: ground.size})
-    for each in steps:
-        if isinstance(each, Restore):
-            continue
-        result, files = step_with(files, state, each)
-        if isinstance(each, Reopen) and result.refusal is not None and result.refusal.kind == "busy":
-            return False
-        state = result.state
-    return True
 
 
 def _of_two_disks(ground: Ground) -> Iterator[tuple[str, Scenario]]:
