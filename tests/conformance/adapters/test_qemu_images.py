@@ -14,6 +14,7 @@ from cbtcheck.scenario.scenario import Scenario, Step
 from cbtcheck.scenario.verdict import Verdict
 from cbtcheck.search.restarts import restarts
 from cbtcheck.search.restarts.ground import ONE, Ground, again, restarted
+from cbtcheck.vectors.restarts.told import IMAGE_HISTORIES, scenario_of
 from cbtmodel import commands as c
 from cbtmodel.image import Close, Crash, Event, Open, Reopen
 from cbtwire.qcow2.bitmaps import IN_USE, read_image
@@ -51,6 +52,22 @@ def chosen() -> list[str]:
 @pytest.mark.parametrize("name", chosen())
 def test_qemu_and_the_specification_agree(name: str, shared: QemuAdapter) -> None:
     assert Player(shared).play_scenario(restarts(CLAIMS, 3, 4)[name]) == []
+
+
+OF_THE_VECTORS = {
+    "granularities", "a-last-granule-in-part", "written-by-others-and-begun-anew", "crash-while-a-backup-runs",
+    "inconsistent-removal-withdrawn", "read-only-and-busy", "reopened-to-write-and-cleared",
+    "closed-with-a-copy-in-flight", "transaction-removal-withdrawn-and-a-crash", "increments-across-restarts",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(OF_THE_VECTORS))
+def test_qemu_and_the_vectors_agree(name: str, shared: QemuAdapter) -> None:
+    """Of the history with a crash while a backup runs: the next job of that id has a target of its own."""
+    (history,) = (each for each in IMAGE_HISTORIES if each.name == name)
+    player = Player(shared)
+    assert player.play_scenario(scenario_of(history)) == []
+    assert not player.not_realised
 
 
 def test_what_is_asked_for_happens(shared: QemuAdapter) -> None:

@@ -233,6 +233,9 @@ class QemuImages:
         jobs = [*stage.gate.jobs.values()]
         stage.gate.jobs, stage.gate.successors, stage.gate.guest = {}, {}, None
         stage.gate.retired = [] if kill else [*stage.gate.retired, *map(_ended, jobs)]
+        for job in jobs if kill else ():  # nobody asks for what is on their targets, and their ids are free
+            listed = stage.targets.get(job.job_id, [])
+            stage.targets[job.job_id] = [each for each in listed if each is not job.target]
 
     async def _quit(self) -> None:
         """Whatever it waits for is let go; copies that pass meanwhile are ended by the cancellation, like others."""
