@@ -16,6 +16,7 @@ from cbtcheck.follow.play import Player
 from cbtcheck.oracle import INDEFINITE, Granules, Oracle, OracleError, Seen, Sight
 from cbtcheck.oracle import oracle as oracle_module
 from cbtcheck.oracle.stored import image_bounds
+from cbtcheck.pytest_plugin import PINNED_SEED
 from cbtcheck.run.profiles import PROFILES
 from cbtcheck.scenario.images import Played
 from cbtcheck.scenario.scenario import Restore, Scenario
@@ -26,8 +27,8 @@ from cbtmodel import commands as c
 from cbtmodel.image import Close, Crash, Open, Persist, Reopen, WrittenByOthers
 
 CLAIMS = ReferenceAdapter.capabilities
-QUICK = PROFILES["quick"]
-PLAYED = restarts(CLAIMS, 1, QUICK.restarts["reference"], QUICK.restarts_one_in["reference"])
+ONE_IN, DRAWN = PROFILES["quick"].of_restarts("reference")
+PLAYED = restarts(CLAIMS, PINNED_SEED, DRAWN, ONE_IN)
 
 KIB = 1 << 10
 SIZE, G = 64 * KIB, 4 * KIB
