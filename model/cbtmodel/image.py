@@ -32,9 +32,11 @@ from cbtmodel.record import replace
 from cbtmodel.refusal import Refused
 from cbtmodel.step import step
 from cbtmodel.table import Table
+from cbtmodel.transaction import drain_all, prepare, started_by
 
 Soundness: TypeAlias = Literal["sound", "inconsistent"]
 Forbidden: TypeAlias = Literal["read only", "inconsistent", "not open", "open already", "no image", "busy"]
+ByItself: TypeAlias = Literal["by itself"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,9 +238,8 @@ def reopen(stored: Stored[S], event: Reopen) -> Happened[S]:
     opened, image = stored.opened[node_name], stored.images[node_name]
     if event.fails or event.writable == opened.writable:
         return Happened(stored)
-    if not event.writable and some(
-        stored.state.nodes[node_name].bitmaps, lambda name: in_use(stored, node_name, name)
-    ):
+    bitmaps = stored.state.nodes[node_name].bitmaps
+    if not event.writable and some(bitmaps, lambda name: in_use(stored, node_name, name)):
         return Happened(stored, "busy")  # what its successor records would be in no file
     entries = image.entries if image.current else Table()
     marked = Image(image.size, mapped(entries, lambda each: replace(each, in_use=True)))
@@ -274,88 +275,112 @@ def written_by_others(stored: Stored[S], node: str) -> Happened[S]:
 
 def command(stored: Stored[S], asked: c.Command) -> Happened[S]:
     """A command, unless an image forbids it. What removes a persistent bitmap writes that at once."""
-    why = forbidden(stored, asked)
+    if isinstance(asked, c.Transaction):
+        return transaction(stored, asked)
+    why = forbids(stored, asked)
     if why is not None:
         return Happened(stored, why)
     done = step(stored.state, asked)
     after = replace(stored, state=done.state)
-    if isinstance(asked, c.RemoveBitmap) and done.refusal is None:
-        after = unlisted(forgotten(after, asked), asked)
-    if isinstance(asked, c.Transaction):
-        removals = removals_in(asked)
-        after = fold(removals, after, forgotten)
-        after = after if done.refusal is not None else fold(removals, after, unlisted)
-    return Happened(after, done.refusal, done.ended)
+    return Happened(after if done.refusal else unlisted(forgotten(after, asked), asked), done.refusal, done.ended)
 
 
-def removals_in(transaction: c.Transaction) -> tuple[c.RemoveBitmap, ...]:
-    """The removals in a transaction, in their order."""
+def transaction(stored: Stored[S], asked: c.Transaction) -> Happened[S]:
+    """Action by action. What a removal has written stays written if a later action is refused: that is no loss."""
+    done = step(stored.state, asked)
+    if c.malformed(asked) or (asked.grouped and some(asked.actions, lambda one: not isinstance(one, c.StartBackup))):
+        return Happened(stored, done.refusal)
+    together = started_by(asked.actions) if asked.grouped else ()
+    drained = Happened(replace(stored, state=drain_all(stored.state)))
+    amid = fold(asked.actions, drained, lambda so_far, each: prepared(so_far, each, together))
+    if amid.refusal is not None:
+        return Happened(replace(stored, images=amid.stored.images), amid.refusal)
+    return Happened(fold(asked.actions, replace(amid.stored, state=done.state), unlisted), None, done.ended)
 
-    def more(so_far: tuple[c.RemoveBitmap, ...], each: c.Action) -> tuple[c.RemoveBitmap, ...]:
-        return (*so_far, each) if isinstance(each, c.RemoveBitmap) else so_far
 
-    start: tuple[c.RemoveBitmap, ...] = ()
-    return fold(transaction.actions, start, more)
+def prepared(so_far: Happened[S], action: c.Action, together: tuple[str, ...]) -> Happened[S]:
+    """One action of a transaction, in the moment that those before it have left; none, if one of them was refused."""
+    why = so_far.refusal or forbids(so_far.stored, action)
+    if why is not None:
+        return Happened(so_far.stored, why)
+    try:
+        after = replace(so_far.stored, state=prepare(so_far.stored.state, action, together))
+    except Refused as refusal:
+        return Happened(so_far.stored, refusal)
+    return Happened(forgotten(after, action))
 
 
-def forgotten(stored: Stored[S], removal: c.RemoveBitmap) -> Stored[S]:
+def forgotten(stored: Stored[S], removal: c.Command | c.Action) -> Stored[S]:
     """The image has no such entry; nor has it if the transaction of the removal is refused later: that is no loss."""
-    if removal.node not in stored.opened or not stored.opened[removal.node].writable:
+    if not isinstance(removal, c.RemoveBitmap) or removal.node not in stored.opened:
         return stored
     image = stored.images[removal.node]
-    if removal.name not in image.entries:
+    if not stored.opened[removal.node].writable or removal.name not in image.entries:
         return stored
-    return replace(
-        stored, images=stored.images.put(removal.node, replace(image, entries=image.entries.drop(removal.name)))
-    )
+    fewer = replace(image, entries=image.entries.drop(removal.name))
+    return replace(stored, images=stored.images.put(removal.node, fewer))
 
 
-def unlisted(stored: Stored[S], removal: c.RemoveBitmap) -> Stored[S]:
+def unlisted(stored: Stored[S], removal: c.Command | c.Action) -> Stored[S]:
     """The bitmap is not to be stored any more."""
-    opened = stored.opened.get(removal.node)
-    if opened is None or removal.name not in opened.persistent:
+    if not isinstance(removal, c.RemoveBitmap) or removal.node not in stored.opened:
+        return stored
+    opened = stored.opened[removal.node]
+    if removal.name not in opened.persistent:
         return stored
     rest = replace(opened, persistent=opened.persistent.drop(removal.name))
     return replace(stored, opened=stored.opened.put(removal.node, rest))
 
 
-def forbidden(stored: Stored[S], asked: c.Command | c.Action) -> Forbidden | None:
-    """Why an image does not let a command happen; None if it does. Who is busy is told so first, by `step`."""
-    start: Forbidden | None = None
-    actions = asked.actions if isinstance(asked, c.Transaction) else ()
-    return fold(actions, start, lambda why, each: why or forbids(stored, each)) or forbids(stored, asked)
-
-
 def forbids(stored: Stored[S], asked: c.Command | c.Action) -> Forbidden | None:
-    """The same of what is no transaction."""
+    """Why an image does not let a command or an action happen; None if it does. Who is busy is told so first."""
     match asked:
-        case c.Write(node=node_name) | c.BeginWrite(node=node_name) | c.EndWrite(node=node_name):
+        case c.Write(node=node_name) | c.BeginWrite(node=node_name):
             return "read only" if read_only(stored, node_name) else None
         case c.RemoveBitmap(node_name, name):
-            held = read_only(stored, node_name) and name in stored.opened[node_name].persistent
-            return "read only" if held and not in_use(stored, node_name, name) else None
+            return "read only" if held(stored, node_name, name) and not in_use(stored, node_name, name) else None
         case c.ClearBitmap(node_name, name):
             return unusable(stored, node_name, name, changes=True)
         case c.EnableBitmap(node_name, name) | c.DisableBitmap(node_name, name):
             return unusable(stored, node_name, name, changes=False)
-        case c.MergeBitmaps(node_name, target, sources):
-            of_target = unusable(stored, node_name, target, changes=True)
-            return fold(sources, of_target, lambda why, each: why or unusable(stored, each.node, each.name, False))
+        case c.MergeBitmaps(sources=sources):
+            start: Forbidden | ByItself | None = None
+            found = fold(sources, start, lambda why, each: why or forbids_source(stored, asked, each))
+            return None if found == "by itself" else found
         case c.StartBackup(node=node_name, bitmap=name):
             why = unusable(stored, node_name, name or "", changes=False)
             return why or unusable(stored, node_name, name or "", changes=asked.bitmap_mode != "never")
         case (
             c.AddBitmap() | c.Abort() | c.Transaction() | c.PauseJob() | c.ResumeJob() | c.CancelJob()
-            | c.FinalizeJob() | c.Copy() | c.BeginCopy() | c.EndCopy()
+            | c.FinalizeJob() | c.Copy() | c.BeginCopy() | c.EndCopy() | c.EndWrite()
         ):  # fmt: skip
             return None
         case _:
             assert_never(asked)
 
 
+def forbids_source(stored: Stored[S], merge: c.MergeBitmaps, source: c.Source) -> Forbidden | ByItself | None:
+    """The same of one source of a merge. "By itself": it is refused whatever lies in an image, and ends the merge."""
+    alone = step(stored.state, c.MergeBitmaps(merge.node, merge.target, (source,)))
+    if alone.refusal is not None and alone.refusal.kind == "not found":
+        return "by itself"
+    why = unusable(stored, merge.node, merge.target, changes=True)
+    if why is None and not in_use(stored, merge.node, merge.target):
+        why = unusable(stored, source.node, source.name, changes=False)
+    return why if why is not None or alone.refusal is None else "by itself"
+
+
 def read_only(stored: Stored[S], node: str) -> bool:
     """Whether the disk's image is open for reading only."""
     return node in stored.opened and not stored.opened[node].writable
+
+
+def held(stored: Stored[S], node: str, name: str) -> bool:
+    """Whether a bitmap stays as it is in an image that is only read. One that was added since then is in no file."""
+    if not read_only(stored, node) or name not in stored.opened[node].persistent:
+        return False
+    listed = stored.images[node].current and name in stored.images[node].entries
+    return listed or stored.opened[node].persistent[name] == "inconsistent"
 
 
 def in_use(stored: Stored[S], node: str, name: str) -> bool:
@@ -370,6 +395,6 @@ def unusable(stored: Stored[S], node: str, name: str, changes: bool) -> Forbidde
     opened = stored.opened.get(node)
     if opened is None or in_use(stored, node, name):
         return None
-    if changes and not opened.writable and name in stored.state.nodes[node].bitmaps and name in opened.persistent:
+    if changes and held(stored, node, name):
         return "read only"
     return "inconsistent" if opened.persistent.get(name) == "inconsistent" else None

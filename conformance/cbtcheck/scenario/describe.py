@@ -71,8 +71,8 @@ def describe(command: object) -> str:
         case Reopen(node, writable, fails):
             told = ", which fails" if fails is True else ""
             return f"reopen {name_text(node)} for {'writing' if writable is True else 'reading only'}{told}"
-        case Persist(add):
-            return f"{describe(add)}, to be stored"
+        case Persist(add, fails):
+            return f"{describe(add)}, to be stored{', which fails' if fails is True else ''}"
         case WrittenByOthers(node):
             return f"{name_text(node)} is written to by others"
         case Crash():

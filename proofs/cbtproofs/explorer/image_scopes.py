@@ -79,6 +79,7 @@ def events(scope: ImageScope) -> tuple[Event, ...]:
         for way in ways:
             found += [Open(DISK, way, "before anything"), Open(DISK, way, "in use"), Open(DISK, way, "not current")]
         found += [Close(DISK, fails=True), *(Reopen(DISK, way, fails=True) for way in ways)]
+        found += [Persist(add(scope.plain, *place), fails=True) for place in scope.plain.places]
     return tuple(found)
 
 

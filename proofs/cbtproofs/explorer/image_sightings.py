@@ -137,6 +137,11 @@ def added_when_only_read(before: Stored[Any], asked: Asked, happened: Happened[A
     return isinstance(asked, Persist) and only_read and not happened.refusal
 
 
+def not_added_when_only_read(before: Stored[Any], asked: Asked, happened: Happened[Any]) -> bool:
+    """A bitmap that is to be stored is not added to a disk that is only read: that is refused."""
+    return isinstance(asked, Persist) and happened.refusal == "read only"
+
+
 def with_a_job(scope: ImageScope) -> bool:
     """Whether a scope has backups."""
     return scope.jobs > 0
@@ -162,6 +167,7 @@ EXPECTED: tuple[tuple[Predicate, Callable[[ImageScope], bool]], ...] = (
     (reopened_with_a_write, always),
     (reopened_in_use_again, always),
     (added_when_only_read, always),
+    (not_added_when_only_read, lambda scope: scope.fails),
     (not_written_when_only_read, always),
     (busy_when_reopened, with_a_job),
     (not_used_when_inconsistent, with_a_job),

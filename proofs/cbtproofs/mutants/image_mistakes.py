@@ -21,6 +21,7 @@ from cbtmodel.image import (
     Soundness,
     Stored,
     cancelled,
+    held,
     in_use,
     loaded,
     soundness,
@@ -167,9 +168,7 @@ def inconsistent_ones_are_used(stored: Stored[S], node: str, name: str, changes:
     opened = stored.opened.get(node)
     if opened is None or in_use(stored, node, name):
         return None
-    if changes and not opened.writable and name in stored.state.nodes[node].bitmaps and name in opened.persistent:
-        return "read only"
-    return None
+    return "read only" if changes and held(stored, node, name) else None
 
 
 @instead_of(image.written_by_others)
@@ -179,6 +178,6 @@ def nobody_notices_others(stored: Stored[S], node: str) -> Happened[S]:
 
 
 @instead_of(image.unlisted)
-def removed_and_stored_again(stored: Stored[S], removal: c.RemoveBitmap) -> Stored[S]:
+def removed_and_stored_again(stored: Stored[S], removal: c.Command | c.Action) -> Stored[S]:
     """A bitmap that was removed is to be stored all the same."""
     return stored
