@@ -23,7 +23,8 @@ from cbtproofs.explorer.few_blocks import FewBlocks
 from cbtproofs.explorer.scopes import Scope
 from cbtproofs.refinement.abstraction import abstraction, misfits, without_ghosts
 from cbtproofs.refinement.subject import Subject
-from cbtproofs.refinement.walk import Walk, Walked, refinement_kills
+from cbtproofs.refinement.walk import Walk, refinement_kills
+from cbtproofs.refinement.walking import Walked
 from cbtproofs.refinement.worlds import World, of_scope, tail, worlds
 from click.testing import CliRunner
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from cbtimpl.images import StoredBitmap
 from cbtwire.qcow2.bitmaps import bits, read_image
 from cbtwire.qcow2.image_file import AUTOCLEAR_AT, ImageFile, Tracked
-from cbtwire.qcow2.reading import InFile
+from cbtwire.qcow2.reading import Bytes
 from cbtwire.qcow2.writing import image_bytes
 
 from cbtcheck.adapter import SeenEntry
@@ -52,17 +52,52 @@ class FileStorage:
         os.close(self._descriptor)
 
 
-class Qcow2Store:
-    """An image with room for the bitmaps of a disk of `size` bytes. What the guest writes is kept elsewhere."""
+class MemoryStorage:
+    """The same in memory, for whoever makes copies of it."""
 
-    def __init__(self, path: str, size: int) -> None:
-        self._storage = FileStorage(path)
+    def __init__(self) -> None:
+        self.content = bytearray()
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return len(self.content)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Those of a range, fewer where it ends."""
+        return bytes(self.content[offset : offset + max(0, length)])
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Writes all of them; zeroes come before what lies beyond the end."""
+        self.content.extend(bytes(max(0, offset + len(data) - len(self.content))))
+        self.content[offset : offset + len(data)] = data
+
+    def flush(self) -> None:
+        """Nothing: it is there."""
+
+    def renew(self, content: bytes) -> None:
+        """It has this content, and no other."""
+        self.content[:] = content
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class Qcow2Store:
+    """An image with room for the bitmaps of a disk of `size` bytes, in clusters of 2^`cluster_bits` bytes.
+
+    What the guest writes is kept elsewhere.
+    """
+
+    def __init__(self, storage: FileStorage | MemoryStorage, size: int, cluster_bits: int = CLUSTER_BITS) -> None:
+        self._storage = storage
         self._size = size
+        self._cluster_bits = cluster_bits
         self.renew()
 
     def renew(self) -> None:
         """A new image without bitmaps."""
-        self._storage.renew(image_bytes(self._size, CLUSTER_BITS))
+        self._storage.renew(image_bytes(self._size, self._cluster_bits))
 
     def entries(self) -> dict[str, StoredBitmap]:
         """What is in the file."""
@@ -108,7 +143,7 @@ class Qcow2Store:
         self._storage.close()
 
 
-def read_entries(storage: FileStorage | InFile) -> dict[str, SeenEntry]:
+def read_entries(storage: Bytes) -> dict[str, SeenEntry]:
     """The bitmaps in an image. `BadImage` if it is none that can be opened."""
     image = read_image(storage)
     return {

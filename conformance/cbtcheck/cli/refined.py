@@ -10,7 +10,9 @@ from functools import partial
 import click
 from cbtimpl import Host
 from cbtproofs.explorer.few_blocks import BLOCK
-from cbtproofs.refinement.walk import Disagreement, Walk, Walked
+from cbtproofs.refinement.image_walk import walk_through
+from cbtproofs.refinement.image_worlds import image_worlds
+from cbtproofs.refinement.walking import Disagreement, Walked
 from cbtproofs.refinement.worlds import worlds
 from rich.console import Console
 from rich.table import Table
@@ -32,9 +34,9 @@ def walk(listed: str, mistake: str | None, form: str) -> int:
     host = _host(mistake)
     taken: list[tuple[Walked, float]] = []
     with ProgressLine(Console(stderr=True)) as progress:
-        for world in worlds(listed):
+        for world in (*worlds(listed), *image_worlds(listed)):
             began = time.perf_counter()
-            walked = Walk(world, host).run(partial(_tell, progress, world.name))
+            walked = walk_through(world, host).run(partial(_tell, progress, world.name))
             taken.append((walked, time.perf_counter() - began))
             if walked.disagreement is not None:
                 break
@@ -88,7 +90,7 @@ def print_disagreement(apart: Disagreement, console: Console, host: Callable[[],
         console.print(f"   ✗  {each}", style="red", markup=False, highlight=False, soft_wrap=True)
     console.print()
     player = Player(ReferenceAdapter(host))
-    player.play_scenario(Scenario(apart.world.sizes, apart.path))
+    player.play_scenario(Scenario(apart.world.sizes, apart.path, images=apart.world.images))
     console.print(picture(player.frames, BLOCK))
 
 
@@ -97,7 +99,8 @@ def to_plain(taken: list[tuple[Walked, float]], mistake: str | None) -> dict[str
     apart = taken[-1][0].disagreement if taken else None
     found = None
     if apart is not None:
-        scenario = Scenario(apart.world.sizes, apart.path, BLOCK, "refinement", "; ".join(apart.differences))
+        told = "; ".join(apart.differences)
+        scenario = Scenario(apart.world.sizes, apart.path, BLOCK, "refinement", told, apart.world.images)
         found = {"world": apart.world.name, "differences": [*apart.differences], "scenario": to_data(scenario)}
     return {
         "mistake": mistake,

@@ -13,7 +13,20 @@ from typing import Any, Generic, Literal, TypeAlias
 
 from cbtmodel import commands as c
 from cbtmodel.blocks import S
-from cbtmodel.image import Close, Crash, Event, Image, Open, Opened, Persist, Reopen, Stored, WrittenByOthers, happen
+from cbtmodel.image import (
+    Close,
+    Crash,
+    Event,
+    Forbidden,
+    Image,
+    Open,
+    Opened,
+    Persist,
+    Reopen,
+    Stored,
+    WrittenByOthers,
+    happen,
+)
 from cbtmodel.image_properties import owed_in
 from cbtmodel.node import State
 from cbtmodel.refusal import Refused
@@ -101,8 +114,15 @@ def as_it_came(asked: Played, refusal: str) -> Played:
     return asked
 
 
-def _refused(why: str, asked: object) -> Refused:
-    kind = _KINDS.get(why, why)
+def refusal_kind(why: Refused | Forbidden | None) -> str:
+    """The kind of a refusal, as implementations say it; "" if there is none."""
+    if why is None or isinstance(why, Refused):
+        return "" if why is None else why.kind
+    return str(_KINDS.get(why, why))
+
+
+def _refused(why: Forbidden, asked: object) -> Refused:
+    kind: Any = refusal_kind(why)
     return Refused(kind, f"{type(asked).__name__}: {why}")
 
 

@@ -5,7 +5,8 @@ implementation has added, and raise `TypeError` for what they do not know rather
 
 The *identity* is exact: two graphs of objects have the same identity if they have the same shape, the same order in
 every dict and list, the same sharing, and equal values. Left out is only the content of disks and of requests: what
-of it can matter is told apart by `Subject.identity` in `subject`.
+of it can matter is told apart by `Subject.identity` in `subject`. And of an image, what is told apart is what our own
+reader finds in it, in its order; not which clusters it lies in (`EveryByte` has these told apart, too).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import marshal
 from types import FunctionType
 from typing import Any
 
+from cbtcheck.adapters.qcow2_store import Qcow2Store
 from cbtimpl.backup import Piece
 from cbtimpl.bits import GranuleSet
 from cbtimpl.node import GuestWrite
@@ -25,6 +27,10 @@ VALUES = PLAIN | {type, FunctionType}
 
 REQUESTS = frozenset({Piece, GuestWrite})
 """Immutable; `data` None is zeroes."""
+
+
+class EveryByte(Qcow2Store):
+    """An image of which every byte is told apart, those of free clusters, too."""
 
 
 def copy_of(thing: Any) -> Any:
@@ -80,6 +86,11 @@ def _identity(thing: Any, seen: dict[int, int]) -> Any:
         return thing.granularity, thing.size, *thing.granules()
     if kind is dict:
         return tuple([(key, _identity(value, seen)) for key, value in thing.items()])
+    if kind is bytearray:
+        return bytes(thing)
+    if kind is Qcow2Store:
+        entries = thing.entries().items()
+        return tuple([(name, each.granularity, each.enabled, each.in_use, each.runs) for name, each in entries])
     if kind in (list, tuple):
         return ("list", *[_identity(each, seen) for each in thing])
     if issubclass(kind, Disk):

@@ -11,17 +11,23 @@ from collections.abc import Callable
 from typing import Self
 
 from cbtcheck.adapters.driving import Driven, Driver
+from cbtcheck.adapters.qcow2_store import MemoryStorage, Qcow2Store
+from cbtcheck.adapters.reference_images import happen, put_into_images
 from cbtcheck.adapters.small_disks import FlatDisk
 from cbtimpl import Host
 from cbtimpl.backup import BackupJob
-from cbtmodel.commands import Command
+from cbtmodel.image import Event
 
 from cbtproofs.explorer.few_blocks import BLOCK, Blocks, FewBlocks
+from cbtproofs.explorer.image_scopes import Asked
 from cbtproofs.refinement.abstraction import Data
 from cbtproofs.refinement.concrete import copy_of, identity_of
 
 UNTOUCHED = 0xEE
 """What every byte of a fresh target is."""
+
+SMALLEST_CLUSTER = 9
+"""Of an image, as a power of two."""
 
 ZEROES = 1 << 15
 SPACE = FewBlocks()
@@ -56,11 +62,21 @@ def new_target(size: int) -> FlatDisk:
 
 
 class Subject:
-    """A host with its environment, and the content of each job's disk as it was when the job started."""
+    """A host with its environment, and the content of each job's disk as it was when the job started.
 
-    def __init__(self, host: Callable[[], Host], disks: dict[str, int]) -> None:
+    `image`: what makes the image of a disk if it lies in one, open for writing at the beginning, with clusters as
+    small as they can be. `stores` are the images.
+    """
+
+    def __init__(
+        self, host: Callable[[], Host], disks: dict[str, int], image: type[Qcow2Store] | None = None
+    ) -> None:
         made: dict[str, FlatDisk] = {name: FreshDisk(size, i) for i, (name, size) in enumerate(disks.items())}
         self.driver = Driver(host(), made, new_target)
+        self.stores: dict[str, Qcow2Store] = {}
+        if image is not None:
+            self.stores = {name: image(MemoryStorage(), size, SMALLEST_CLUSTER) for name, size in disks.items()}
+        put_into_images(self.driver, self.stores)
         self.starts: dict[str, bytes] = {}
         self.version = 0
 
@@ -74,14 +90,17 @@ class Subject:
         copied: Self = copy_of(self)
         return copied
 
-    def perform(self, command: Command) -> tuple[Driven, dict[str, Blocks]]:
+    def perform(self, asked: Asked) -> tuple[Driven, dict[str, Blocks]]:
         """Moves on. Also returns, for each job that ended, which blocks are on its target as they were at its start.
 
         No guest write lands between a job's start and the end of the command that starts it: so what is on the disk
         after that command is what was there at the start.
         """
         self.version += 1
-        driven = self.driver.perform(command, lambda offset, length: fresh(self.version, offset, length))
+        if isinstance(asked, Event):
+            driven = happen(self.driver, self.stores, asked)
+        else:
+            driven = self.driver.perform(asked, lambda offset, length: fresh(self.version, offset, length))
         jobs = self.host.jobs
         for job_id, job in jobs.items():
             if job_id not in self.starts:

@@ -16,16 +16,18 @@ from cbtmodel import commands as c
 from cbtmodel.node import State, initial
 
 from cbtproofs.explorer.few_blocks import BLOCK, Blocks, FewBlocks
+from cbtproofs.explorer.image_scopes import Asked
 from cbtproofs.explorer.scopes import Alphabet, Commands, Scope, start, start_without
 
 
 @dataclass(frozen=True)
 class World:
-    """Disks by name with their sizes in bytes, and an alphabet."""
+    """Disks by name with their sizes in bytes, and an alphabet. `images`: each disk lies in one of its own."""
 
     name: str
     disks: tuple[tuple[str, int], ...]
-    commands: Commands
+    commands: tuple[Asked, ...]
+    images: bool = False
 
     @property
     def sizes(self) -> dict[str, int]:

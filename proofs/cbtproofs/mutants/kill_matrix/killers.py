@@ -33,7 +33,8 @@ from cbtproofs.inductive.stage import Scene, scenes
 from cbtproofs.mutants.kill_matrix.calls import CALLS
 from cbtproofs.mutants.kill_matrix.explored_again import Again
 from cbtproofs.mutants.kill_matrix.recorded import RecordedWalk, recordings
-from cbtproofs.refinement.walk import Disagreement, Walk, first_disagreement
+from cbtproofs.refinement.walk import Walk
+from cbtproofs.refinement.walking import Disagreement, first_disagreement
 from cbtproofs.refinement.worlds import worlds
 
 DRAWN = 400

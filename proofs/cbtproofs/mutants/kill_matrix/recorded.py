@@ -18,13 +18,14 @@ from types import CodeType
 from typing import Any
 
 from cbtcheck.adapters.driving import Driven
-from cbtmodel.commands import Command
 
 from cbtproofs.explorer.few_blocks import Blocks
+from cbtproofs.explorer.image_scopes import Asked
 from cbtproofs.mutants.kill_matrix.calls import CALLS
 from cbtproofs.refinement.abstraction import Data
 from cbtproofs.refinement.subject import Subject
-from cbtproofs.refinement.walk import Edge, Model, Walk, pair_of
+from cbtproofs.refinement.walk import Model, Walk, pair_of
+from cbtproofs.refinement.walking import Edge
 from cbtproofs.refinement.worlds import World, worlds
 
 
@@ -34,10 +35,10 @@ class Recording:
 
     world: World
     subjects: dict[bytes, Subject] = field(default_factory=dict)
-    moves: dict[tuple[bytes, Command], tuple[Driven, dict[str, Blocks], bytes]] = field(default_factory=dict)
+    moves: dict[tuple[bytes, Asked], tuple[Driven, dict[str, Blocks], bytes]] = field(default_factory=dict)
     evidence: dict[tuple[bytes, str], Data[Blocks]] = field(default_factory=dict)
     stands_for: dict[bytes, Any] = field(default_factory=dict)
-    edges: dict[tuple[bytes, int], Edge | None] = field(default_factory=dict)
+    edges: dict[tuple[bytes, int], Edge[Model] | None] = field(default_factory=dict)
     first: bytes = b""
 
     def begun(self) -> bytes:
@@ -48,7 +49,7 @@ class Recording:
             self.subjects[self.first] = subject
         return self.first
 
-    def move(self, identity: bytes, command: Command) -> tuple[Driven, dict[str, Blocks], bytes]:
+    def move(self, identity: bytes, command: Asked) -> tuple[Driven, dict[str, Blocks], bytes]:
         """What a command does in a state: what happened, what jobs that ended delivered, and the state after it."""
         known = self.moves.get((identity, command))
         if known is None:
@@ -83,9 +84,9 @@ class RecordedSubject(Subject):
         """Another one in the same state."""
         return RecordedSubject(self.recording, self._identity)
 
-    def perform(self, command: Command) -> tuple[Driven, dict[str, Blocks]]:
+    def perform(self, asked: Asked) -> tuple[Driven, dict[str, Blocks]]:
         """Moves on."""
-        driven, right, self._identity = self.recording.move(self._identity, command)
+        driven, right, self._identity = self.recording.move(self._identity, asked)
         return driven, right
 
     def identity(self) -> bytes:
@@ -114,7 +115,7 @@ class RecordedWalk(Walk):
         """The implementation, with nothing done to it."""
         return RecordedSubject(self.recording, self.recording.begun())
 
-    def edges_from(self, subject: Subject, identity: bytes, model: Model) -> Iterator[Edge]:
+    def edges_from(self, subject: Subject, identity: bytes, model: Model) -> Iterator[Edge[Model]]:
         """Every command of the alphabet; those that are known to change nothing are only counted."""
         pair = pair_of(identity, model)
         for command in self.world.commands:
