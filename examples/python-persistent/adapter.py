@@ -165,16 +165,15 @@ def handle(do, node=None, name=None, bitmap=None, job=None, **more):
     elif do == "crash":
         disks.clear()
         jobs.clear()
-    elif do == "open":
+    elif do in ("open", "written-by-others"):
         if node in disks:
             raise Refused("exists")
         if node not in sizes:
             raise Refused("not found")
-        disks[node] = load(node, more["writable"])
-    elif do == "written-by-others":
-        if node in disks:
-            raise Refused("exists")
-        Image(node).write({})  # whoever knows nothing of bitmaps drops them
+        if do == "open":
+            disks[node] = load(node, more["writable"])
+        else:
+            Image(node).write({})  # whoever knows nothing of bitmaps drops them
     elif do == "end-backup":
         ended = jobs.pop(job)
         ended.dirty = ended.successor if more["success"] else ended.dirty | ended.successor

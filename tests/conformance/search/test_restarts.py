@@ -16,12 +16,17 @@ from cbtcheck.run.part import RESTARTS
 from cbtcheck.run.plan import Given, Plan
 from cbtcheck.run.profiles import PROFILES
 from cbtcheck.scenario.capabilities import missing_for
-from cbtcheck.scenario.scenario import Scenario, as_bytes, from_bytes, word_for
+from cbtcheck.scenario.images import fresh, step_with
+from cbtcheck.scenario.scenario import Restore, Scenario, as_bytes, from_bytes, word_for
 from cbtcheck.search.restarts import restarts, subject, subjects
+from cbtcheck.search.restarts.absent import absent
 from cbtcheck.search.restarts.ground import Ground
+from cbtcheck.search.restarts.told_first import told_first
 from cbtcheck.search.restarts.words import answered, asked, standing
 from cbtcheck.search.restarts.workflows import interrupted, interruptions, workflows
 from cbtcheck.search.shorten import fails_on, shorten
+from cbtcheck.sets.bitsets import BitSets
+from cbtmodel.node import initial
 
 OPTIONS = Options("quick", PINNED_SEED, None, None, None, Path("reports"))
 CLAIMS = ReferenceAdapter.capabilities
@@ -122,3 +127,33 @@ def test_quick_has_some_of_each_subject_whatever_the_seed(adapter: str) -> None:
     one_in, drawn = PROFILES["quick"].of_restarts(adapter)
     for seed in range(3):
         assert {subject(name) for name in restarts(CLAIMS, seed, drawn, one_in)} == set(subjects())
+
+
+def refusals(scenario: Scenario) -> list[str]:
+    """What the specification refuses of it, in order."""
+    state, files = initial(BitSets(scenario.block), scenario.disks), fresh(scenario.disks)
+    found: list[str] = []
+    for each in scenario.commands:
+        assert not isinstance(each, Restore)
+        result, files = step_with(files, state, each)
+        state = result.state
+        found += [] if result.refusal is None else [result.refusal.kind]
+    return found
+
+
+def test_what_is_not_there_is_refused() -> None:
+    found = {name.partition(": ")[2]: refusals(each) for name, each in absent(CLAIMS)}
+    assert found["an image"] == ["not found"] * 5
+    assert set(found["room, since it is open already"]) == {"exists"}
+    assert all(len(each) >= 4 for each in found.values())
+
+
+def test_what_is_told_first_is_what_is_come_to_first() -> None:
+    found = {name.partition(": ")[2]: refusals(each) for name, each in told_first(CLAIMS)}
+    assert found["a source that is not there, read-only"] == ["not found"]
+    assert found["a second source that is not there, read-only"] == ["read only"]
+    assert found["as a source, before one that is not there, inconsistent"] == ["inconsistent"]
+    assert found["removed and cleared, inconsistent"] == ["busy"]
+    assert found["a merge from one that a job has, one inconsistent, one sound"] == ["inconsistent"]
+    assert found["an abort before it, read-only"] == ["aborted"]
+    assert all(found.values())

@@ -13,7 +13,7 @@ OF_IMAGES = (
     (r"is readonly and cannot be modified|no write access to node|to read-only or inactive node", "read only"),
     (r"is inconsistent and cannot be used", "inconsistent"),
     (r"Duplicate nodes with node-name", "exists"),
-    (r"Failed to find node with node-name", "not found"),
+    (r"Failed to find node with node-name|No such file or directory", "not found"),
 )
 
 

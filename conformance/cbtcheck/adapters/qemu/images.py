@@ -87,13 +87,13 @@ class QemuImages:
                 case Persist(add):
                     return [(event, await self._add(add))]
                 case Open(node, writable):
-                    return [] if node not in self.disks else [(event, await self._open(node, writable))]
+                    return [(event, await self._open(node, writable))]
                 case Close(node):
-                    return [] if node not in self.disks else await self._close(event, hint)
+                    return await self._close(event, hint)
                 case Reopen(node):
-                    return [] if node not in self.disks else await self._reopen(event)
+                    return await self._reopen(event)
                 case WrittenByOthers(node):
-                    return [] if node not in self.disks else [(event, self._written_by_others(self.disks[node]))]
+                    return [(event, self._written_by_others(node))]
                 case Crash():
                     await self._new_daemon(kill=True)
                     return [(event, ACCEPTED)]
@@ -117,12 +117,20 @@ class QemuImages:
         """QEMU's answer; what it waits for is let go, if that is held."""
         return await self.stage.patiently(self.session.daemon.execute(command, arguments), command)
 
-    def _options(self, disk: QcowDisk, writable: bool) -> dict[str, Any]:
-        below = {"file": f"{disk.node}f", "data-file": f"{disk.node}d"}
-        return {"driver": "qcow2", "node-name": disk.node, "read-only": not writable} | below
+    def _node(self, name: str) -> str:
+        """QEMU's name of a disk that may be closed; any other name stays what it is."""
+        return self.disks[name].node if name in self.disks else name
+
+    def _options(self, node: str, writable: bool) -> dict[str, Any]:
+        below = {"file": f"{node}f", "data-file": f"{node}d"}
+        return {"driver": "qcow2", "node-name": node, "read-only": not writable} | below
 
     async def _open(self, name: str, writable: bool) -> Reply:
-        await self._opened(name, writable)
+        if name in self.disks:
+            await self._opened(name, writable)
+        else:
+            path = os.path.join(self.session.directory, "nowhere.qcow2")
+            await self._execute("blockdev-add", {"driver": "file", "node-name": "nowhere", "filename": path})
         return ACCEPTED
 
     async def _opened(self, name: str, writable: bool) -> None:
@@ -133,7 +141,7 @@ class QemuImages:
         })  # fmt: skip
         file = {"driver": "file", "node-name": f"{disk.node}f", "filename": disk.path}
         await self._execute("blockdev-add", file)
-        await self._execute("blockdev-add", self._options(disk, writable))
+        await self._execute("blockdev-add", self._options(disk.node, writable))
         disk.open = "rw" if writable else "ro"
         for entry in self._entries(name, disk):
             self.stage.bitmaps.add((name, entry))
@@ -148,8 +156,8 @@ class QemuImages:
 
     async def _close(self, event: Close, hint: Hint) -> EventTrace:
         stage, name = self.stage, event.node
-        if not self.disks[name].open:
-            await self._execute("blockdev-del", {"node-name": self.disks[name].node})
+        if name not in self.disks or not self.disks[name].open:
+            await self._execute("blockdev-del", {"node-name": self._node(name)})
             return [(event, ACCEPTED)]
         alone = not any(other.open for each, other in self.disks.items() if each != name)
         if stage.living(name) and not alone:
@@ -195,11 +203,11 @@ class QemuImages:
         self.stage.bitmaps = {place for place in self.stage.bitmaps if place[0] != name}
 
     async def _reopen(self, event: Reopen) -> EventTrace:
-        name, disk = event.node, self.disks[event.node]
-        options = {"options": [self._options(disk, event.writable)]}
+        name, disk = event.node, self.disks.get(event.node)
+        options = {"options": [self._options(self._node(name), event.writable)]}
         if self.stage.living(name) and (event.writable or not self._is_busy(name)):
             return []  # QEMU has a filter of the job above it, which the guest would have to write through again
-        if not disk.open or (disk.open == "rw") == event.writable:
+        if disk is None or not disk.open or (disk.open == "rw") == event.writable:
             await self._execute("blockdev-reopen", options)
             return [(event, ACCEPTED)]
         await self._landed(name)
@@ -251,7 +259,10 @@ class QemuImages:
 
     # Files
 
-    def _written_by_others(self, disk: QcowDisk) -> Reply:
+    def _written_by_others(self, name: str) -> Reply:
+        if name not in self.disks:
+            return Reply("not found", "there is no such image")
+        disk = self.disks[name]
         if disk.open:
             return Reply("exists", "the image is open")
         with open(disk.path, "r+b") as file:

@@ -9,8 +9,10 @@ from itertools import groupby, islice
 from cbtcheck.adapter import PERSISTENCE, Capabilities
 from cbtcheck.scenario.capabilities import missing_for
 from cbtcheck.scenario.scenario import Scenario
+from cbtcheck.search.restarts.absent import NOT_THERE, absent
 from cbtcheck.search.restarts.drawn import drawn
 from cbtcheck.search.restarts.ground import Ground
+from cbtcheck.search.restarts.told_first import TOLD_FIRST, told_first
 from cbtcheck.search.restarts.words import answered, standing
 from cbtcheck.search.restarts.workflows import interrupted, workflows
 
@@ -28,8 +30,8 @@ _OF_ANY_SIZE = Ground(Capabilities(frozenset(), clusters=(4096,), granularities=
 
 
 def subjects() -> list[str]:
-    """What restarts are about, in their order: a workflow, two disks, how a bitmap stands; and whatever is drawn."""
-    return [*standing(_OF_ANY_SIZE), *workflows(_OF_ANY_SIZE), TWO_DISKS, DRAWN]
+    """What restarts are about, in their order: how a bitmap stands, a workflow, and what else there is."""
+    return [*standing(_OF_ANY_SIZE), *workflows(_OF_ANY_SIZE), TWO_DISKS, NOT_THERE, TOLD_FIRST, DRAWN]
 
 
 def subject(name: str) -> str:
@@ -39,7 +41,7 @@ def subject(name: str) -> str:
     workflow, interrupted_so, _ = name.partition(": ")
     if not interrupted_so:
         return TWO_DISKS
-    if workflow in workflows(_OF_ANY_SIZE):
+    if workflow in (NOT_THERE, TOLD_FIRST) or workflow in workflows(_OF_ANY_SIZE):
         return workflow
     return name.rpartition(": ")[2].removesuffix(", and closed")
 
@@ -54,14 +56,17 @@ def restarts(
 ) -> dict[str, Scenario]:
     """Scenarios of short workflows first, then `examples` that are drawn; by name, and only those that are `wanted`.
 
-    Of workflows one in `one_in` is taken, of commands on each kind of bitmap one in a `FEWER`th of that, and some of
-    each subject; which ones depends on the seed, and not on what is wanted of them. None if images are not claimed.
+    Of workflows one in `one_in` is taken, of commands on each kind of bitmap, or on none, one in a `FEWER`th of that,
+    and some of each subject; which ones depends on the seed, and not on what is wanted of them. None if images are
+    not claimed.
     """
     if PERSISTENCE not in claims.features:
         return {}
     chance = random.Random(f"restarts {seed}")
     made = _some(interrupted(claims), one_in, chance)
     made = _some(answered(claims), max(1, one_in // FEWER), chance) | made
+    for each in (absent(claims), told_first(claims)):
+        made |= _some(each, max(1, one_in // FEWER), chance)
     found = {name: each for name, each in made.items() if wanted(each) and not missing_for(each, claims)}
     return found | dict(islice(_drawn(claims, seed, examples * TRIES, wanted), examples))
 
