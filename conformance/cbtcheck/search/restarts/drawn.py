@@ -61,10 +61,10 @@ class _Hand:
         yield Reopen(ONE, writable=not opened.writable)
         if opened.writable:
             yield from (self.ground.write(self.chance.randrange(UNITS)) for _ in range(8))
-            free = [name for name in NAMES if name not in disk.bitmaps]
-            for name in free[:1]:
-                granularity = self.chance.choice(self.claims.granularities)
-                yield from (self.ground.add(name, self.chance.random() < 0.8, granularity=granularity),) * 3
+        free = [name for name in NAMES if name not in disk.bitmaps]
+        for name in free[:1]:
+            granularity = self.chance.choice(self.claims.granularities)
+            yield from (self.ground.add(name, self.chance.random() < 0.8, granularity=granularity),) * 3
         yield from self._on_bitmaps([*disk.bitmaps])
         for job in self.state.jobs:
             yield from (self.ground.copied(job), c.Copy(job, self.chance.randrange(UNITS) * self.ground.unit, 1))

@@ -28,6 +28,7 @@ def asked(ground: Ground) -> dict[str, tuple[Step, ...]]:
         "full backup": (ground.backup(None), ground.copied()),
         "add it again": (c.AddBitmap(*named, ground.fine),),
         "add it again, to be stored": (ground.add(),),
+        "add another, to be stored": (ground.add("n"),),
         "remove": (c.RemoveBitmap(*named),),
         "remove and add": (c.RemoveBitmap(*named), ground.add()),
         "transaction: remove": (c.Transaction((c.RemoveBitmap(*named),)),),
@@ -59,8 +60,6 @@ def answered(claims: Capabilities) -> Iterator[tuple[str, Scenario]]:
     ground = Ground(claims)
     for how, before in standing(ground).items():
         for what, steps in asked(ground).items():
-            if how.endswith("read-only") and "stored" in what:
-                continue  # what is added to a read-only disk to be stored is lost when that is closed, openly
             name = f"{what}: {how}"
             if how.endswith("read-only"):
                 yield f"{name}, and closed", ground.scenario(f"{name}, and closed", *before, *steps)
