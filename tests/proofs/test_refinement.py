@@ -260,6 +260,7 @@ def test_code_is_no_state() -> None:
 def test_the_command_says_that_both_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     tiny = of_scope("tiny", Scope(1, alphabet="small"))
     monkeypatch.setattr("cbtcheck.cli.refined.worlds", lambda name: (tiny,))
+    monkeypatch.setattr("cbtcheck.cli.refined.image_worlds", lambda name: ())
     shown = CliRunner().invoke(main, ["refine"])
     assert shown.exit_code == 0
     edges = Walk(tiny).run().edges
