@@ -14,13 +14,14 @@ from cbtcheck.crash.setting import Setting
 async def difference(machine: Machine, setting: Setting, content: bytes, data: bool) -> str:
     """What QEMU sees otherwise than our reader, in one line; "" if nothing. With `data` the guest's are compared."""
     source = InMemory(content)
-    seen = await machine.look(content, setting, data)
     try:
         image = read_image(source)
     except BadImage as problem:
+        seen = await machine.look(content, setting, (), data)
         if seen.refused and problem.what in seen.refused:
             return ""
         return f"our reader: {problem}; QEMU: {seen.refused or 'opens it'}"
+    seen = await machine.look(content, setting, [each.name for each in image.bitmaps], data)
     if seen.refused:
         return f"our reader opens it; QEMU: {seen.refused}"
     ours = {
@@ -31,7 +32,7 @@ async def difference(machine: Machine, setting: Setting, content: bytes, data: b
         for each in image.bitmaps
     }  # fmt: skip
     theirs = {
-        each["name"]: (each["granularity"], bool(each.get("inconsistent")), seen.hashes[each["name"]])
+        each["name"]: (each["granularity"], bool(each.get("inconsistent")), seen.hashes.get(each["name"]))
         for each in seen.bitmaps
     }
     if ours != theirs:

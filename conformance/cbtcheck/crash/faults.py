@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from cbtcheck.crash.finding import Finding
+from cbtcheck.crash.finding import Finding, Kind
 from cbtcheck.crash.history import Step, parsed
 from cbtcheck.crash.judge import DIED, STUCK, UNOPENABLE
 from cbtcheck.crash.picture import picture, verb
@@ -46,17 +46,23 @@ class Outcome:
     states: int = 0
 
 
-async def with_fault(player: Player, setting: Setting, history: tuple[Step, ...], fault: Fault) -> Outcome:
-    """Plays a history with one fault."""
+async def with_fault(
+    player: Player, setting: Setting, history: tuple[Step, ...], fault: Fault, only: Kind | None = None
+) -> Outcome:
+    """Plays a history with one fault. If `only` one kind of finding is wanted, no more is done than it takes."""
     played = await player.play(setting, history, fault)
     if played.recorder.failures == 0:
         return Outcome()
-    start = max(0, played.recorder.first_failure)
-    states = await player.states(played, WHOLE, start=start, one_in=1000)
-    again = await player.play(setting, AFTERWARDS, after=played)
-    later = await player.states(again, WHOLE, one_in=1000)
     step, request = step_of_fault(played), played.recorder.asked[fault.number - 1][0]
     before = _before(played, fault)
+    if only is not None and only[1:4] != (step, request, before):
+        return Outcome()
+    start = max(0, played.recorder.first_failure)
+    states = await player.states(played, WHOLE, start=start, one_in=1000)
+    again, later = Played(setting, b"", played.recorder, played.account), Found()
+    if only is None or only[4]:
+        again = await player.play(setting, AFTERWARDS, after=played)
+        later = await player.states(again, WHOLE, one_in=1000)
 
     def finding(verdict: str, why: str, when: str, shown: list[str]) -> Finding:
         return Finding(verdict, step, request, when, why, setting, WHOLE, history, fault, shown, before=before)

@@ -2,22 +2,28 @@
 
 The image lies on our NBD server; the daemon opens it as node `d` over node `d-file`, and the guest writes through an
 export of `d`. What `qemu-img` does it does to the same storage.
+
+A daemon takes 20 milliseconds to start, so one serves many histories.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
+from collections.abc import Sequence
 from typing import Any, Final
 
 from cbtwire.nbd.client import DiskClient, NbdDisconnected, NbdError, NbdRefused
 from cbtwire.nbd.content import Growing
+from cbtwire.nbd.disk import Request
 from cbtwire.nbd.server import DiskServer
 from cbtwire.qcow2.writing import image_bytes
 
 from cbtcheck.adapters.qemu.daemon import Daemon, DaemonDied, QmpRefused
 from cbtcheck.crash.history import Step
+from cbtcheck.crash.nodes import deletion, file_options, image_options
 from cbtcheck.crash.offline import change
 from cbtcheck.crash.owed import SECTOR, Account
 from cbtcheck.crash.played import Done, Played, ReadByUs, Seen, read_by_guest
@@ -34,6 +40,10 @@ class Machine(ReadByUs):
     def __init__(self, server: DiskServer, directory: str, binary: str, qemu_img: str | None) -> None:
         self._server, self._directory, self._binary, self._qemu_img = server, directory, binary, qemu_img
         self._daemon: Daemon | None = None
+        self._said = ""
+        """What the daemon has printed for earlier histories, and while it reached nothing any more."""
+        self._bases: set[str] = set()
+        """The backing files that the daemon has open: they stay so, as nobody writes to them."""
         self._guest: DiskClient | None = None
         self._serves = False
         self._open = False
@@ -68,7 +78,9 @@ class Machine(ReadByUs):
         self._export("image", recorder)
         account = Account(setting.backing() or bytes(setting.size))
         played = Played(setting, base, recorder, account)
-        if after is not None:
+        if after is None:
+            self._heard()
+        else:
             account.goes_on(after.account)
             account.opened(read_by_guest(played))
         async with asyncio.timeout(PATIENCE):
@@ -97,7 +109,8 @@ class Machine(ReadByUs):
             answer = f"the guest cannot reach its disk: {problem}"
         except DaemonDied as death:
             answer, died = str(death), True
-            played.broken = played.broken or f"{death}: {death.last_output.strip()[-400:]}"
+            said = death.last_output.removeprefix(self._said).strip()
+            played.broken = played.broken or f"{death}: {said[-400:]}"
         if died:
             await self._end(kill=True)
         if not self._open and step.verb not in ("offline", "open"):
@@ -117,40 +130,48 @@ class Machine(ReadByUs):
                 await self._opened(played, step.read_only)
             case "close":
                 await self._closed()
-            case "quit" | "kill":
-                await self._end(kill=step.verb == "kill")
+            case "quit":
+                await self._end(kill=False)
+            case "kill":
+                await self._killed(played.recorder)
             case "reopen":
                 await self._reopened(played, step.read_only)
             case "write" | "zero" | "flush":
                 return await self._guest_does(played, step)
             case "offline":
-                return await self._offline(step, self._file(played.setting.trims)["discard"])
+                return await self._offline(step, "unmap" if played.setting.unmaps else "ignore")
             case "backup":
                 await self._backup(step.name, played.setting.size)
             case _:
                 await self._bitmap(step, 1 << played.setting.cluster_bits)
         return ""
 
-    async def look(self, content: bytes, setting: Setting, data: bool) -> Seen:
-        """What QEMU sees in a state of the storage, opened read-only; with `data`, also what the guest reads."""
-        self._export("state", Recorder(Growing(content, ROOM)))
-        backing = setting.backing()
-        try:
-            await self.open_node(self._file("none", "state"), "s", True, backing)
-        except QmpRefused as refusal:
-            return Seen(refusal.description)
-        daemon = await self._running()
-        nodes = await daemon.execute("query-named-block-nodes", {"flat": True})
+    async def look(self, content: bytes, setting: Setting, names: Sequence[str], data: bool) -> Seen:
+        """What QEMU sees in a state of the storage, opened read-only.
+
+        The bits of the bitmaps of these `names` are asked for, and with `data` also what the guest reads.
+        """
+        self._export("s", Recorder(Growing(content, ROOM)))
+        daemon, backing = await self._running(), setting.backing()
+        base = None if backing is None else await self._backing(daemon, backing)
+        file = file_options(self._server.socket_path, "s", False)
+        bits = [("x-debug-block-dirty-bitmap-sha256", {"node": "s", "name": name}) for name in names]
+        opened, nodes, *answers = await daemon.execute_many([
+            ("blockdev-add", image_options("s", file, False, True, base)),
+            ("query-named-block-nodes", {"flat": True}), *bits, *([] if data else [deletion("s")]),
+        ])  # fmt: skip
+        if isinstance(opened, QmpRefused):
+            return Seen(opened.description)
         bitmaps = next(each.get("dirty-bitmaps", []) for each in nodes if each["node-name"] == "s")
-        hashes = {}
-        for each in bitmaps:
-            answer = await daemon.execute("x-debug-block-dirty-bitmap-sha256", {"node": "s", "name": each["name"]})
-            hashes[each["name"]] = answer["sha256"]
+        hashes = {
+            name: answer["sha256"] for name, answer in zip(names, answers, strict=False)
+            if not isinstance(answer, QmpRefused)
+        }  # fmt: skip
         disk = None
         if data:
             with contextlib.suppress(NbdError):  # tables that QEMU calls corrupt
                 disk = await self._read_all(setting.size)
-        await self.close_node("s")
+            await daemon.execute(*deletion("s"))
         return Seen("", bitmaps, hashes, disk)
 
     async def _read_all(self, size: int) -> bytes:
@@ -172,7 +193,8 @@ class Machine(ReadByUs):
         if self._daemon is None:
             self._daemon = await Daemon.start(self._binary, self._directory)
             self.version = self._daemon.version_text
-            self._serves = False
+            self._serves, self._said = False, ""
+            self._bases.clear()
         return self._daemon
 
     async def _end(self, kill: bool) -> None:
@@ -186,6 +208,26 @@ class Machine(ReadByUs):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(self._directory, "guest"))
 
+    async def _killed(self, recorder: Recorder) -> None:
+        """The daemon dies, as the storage sees it: from now on nothing that it does reaches the image.
+
+        The process lets go of the image, and is used again; it ends if it cannot.
+        """
+        if not self._open:
+            return
+        self._server.disks["image"].handler = _unreachable
+        try:
+            await self._closed()
+            self._heard()
+        except (QmpRefused, DaemonDied, ConnectionError):
+            await self._end(kill=True)
+        self._open = False
+        self._export("image", recorder)
+
+    def _heard(self) -> None:
+        """What the daemon has printed until now is of no interest."""
+        self._said = "" if self._daemon is None else self._daemon.last_output
+
     async def _leave(self) -> None:
         """Closes what a history has left open, so that the daemon can be used again; else it is ended."""
         if self._daemon is not None and self._open:
@@ -195,67 +237,48 @@ class Machine(ReadByUs):
                 await self._end(kill=True)
 
     async def _opened(self, played: Played, read_only: bool) -> None:
-        await self.open_node(self._file(played.setting.trims), "d", read_only, played.setting.backing())
+        await self._open_node(played.setting, read_only)
         self._open, self._read_only = True, read_only
         played.account.opened(read_by_guest(played))
 
-    def _file(self, trims: str, export: str = "image") -> dict[str, Any]:
-        server: dict[str, Any] = {"type": "unix", "path": self._server.socket_path}
-        discard = {"discard": "ignore" if trims == "none" else "unmap"}
-        return {"driver": "nbd", "server": server, "export": export} | discard
+    async def _open_node(self, setting: Setting, read_only: bool) -> None:
+        """Opens the image. `QmpRefused` if QEMU does not."""
+        daemon, backing = await self._running(), setting.backing()
+        base = None if backing is None else await self._backing(daemon, backing)
+        file = file_options(self._server.socket_path, "image", setting.unmaps) | {"node-name": "d-file"}
+        image = image_options("d", "d-file", setting.unmaps, read_only, base)
+        below, above = await daemon.execute_many([("blockdev-add", file), ("blockdev-add", image)])
+        for refused in (below, above):
+            if isinstance(refused, QmpRefused):
+                if refused is above:
+                    await daemon.execute(*deletion("d-file"))
+                raise refused
 
-    async def open_node(self, file: dict[str, Any], name: str, read_only: bool, backing: bytes | None) -> None:
-        """Opens an image as a node of this name. `QmpRefused` if QEMU does not."""
-        daemon = await self._running()
-        if backing is not None:
-            self._backing(backing)
-            await self._added(daemon, self._file("none", "base") | {"node-name": "base", "read-only": True})
-        try:
-            await self._added(daemon, file | {"node-name": f"{name}-file"})
-            try:
-                await self._added(daemon, self._image(name, read_only, backing is not None, file["discard"]))
-            except QmpRefused:
-                await daemon.execute("blockdev-del", {"node-name": f"{name}-file"})
-                raise
-        except QmpRefused:
-            if backing is not None:
-                await daemon.execute("blockdev-del", {"node-name": "base"})
-            raise
-
-    @staticmethod
-    def _image(name: str, read_only: bool, backed: bool, discard: str) -> dict[str, Any]:
-        backing = "base" if backed else None
-        return {
-            "driver": "qcow2", "node-name": name, "file": f"{name}-file", "read-only": read_only, "backing": backing,
-            "discard": discard,
-        }  # fmt: skip
-
-    @staticmethod
-    async def _added(daemon: Daemon, options: dict[str, Any]) -> None:
-        await daemon.execute("blockdev-add", options)
-
-    def _backing(self, content: bytes) -> None:
-        if "base" not in self._server.disks or self._server.disks["base"].size != len(content):
-            self._export("base", Recorder(Growing(content, len(content))))
-
-    async def close_node(self, name: str) -> None:
-        """Closes it, and what lies below."""
-        daemon = await self._running()
-        await daemon.execute("blockdev-del", {"node-name": name})
-        await daemon.execute("blockdev-del", {"node-name": f"{name}-file"})
-        with contextlib.suppress(QmpRefused):
-            await daemon.execute("blockdev-del", {"node-name": "base"})
+    async def _backing(self, daemon: Daemon, content: bytes) -> str:
+        """The node of a backing file with this content."""
+        name = f"base{len(content)}"
+        if name not in self._server.disks:
+            self._export(name, Recorder(Growing(content, len(content))))
+        if name not in self._bases:
+            options = file_options(self._server.socket_path, name, False) | {"node-name": name, "read-only": True}
+            await daemon.execute("blockdev-add", options)
+            self._bases.add(name)
+        return name
 
     async def _closed(self) -> None:
         await self._unexported()
-        await self.close_node("d")
+        daemon = await self._running()
+        for answer in await daemon.execute_many([deletion("d"), deletion("d-file")]):
+            if isinstance(answer, QmpRefused):
+                raise answer
         self._open = False
 
     async def _reopened(self, played: Played, read_only: bool) -> None:
         daemon = await self._running()
         await self._unexported()
-        discard = self._file(played.setting.trims)["discard"]
-        options = self._image("d", read_only, played.setting.backed, discard)
+        backing = played.setting.backing()
+        base = None if backing is None else await self._backing(daemon, backing)
+        options = image_options("d", "d-file", played.setting.unmaps, read_only, base)
         await daemon.execute("blockdev-reopen", {"options": [options]})
         self._read_only = read_only
 
@@ -278,7 +301,7 @@ class Machine(ReadByUs):
 
     async def _backup(self, name: str, size: int) -> None:
         daemon = await self._running()
-        await self._added(daemon, {"driver": "null-co", "node-name": "target", "size": size})
+        await daemon.execute("blockdev-add", {"driver": "null-co", "node-name": "target", "size": size})
         try:
             ended = daemon.expect(
                 lambda event: event["event"] == "JOB_STATUS_CHANGE" and event["data"]["status"] == "null"
@@ -310,7 +333,8 @@ class Machine(ReadByUs):
         """Where the daemon offers its exports."""
         path = os.path.join(self._directory, "guest")
         if not self._serves:
-            await daemon.execute("nbd-server-start", {"addr": {"type": "unix", "data": {"path": path}}})
+            address = {"type": "unix", "data": {"path": os.path.basename(path)}}
+            await daemon.execute("nbd-server-start", {"addr": address})
             self._serves = True
         return path
 
@@ -362,3 +386,8 @@ class Machine(ReadByUs):
         if self._open or self._qemu_img is None:
             return "it is open" if self._open else "there is no qemu-img"
         return await change(self._qemu_img, step, self._server.socket_path, discard)
+
+
+def _unreachable(request: Request) -> None:
+    """For the server: what a process asks for that is dead, as far as its storage is concerned."""
+    request.fail(errno.EIO)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cbtwire.qcow2.bitmaps import read_image
+from cbtwire.qcow2.guest import WORD
 from cbtwire.qcow2.header import OFFSET_MASK
 from cbtwire.qcow2.reading import BadImage, Bytes, InMemory, padded
 
@@ -88,9 +89,9 @@ class _Names:
             l2 = int.from_bytes(padded(source, header.l1_offset + 8 * each, 8), "big") & OFFSET_MASK
             self._name(l2, header.cluster, "L2 table")
         self._name(header.refcount_offset, header.refcount_clusters * header.cluster, "refcount table")
-        for each in range(header.refcount_clusters * header.cluster // 8):
-            block = int.from_bytes(padded(source, header.refcount_offset + 8 * each, 8), "big") & OFFSET_MASK
-            self._name(block, header.cluster, "refcounts")
+        table = padded(source, header.refcount_offset, header.refcount_clusters * header.cluster)
+        for (block,) in WORD.iter_unpack(table):
+            self._name(block & OFFSET_MASK, header.cluster, "refcounts")
         if header.directory is not None:
             self._name(header.directory.offset, header.directory.size, "directory")
         for bitmap in image.bitmaps:

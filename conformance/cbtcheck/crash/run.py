@@ -236,7 +236,7 @@ async def _failed(
         if left <= 0:
             break
         left -= 1
-        outcome = await with_fault(player, finding.setting, history, fault)
+        outcome = await with_fault(player, finding.setting, history, fault, finding.kind)
         better = next((each for each, _ in outcome.found if each.kind == finding.kind), None)
         if better is not None:
             return better, left

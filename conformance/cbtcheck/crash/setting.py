@@ -28,6 +28,11 @@ class Setting:
         """Bytes of the disk."""
         return CLUSTERS[self.cluster_bits] << self.cluster_bits
 
+    @property
+    def unmaps(self) -> bool:
+        """Whether QEMU is told to send trims."""
+        return self.trims != "none"
+
     def backing(self) -> bytes | None:
         """What the backing file has."""
         return b"\xba\xcc" * (self.size // 2) if self.backed else None

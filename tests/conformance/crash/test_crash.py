@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cbtcheck.adapters.qemu.daemon import QmpRefused
 from cbtcheck.crash.confirm import difference
 from cbtcheck.crash.faults import with_fault
 from cbtcheck.crash.finding import KNOWN
@@ -26,6 +27,7 @@ from cbtcheck.crash.recording import Event, Fault
 from cbtcheck.crash.run import Profile, Report, run
 from cbtcheck.crash.setting import Setting
 from cbtcheck.crash.states import SECTORS, WHOLE, Judged, State, enumerate_states
+from cbtwire.qcow2.bitmaps import read_image
 from cbtwire.qcow2.reading import InMemory
 
 DEEP = os.environ.get("CBTSPEC_NIGHT") == "1"
@@ -227,3 +229,45 @@ def test_a_run_keeps_to_its_profile(binary: str, tmp_path: Path) -> None:
     assert report.disagreements == []
     assert report.hung == ""
     assert report.findings == {}
+
+
+@pytest.mark.qemu
+def test_a_kill_is_the_end_for_the_storage_and_one_daemon_goes_on(binary: str, tmp_path: Path) -> None:
+    """Nothing that a killed daemon does reaches the image: neither its store nor its reads."""
+
+    async def twice(machine: Machine) -> None:
+        before = await machine._running()
+        for text in (
+            "open; add b; write 0; kill",
+            "open; add b; write 0; close; open; write 1; kill; kill; open; kill",
+        ):
+            for setting in (Setting(12, True, "kept"), Setting(9)):
+                played = await machine.play(setting, parsed(text))
+                assert not any(each.answer for each in played.done)
+                verbs = [each.step.verb for each in played.done]
+                killed = verbs.index("kill")
+                assert played.done[killed].asked == played.done[killed - 1].asked
+                assert len(played.recorder.asked) == played.done[-1].asked
+                assert await machine._running() is before
+        left = played.recorder.storage.all()
+        image = read_image(InMemory(left))
+        assert [(each.name, each.in_use) for each in image.bitmaps] == [("b", True)]
+
+    on_qemu(binary, tmp_path, twice)
+
+
+@pytest.mark.qemu
+def test_a_daemon_that_cannot_let_go_of_the_image_ends(binary: str, tmp_path: Path) -> None:
+    async def work(machine: Machine) -> None:
+        daemon = await machine._running()
+
+        async def refused() -> None:
+            raise QmpRefused("GenericError", "Node d is in use")
+
+        machine._closed = refused  # type: ignore[method-assign]
+        played = await machine.play(Setting(), parsed("open; add b; write 0; kill; open; quit"))
+        assert not any(each.answer for each in played.done)
+        assert not played.broken
+        assert daemon.died.done()
+
+    on_qemu(binary, tmp_path, work)
