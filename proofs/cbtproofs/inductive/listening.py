@@ -61,7 +61,8 @@ class World(Prover):
 class Watch:
     """What is to be noted besides. `only` the theorem of this ID is proved, if there is one.
 
-    `spent` are CPU seconds by theorem; for none of them under "". `note` is told of each command on a path that is
+    `spent` are seconds by theorem; for none of them under "". They tell shares: a clock of CPU time is a system call,
+    and there are two for each theorem on each path. `note` is told of each command on a path that is
     possible to its end.
     """
 
@@ -97,12 +98,12 @@ def _on_one_path(world: World, items: Iterator[Item], watch: Watch) -> list[Obli
     If the specification raises something, it has looked inside a set or is broken: that ends the path.
     """
     path, listed, played, last = world.path, list[Obligation](), list[Played](), ""
-    known, before = path.known_until, time.process_time()
+    known, before = path.known_until, time.perf_counter()
     try:
         for item in items:
             theorem = item.id if isinstance(item, Prove | ProveEach) else ""
             if theorem != last:
-                now = time.process_time()
+                now = time.perf_counter()
                 watch.spent[last] += now - before
                 before, last = now, theorem
             if isinstance(item, Played):
@@ -125,7 +126,7 @@ def _on_one_path(world: World, items: Iterator[Item], watch: Watch) -> list[Obli
         listed.append(Obligation(OPAQUE, path.taken, "comes to its end"))
     for each in played:
         watch.note(each)
-    watch.spent[last] += time.process_time() - before
+    watch.spent[last] += time.perf_counter() - before
     return listed
 
 
@@ -167,7 +168,7 @@ def together(world: World, plays: Sequence[Play], watches: Sequence[Watch]) -> l
 
     def run(path: Path) -> None:
         world.restore(start)
-        before = time.process_time()
+        before = time.perf_counter()
         try:
             for claim in opening.claims(opening.of, state):
                 if not foggy(claim):
@@ -181,7 +182,7 @@ def together(world: World, plays: Sequence[Play], watches: Sequence[Watch]) -> l
                 else:
                     found[number].listed.append(tripped(path, error))
             return
-        watches[0].spent[""] += time.process_time() - before
+        watches[0].spent[""] += time.perf_counter() - before
         listen(state, others)
 
     for _ in every_path(run, world.path):

@@ -127,12 +127,14 @@ def prove_together(names: Iterable[str], few: list[Scene], only: str | None = No
     """Proves one scene, or several that begin alike."""
     proved, heard = Proved(), dict[str, list[Heard]]()
     for name in names:
-        started = time.process_time()
+        started, began = time.process_time(), time.perf_counter()
         watches = [_watch(each, only, name, proved) for each in few]
         world = UniversalDisk(Path()) if name == "universal disk" else GenericBlock(Path(), Solver())
         with no_garbage_collected():
             heard[name] = _heard(world, few, watches)
         proved.seconds[name] = time.process_time() - started
+        busy = proved.seconds[name] / (time.perf_counter() - began)
+        proved.spent[name] = defaultdict(float, {each: busy * spent for each, spent in proved.spent[name].items()})
         proved.solver += world.solver.seconds if isinstance(world, GenericBlock) else 0
     for number, scene in enumerate(few):
         proved.add(scene, {name: said[number] for name, said in heard.items()})
