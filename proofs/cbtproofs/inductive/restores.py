@@ -71,12 +71,17 @@ def restores(cast: Cast, command: Any) -> Script:
 def arbitrary(cast: Cast, prover: Prover) -> tuple[State[Any], Told]:
     """Any state of the cast, and anything that may have become of contents."""
     before = cast.state(prover)
+    return before, arbitrarily_told(prover, before, cast.foggy)
+
+
+def arbitrarily_told(prover: Prover, state: State[Any], foggy: frozenset[str] = frozenset()) -> Told:
+    """Anything that may have become of contents by now."""
     told = Told(prover.arbitrary("changed since"), prover.arbitrary("wrong"), {}, {})
-    for job_id, job in before.jobs.items():
-        if job.node == "d" and job_id not in cast.foggy:
+    for job_id, job in state.jobs.items():
+        if job.node == "d" and job_id not in foggy:
             told.between[job_id] = prover.arbitrary(f"changed before {job_id} began")
             told.after[job_id] = prover.arbitrary(f"changed since {job_id} began")
-    return before, told
+    return told
 
 
 def copied_so_far(cast: Cast, known: tuple[State[Any], Told]) -> Iterator[Claim]:
@@ -122,14 +127,14 @@ def followed(
         if job.node == "d" and job_id not in before.jobs:
             yield from same(f"{job_id}: new, so nothing has changed since", done.state.space.empty, point.since)
             yield from same(f"{job_id}: changed before it began", told.since | new, point.until[OLDER])
-            yield from _laid_over(job_id, point, told.wrong | told.since | new, job, end)
+            yield from laid_over(job_id, point, told.wrong | told.since | new, job, end)
         elif job_id in told.after:
             yield from same(f"{job_id}: changed since it began", told.after[job_id] | new, point.since)
             yield from same(f"{job_id}: changed before it began", told.between[job_id], point.until[OLDER])
-            yield from _laid_over(job_id, point, told.wrong | told.between[job_id], job, end)
+            yield from laid_over(job_id, point, told.wrong | told.between[job_id], job, end)
 
 
-def _laid_over(job_id: str, point: Point[Any], below: Any, job: Job[Any], end: Ended[Any] | None) -> Iterator[Claim]:
+def laid_over(job_id: str, point: Point[Any], below: Any, job: Job[Any], end: Ended[Any] | None) -> Iterator[Claim]:
     """A link on top of the older one, where `below` is wrong for its instant."""
     if point.link is None or end is None:
         return

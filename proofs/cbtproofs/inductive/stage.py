@@ -18,7 +18,7 @@ from cbtmodel.backup import BitmapMode, OnError, Sync
 from cbtmodel.node import LARGEST_GRANULARITY
 from cbtmodel.step import step
 
-from cbtproofs.inductive import images, laws
+from cbtproofs.inductive import images, laws, restores_images
 from cbtproofs.inductive.casts import SIZE, Cast, Moment
 from cbtproofs.inductive.covers import less_is_covered_too
 from cbtproofs.inductive.instants import at_first, releases, unites
@@ -271,6 +271,9 @@ def scenes() -> Iterator[Scene]:
         yield from all_of(f"a transaction is committed: {cast.name}", cast, c.Transaction(()), committing())
     for setting, what in images.listed():
         yield Scene(f"an image: {setting.name}", type(what).__name__, images.images(setting, what))
+    for setting, event in restores_images.listed():
+        played = restores_images.restores(setting, event)
+        yield Scene(f"chains and an image: {setting.name}", type(event).__name__, played)
     yield Scene(CHAIN, "three backups", three_links)
     yield Scene(CHAIN, "two points", less_is_covered_too)
     for cast in (A_BITMAP, A_JOB, WITHOUT, A_GROUP, TWO_DISK_GROUP):
