@@ -19,12 +19,13 @@ Exit codes:
 
 @click.command(epilog=EPILOG)
 @click.option("--worlds", "listed", type=click.Choice([*LISTS]), default="usual", show_default=True,
-              help="How much to walk: seconds, under a minute, or minutes.")  # fmt: skip
+              help="How much to walk: seconds, about a minute, or minutes.")  # fmt: skip
 @click.option("--mistake", metavar="NAME", help="A seeded mistake of the implementation, to see where it parts.")
 @click.option("--format", "form", type=click.Choice(["pretty", "json"]), default="pretty", show_default=True,
               help="The report on stdout.")  # fmt: skip
 def refine(listed: str, mistake: str | None, form: str) -> int:
-    """Walks the reference implementation and the specification through every command in every small state.
+    """Walks the reference implementation and the specification through every command in every small state, and
+    through all that happens to disks in images.
 
     After each command replies, ended jobs and states must agree, under the abstraction function of
     `cbtproofs.refinement.abstraction`. The walk ends where nothing new is found, or at

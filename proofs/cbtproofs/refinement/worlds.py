@@ -241,7 +241,7 @@ def quick() -> tuple[World, ...]:
 
 
 def usual() -> tuple[World, ...]:
-    """Under a minute, together with the quick ones."""
+    """About a minute, together with the quick ones."""
     return (
         of_scope("two blocks, large", Scope(2)),
         of_scope("two bitmaps, large", Scope(1, bitmaps=2)),
