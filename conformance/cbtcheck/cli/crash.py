@@ -18,11 +18,11 @@ from cbtcheck.run.interrupts import taken
 from cbtcheck.scenario.verdict import EXIT_CODES
 
 if TYPE_CHECKING:
+    from cbtcheck.crash.crew import Crew
     from cbtcheck.crash.history import Step
-    from cbtcheck.crash.machine import Machine
-    from cbtcheck.crash.played import Player
+    from cbtcheck.crash.players import Who
     from cbtcheck.crash.recording import Fault
-    from cbtcheck.crash.run import Profile, Report
+    from cbtcheck.crash.report import Profile, Report
     from cbtcheck.crash.setting import Setting
 
 PROFILES = {"quick": (2_000, 60), "ci": (50_000, 600), "deep": (500_000, 6_000)}
@@ -33,22 +33,37 @@ Exit codes:
   {EXIT_CODES["conformant"]:>3}  nothing was found that is not known
   {EXIT_CODES["unsafe or diverging"]:>3}  a write is lost, an image cannot be opened, or it is stuck: not known
   {EXIT_CODES["broken"]:>3}  QEMU or the program died or hung; or QEMU sees a state otherwise than our reader
-  {EXIT_CODES["usage"]:>3}  usage: no daemon, no such history, no room for temporary files
+  {EXIT_CODES["usage"]:>3}  usage: no daemon, no such history, no room for temporary files; a process was killed
   {EXIT_CODES["interrupted"]:>3}  interrupted by Ctrl-C: what was found until then is printed
 """
 
 
 @click.command(name="crash", epilog=EPILOG)
 @click.argument("adapter", metavar="[qemu|reference|exec]", default="qemu")
-@click.option("--profile", type=click.Choice([*PROFILES]), default="quick", show_default=True,
-              help="How many states and faults: "
-                   + ", ".join(f"{name} {s:,} and {f:,}" for name, (s, f) in PROFILES.items()) + ".")
+@click.option(
+    "--profile",
+    type=click.Choice([*PROFILES]),
+    default="quick",
+    show_default=True,
+    help="How many states and faults: "
+    + ", ".join(f"{name} {s:,} and {f:,}" for name, (s, f) in PROFILES.items())
+    + ".",
+)
 @click.option("--states", type=click.IntRange(min=0), metavar="N", help="So many states instead.")
 @click.option("--faults", type=click.IntRange(min=0), metavar="N", help="So many faults instead.")
 @click.option("--seed", type=click.IntRange(min=0), default=SEED, show_default=True, help="Of drawn histories.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="How many processes share the histories and faults. What is reported does not depend on it.",
+)
 @click.option("--qemu-storage-daemon", "daemon", metavar="PATH", help="The daemon (default: the first on PATH).")
-@click.option("--qemu-img", metavar="PATH",
-              help="For offline operations (default: beside the daemon, else on PATH, else none).")
+@click.option(
+    "--qemu-img", metavar="PATH", help="For offline operations (default: beside the daemon, else on PATH, else none)."
+)
 @click.option("--history", metavar="STEPS", help="Only this history, such as 'open; add b; write 0; close'.")
 @click.option("--cluster-size", type=click.Choice(["512", "4096", "65536"]), default="4096", help="With --history.")
 @click.option("--trims", type=click.Choice(["zeroed", "kept", "none"]), default="zeroed", help="With --history.")
@@ -58,7 +73,7 @@ Exit codes:
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[-- PROGRAM [ARGUMENT]...]")
 def crash_command(
-    adapter: str, profile: str, states: int | None, faults: int | None, seed: int, daemon: str | None,
+    adapter: str, profile: str, states: int | None, faults: int | None, seed: int, jobs: int, daemon: str | None,
     qemu_img: str | None, history: str | None, cluster_size: str, trims: str, backing: bool, sectors: bool,
     fault: str | None, as_json: bool, words: tuple[str, ...],
 ) -> int:  # fmt: skip
@@ -76,8 +91,10 @@ def crash_command(
     with importing():
         from cbtcheck.adapters.qemu.daemon import DaemonDied, DaemonMissing, DaemonTooOld, find_daemon
         from cbtcheck.crash.history import NoHistory, parsed
+        from cbtcheck.crash.players import Who
+        from cbtcheck.crash.pool import ProcessKilled
         from cbtcheck.crash.program import ProgramBroken, ProgramMissing
-        from cbtcheck.crash.run import Profile, Report
+        from cbtcheck.crash.report import Profile, Report
         from cbtcheck.crash.setting import Setting
         from cbtcheck.crash.words import broken, lines, to_json
     try:
@@ -92,13 +109,11 @@ def crash_command(
     usual_states, usual_faults = PROFILES[profile]
     asked = Profile(usual_states if states is None else states, usual_faults if faults is None else faults, seed)
     setting = Setting(int(cluster_size).bit_length() - 1, backing, trims)
-    report = Report(adapter, shlex.join(words))
+    report = Report(adapter=adapter, command=shlex.join(words))
     one = None if steps is None else (setting, steps, sectors, _fault(fault))
     try:
-        if adapter == "exec":
-            asyncio.run(_program(words, asked, report, one))
-        else:
-            asyncio.run(_run(binary, _beside(binary, qemu_img), asked, report, one))
+        who = Who(adapter, words, binary, None if adapter == "exec" else _beside(binary, qemu_img))
+        asyncio.run(_run(who, jobs, asked, report, one))
     except (DaemonMissing, DaemonTooOld) as problem:
         raise click.ClickException(str(problem)) from None
     except ProgramMissing as problem:
@@ -109,12 +124,16 @@ def crash_command(
         if not report.version:
             raise click.ClickException(f"{binary} cannot be used: {problem}") from None
         report.hung = str(problem) or "a history took more than two minutes"
+    except ProcessKilled as killed:
+        report.killed = str(killed)
     except KeyboardInterrupt:
         taken()
         report.interrupted = True
     click.echo(to_json(report, asked) if as_json else "\n".join(lines(report, asked)))
     if report.interrupted:
         return EXIT_CODES["interrupted"]
+    if report.killed:
+        return EXIT_CODES["usage"]
     if broken(report):
         return EXIT_CODES["broken"]
     new = any(not each.known for each in report.findings.values())
@@ -125,60 +144,47 @@ One = tuple["Setting", "tuple[Step, ...]", bool, "Fault | None"]
 """One history: on what, its steps, whether writes are torn, and the fault."""
 
 
-async def _run(binary: str | None, qemu_img: str | None, asked: Profile, report: Report, one: One | None) -> None:
-    from cbtcheck.crash.machine import Machine
+async def _run(who: Who, jobs: int, asked: Profile, report: Report, one: One | None) -> None:
+    from cbtcheck.crash.crew import Alone
     from cbtcheck.crash.offline import version
-    from cbtcheck.crash.own import Own
+    from cbtcheck.crash.pool import Pool
     from cbtcheck.host.temporary import directory
 
-    own = report.adapter == "reference"
     with directory("crash-") as place:
-        looker = None if binary is None else await Machine.start(place, binary, qemu_img)
         try:
-            report.version = "" if looker is None else looker.version
-            report.qemu_img = await version(qemu_img) if qemu_img is not None and not own else ""
-            player: Player = Own() if own or looker is None else looker
-            await _played(player, looker, asked, own or qemu_img is not None, report, one)
+            async with who.playing(place) as cast:
+                report.version = "" if cast.looker is None else cast.looker.version
+                if who.qemu_img is not None and who.adapter == "qemu":
+                    report.qemu_img = await version(who.qemu_img)
+                if one is not None or jobs == 1:
+                    await _played(Alone(cast), who, asked, report, one)
+                    return
+            with Pool(who, place, jobs) as crew:
+                await _played(crew, who, asked, report, one)
         except asyncio.CancelledError:  # what is said of tasks that Ctrl-C has torn is of no interest
             for name in ("asyncio", "qemu.qmp"):
                 logging.getLogger(name).setLevel(logging.CRITICAL + 1)
             raise
-        finally:
-            if looker is not None:
-                await looker.close()
 
 
-async def _program(words: tuple[str, ...], asked: Profile, report: Report, one: One | None) -> None:
-    from cbtcheck.crash.program import Program
-    from cbtcheck.host.temporary import directory
-
-    with directory("crash-") as place:
-        program = await Program.start(place, words)
-        try:
-            await _played(program, None, asked, False, report, one)
-        finally:
-            await program.close()
-
-
-async def _played(
-    player: Player, looker: Machine | None, asked: Profile, offline: bool, report: Report, one: One | None
-) -> None:
+async def _played(crew: Crew, who: Who, asked: Profile, report: Report, one: One | None) -> None:
     from rich.console import Console
 
-    from cbtcheck.crash.run import fault_of, run, states_of
+    from cbtcheck.crash.run import run, taken_from
     from cbtcheck.crash.states import SECTORS, WHOLE
+    from cbtcheck.crash.tasks import OneFault, OneHistory
     from cbtcheck.host.progress import ProgressLine
 
     if one is None:
+        offline = who.adapter == "reference" or who.qemu_img is not None
         with ProgressLine(Console(stderr=True)) as progress:
-            await run(player, looker, asked, offline, report, progress)
+            await run(crew, asked, offline, report, progress)
         return
     setting, history, sectors, fault = one
     if fault is not None:
-        await fault_of(player, looker, setting, history, fault, report)
-        return
-    played = await player.play(setting, history)
-    await states_of(player, looker, played, history, report, asked.seed, (SECTORS,) if sectors else (WHOLE,))
+        await taken_from(crew, OneFault(setting, history, fault), report)
+    else:
+        await taken_from(crew, OneHistory(setting, history, (SECTORS if sectors else WHOLE,), asked.seed), report)
 
 
 def _beside(binary: str | None, named: str | None) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from cbtcheck.crash.finding import Finding, Kind
@@ -22,7 +22,7 @@ WEIGHTS = {"flush": 0.0, "write": 0.3, "zeroes": 0.3, "trim": 0.3, "read": 3.0}
 FOLLOWING = ("write", "zero", "flush")
 
 
-def faults_of(played: Played, seed: int) -> Iterator[Fault]:
+def faults_of(asked: Sequence[tuple[str, int, int]], seed: int) -> Iterator[Fault]:
     """Every request of a history, failing once and from then on, with EIO and ENOSPC; in an order drawn by the seed.
 
     Flushes tend to come early, what fails for ever late, and reads come last: they are many, and change nothing.
@@ -30,7 +30,7 @@ def faults_of(played: Played, seed: int) -> Iterator[Fault]:
     chance = random.Random(seed)
     faults = [
         (WEIGHTS[kind] + chance.random() * (2 if for_ever else 1), Fault(number, error, for_ever))
-        for number, (kind, _, _) in enumerate(played.recorder.asked, 1)
+        for number, (kind, _, _) in enumerate(asked, 1)
         for error in (errno.EIO, errno.ENOSPC)
         for for_ever in (False, True)
     ]
@@ -40,10 +40,14 @@ def faults_of(played: Played, seed: int) -> Iterator[Fault]:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of one fault: what was found, each with the file's state; and how many states were judged."""
+    """What came of one fault: what was found, each with the file's state; and how many states were judged.
+
+    `seconds` of the processor were taken for judging them.
+    """
 
     found: list[tuple[Finding, Judged | None]] = field(default_factory=list)
     states: int = 0
+    seconds: float = 0.0
 
 
 async def with_fault(
@@ -76,7 +80,7 @@ async def with_fault(
     found += [(finding(verdict, why, "again", _end(again)), None) for verdict, why in _refused(again, later)]
     found += [(finding(DIED, of.broken, when, _end(of)), None) for of, when in ((played, ""), (again, "again"))
               if of.broken]  # fmt: skip
-    return Outcome(found, states.states + later.states)
+    return Outcome(found, states.states + later.states, states.seconds + later.seconds)
 
 
 def step_of_fault(played: Played) -> str:

@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import os
 from collections.abc import Sequence
 from typing import Any, Final
 
 from cbtwire.nbd.client import DiskClient, NbdDisconnected, NbdError, NbdRefused
 from cbtwire.nbd.content import Growing
-from cbtwire.nbd.disk import Request
 from cbtwire.nbd.server import DiskServer
 from cbtwire.qcow2.writing import image_bytes
 
@@ -27,7 +25,7 @@ from cbtcheck.crash.nodes import deletion, file_options, image_options
 from cbtcheck.crash.offline import change
 from cbtcheck.crash.owed import SECTOR, Account
 from cbtcheck.crash.played import Done, Played, ReadByUs, Seen, read_by_guest
-from cbtcheck.crash.recording import Fault, Recorder
+from cbtcheck.crash.recording import Fault, Recorder, unreachable
 from cbtcheck.crash.setting import CLUSTERS, ROOM, Setting
 
 PATIENCE: Final = 120.0
@@ -66,6 +64,16 @@ class Machine(ReadByUs):
         """Ends the daemon and the server."""
         await self._end(kill=True)
         await self._server.close()
+
+    @property
+    def pid(self) -> int:
+        """The daemon's process; 0 if there is none just now."""
+        return 0 if self._daemon is None else self._daemon.pid
+
+    def kill(self) -> None:
+        """Kills the daemon, without waiting: this process is about to end."""
+        if self._daemon is not None:
+            self._daemon.kill()
 
     # A history
 
@@ -215,7 +223,7 @@ class Machine(ReadByUs):
         """
         if not self._open:
             return
-        self._server.disks["image"].handler = _unreachable
+        self._server.disks["image"].handler = unreachable
         try:
             await self._closed()
             self._heard()
@@ -386,8 +394,3 @@ class Machine(ReadByUs):
         if self._open or self._qemu_img is None:
             return "it is open" if self._open else "there is no qemu-img"
         return await change(self._qemu_img, step, self._server.socket_path, discard)
-
-
-def _unreachable(request: Request) -> None:
-    """For the server: what a process asks for that is dead, as far as its storage is concerned."""
-    request.fail(errno.EIO)

@@ -75,6 +75,9 @@ class Own(ReadByUs):
     def __init__(self) -> None:
         self._file: ImageFile | None = None
 
+    def kill(self) -> None:
+        """It has started nothing."""
+
     async def play(
         self, setting: Setting, history: tuple[Step, ...], fault: Fault | None = None, after: Played | None = None
     ) -> Played:

@@ -33,6 +33,9 @@ class Player(Protocol):
     ) -> Found:
         """Judges the crash states of a history from the event `start` on."""
 
+    def kill(self) -> None:
+        """Kills the processes that it has started, without waiting."""
+
 
 class ReadByUs:
     """Judges states with our own reader of qcow2."""

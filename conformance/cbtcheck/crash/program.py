@@ -97,6 +97,11 @@ class Program:
         await self._end()
         await self._server.close()
 
+    def kill(self) -> None:
+        """Kills it, without waiting: this process is about to end."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+
     # Histories
 
     async def play(

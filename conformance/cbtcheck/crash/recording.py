@@ -114,3 +114,8 @@ class Recorder:
     def _fails(self) -> bool:
         fault, number = self.fault, len(self.asked)
         return fault is not None and (number == fault.number or (fault.for_ever and number > fault.number))
+
+
+def unreachable(request: Asked) -> None:
+    """For the server: what a process asks for that is dead, as far as its storage is concerned."""
+    request.fail(errno.EIO)

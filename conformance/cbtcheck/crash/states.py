@@ -11,6 +11,7 @@ serves every state that differs from this one in others only.
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -95,12 +96,14 @@ class Found:
 
     `states` were judged, `read` of them by reading; `cut` of so many `epochs` had more writes than are taken whole.
     `bad` has the first state of each class that is not well, `samples` one of every other class, and some at random.
+    `seconds` of the processor it has taken.
     """
 
     states: int = 0
     read: int = 0
     epochs: int = 0
     cut: int = 0
+    seconds: float = 0.0
     bad: list[Judged] = field(default_factory=list)
     samples: list[Judged] = field(default_factory=list)
     classes: set[tuple[object, ...]] = field(default_factory=set)
@@ -111,7 +114,7 @@ def enumerate_states(
     assumption: str = WHOLE, seed: int = 0, start: int = 0, one_in: int = 100,
 ) -> Found:  # fmt: skip
     """Judges the states from the event `start` on. `base` is the file before the first event."""
-    found, chance = Found(), random.Random(seed)
+    found, chance = Found(seconds=-time.process_time()), random.Random(seed)
     content, begin = bytearray(base), 0
     while begin <= len(events):
         end = begin
@@ -122,6 +125,7 @@ def enumerate_states(
         for each in events[begin:end]:
             apply(content, each)
         begin = end + 1
+    found.seconds += time.process_time()
     return found
 
 

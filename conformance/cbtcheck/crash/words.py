@@ -9,7 +9,7 @@ from typing import Any
 from cbtcheck.crash.finding import KNOWN, Finding
 from cbtcheck.crash.history import told
 from cbtcheck.crash.judge import DIED
-from cbtcheck.crash.run import Profile, Report
+from cbtcheck.crash.report import Profile, Report
 from cbtcheck.crash.states import MOST_EXHAUSTIVE
 from cbtcheck.host.printable import plain, plain_json
 from cbtcheck.host.version import VERSION
@@ -32,16 +32,33 @@ def lines(report: Report, profile: Profile) -> Iterator[str]:
         yield f"confirmed   {opened}, {len(report.disagreements)} seen otherwise"
     else:
         yield "confirmed   none: there is no qemu-storage-daemon"
+    if report.adapter != "exec" and report.judging:
+        yield f"rates       {_rates(report)}"
     yield f"faults      {report.faults:,} requests failed; {report.states_after_faults:,} states judged afterwards"
     for each in report.disagreements:
         yield f"DISAGREE    {plain(each)}"
-    if report.hung:
-        yield f"GIVEN UP    {plain(report.hung)}"
+    if report.hung or report.killed:
+        yield f"GIVEN UP    {plain(report.hung or report.killed)}"
     for number, finding in enumerate(ordered(report), 1):
         yield ""
         yield from _shown(number, finding)
     yield ""
     yield verdict(report)
+
+
+def _rates(report: Report) -> str:
+    confirmed = f", {_confirmed(report):,} opened by QEMU" if report.looking else ""
+    return f"{_judged(report):,} states judged{confirmed}, per second of a processor"
+
+
+def _judged(report: Report) -> int:
+    """States a second of this program's processor time; 0 if there were none."""
+    return round((report.states + report.states_after_faults) / report.judging) if report.judging else 0
+
+
+def _confirmed(report: Report) -> int:
+    """States a second of this program's and QEMU's processor time."""
+    return round(report.confirmed / report.looking) if report.looking else 0
 
 
 def ordered(report: Report) -> list[Finding]:
@@ -80,6 +97,10 @@ def verdict(report: Report) -> str:
     new = [each for each in report.findings.values() if not each.known]
     known = sorted({each.known for each in report.findings.values() if each.known})
     more = f" Known ones were met: {', '.join(known)}." if known else ""
+    if report.killed:
+        return f"NO RESULT: {report.killed}.{more}"
+    if report.interrupted and not new and not broken(report):
+        return f"Interrupted. Nothing was found until then that is not known.{more}"
     if broken(report):
         return f"BROKEN: QEMU dies or hangs in an unknown way, or sees a state otherwise than our reader.{more}"
     if new:
@@ -102,7 +123,8 @@ def to_json(report: Report, profile: Profile) -> str:
         "states_read": report.read,
         "states_after_faults": report.states_after_faults, "epochs": report.epochs, "epochs_in_part": report.cut,
         "confirmed": report.confirmed, "faults": report.faults, "disagreements": report.disagreements,
-        "given_up": report.hung, "verdict": verdict(report),
+        "judged_per_cpu_second": _judged(report), "confirmed_per_cpu_second": _confirmed(report),
+        "given_up": report.hung or report.killed, "verdict": verdict(report),
         "findings": [_plain(each) for each in ordered(report)],
     }  # fmt: skip
     return plain_json(json.dumps(data, indent=1, ensure_ascii=False))

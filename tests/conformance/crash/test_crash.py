@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from cbtcheck.adapters.qemu.daemon import QmpRefused
 from cbtcheck.crash.confirm import difference
+from cbtcheck.crash.crew import Alone
 from cbtcheck.crash.faults import with_fault
 from cbtcheck.crash.finding import KNOWN
 from cbtcheck.crash.histories import BY_HAND, BY_HAND_OFFLINE, drawn
@@ -24,9 +25,11 @@ from cbtcheck.crash.mistakes import MISTAKES, versions
 from cbtcheck.crash.picture import picture
 from cbtcheck.crash.played import Played
 from cbtcheck.crash.recording import Event, Fault
-from cbtcheck.crash.run import Profile, Report, run
+from cbtcheck.crash.report import Profile, Report
+from cbtcheck.crash.run import run
 from cbtcheck.crash.setting import Setting
 from cbtcheck.crash.states import SECTORS, WHOLE, Judged, State, enumerate_states
+from cbtcheck.crash.tasks import Cast
 from cbtwire.qcow2.bitmaps import read_image
 from cbtwire.qcow2.reading import InMemory
 
@@ -222,7 +225,7 @@ def test_what_is_known_of_qemu_is_found(
 @pytest.mark.qemu
 def test_a_run_keeps_to_its_profile(binary: str, tmp_path: Path) -> None:
     report = Report()
-    on_qemu(binary, tmp_path, lambda machine: run(machine, machine, Profile(400, 3, 1), False, report))
+    on_qemu(binary, tmp_path, lambda machine: run(Alone(Cast(machine, machine)), Profile(400, 3, 1), False, report))
     assert report.states >= 400
     assert report.faults == 3
     assert report.confirmed > 0

@@ -7,8 +7,16 @@ from pathlib import Path
 
 import pytest
 from cbtcheck.cli.command import main
+from cbtcheck.crash.finding import Finding
+from cbtcheck.crash.history import parsed
+from cbtcheck.crash.judge import LOST
+from cbtcheck.crash.report import Part, Profile, Report
+from cbtcheck.crash.setting import Setting
+from cbtcheck.crash.states import WHOLE
+from cbtcheck.crash.words import lines, verdict
 from click.testing import CliRunner
 
+NOTHING = Profile(0, 0, 0)
 SHORT = "open; add b; write 0; close"
 
 
@@ -50,6 +58,32 @@ def test_the_reference_needs_no_qemu(monkeypatch: pytest.MonkeyPatch) -> None:
     said = json.loads(out)
     assert (code, said["format"], said["version"], said["adapter"]) == (0, "cbtspec-crash", 1, "reference")
     assert (said["faults"], said["findings"], said["qemu"]) == (1, [], "")
+    assert said["judged_per_cpu_second"] > 0
+    assert said["confirmed_per_cpu_second"] == 0
+
+
+def test_rates_are_those_of_what_was_judged_and_opened() -> None:
+    report = Report(states=900, states_after_faults=100, confirmed=30, judging=0.25, looking=0.1)
+    assert "rates       4,000 states judged, 300 opened by QEMU, per second of a processor" in lines(report, NOTHING)
+    report.looking = 0.0
+    assert "rates       4,000 states judged, per second of a processor" in lines(report, NOTHING)
+
+
+def test_of_each_kind_the_shortest_history_is_kept_and_all_are_counted() -> None:
+    report = Report()
+    histories = ("open; add b; write 0; close", "open; close", "open; kill")
+    for number, text in enumerate(histories):
+        finding = Finding(LOST, "close", "", "", f"{number}", Setting(), WHOLE, parsed(text), None)
+        report.take(Part(states=10, noted=[finding], disagreements=[text]))
+    (kept,) = report.findings.values()
+    assert (kept.why, kept.times, report.states, report.disagreements) == ("1", 3, 30, list(histories))
+
+
+def test_what_was_cut_short_does_not_say_that_it_is_done() -> None:
+    assert verdict(Report(interrupted=True)) == "Interrupted. Nothing was found until then that is not known."
+    killed = Report(killed="a process of this run was killed")
+    assert verdict(killed) == "NO RESULT: a process of this run was killed."
+    assert "GIVEN UP    a process of this run was killed" in lines(killed, NOTHING)
 
 
 @pytest.mark.qemu

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from cbtcheck.crash.confirm import difference
+from cbtcheck.crash.crew import Alone
 from cbtcheck.crash.faults import with_fault
 from cbtcheck.crash.histories import BY_HAND, drawn
 from cbtcheck.crash.history import parsed, told
@@ -21,8 +22,10 @@ from cbtcheck.crash.machine import Machine
 from cbtcheck.crash.own import Own
 from cbtcheck.crash.played import Played
 from cbtcheck.crash.recording import Fault
-from cbtcheck.crash.run import Profile, Report, run
+from cbtcheck.crash.report import Profile, Report
+from cbtcheck.crash.run import run
 from cbtcheck.crash.setting import CLUSTERS, Setting
+from cbtcheck.crash.tasks import Cast
 from cbtwire.qcow2.bitmaps import bits, read_image
 from cbtwire.qcow2.image_file import ImageFile, Refused
 from cbtwire.qcow2.reading import InMemory
@@ -32,8 +35,8 @@ FAULTS = 2_000 if os.environ.get("CBTSPEC_NIGHT") == "1" else 120
 
 
 def found_in(profile: Profile) -> Report:
-    report = Report("reference")
-    asyncio.run(run(Own(), None, profile, True, report))
+    report = Report(adapter="reference")
+    asyncio.run(run(Alone(Cast(Own(), None, "reference")), profile, True, report))
     return report
 
 
