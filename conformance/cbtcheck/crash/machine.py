@@ -40,8 +40,8 @@ class Machine(ReadByUs):
         self._daemon: Daemon | None = None
         self._said = ""
         """What the daemon has printed for earlier histories, and while it reached nothing any more."""
-        self._bases: set[str] = set()
-        """The backing files that the daemon has open: they stay so, as nobody writes to them."""
+        self._kept: set[str] = set()
+        """The nodes that the daemon only reads from: they stay open."""
         self._guest: DiskClient | None = None
         self._serves = False
         self._open = False
@@ -159,10 +159,9 @@ class Machine(ReadByUs):
 
         The bits of the bitmaps of these `names` are asked for, and with `data` also what the guest reads.
         """
-        self._export("s", Recorder(Growing(content, ROOM)))
         daemon, backing = await self._running(), setting.backing()
         base = None if backing is None else await self._backing(daemon, backing)
-        file = file_options(self._server.socket_path, "s", False)
+        file = await self._only_read(daemon, "f", Growing(content, ROOM))
         bits = [("x-debug-block-dirty-bitmap-sha256", {"node": "s", "name": name}) for name in names]
         opened, nodes, *answers = await daemon.execute_many([
             ("blockdev-add", image_options("s", file, False, True, base)),
@@ -202,7 +201,7 @@ class Machine(ReadByUs):
             self._daemon = await Daemon.start(self._binary, self._directory)
             self.version = self._daemon.version_text
             self._serves, self._said = False, ""
-            self._bases.clear()
+            self._kept.clear()
         return self._daemon
 
     async def _end(self, kill: bool) -> None:
@@ -264,13 +263,16 @@ class Machine(ReadByUs):
 
     async def _backing(self, daemon: Daemon, content: bytes) -> str:
         """The node of a backing file with this content."""
-        name = f"base{len(content)}"
-        if name not in self._server.disks:
-            self._export(name, Recorder(Growing(content, len(content))))
-        if name not in self._bases:
+        return await self._only_read(daemon, f"base{len(content)}", Growing(content, len(content)))
+
+    async def _only_read(self, daemon: Daemon, name: str, content: Growing) -> str:
+        """A node that has this content from now on."""
+        disk = self._server.disks.get(name) or self._server.add_export(name, SECTOR)
+        disk.content = content
+        if name not in self._kept:
             options = file_options(self._server.socket_path, name, False) | {"node-name": name, "read-only": True}
             await daemon.execute("blockdev-add", options)
-            self._bases.add(name)
+            self._kept.add(name)
         return name
 
     async def _closed(self) -> None:
