@@ -32,8 +32,10 @@ class Counts:
     faults: int = 0
     judging: float = 0.0
     """Seconds that it took to judge the states, and those after faults."""
+    looks: int = 0
+    """So often QEMU was shown a state: those of the same content once in each process of the run."""
     looking: float = 0.0
-    """Seconds that it took to have states confirmed, of the suite and of QEMU."""
+    """Seconds that this took, of the suite and of QEMU."""
 
 
 @dataclass(slots=True)
@@ -42,6 +44,8 @@ class Part(Counts):
 
     noted: list[Finding] = field(default_factory=list)
     disagreements: list[str] = field(default_factory=list)
+    contents: set[bytes] = field(default_factory=set)
+    """Digests of the states that were confirmed."""
 
 
 @dataclass(slots=True)
@@ -58,6 +62,8 @@ class Report(Counts):
     """The version of the `qemu-img` for offline operations; "" without one."""
     findings: dict[Kind, Finding] = field(default_factory=dict)
     disagreements: list[str] = field(default_factory=list)
+    contents: set[bytes] = field(default_factory=set)
+    """Digests of the states that were confirmed."""
     hung: str = ""
     """Why the run was given up, if it was."""
     killed: str = ""
@@ -69,6 +75,7 @@ class Report(Counts):
         for each in fields(Counts):
             setattr(self, each.name, getattr(self, each.name) + getattr(part, each.name))
         self.disagreements += part.disagreements
+        self.contents |= part.contents
         for finding in part.noted:
             self._note(finding)
 

@@ -28,8 +28,9 @@ def lines(report: Report, profile: Profile) -> Iterator[str]:
     if report.adapter == "exec":
         yield "confirmed   the program itself opens each state"
     elif report.version:
-        opened = f"{report.confirmed:,} states opened by QEMU {plain(report.version.split()[0])}"
-        yield f"confirmed   {opened}, {len(report.disagreements)} seen otherwise"
+        opened = f"{report.confirmed:,} states by QEMU {plain(report.version.split()[0])}"
+        different = f"{len(report.contents):,} different ones were opened"
+        yield f"confirmed   {opened} ({different}), {len(report.disagreements)} seen otherwise"
     else:
         yield "confirmed   none: there is no qemu-storage-daemon"
     if report.adapter != "exec" and report.judging:
@@ -58,7 +59,7 @@ def _judged(report: Report) -> int:
 
 def _confirmed(report: Report) -> int:
     """States a second of this program's and QEMU's processor time."""
-    return round(report.confirmed / report.looking) if report.looking else 0
+    return round(report.looks / report.looking) if report.looking else 0
 
 
 def ordered(report: Report) -> list[Finding]:
@@ -122,7 +123,8 @@ def to_json(report: Report, profile: Profile) -> str:
         "histories": report.histories, "states": report.states, "states_torn": report.torn,
         "states_read": report.read,
         "states_after_faults": report.states_after_faults, "epochs": report.epochs, "epochs_in_part": report.cut,
-        "confirmed": report.confirmed, "faults": report.faults, "disagreements": report.disagreements,
+        "confirmed": report.confirmed, "contents_confirmed": len(report.contents),
+        "faults": report.faults, "disagreements": report.disagreements,
         "judged_per_cpu_second": _judged(report), "confirmed_per_cpu_second": _confirmed(report),
         "given_up": report.hung or report.killed, "verdict": verdict(report),
         "findings": [_plain(each) for each in ordered(report)],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -9,10 +10,13 @@ import pytest
 from cbtcheck.cli.command import main
 from cbtcheck.crash.finding import Finding
 from cbtcheck.crash.history import parsed
-from cbtcheck.crash.judge import LOST
+from cbtcheck.crash.judge import LOST, Judgement
+from cbtcheck.crash.machine import Machine
+from cbtcheck.crash.own import Own
 from cbtcheck.crash.report import Part, Profile, Report
 from cbtcheck.crash.setting import Setting
-from cbtcheck.crash.states import WHOLE
+from cbtcheck.crash.states import WHOLE, Judged, Place
+from cbtcheck.crash.tasks import Cast
 from cbtcheck.crash.words import lines, verdict
 from click.testing import CliRunner
 
@@ -63,10 +67,39 @@ def test_the_reference_needs_no_qemu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_rates_are_those_of_what_was_judged_and_opened() -> None:
-    report = Report(states=900, states_after_faults=100, confirmed=30, judging=0.25, looking=0.1)
+    report = Report(states=900, states_after_faults=100, confirmed=50, judging=0.25, looks=30, looking=0.1)
     assert "rates       4,000 states judged, 300 opened by QEMU, per second of a processor" in lines(report, NOTHING)
     report.looking = 0.0
     assert "rates       4,000 states judged, per second of a processor" in lines(report, NOTHING)
+
+
+def test_what_qemu_was_shown_it_is_not_shown_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless the guest's data are wanted now, or there is another backing file; and it differs as it did."""
+    shown = []
+
+    async def difference(machine: Machine, setting: Setting, content: bytes, data: bool) -> str:
+        shown.append((content, setting.backed, data))
+        return "otherwise" if content == b"bad" else ""
+
+    monkeypatch.setattr("cbtcheck.crash.tasks.difference", difference)
+    looker = Machine.__new__(Machine)
+    looker._daemon = None
+    cast, part = Cast(Own(), looker), Part()
+
+    def state(content: bytes) -> Judged:
+        return Judged(Place(0, 0, ()), content, {}, Judgement("", ""))
+
+    async def work() -> None:
+        for _ in range(2):
+            for content in (b"good", b"bad"):
+                for setting in (Setting(), Setting(backed=True)):
+                    for data in (False, True):
+                        said = await cast._confirm(part, setting, state(content), "here", data)
+                        assert said == ("otherwise" if content == b"bad" else "")
+
+    asyncio.run(work())
+    assert len(shown) == len(set(shown)) == part.looks == 8
+    assert (part.confirmed, len(part.contents), part.disagreements) == (16, 2, ["here: otherwise"] * 8)
 
 
 def test_of_each_kind_the_shortest_history_is_kept_and_all_are_counted() -> None:
