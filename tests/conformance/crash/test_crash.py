@@ -24,7 +24,7 @@ from cbtcheck.crash.machine import Machine
 from cbtcheck.crash.mistakes import MISTAKES, versions
 from cbtcheck.crash.picture import picture
 from cbtcheck.crash.played import Played
-from cbtcheck.crash.recording import Event, Fault
+from cbtcheck.crash.recording import Event, Fault, Recorder
 from cbtcheck.crash.report import Profile, Report
 from cbtcheck.crash.run import run
 from cbtcheck.crash.setting import Setting
@@ -257,6 +257,29 @@ def test_a_kill_is_the_end_for_the_storage_and_one_daemon_goes_on(binary: str, t
         assert [(each.name, each.in_use) for each in image.bitmaps] == [("b", True)]
 
     on_qemu(binary, tmp_path, twice)
+
+
+@pytest.mark.qemu
+def test_a_process_that_is_really_killed_sends_the_same_requests(binary: str, tmp_path: Path) -> None:
+    """What comes after the kill, too: a daemon that goes on asks for the same as a new one."""
+    settings = (Setting(9), Setting(12, True), Setting(16, trims="kept"))
+
+    async def work(machine: Machine) -> None:
+        async def really(recorder: Recorder) -> None:
+            await machine._end(kill=True)
+
+        cut = machine._killed
+        for number, history in enumerate([*BY_HAND, *(drawn(seed, False) for seed in range(30 if DEEP else 8))]):
+            for fault in (None, Fault(15 + number), Fault(25 + number, for_ever=True)):
+                came = []
+                for killed in (cut, really):
+                    machine._killed = killed  # type: ignore[method-assign]
+                    played = await machine.play(settings[number % 3], history, fault)
+                    answers = [each.answer for each in played.done]
+                    came.append((played.recorder.events, played.recorder.asked, answers))
+                assert came[0] == came[1], (told(history), fault)
+
+    on_qemu(binary, tmp_path, work)
 
 
 @pytest.mark.qemu
