@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import random
+import shutil
+import subprocess
 from collections.abc import Iterator
 
 import pytest
-from cbtcheck.adapter import Hint
+from cbtcheck.adapter import Hint, Observation
 from cbtcheck.adapters.qemu.adapter import QemuAdapter
 from cbtcheck.adapters.qemu.images import QemuImages
 from cbtcheck.follow.play import Player, verdict_of
@@ -16,7 +19,7 @@ from cbtcheck.search.restarts import restarts
 from cbtcheck.search.restarts.ground import ONE, Ground, again, restarted
 from cbtcheck.vectors.restarts.told import IMAGE_HISTORIES, scenario_of
 from cbtmodel import commands as c
-from cbtmodel.image import Close, Crash, Event, Open, Reopen
+from cbtmodel.image import Close, Crash, Event, Open, Reopen, WrittenByOthers
 from cbtwire.qcow2.bitmaps import IN_USE, read_image
 from cbtwire.qcow2.reading import InFile
 
@@ -68,6 +71,46 @@ def test_qemu_and_the_vectors_agree(name: str, shared: QemuAdapter) -> None:
     player = Player(shared)
     assert player.play_scenario(scenario_of(history)) == []
     assert not player.not_realised
+
+
+class AsQemuImgSees(QemuAdapter):
+    """Of each image that is closed, `qemu-img info` says the same as our reader after every step."""
+
+    compared = 0
+
+    def observe(self, exact: frozenset[tuple[str, str]] | None = None) -> Observation:
+        """What is seen, once both have looked."""
+        seen = super().observe(exact)
+        assert self._images is not None
+        for name, disk in self._images.disks.items():
+            ours = (seen.images or {})[name].entries
+            if disk.open or ours is None:
+                continue
+            words = ["qemu-img", "info", "-f", "qcow2", "--output=json", disk.path]
+            said = json.loads(subprocess.run(words, capture_output=True, check=True).stdout)
+            theirs = {
+                each["name"]: (each["granularity"], "auto" in each["flags"], "in-use" in each["flags"])
+                for each in said["format-specific"]["data"].get("bitmaps", [])
+            }
+            assert theirs == {key: (each.granularity, each.enabled, each.in_use) for key, each in ours.items()}
+            self.compared += len(theirs)
+        return seen
+
+
+@pytest.mark.skipif(shutil.which("qemu-img") is None, reason="qemu-img: not on PATH")
+def test_qemu_img_sees_in_closed_images_what_our_reader_sees(binary: str) -> None:
+    adapter = AsQemuImgSees(binary)
+    try:
+        for name in [*sorted(CHOSEN), "drawn 0", "drawn 1"]:
+            assert Player(adapter).play_scenario(restarts(CLAIMS, 3, 4)[name]) == []
+        steps: tuple[Step, ...] = (
+            GROUND.add(), GROUND.add("off", enabled=False), GROUND.write(1), Close(ONE), Open(ONE), Crash(),
+            WrittenByOthers(ONE), Open(ONE), GROUND.add("after"), Close(ONE),
+        )  # fmt: skip
+        assert Player(adapter).play_scenario(GROUND.scenario("flags", *steps)) == []
+        assert adapter.compared >= 10
+    finally:
+        adapter.close()
 
 
 def test_what_is_asked_for_happens(shared: QemuAdapter) -> None:
