@@ -19,6 +19,7 @@ from cbtcheck.crash.machine import Machine
 from cbtcheck.crash.picture import picture, step_of_crash, verb
 from cbtcheck.crash.played import Played, Player
 from cbtcheck.crash.recording import Fault
+from cbtcheck.crash.remembering import Remembering
 from cbtcheck.crash.report import Part
 from cbtcheck.crash.setting import Setting
 from cbtcheck.crash.shorten import shorten
@@ -78,6 +79,7 @@ class Cast:
     looker: Machine | None
     adapter: str = "qemu"
     command: str = ""
+    _remembering: Remembering | None = None
     _seen: dict[bytes, str] = field(default_factory=dict)
     """What QEMU sees otherwise than our reader, by the digest of what it was shown."""
 
@@ -94,7 +96,9 @@ class Cast:
                     await self._note(part, finding, state)
             case Shorter(finding, most):
                 done.finding = finding
-                await shorten(self.player, finding, most)
+                if self._remembering is None:
+                    self._remembering = Remembering(self.player)
+                await shorten(self._remembering, finding, most)
             case _:
                 assert_never(task)
 

@@ -22,6 +22,7 @@ from cbtcheck.crash.machine import Machine
 from cbtcheck.crash.own import Own
 from cbtcheck.crash.played import Played
 from cbtcheck.crash.recording import Fault
+from cbtcheck.crash.remembering import Remembering
 from cbtcheck.crash.report import Profile, Report
 from cbtcheck.crash.run import run
 from cbtcheck.crash.setting import CLUSTERS, Setting
@@ -109,6 +110,36 @@ def test_a_store_that_does_not_flush_is_found(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(_Storage, "flush", no_flush)
     assert {kind[0] for kind in found_in(Profile(500, 0, 5)).findings} & {LOST, UNOPENABLE}
+
+
+def test_who_remembers_plays_the_same_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But not where the setting, a step, the fault or what was there before differs; nor what it has forgotten."""
+    monkeypatch.setattr("cbtcheck.crash.remembering.MOST", 6)
+    plays: list[Any] = []
+
+    class Counting(Own):
+        async def play(self, *asked: Any) -> Played:
+            plays.append(asked)
+            return await super().play(*asked)
+
+    player, one, other = Remembering(Counting()), parsed("open; add b; write 0; close"), parsed("open; close")
+
+    async def work() -> None:
+        first = await player.play(Setting(), one)
+        for _ in range(3):
+            assert await player.play(Setting(), one) is first
+            again = await player.play(Setting(), other, None, first)
+            assert again.base == first.recorder.storage.all()
+            faulty = await player.play(Setting(), one, Fault(9))
+            await player.play(Setting(), other, None, faulty)
+            await player.play(Setting(9), one)
+            await player.play(Setting(), other)
+            assert len(plays) == 6
+        await player.play(Setting(16), one)
+        assert await player.play(Setting(), one) is not first
+        assert len(plays) == 8
+
+    asyncio.run(work())
 
 
 def test_it_stores_and_loads_what_was_there() -> None:
