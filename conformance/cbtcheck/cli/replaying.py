@@ -57,7 +57,7 @@ def replay(file: Path, opening: adapters.Opening, drawn: Path | None = None) -> 
         out.print(f"Rule: {said}", markup=False, highlight=False, soft_wrap=True)
     if came is None:
         out.print("agrees at every step", style="green")
-        if table.unsafe:
+        if not table.right:
             said_of = plain(chain_words.verdict(table))
             out.print(said_of, style=COLOUR[Verdict.UNSAFE], markup=False, highlight=False, soft_wrap=True)
             return EXIT_CODES["commands"]

@@ -6,8 +6,8 @@ some window. Both are said, and never one for the other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Generic, Literal
 
 from cbtmodel.blocks import S
@@ -83,13 +83,27 @@ class NotCovered:
 
 
 @dataclass(frozen=True, slots=True)
+class NoIncrement:
+    """A bitmap with which no backup can be made any more, why, and the event that is to blame."""
+
+    node: str
+    bitmap: str
+    why: str
+    at: At
+
+
+@dataclass(frozen=True, slots=True)
 class ChainTable:
-    """All links of a history in the order of their instants, what was waived for good, and what failed."""
+    """All links of a history in the order of their instants, what was waived for good, and what failed.
+
+    `no_increment` are bitmaps that an event has taken away, or the trust in them, and that were not added again.
+    """
 
     rows: tuple[Row, ...]
     waived: tuple[NotCovered, ...]
     failed: tuple[Failed, ...]
     forgotten: int
+    no_increment: tuple[NoIncrement, ...] = ()
 
     @property
     def unsafe(self) -> bool:
@@ -101,15 +115,24 @@ class ChainTable:
         """Whether one does not if something was written when nobody saw."""
         return any(row.gives == "perhaps" for row in self.rows)
 
+    @property
+    def right(self) -> bool:
+        """Neither: whatever has happened, every restore point restores, if what came before this history does."""
+        return not self.unsafe and not self.depends
+
 
 @dataclass(frozen=True)
 class Tabled(Generic[S]):
-    """Makes the table of what was followed, in the granules of `block` bytes that `space` has."""
+    """Makes the table of what was followed, in the granules of `block` bytes that `space` has.
+
+    `sizes` are those of disks that may be closed now, and so not in the state, in bytes.
+    """
 
     space: Comparing[S]
     block: int
     state: State[S]
     followed: ChainsFollowed[S]
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
     def table(self) -> ChainTable:
         """The table as things are now."""
@@ -121,44 +144,59 @@ class Tabled(Generic[S]):
             for node, name in [each.place]
         ]
         waived = tuple(each for each in found if len(each.perhaps))
-        return ChainTable(rows, waived, followed.failed, followed.forgotten)
+        return ChainTable(rows, waived, followed.failed, followed.forgotten, tuple(self._no_increments()))
 
-    def _both(self, node: str, blocks: S) -> tuple[Granules, Granules]:
-        size = self.state.nodes[node].size
-        return self.space.at_least(blocks, self.block, size), self.space.at_most(blocks, self.block, size)
+    def _no_increments(self) -> Iterator[NoIncrement]:
+        """The bitmaps of disks that have backups; but not those that an operator has removed since."""
+        backed_up = {point.node for point in self.followed.points().values()}
+        for (node, name), known in self.followed.reasons.items():
+            if known.distrusted is not None and node in backed_up:
+                why, at = known.distrusted
+                if known.removed in (None, at):
+                    yield NoIncrement(node, name, why, at)
+
+    def _both(self, node: str, blocks: S, sure: S | None = None) -> tuple[Granules, Granules]:
+        """What is in the set for certain, and all that may be; `sure` has no more than is in it for certain."""
+        size = self.state.nodes[node].size if node in self.state.nodes else self.sizes[node]
+        least = blocks if sure is None else sure
+        return self.space.at_least(least, self.block, size), self.space.at_most(blocks, self.block, size)
 
     def _rows(self) -> Iterator[Row]:
         for number, point in sorted(self.followed.points().items(), key=lambda each: int(each[0])):
             link, began = point.link, self.followed.began[number]
             if link is None:
                 continue
-            lost = {older: self._both(point.node, blocks) for older, blocks in link.lost_on.items()}
+            sure = self.followed.certain.get(number, link)
+            lost = {
+                older: self._both(point.node, blocks, sure.lost_on.get(older))
+                for older, blocks in link.lost_on.items()
+            }
             stacks = tuple(older for older, (_, perhaps) in lost.items() if not len(perhaps))
             lacks = tuple(older for older, (certain, _) in lost.items() if len(certain))
-            certain, perhaps = self._both(point.node, link.lost)
+            certain, perhaps = self._both(point.node, link.lost, sure.lost)
             gives: Gives = "does not restore" if len(certain) else "perhaps" if len(perhaps) else "restores"
             if number in self.followed.assumed:
                 gives = "assumed"
             yield Row(
                 number, point.job, point.node, point.bitmap, began.at, began.full, link.complete, stacks, lacks,
                 gives if link.complete else "in part",
-                tuple(self._why(number, point, link.lost)) if link.complete else (),
+                tuple(self._why(number, point, link.lost, sure.lost)) if link.complete else (),
                 *self._both(point.node, link.supplied),
             )  # fmt: skip
 
-    def _why(self, number: str, point: Point[S], lost: S) -> Iterator[Lost]:
-        """Which of the blocks that are lost are lost for which reason."""
+    def _why(self, number: str, point: Point[S], lost: S, sure: S) -> Iterator[Lost]:
+        """Which of the blocks that are lost are lost for which reason; `sure` are those that are for certain."""
         began = self.followed.began[number].at
         earliest = self._earliest(point)
         if point.bitmap is not None:
             known = self.followed.reasons.get((point.node, point.bitmap), Reasons())
             for reason in known.of(lost, began):
-                certain, perhaps = self._both(point.node, reason.blocks)
+                certain, perhaps = self._both(point.node, reason.blocks, reason.blocks & sure)
                 if len(perhaps):
                     first = reason.first if earliest is None else max(reason.first, earliest)
                     yield Lost(reason.why, reason.blame, first, reason.last, certain, perhaps)
                 lost = lost - reason.blocks
-        certain, perhaps = self._both(point.node, lost)
+        certain, perhaps = self._both(point.node, lost, lost & sure)
         if len(perhaps):
             yield Lost(*self._otherwise(point, began), certain, perhaps)
 

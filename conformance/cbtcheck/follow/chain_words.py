@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from cbtcheck.follow.chain_strips import lines_of, strips_of
-from cbtcheck.follow.chain_table import ChainTable, Lost, Row
+from cbtcheck.follow.chain_table import ChainTable, Lost, NoIncrement, Row
 from cbtcheck.scenario.describe import size_text
 from cbtcheck.sets.granules import Granules
 
@@ -52,6 +52,8 @@ def lines(
         blocks = waived.certain if len(waived.certain) else waived.perhaps
         place = f"{waived.node}/{waived.bitmap}"
         yield f"Waived, and in no backup that completed: {named(blocks)} of {place}, by {waived.at}"
+    for each in table.no_increment:
+        yield f"No increment with {each.node}/{each.bitmap} any more, {each.why}: {each.at}"
     if table.forgotten:
         yield f"Forgotten: the {table.forgotten:,} oldest backups; nothing is said of chains that need them."
 
@@ -69,7 +71,7 @@ def verdict(table: ChainTable) -> str:
         return f"unsafe (the commands): what was backed up does not give the disk back: {wrong}"
     if table.depends:
         unsure = ", ".join(row.job for row in table.rows if row.gives == "perhaps")
-        return f"unsafe (the commands), if a guest wrote when it must not: {unsure}"
+        return f"unsafe (the commands), if something was written then: {unsure}"
     return ""
 
 
@@ -102,7 +104,9 @@ def _stacks(row: Row) -> str:
 
 def _lost(lost: Lost, named: Named) -> str:
     at_risk = "lost" if len(lost.certain) else "lost if it was written"
-    return f"{at_risk}: {named(lost.blocks)}, {lost}"
+    more = lost.perhaps - lost.blocks
+    besides = f" (and {named(more)}, if it was written)" if len(more) else ""
+    return f"{at_risk}: {named(lost.blocks)}{besides}, {lost}"
 
 
 def _instants(table: ChainTable) -> Iterator[str]:
@@ -142,7 +146,12 @@ def as_data(table: ChainTable, listed: Listed | None = None) -> dict[str, Any]:
             for each in table.failed
         ],
         "forgotten": table.forgotten,
+        **({"no_increment": [_no_increment(each) for each in table.no_increment]} if table.no_increment else {}),
     }  # fmt: skip
+
+
+def _no_increment(each: NoIncrement) -> dict[str, Any]:
+    return {"node": each.node, "bitmap": each.bitmap, "why": each.why, "at": each.at.number}
 
 
 def _lost_data(lost: Lost, listed: Listed) -> dict[str, Any]:

@@ -7,15 +7,15 @@ followed is what the specification says that these commands do.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Generic
+from typing import Generic, Literal
 
 from cbtmodel import commands as c
-from cbtmodel.backup import Outcome
+from cbtmodel.backup import Ended, Outcome
 from cbtmodel.bitmap import recording
 from cbtmodel.blocks import S
-from cbtmodel.chain import Chains, Point, changed, follow
+from cbtmodel.chain import Chains, Link, Point, changed, follow
 from cbtmodel.claims import is_full, owed_under_name, waives, written
 from cbtmodel.node import State
 from cbtmodel.record import replace
@@ -57,14 +57,14 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A backup of which nothing counts: failed, or cancelled."""
+    """A backup of which nothing counts: failed, or cancelled, or gone with a crash."""
 
     job: str
     node: str
     full: bool
     began: At
     ended: At
-    outcome: Outcome
+    outcome: Outcome | Literal["gone"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,10 @@ class ChainsFollowed(Generic[S]):
     `pending` are changes of disks that the points have not been told of yet. `assumed` are the links that need an
     older one which is not in this history: made before, or by other means, it is taken to be right. `kept` are links
     that are followed no more.
+
+    An event may have changed a disk, or not: a crash what was in flight, others what they could write. `chains` has
+    all that; `surely` is followed beside it, from then on, and has only what has changed for certain; None if that is
+    the same. `certain` are the links that came of it, by their number.
     """
 
     chains: Chains[S] = field(default_factory=Chains)
@@ -98,6 +102,8 @@ class ChainsFollowed(Generic[S]):
     failed: tuple[Failed, ...] = ()
     assumed: frozenset[str] = frozenset()
     forgotten: int = 0
+    surely: Chains[S] | None = None
+    certain: Table[Link[S]] = field(default_factory=Table)
 
     def step(self, at: At, before: State[S], command: object, step: Step[S]) -> ChainsFollowed[S]:
         """A command was carried out; if it was refused, nothing has happened."""
@@ -118,16 +124,24 @@ class ChainsFollowed(Generic[S]):
             return self
         known = self.pending.get(node)
         after = replace(self, pending=self.pending.put(node, blocks if known is None else known | blocks))
+        return after.lacked(at, state, node, blocks)
+
+    def lacked(self, at: At, state: State[S], node: str, blocks: S) -> ChainsFollowed[S]:
+        """What changes on a disk is not in the bitmaps that do not record."""
+        after = self
         for name, bitmap in state.nodes[node].bitmaps.items():
             if not recording(bitmap):
-                since = self.reasons.get((node, name), Reasons()).disabled or at
-                why = f"written while {node}/{name} was disabled"
-                after = after._lacks((node, name), Reason(why, since, blocks, at, at, at))
+                known = self.reasons.get((node, name), Reasons())
+                why, blame = known.distrusted or (
+                    f"written while {node}/{name} was disabled", known.disabled or at
+                )  # fmt: skip
+                after = after.lacks((node, name), Reason(why, blame, blocks, at, at, at))
         return after
 
     # Bitmaps
 
-    def _lacks(self, place: Place, reason: Reason[S]) -> ChainsFollowed[S]:
+    def lacks(self, place: Place, reason: Reason[S]) -> ChainsFollowed[S]:
+        """A bitmap lacks blocks, for this reason."""
         known = self.reasons.get(place, Reasons())
         return replace(self, reasons={**self.reasons, place: known.and_also(reason)})
 
@@ -155,14 +169,14 @@ class ChainsFollowed(Generic[S]):
         off = now is not None and not recording(now)
         known = replace(
             known, disabled=(known.disabled or at) if off else None, removed=at if now is None else None,
-            added=known.added or anew,
+            added=known.added or anew, distrusted=None if anew else known.distrusted,
         )  # fmt: skip
-        return replace(after, reasons=_without_the_long_gone({**after.reasons, place: known}))
+        return replace(after, reasons=without_the_long_gone({**after.reasons, place: known}))
 
     def _waives(self, at: At, place: Place, owed: S) -> ChainsFollowed[S]:
         known = (*self.waived, Waived(place, at, owed, self.chains.next))[-MOST_WAIVED:]
-        first = next((each.at for each in self._began_on(place[0])), at)
-        return replace(self._lacks(place, Reason("waived", at, owed, first, at, at)), waived=known)
+        first = self.first_on(place[0], at)
+        return replace(self.lacks(place, Reason("waived", at, owed, first, at, at)), waived=known)
 
     def _adds(self, at: At, place: Place, before: State[S]) -> ChainsFollowed[S]:
         """A new bitmap lacks all that has changed before, since the oldest point.
@@ -175,44 +189,62 @@ class ChainsFollowed(Generic[S]):
         points = [each for each in after.chains.points.values() if each.node == node]
         if not points:
             return after
-        known, first = after.reasons.get(place, Reasons()), next(iter(after._began_on(node))).at
-        lacks, why = points[0].since, f"{BEFORE} {node}/{name} was added"
+        known, first = after.reasons.get(place, Reasons()), after.first_on(node, at)
+        lacks, added = points[0].since, f"{BEFORE} {node}/{name} was added"
+        why, blame = known.distrusted or (added, known.removed or at)
         nowhere = lacks
         for each in before.nodes[node].bitmaps.values():
             nowhere = nowhere - owed_under_name(each)
         beside = [each for other, each in after.reasons.items() if other[0] == node and other != place]
         others = {(one.why, one.blame): one for each in beside for one in each.known[-MOST_TAKEN:]}.values()
-        after = after._lacks(place, Reason(why, known.removed or at, lacks, first, at, at))
+        after = after.lacks(place, Reason(why, blame, lacks, first, at, at))
         for one in sorted(others, key=lambda one: (not one.why.startswith(BEFORE), one.came, one.last))[-MOST_TAKEN:]:
             blocks = one.blocks & nowhere
             if not blocks <= before.space.empty:
-                after = after._lacks(place, replace(one, blocks=blocks, came=at))
+                after = after.lacks(place, replace(one, blocks=blocks, came=at))
         return after
 
     # Points
 
-    def _began_on(self, node: str) -> list[Begun]:
-        """Where the points of a disk have their instants, the oldest first."""
-        return [self.began[number] for number, point in self.chains.points.items() if point.node == node]
+    def first_on(self, node: str, at: At) -> At:
+        """Where the oldest point of a disk has its instant; `at` if there is none."""
+        began = (self.began[number] for number, point in self.chains.points.items() if point.node == node)
+        return next((each.at for each in began), at)
+
+    def both(self, change: Callable[[Chains[S]], Chains[S]]) -> ChainsFollowed[S]:
+        """Something happens to chains, whatever has changed for certain."""
+        return replace(
+            self, chains=change(self.chains), surely=None if self.surely is None else change(self.surely)
+        )
 
     def told(self) -> ChainsFollowed[S]:
         """The points know of all changes."""
-        chains = self.chains
-        for node, blocks in self.pending.items():
-            chains = changed(chains, node, blocks)
-        return replace(self, chains=chains, pending=Table())
+
+        def all_changed(chains: Chains[S]) -> Chains[S]:
+            for node, blocks in self.pending.items():
+                chains = changed(chains, node, blocks)
+            return chains
+
+        return replace(self.both(all_changed), pending=Table())
 
     def _lived(self, at: At, before: State[S], command: object, step: Step[S]) -> ChainsFollowed[S]:
         """Backups have begun, or have ended."""
-        then = self.chains.points
-        chains = follow(self.chains, before, command, step)
+        after = self.both(lambda chains: follow(chains, before, command, step))
+        return self.went_on(at, after, command, step.ended, before.space.empty)
+
+    def went_on(
+        self, at: At, after: ChainsFollowed[S], command: object, ended: Iterable[Ended[S]], empty: S
+    ) -> ChainsFollowed[S]:
+        """All else that is to be known of points, and of links: `after` has what has become of the chains."""
+        outcomes = {end.job_id: end.outcome for end in ended}
+        then, chains, surely, certain = self.chains.points, after.chains, after.surely, self.certain
         new = {
             number: Begun(at, is_full(command, point.job))
             for number, point in chains.points.items()
             if number not in then
         }
         failed = [
-            Failed(point.job, point.node, begun.full, begun.at, at, _outcome(step, point.job))
+            Failed(point.job, point.node, begun.full, begun.at, at, outcomes.get(point.job, "gone"))
             for number, point in then.items()
             for begun in [self.began[number]]
             if number not in chains.points
@@ -222,14 +254,16 @@ class ChainsFollowed(Generic[S]):
             if point.link is not None and (number not in then or then[number].link is None):
                 if self._has_its_base_elsewhere(point, {**self.began, **new}[number]):
                     assumed |= {number}
-                    link = replace(point.link, lost=step.state.space.empty)
-                    chains = replace(chains, points=chains.points.put(number, replace(point, link=link)))
+                    chains = _nothing_is_lost(chains, number, empty)
+                    surely = None if surely is None else _nothing_is_lost(surely, number, empty)
+                sure = None if surely is None else surely.points[number].link
+                certain = certain if sure is None else certain.put(number, sure)
                 waived = tuple(_supplied(each, number, point) for each in waived)
         there = {**self.kept, **chains.points}
         began = {number: each for number, each in {**self.began, **new}.items() if number in there}
         known = (*self.failed, *failed)[-MOST_WAIVED:]
-        after = replace(self, chains=chains, began=began, waived=waived, failed=known, assumed=assumed)
-        return after._without_the_oldest()
+        after = replace(after, chains=chains, began=began, waived=waived, failed=known, assumed=assumed)
+        return replace(after, surely=surely, certain=certain)._without_the_oldest()
 
     def _has_its_base_elsewhere(self, point: Point[S], began: Begun) -> bool:
         """Whether there is nothing to lay an increment over, and nobody has tried to make it in this history.
@@ -246,13 +280,14 @@ class ChainsFollowed(Generic[S]):
             links = [number for number, point in points.items() if point.node == node and point.link is not None]
             for number in links[:-MOST_FOLLOWED]:
                 kept, points = kept.put(number, _over(points[number])), points.drop(number)
-        over = [*kept][: max(0, len(kept) - MOST_KEPT)]
-        for number in over:
-            kept = kept.drop(number)
         if points is self.chains.points:
             return self
-        chains, began = replace(self.chains, points=points), {n: b for n, b in self.began.items() if n not in over}
-        return replace(self, chains=chains, kept=kept, began=began, forgotten=self.forgotten + len(over))
+        over = [*kept][: max(0, len(kept) - MOST_KEPT)]
+        certain, began = self.certain, {n: b for n, b in self.began.items() if n not in over}
+        for number in over:
+            kept, certain = kept.drop(number), certain.drop(number) if number in certain else certain
+        after = self.both(lambda chains: _only(chains, points))
+        return replace(after, kept=kept, began=began, certain=certain, forgotten=self.forgotten + len(over))
 
     def without(self, jobs: Iterable[str]) -> ChainsFollowed[S]:
         """Without the points of these jobs, which have not ended, and of whose ends nobody will know."""
@@ -261,7 +296,7 @@ class ChainsFollowed(Generic[S]):
             for number, point in self.chains.points.items():
                 if point.job == job_id and point.link is None:
                     points = points.drop(number)
-        return self if points is self.chains.points else replace(self, chains=replace(self.chains, points=points))
+        return self if points is self.chains.points else self.both(lambda chains: _only(chains, points))
 
     def points(self) -> dict[str, Point[S]]:
         """All points that are known, by number."""
@@ -273,22 +308,33 @@ def _begins(before: State[S], step: Step[S]) -> bool:
     return any(job_id not in before.jobs for job_id in (*step.state.jobs, *(end.job_id for end in step.ended)))
 
 
+def _only(chains: Chains[S], numbers: Iterable[str]) -> Chains[S]:
+    """These points, and no others."""
+    listed = frozenset(numbers)
+    return replace(chains, points=Table({number: each for number, each in chains.points.items() if number in listed}))
+
+
+def _nothing_is_lost(chains: Chains[S], number: str, empty: S) -> Chains[S]:
+    """What a link needs, and has nothing in this history to be laid over, is taken to be right."""
+    point = chains.points[number]
+    if point.link is None:
+        return chains
+    whole = replace(point, link=replace(point.link, lost=empty))
+    return replace(chains, points=chains.points.put(number, whole))
+
+
 def _over(point: Point[S]) -> Point[S]:
     """A point that is followed no more: what changed since is not kept, that may be much."""
     return point if point.link is None else replace(point, since=point.link.lost, until=Table())
 
 
-def _without_the_long_gone(reasons: dict[Place, Reasons[S]]) -> dict[Place, Reasons[S]]:
+def without_the_long_gone(reasons: dict[Place, Reasons[S]]) -> dict[Place, Reasons[S]]:
     """Without those of the bitmaps that were removed first, if too many are gone."""
     gone = [place for place, each in reasons.items() if each.removed is not None]
     gone.sort(key=lambda place: reasons[place].removed or BEGINNING)
     for place in gone[: max(0, len(gone) - MOST_GONE)]:
         del reasons[place]
     return reasons
-
-
-def _outcome(step: Step[S], job: str) -> Outcome:
-    return next((each.outcome for each in step.ended if each.job_id == job), "failed")
 
 
 def _supplied(waived: Waived[S], number: str, point: Point[S]) -> Waived[S]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cbtmodel.step import step
-
+from cbtcheck.follow.chain_events import chained
 from cbtcheck.follow.chain_table import ChainTable, Tabled
 from cbtcheck.follow.chains import ChainsFollowed
 from cbtcheck.follow.play import Frame
 from cbtcheck.follow.reasons import At
 from cbtcheck.scenario.describe import describe
+from cbtcheck.scenario.images import as_it_came, happens
 from cbtcheck.sets.bitsets import Bits, BitSets
 
 
@@ -19,10 +19,14 @@ def chains_of(frames: Sequence[Frame], block: int) -> ChainTable:
     followed: ChainsFollowed[Bits] = ChainsFollowed()
     for number, frame in enumerate(frames, 1):
         at = At(number, "command", describe(frame.asked))
-        state = frame.before
-        for command, _ in frame.trace:
-            after = step(state, command)
-            followed, state = followed.step(at, state, command, after), after.state
+        state, files = frame.before, frame.files
+        for command, reply in frame.trace:
+            command = as_it_came(command, reply.refusal)
+            done, now = happens(files, state, command)
+            followed = chained(followed, at, state, files, command, done, now)
+            state, files = done.state, now
     if not frames:
         return ChainTable((), (), (), 0)
-    return Tabled(BitSets(block), block, frames[-1].state, followed).table()
+    images = frames[-1].files.images if frames[-1].files is not None else {}
+    sizes = {node: image.size for node, image in images.items()}
+    return Tabled(BitSets(block), block, frames[-1].state, followed, sizes).table()

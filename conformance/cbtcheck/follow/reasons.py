@@ -58,13 +58,15 @@ class Reasons(Generic[S]):
     """All reasons of one bitmap, the oldest first.
 
     `disabled` is the command since which it does not record, `removed` the one that removed it, if it is not there.
-    `added`: it was not there from the beginning.
+    `added`: it was not there from the beginning. `distrusted` says why it is gone without a command, or openly not to
+    be trusted, and which event did that.
     """
 
     known: tuple[Reason[S], ...] = ()
     disabled: At | None = None
     removed: At | None = None
     added: bool = False
+    distrusted: tuple[str, At] | None = None
 
     def and_also(self, reason: Reason[S]) -> Reasons[S]:
         """One more; if it is the last one again, that has more blocks."""

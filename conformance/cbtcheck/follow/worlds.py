@@ -18,15 +18,16 @@ from cbtmodel.image import Event, Happened, Stored
 from cbtmodel.image_properties import across, all_sound, comes_back
 from cbtmodel.node import State, with_bitmap
 from cbtmodel.properties import violations
-from cbtmodel.step import Step, step
+from cbtmodel.step import Step
 
 from cbtcheck.adapter import Observation, Reply
+from cbtcheck.follow.chain_events import chained
 from cbtcheck.follow.chains import ChainsFollowed
 from cbtcheck.follow.judge import ReadBits
 from cbtcheck.follow.reasons import BEGINNING, At
 from cbtcheck.follow.refusals import judge_ends, judge_reply
 from cbtcheck.follow.seen import Shown
-from cbtcheck.scenario.images import Files, Played, as_it_came, step_with
+from cbtcheck.scenario.images import Files, Played, as_it_came, happens
 from cbtcheck.scenario.verdict import Finding, worst
 from cbtcheck.sets.bitsets import Bits, BitSets
 
@@ -96,7 +97,7 @@ class World(Generic[S]):
 
     def takes(self, command: Played, reply: Reply | None, self_check: bool = False) -> Step[S]:
         """Takes the command's step, and judges a definite reply to it; None: nobody has seen a reply."""
-        before = self.state
+        before, files = self.state, self.files
         command = as_it_came(command, "" if reply is None else reply.refusal)
         result = self._step(command, self_check)
         self.state, self.last = result.state, result
@@ -108,8 +109,11 @@ class World(Generic[S]):
             if self.restorer is not None and not (reply is not None and definite and reply.refusal):
                 self.findings += self._restored(before, command, result)
         self.ended += [(end.job_id, end.outcome) for end in result.ended]
-        if not isinstance(command, Event):
-            self.chains = tuple(each.step(self.at, before, command, result) for each in self.chains)
+        if self.chains:
+            now = self.files
+            self.chains = tuple(
+                chained(each, self.at, before, files, command, result, now) for each in self.chains
+            )
         return result
 
     def _restored(self, before: State[S], command: Played, result: Step[S]) -> list[Finding]:
@@ -120,14 +124,15 @@ class World(Generic[S]):
 
     def _step(self, command: Played, self_check: bool) -> Step[S]:
         """What the command does to the state, and to the images beside it."""
-        if self.files is None:
-            assert not isinstance(command, Event), "what happens to images takes a scenario that has them"
-            result = step(self.state, command)
-            wrong: list[Any] = violations(self.state, command, result) if self_check else []
-        else:
-            before = self.files.beside(self.state)
-            result, self.files = step_with(self.files, self.state, command)
-            wrong = _image_violations(before, command, self.files.beside(result.state), result) if self_check else []
+        files = self.files
+        result, self.files = happens(files, self.state, command)
+        if not self_check:
+            return result
+        wrong: list[Any] = []
+        if self.files is not None and files is not None:
+            wrong = _image_violations(files.beside(self.state), command, self.files.beside(result.state), result)
+        elif not isinstance(command, Event):
+            wrong = violations(self.state, command, result)
         assert not wrong, f"the specification itself is wrong: {wrong} after {command}"
         return result
 

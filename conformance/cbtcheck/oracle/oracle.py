@@ -72,7 +72,7 @@ class Oracle:
         self.space = CompressedSets(block, alignment)
         self._sizes, self._in_images = dict(disks), images
         files = fresh(self._sizes) if images else None
-        chains: tuple[ChainsFollowed[Compressed], ...] = () if images else (ChainsFollowed(),)
+        chains: tuple[ChainsFollowed[Compressed], ...] = (ChainsFollowed(),)
         self._worlds = [World(initial(self.space, self._sizes), chains=chains, files=files)]
         self.number = 1  # of the next command, by which `chains` calls it
         self._buffer_of = {name: Buffer(self.space, size) for name, size in disks.items()}
@@ -272,14 +272,11 @@ class Oracle:
         """What the backups give back, in each history that is possible: see `docs/use/chains.md`.
 
         Commands are counted from 1, guest writes that were gathered are with the one after them. Histories that have
-        led to the same state are told apart up to 16; `chains_left_out` says how many more there were. `OracleError`
-        if disks lie in images: chains are not followed across these.
+        led to the same state are told apart up to 16; `chains_left_out` says how many more there were.
         """
-        if self._in_images:
-            raise OracleError("what backups give back is not followed where disks lie in images")
         self._flush_all()
         return [
-            Tabled(self.space, self.space.block, world.state, each).table()
+            Tabled(self.space, self.space.block, world.state, each, self._sizes).table()
             for world in self._worlds
             for each in world.chains
         ]

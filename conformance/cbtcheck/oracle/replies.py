@@ -163,22 +163,32 @@ class WaivedBlocks(Struct):
 
 
 class FailedBackup(Struct):
-    """A backup of which nothing counts."""
+    """A backup of which nothing counts. *Gone*: a crash has taken it along."""
 
     job: str
     node: str
     began: int
     ended: int
-    outcome: Outcome
+    outcome: Outcome | Literal["gone"]
 
 
-class ChainsOfHistory(Struct):
+class NoIncrement(Struct):
+    """A bitmap with which no backup can be made any more: why, and the event that is to blame."""
+
+    node: str
+    bitmap: str
+    why: str
+    at: int
+
+
+class ChainsOfHistory(Struct, omit_defaults=True):
     """The restore points of one history that is possible. `forgotten`: so many older ones are no longer followed."""
 
     restore_points: list[RestorePoint]
     waived: list[WaivedBlocks]
     failed: list[FailedBackup]
     forgotten: int
+    no_increment: list[NoIncrement] = []
 
 
 class Chained(Struct, tag_field="is", tag="chains"):

@@ -30,7 +30,7 @@ from cbtmodel.image import (
 from cbtmodel.image_properties import owed_in
 from cbtmodel.node import State
 from cbtmodel.refusal import Refused
-from cbtmodel.step import Step
+from cbtmodel.step import Step, step
 from cbtmodel.table import Table
 
 ImageRefusal = Literal["read only", "inconsistent"]
@@ -105,6 +105,14 @@ def step_with(files: Files[S], state: State[S], asked: Played) -> tuple[Step[S],
     if isinstance(asked, Event):
         doubted = _doubted(files, before, after, everything=isinstance(asked, WrittenByOthers))
     return Step(after.state, why, happened.ended), Files(after.images, after.opened, doubted, just_opened)
+
+
+def happens(files: Files[S] | None, state: State[S], asked: Played) -> tuple[Step[S], Files[S] | None]:
+    """The same, whether disks lie in images or not; if they do not, nothing can happen to any."""
+    if files is not None:
+        return step_with(files, state, asked)
+    assert not isinstance(asked, Event), "what happens to images takes a scenario that has them"
+    return step(state, asked), None
 
 
 def as_it_came(asked: Played, refusal: str) -> Played:

@@ -71,8 +71,11 @@ def test_every_wrong_order_is_in_the_list_and_on_the_page() -> None:
     assert dict(rows) == {name: lost for name, (lost, _) in LOST.items()}
 
 
-def test_the_page_shows_what_replay_prints() -> None:
-    command, shown = re.findall(r"<!-- output: cbtspec (.*) -->\n```\n(.*?)```", PAGE.read_text(), re.DOTALL)[0]
+SHOWN = re.findall(r"<!-- output: cbtspec (.*?) -->\n```\n(.*?)```", PAGE.read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize(("command", "shown"), SHOWN, ids=["a wrong order", "a restart"])
+def test_the_page_shows_what_replay_prints(command: str, shown: str) -> None:
     done = CliRunner().invoke(main, [str(ROOT / word) if "/" in word else word for word in command.split()])
     assert done.exit_code == 7
     assert done.output.endswith(shown)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from cbtcheck.oracle.service import Service
 from cbtcheck.run import course
 from cbtcheck.scenario.scenario import Restore, Scenario, load
 from cbtcheck.search.machine import draw_scenarios
+from cbtcheck.search.restarts.workflows import interrupted
 from cbtcheck.workflows import workflows
 from cbtmodel import commands as c
 
@@ -30,9 +33,9 @@ def rows(table: Any) -> list[Any]:
 
 def as_replayed(scenario: Scenario) -> tuple[list[Any], list[Any]]:
     commands = tuple(each for each in scenario.commands if not isinstance(each, Restore))
-    frames, findings = course.replay(ReferenceAdapter(), Scenario(scenario.disks, commands, block=scenario.block))
+    frames, findings = course.replay(ReferenceAdapter(), replace(scenario, commands=commands))
     assert not findings
-    oracle = Oracle(scenario.disks, scenario.block)
+    oracle = Oracle(scenario.disks, scenario.block, images=scenario.images)
     for frame in frames:
         for command, _ in frame.trace:
             oracle.command(command)
@@ -52,6 +55,15 @@ def test_of_drawn_scenarios_it_says_what_the_replay_says() -> None:
     draw_scenarios(ReferenceAdapter.capabilities, drawn.append, seed=11, examples=60, steps=25)
     compared = 0
     for scenario in drawn:
+        said, replayed = as_replayed(scenario)
+        assert said == replayed
+        compared += len(said)
+    assert compared > 30
+
+
+def test_of_restarts_it_says_what_the_replay_says() -> None:
+    compared = 0
+    for _, scenario in islice(interrupted(ReferenceAdapter.capabilities), 0, None, 7):
         said, replayed = as_replayed(scenario)
         assert said == replayed
         compared += len(said)

@@ -468,6 +468,23 @@ def test_what_was_seen_of_a_disk_that_is_not_there_is_an_error() -> None:
         told(ADD).image("x")
 
 
-def test_chains_are_not_followed() -> None:
-    with pytest.raises(OracleError, match="what backups give back is not followed where disks lie in images"):
-        told(ADD).chains()
+BACKED_UP = (ADD, c.StartBackup("full", "d", "full", cluster=G), c.Copy("full", 0, SIZE), write(0))
+INCREMENT = (c.StartBackup("one", "d", "incremental", "b", cluster=G), c.Copy("one", 0, SIZE))
+
+
+def test_chains_are_followed_across_restarts() -> None:
+    [table] = told(*BACKED_UP, *AGAIN, *INCREMENT, Close("d")).chains()
+    assert [row.gives for row in table.rows] == ["restores", "restores"]
+    [table] = told(*BACKED_UP, Crash(), Open("d"), ADD, write(1), *INCREMENT).chains()
+    assert [row.gives for row in table.rows] == ["restores", "does not restore"]
+    assert [(each.why, each.blame.number) for each in table.rows[-1].lost] == [("d/b was gone with a crash", 4)]
+
+
+def test_they_are_in_each_history_that_is_possible() -> None:
+    oracle = told(*BACKED_UP)
+    oracle.command(Crash(), INDEFINITE)
+    tables = oracle.chains()
+    assert sorted(len(each.no_increment) for each in tables) == [0, 1]
+    oracle.observe(Sight(images={"d": SeenImage("")}))
+    [table] = oracle.chains()
+    assert [(each.bitmap, each.at.number) for each in table.no_increment] == [("b", 4)]

@@ -104,6 +104,15 @@ def test_it_answers_what_the_library_answers(number: int) -> None:
         assert [each["name"] for each in history["entries"]] == [*its_image.entries]
 
 
+def test_chains_of_backups_are_told_with_the_event_that_is_to_blame() -> None:
+    backup = {"do": "start-backup", "job": "full", "node": "d", "sync": "full"}
+    copied = {"do": "copy", "job": "full", "offset": 0, "length": SIZE}
+    answers = told(DISKS, ADD, backup, copied, CRASH, {"do": "chains"})
+    [history] = answers[-1]["histories"]
+    assert [each["gives"] for each in history["restore_points"]] == ["restores"]
+    assert history["no_increment"] == [{"node": "d", "bitmap": "b", "why": "d/b was gone with a crash", "at": 5}]
+
+
 # What cannot be
 
 
@@ -117,7 +126,6 @@ WRONG: list[tuple[Any, str]] = [
     ({"do": "transaction", "actions": [CRASH]}, "crash"),
     ({"do": "images", "nodes": ["x"]}, "there is no disk 'x'"),
     ({"do": "images", "most": -1}, "most"),
-    ({"do": "chains"}, "not followed where disks lie in images"),
     ({"do": "observed", "images": [{"node": "x", "open": ""}]}, "there is no disk 'x'"),
     ({"do": "observed", "images": [{"node": "d", "open": "wr"}]}, "open"),
     ({"do": "observed", "images": [{"node": "d", "open": ""}] * 2}, "the image of 'd' is observed twice"),
