@@ -1,6 +1,6 @@
 """With images, too, both walk the same graph and agree on every edge; and each mistake at restarts is found.
 
-The deep worlds take minutes: `CBTSPEC_DEEP=1 pytest tests/proofs/test_refine_images.py`.
+The deep worlds take minutes: `CBTSPEC_NIGHT=1 pytest tests/proofs/test_refine_images.py`.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ DEEP: dict[str, Counts] = {
 MISTAKES = {name: each for name, each in NARROW.items() if each.found_by == RESTARTS}
 ADD, WRITE = Persist(c.AddBitmap("d", "a", BLOCK)), c.Write("d", 0, BLOCK)
 
-deep = pytest.mark.skipif(os.environ.get("CBTSPEC_DEEP") != "1", reason="takes minutes: set CBTSPEC_DEEP=1")
+deep = pytest.mark.skipif(os.environ.get("CBTSPEC_NIGHT") != "1", reason="takes minutes: set CBTSPEC_NIGHT=1")
 
 
 def named(name: str) -> World:
