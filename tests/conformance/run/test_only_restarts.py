@@ -81,7 +81,7 @@ def test_with_another_name_none_are_drawn() -> None:
     assert listed
 
 
-@pytest.mark.parametrize("only", ["RULE-DISK", "crash"])
+@pytest.mark.parametrize("only", ["crash"])
 def test_only_restarts_are_played(run: Callable[..., Report], only: str) -> None:
     report = run(only, examples=9)
     assert report.phases == {"restarts": len(planned(only, 9))}
