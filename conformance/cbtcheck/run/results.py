@@ -11,6 +11,7 @@ from collections import Counter
 from cbtmodel import commands, properties
 from cbtmodel.image_properties import rule_disk
 
+from cbtcheck.adapter import PERSISTENCE
 from cbtcheck.follow.judge_images import RULE_DISK
 from cbtcheck.run.report import CommandCount, Failure, PropertyCount, Report, TourCount
 from cbtcheck.scenario.rules import rule
@@ -73,7 +74,8 @@ def property_verdict(report: Report, property_id: str) -> Verdict | None:
         return Verdict.SKIPPED
     if count.checked or count.worst is not Verdict.EXACT:
         return count.worst
-    return Verdict.SKIPPED if property_id in report.skipped else None
+    skipped = property_id in report.skipped or (property_id == RULE_DISK and PERSISTENCE in report.skipped)
+    return Verdict.SKIPPED if skipped else None
 
 
 def statement(property_id: str) -> str:

@@ -166,8 +166,9 @@ def test_what_has_come_while_nobody_looked_has_come_in_time(program: Program) ->
     child.send(b"a\n")
     assert child.line(soon()) == b"a"
     child.send(b"b\n")
-    over = Patience(0.0)
-    while not select.select([child._stdout], [], [], 1)[0]:
+    over, looking = Patience(0.0), select.poll()
+    looking.register(child._stdout, select.POLLIN)
+    while not looking.poll(1000):
         pass
     assert child.line(over) == b"b"
 
