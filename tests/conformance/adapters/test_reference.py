@@ -45,6 +45,12 @@ def test_a_write_that_a_transaction_drains_and_then_clears_is_waived() -> None:
 
 
 @pytest.mark.skipif(os.environ.get("CBTSPEC_DEEP") != "1", reason="takes minutes: set CBTSPEC_DEEP=1")
-@pytest.mark.parametrize("part", range(4))
-def test_the_reference_agrees_in_20_000_scenarios(part: int) -> None:
+@pytest.mark.parametrize("part", range(2))
+def test_the_reference_agrees_in_10_000_scenarios(part: int) -> None:
+    assert agree(5000, SEED + 1 + part).scenarios >= 5000
+
+
+@pytest.mark.skipif(os.environ.get("CBTSPEC_NIGHT") != "1", reason="takes minutes: set CBTSPEC_NIGHT=1")
+@pytest.mark.parametrize("part", range(2, 20))
+def test_the_reference_agrees_in_90_000_more(part: int) -> None:
     assert agree(5000, SEED + 1 + part).scenarios >= 5000
