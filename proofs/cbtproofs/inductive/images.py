@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
 from cbtmodel import commands as c
 from cbtmodel.bitmap import Marks
@@ -57,6 +57,7 @@ class Setting:
 TWO = Cast("two bitmaps", (A, B), disks=(("d", SIZE),))
 A_WRITE = Cast("a bitmap and a write", (A,), writes=("w",), disks=(("d", SIZE),))
 A_JOB = Cast("a job and a write", (A,), (("j", "d", "a"),), writes=("w",), disks=(("d", SIZE),))
+A_GROUP = Cast("a group", (A, B), (("j", *A), ("k", *B)), together=True, disks=(("d", SIZE),))
 A_FULL = Cast("a job without a bitmap, and a write", (A,), (("j", "d", None),), writes=("w",), disks=(("d", SIZE),))
 SETTINGS = (
     Setting("closed", None, ("a", "b")),
@@ -67,10 +68,12 @@ SETTINGS = (
     Setting("open, with a job", A_JOB, ("a",), ("a",)),
     Setting("open, with a job that has no bitmap", A_FULL, ("a",), ("a",)),
 )
+OF_A_GROUP = Setting("open, with a group", A_GROUP, ("a", "b"), ("a", "b"))
+"""For a close, which ends jobs together; what commands do to a group is proved of them without an image."""
 
+HOW_OPENING_FAILS = get_args(get_type_hints(Open)["fails"])
 EVENTS: tuple[Any, ...] = (
-    *(Open("d", writable, fails) for writable in (True, False)
-      for fails in ("", *(each for each in get_args(Open.__annotations__["fails"]) if each))),
+    *(Open("d", writable, fails) for writable in (True, False) for fails in HOW_OPENING_FAILS),
     *(Close("d", fails) for fails in (True, False)),
     *(Reopen("d", writable, fails) for writable in (True, False) for fails in (True, False)),
     *(Persist(c.AddBitmap("d", name, 512), fails) for name in ("n", "a") for fails in (False, True)),
@@ -81,7 +84,10 @@ COMMANDS: tuple[Any, ...] = (
     c.MergeBitmaps(*A, (c.Source(*B),)), c.MergeBitmaps(*B, (c.Source(*A),)), c.AddBitmap("d", "n", 512),
     c.StartBackup("n", "d", "bitmap", "a", "on-success"), c.StartBackup("n", "d", "bitmap", "a", "never"),
     c.Transaction((c.RemoveBitmap(*A),)), c.Transaction((c.RemoveBitmap(*A), c.Abort())),
-    c.Transaction((c.ClearBitmap(*A), c.RemoveBitmap(*B))),
+    c.Transaction((c.ClearBitmap(*A), c.RemoveBitmap(*B))), c.Transaction((c.RemoveBitmap(*B), c.ClearBitmap(*A))),
+    c.Transaction((c.StartBackup("n", "d", "bitmap", "a", "never"), c.StartBackup("m", "d", "full")), grouped=True),
+    c.Transaction((c.RemoveBitmap(*B), c.StartBackup("n", "d", "full")), grouped=True),
+    c.MergeBitmaps(*A, (c.Source("d", "nowhere"), c.Source(*B))),
 )  # fmt: skip
 
 
@@ -129,3 +135,4 @@ def listed() -> Iterator[tuple[Setting, Any]]:
     """Each setting, with each event and command."""
     for setting in SETTINGS:
         yield from ((setting, each) for each in (*EVENTS, *COMMANDS))
+    yield from ((OF_A_GROUP, each) for each in EVENTS if isinstance(each, Close))

@@ -181,3 +181,23 @@ def nobody_notices_others(stored: Stored[S], node: str) -> Happened[S]:
 def removed_and_stored_again(stored: Stored[S], removal: c.Command | c.Action) -> Stored[S]:
     """A bitmap that was removed is to be stored all the same."""
     return stored
+
+
+@instead_of(image.open_image)
+def believed_after_a_failed_opening(stored: Stored[S], event: Open) -> Happened[S]:
+    """An opening that fails after it has written calls an image current that others have written to."""
+    if event.node in stored.opened:
+        return Happened(stored, "open already")
+    image = stored.images[event.node]
+    entries = image.entries if image.current else Table()
+    marked = Image(image.size, mapped(entries, lambda each: replace(each, in_use=True)))
+    if event.fails:
+        left = {"before anything": image, "in use": replace(image, current=True), "not current": image}
+        return Happened(replace(stored, images=stored.images.put(event.node, left[event.fails])))
+    nothing: Table[Bitmap[S]] = Table()
+    bitmaps = fold(entries, nothing, lambda made, name: made.put(name, loaded(stored, entries[name])))
+    state = replace(stored.state, nodes=stored.state.nodes.put(event.node, Node(image.size, bitmaps)))
+    images = stored.images.put(event.node, marked) if event.writable else stored.images
+    unnamed: Table[Soundness] = Table()
+    worth = fold(entries, unnamed, lambda made, name: made.put(name, soundness(entries[name])))
+    return Happened(Stored(state, images, stored.opened.put(event.node, Opened(event.writable, worth))))
