@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from cbtcheck.adapter import FEATURES
 from cbtcheck.run.part import NOT_ASKED_FOR, NOT_PLAYED
 from cbtcheck.run.report import PropertyCount, Report
-from cbtcheck.run.results import command_names, count_of, ordered, property_names
+from cbtcheck.run.results import all_it_needs_is_skipped, command_names, count_of, ordered, property_names
 from cbtcheck.run.tally import PROPERTIES
 from cbtcheck.scenario.scenario import spelled
 
@@ -110,10 +110,10 @@ def _properties(report: Report) -> Iterator[NotVerified]:
             yield NotVerified("property", property_id, report.skipped[property_id])
         elif not needs:
             yield NotVerified("property", property_id, "cannot be checked on an implementation")
-        elif set(needs) <= report.skipped.keys() and len(needs) == 1:
-            yield NotVerified("property", property_id, f"needs {needs[0]}, which is not claimed")
-        elif set(needs) <= report.skipped.keys():
-            yield NotVerified("property", property_id, f"needs one of {', '.join(needs)}; none is claimed")
+        elif all_it_needs_is_skipped(report, property_id):
+            one = f"needs {needs[0]}, which is not claimed"
+            reason = one if len(needs) == 1 else f"needs one of {', '.join(needs)}; none is claimed"
+            yield NotVerified("property", property_id, reason)
         else:
             yield NotVerified("property", property_id, "never checked in a way that could have failed", blocking=True)
 

@@ -11,9 +11,9 @@ from collections import Counter
 from cbtmodel import commands, properties
 from cbtmodel.image_properties import rule_disk
 
-from cbtcheck.adapter import PERSISTENCE
 from cbtcheck.follow.judge_images import RULE_DISK
 from cbtcheck.run.report import CommandCount, Failure, PropertyCount, Report, TourCount
+from cbtcheck.run.tally import PROPERTIES
 from cbtcheck.scenario.rules import rule
 from cbtcheck.scenario.scenario import spelled
 from cbtcheck.scenario.verdict import Verdict
@@ -68,14 +68,20 @@ OF_COPIES = ("POINT-IN-TIME", "RELEASE")
 
 
 def property_verdict(report: Report, property_id: str) -> Verdict | None:
-    """The verdict of a property; None if it was not checked."""
+    """The verdict of a property: None if it was not checked, skipped if nothing that it needs is claimed either."""
     count = report.properties.get(property_id, PropertyCount())
     if report.by_suite and property_id in OF_COPIES and count.worst is Verdict.EXACT:
         return Verdict.SKIPPED
     if count.checked or count.worst is not Verdict.EXACT:
         return count.worst
-    skipped = property_id in report.skipped or (property_id == RULE_DISK and PERSISTENCE in report.skipped)
+    skipped = property_id in report.skipped or all_it_needs_is_skipped(report, property_id)
     return Verdict.SKIPPED if skipped else None
+
+
+def all_it_needs_is_skipped(report: Report, property_id: str) -> bool:
+    """Whether a property needs something to be checked, and nothing of that was asked for."""
+    needs = PROPERTIES.get(property_id, frozenset())
+    return bool(needs) and needs <= report.skipped.keys()
 
 
 def statement(property_id: str) -> str:
