@@ -10,25 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cbtcheck.host.child.guard import descendants, processor_seconds
 from waiting import eventually, finished
-
-
-def descendants(of: int) -> list[int]:
-    """The processes that one has started, and those that these have."""
-    found = []
-    for task in Path(f"/proc/{of}/task").glob("*/children"):
-        for child in map(int, task.read_text().split()):
-            found += [child, *descendants(child)]
-    return found
-
-
-def cpu_time(of: int) -> float:
-    """Seconds of processor time; 0 if it is gone."""
-    try:
-        fields = Path(f"/proc/{of}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @pytest.fixture
@@ -52,7 +35,7 @@ def test_ctrl_c_ends_all_processes_and_keeps_nothing(
 
     def far_enough() -> bool:
         assert proving.poll() is None, proving.communicate()
-        busy = [each for each in descendants(proving.pid) if cpu_time(each) >= seconds]
+        busy = [each for each in descendants(proving.pid) if processor_seconds(each) >= seconds]
         return len(busy) >= 2
 
     eventually(far_enough)

@@ -16,8 +16,8 @@ from cbtcheck.adapter import AdapterUnusable
 from cbtcheck.adapters.qemu import daemon as daemon_module
 from cbtcheck.adapters.qemu import stage
 from cbtcheck.adapters.qemu.adapter import QemuAdapter
-from cbtcheck.adapters.qemu.at_rest import Process
 from cbtcheck.follow.play import Player
+from cbtcheck.host.child.guard import processor_seconds
 from cbtcheck.run.ledger.ledger import Entry, confirm, entries, not_for
 from cbtcheck.scenario.scenario import Scenario, Step, save
 from cbtcheck.scenario.verdict import EXIT_CODES, Finding, Verdict
@@ -605,7 +605,7 @@ def test_ctrl_c_ends_it_with_nothing_left(
 
 def has_worked(daemon: int) -> bool:
     """Whether it has done more than to start: scenarios are being played."""
-    return Process(daemon, list).processor_seconds() > 0.3
+    return processor_seconds(daemon) > 0.3
 
 
 def daemons_below(parent: int) -> list[int]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from cbtcheck.cli.command import main
+from cbtcheck.host.child.guard import descendants, processor_seconds
 from click.testing import CliRunner
 from waiting import eventually, finished
 
@@ -29,24 +30,6 @@ def reported(*words: str) -> dict[str, Any]:
     said: dict[str, Any] = json.loads(done.stdout)
     assert said["verdict"]
     return {name: each for name, each in said.items() if name not in TIMES}
-
-
-def children(of: int) -> list[int]:
-    """The processes that one has started, and those that these have."""
-    found = []
-    for task in Path(f"/proc/{of}/task").glob("*/children"):
-        for child in map(int, task.read_text().split()):
-            found += [child, *children(child)]
-    return found
-
-
-def cpu_time(of: int) -> float:
-    """Seconds of processor time; 0 if it is gone."""
-    try:
-        fields = Path(f"/proc/{of}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @pytest.fixture
@@ -73,7 +56,7 @@ def busy(process: subprocess.Popen[str], seconds: float) -> list[int]:
 
     def found() -> list[int]:
         assert process.poll() is None, process.communicate()
-        return [each for each in children(process.pid) if cpu_time(each) >= seconds]
+        return [each for each in descendants(process.pid) if processor_seconds(each) >= seconds]
 
     eventually(lambda: len(found()) >= 2)
     return found()
@@ -159,12 +142,12 @@ def test_no_daemon_outlives_the_run(start: Start, binary: str, number: signal.Si
 
     def all_play() -> bool:
         assert process.poll() is None, process.communicate()
-        names = [Path(f"/proc/{each}/cmdline").read_bytes() for each in children(process.pid)]
+        names = [Path(f"/proc/{each}/cmdline").read_bytes() for each in descendants(process.pid)]
         return sum(b"--chardev" in each for each in names) == 2 and any(b"spawn_main" in each for each in names)
 
     busy(process, 1.0)
     eventually(all_play)
-    processes = children(process.pid)
+    processes = descendants(process.pid)
     os.kill(process.pid, number)
     _, errors = finished(process)
     assert process.returncode == (-9 if number == signal.SIGKILL else 130)

@@ -14,6 +14,8 @@ import socket
 import sys
 from collections.abc import Callable, Iterable
 
+from cbtcheck.host.child.guard import processor_seconds
+
 LOOK_AGAIN = 0.01
 """Seconds between two looks where the kernel does not tell: then whoever is silent so long counts as at rest."""
 
@@ -28,7 +30,7 @@ class Process:
 
     def __init__(self, pid: int, sockets: Callable[[], Iterable[socket.socket]]) -> None:
         self._tasks = f"/proc/{pid}/task"
-        self._stat = f"/proc/{pid}/stat"
+        self._pid = pid
         self._sockets = sockets
         self._files: dict[str, int] = {}
         self.told = sys.platform == "linux" and self._threads() != ()
@@ -55,12 +57,7 @@ class Process:
 
     def processor_seconds(self) -> float:
         """How many seconds of a processor it has used; 0 where the kernel does not tell, or it is gone."""
-        try:
-            with open(self._stat, "rb", buffering=0) as file:
-                fields = file.read().rpartition(b")")[2].split()
-        except OSError:
-            return 0.0
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return processor_seconds(self._pid)
 
     def _threads(self) -> Threads:
         """Each thread's state, and how often it was switched: equal twice if none has run in between."""

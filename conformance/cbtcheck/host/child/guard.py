@@ -67,6 +67,16 @@ def resident(pid: int) -> int:
         return 0
 
 
+def processor_seconds(pid: int) -> float:
+    """The seconds of a processor that a process has used; 0 where the system does not tell, or it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def name(pid: int) -> str:
     """What a process is called, if it is alive; else nothing."""
     try:
