@@ -18,7 +18,6 @@ from cbtmodel.backup import Ended
 from cbtmodel.image import Stored, happen
 
 from cbtproofs.explorer.few_blocks import Blocks
-from cbtproofs.refinement.abstraction import evidence
 from cbtproofs.refinement.image_abstraction import (
     misfits_of_images,
     parts_of_images,
@@ -27,13 +26,12 @@ from cbtproofs.refinement.image_abstraction import (
 )
 from cbtproofs.refinement.image_worlds import image_worlds, initially
 from cbtproofs.refinement.subject import Subject
-from cbtproofs.refinement.walk import Walk, differing_parts, pair_of, parts_of
+from cbtproofs.refinement.walk import Walk, differing_parts, failing_of_jobs, pair_of, parts_of
 from cbtproofs.refinement.walking import (
     Disagreement,
     Followed,
     Walking,
     ends_differ,
-    failing,
     first_disagreement,
     replies_differ,
 )
@@ -85,11 +83,7 @@ class ImageWalk(Walking[Model]):
             return [*differing_stored(bare, stands_for)]
         if self.pair(identity, model) in self.known:
             return []
-        return [
-            each
-            for job_id, job in model.state.jobs.items()
-            for each in failing(evidence(job_id, job, subject.host.jobs[job_id], subject.data(job_id), self.space))
-        ]
+        return failing_of_jobs(model.state, subject, self.space)
 
 
 def differing_stored(expected: Model, seen: Model) -> Iterator[str]:

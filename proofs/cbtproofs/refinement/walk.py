@@ -25,7 +25,7 @@ from cbtmodel.backup import Ended
 from cbtmodel.node import State
 from cbtmodel.step import step
 
-from cbtproofs.explorer.few_blocks import Blocks
+from cbtproofs.explorer.few_blocks import Blocks, FewBlocks
 from cbtproofs.refinement.abstraction import abstraction, evidence, misfits, without_ghosts
 from cbtproofs.refinement.subject import Subject
 from cbtproofs.refinement.walking import (
@@ -75,11 +75,7 @@ class Walk(Walking[Model]):
             return [*differing(bare, stands_for)]
         if self.pair(identity, model) in self.known:
             return []
-        return [
-            each
-            for job_id, job in model.jobs.items()
-            for each in failing(evidence(job_id, job, subject.host.jobs[job_id], subject.data(job_id), self.space))
-        ]
+        return failing_of_jobs(model, subject, self.space)
 
 
 def refinement_kills(host: Callable[[], Host], where: Iterable[World] | None = None) -> Disagreement | None:
@@ -89,6 +85,15 @@ def refinement_kills(host: Callable[[], Host], where: Iterable[World] | None = N
     walked: so it is found soon, whichever world it is in.
     """
     return first_disagreement([Walk(world, host) for world in (worlds("quick") if where is None else where)])
+
+
+def failing_of_jobs(model: Model, subject: Subject, space: FewBlocks) -> list[str]:
+    """What the jobs' targets do not bear out of what the specification says of them."""
+    return [
+        each
+        for job_id, job in model.jobs.items()
+        for each in failing(evidence(job_id, job, subject.host.jobs[job_id], subject.data(job_id), space))
+    ]
 
 
 def pair_of(identity: bytes, model: Model) -> bytes:
