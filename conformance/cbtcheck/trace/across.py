@@ -129,7 +129,11 @@ class AcrossRestarts:
             image = node.get("image")
             size = image.get("virtual-size") if isinstance(image, dict) else None
             disk = self._disks[name] = Disk(node.get("file"), size)
-            bitmaps = {each["name"]: each for each in listed if isinstance(each, dict) and "name" in each}
+            bitmaps = {
+                each["name"]: each
+                for each in listed
+                if isinstance(each, dict) and isinstance(each.get("name"), str)
+            }
             for place in [place for place in self._left if place[0] == name]:
                 kept, before, how = self._left.pop(place)
                 if before is None or before == disk:

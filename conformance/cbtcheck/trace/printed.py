@@ -103,7 +103,7 @@ def to_json(report: TraceReport) -> bytes:
         "looks_judged": counts.looks_judged,
         "not_judged": dict(sorted(counts.unjudged.items())),
         "undecided": sorted({*counts.undecided, *counts.mixed})[:MOST_KEPT],
-        "notes": [each.encode(errors="replace").decode() for each in report.notes],
+        "notes": report.notes,
         "missing": report.missing,
         "restores": report.restores,
         "chains": [
@@ -115,11 +115,25 @@ def to_json(report: TraceReport) -> bytes:
         ],
         "findings": [_finding(line, each) for line, each in report.findings],
     }
-    raw = msgspec.json.encode(document)
+    raw = msgspec.json.encode(_without_surrogates(document))
     return msgspec.json.format(raw, indent=1) + b"\n"
 
 
 def _finding(line: int, finding: Finding) -> dict[str, Any]:
-    words = {"property": finding.property, "where": finding.where, "expected": finding.expected, "seen": finding.seen}
-    whole = {name: text.encode(errors="replace").decode() for name, text in words.items()}
-    return {"line": line, "verdict": finding.verdict.value} | whole
+    return {
+        "line": line, "verdict": finding.verdict.value, "property": finding.property, "where": finding.where,
+        "expected": finding.expected, "seen": finding.seen,
+    }  # fmt: skip
+
+
+def _without_surrogates(value: Any) -> Any:
+    """The same data; a name in a trace may have half a surrogate pair, which no JSON in UTF-8 can have."""
+    match value:
+        case str():
+            return value if value.isascii() else value.encode(errors="replace").decode()
+        case dict():
+            return {name: _without_surrogates(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_without_surrogates(each) for each in value]
+        case _:
+            return value

@@ -16,6 +16,7 @@ from cbtcheck.adapters.qemu import daemon as qemu
 from cbtcheck.adapters.qemu.session import Session
 from cbtcheck.scenario.verdict import Verdict
 from cbtcheck.trace.events import TraceProblem
+from cbtcheck.trace.printed import to_json
 from cbtcheck.trace.qemu_io import HumanWrite, human_write
 from cbtcheck.trace.report import TraceReport
 from cbtcheck.trace.verify import Options, verify
@@ -477,3 +478,12 @@ def test_a_count_that_was_seen_is_remembered_until_something_cleans_the_bitmap()
     assert verdict(*begun, *counted(0)) is Verdict.UNSAFE
     assert verdict(*begun, *counted(127 * 65536)) is Verdict.UNSAFE
     assert verdict(*begun, clear, {"return": {}}, *counted(0)) is Verdict.EXACT
+
+
+def test_names_with_half_a_surrogate_pair_are_in_the_report_as_far_as_json_has_them() -> None:
+    half = "\ud800"
+    backup = {**BACKUP, "arguments": {**BACKUP["arguments"], "bitmap": half}}
+    ended = {"event": "BLOCK_JOB_COMPLETED", "data": {"device": "j", "type": "backup"}}
+    report = judged([LOOK, nodes(**{half: (0, True, False)}), backup, OK, ended], guest="unknown")
+    [table] = json.loads(to_json(report))["chains"]
+    assert [each["bitmap"] for each in table["restore_points"]] == ["?"]

@@ -105,3 +105,8 @@ def test_a_refused_clear_cleans_nothing() -> None:
                                     "operation and cannot be used"}}]  # fmt: skip
     verdicts = [verdict for _, verdict, said in found(BEFORE, refused, HELLO, seen(0)) if said == "0 bytes dirty"]
     assert verdicts == [Verdict.UNSAFE]
+
+
+@pytest.mark.parametrize("name", [None, 7, {}, []])
+def test_a_bitmap_whose_name_is_none_is_passed_over(name: Any) -> None:
+    assert found(HELLO, seen(2, name=name), QUIT, HELLO, seen(0)) == []
