@@ -31,11 +31,15 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A bitmap that is to be stored: bytes that are dirty at least, those of a granule, where that was seen."""
+    """A bitmap that is to be stored: bytes that are dirty at least, those of a granule, where that was seen.
+
+    `records`: it does, for certain.
+    """
 
     count: int
     granularity: int | None
     line: int
+    records: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,7 @@ class AcrossRestarts:
     def did(self, line: int, name: str, arguments: Any, places: Places) -> None:
         """A command was accepted."""
         data = arguments if isinstance(arguments, dict) else {}
+        self._over = ""  # if it has shut down a guest, it goes on: as with -no-shutdown
         if name == "quit":
             self.quits()
         elif name == "transaction":
@@ -106,13 +111,15 @@ class AcrossRestarts:
 
     def _on_bitmap(self, line: int, what: str, place: Place, data: dict[str, Any]) -> None:
         if what == "add" and data.get("persistent") is True:
-            self._now[place] = Kept(0, None, line)
+            self._now[place] = Kept(0, None, line, not data.get("disabled"))
             self._left.pop(place, None)
         elif what in ("add", "remove"):
             self._now.pop(place, None)
             self._left.pop(place, None)
         elif what == "clear":
             self._cleaned(place)
+        elif what == "disable" and place in self._now:
+            self._now[place] = replace(self._now[place], records=False)
 
     def _cleaned(self, place: Place) -> None:
         if place in self._now:
@@ -156,6 +163,10 @@ class AcrossRestarts:
                 self.openly.append(f"line {line}: after a restart '{where}' {came}: openly, so it was not judged")
             return
         count, granularity = said.get("count"), said.get("granularity")
+        if kept.records and said.get("recording") is False and not said.get("busy"):
+            expected = f"a bitmap that records, as at line {kept.line}"
+            found = Finding(Verdict.UNSAFE, RULE_DISK, f"{where} after a restart", expected, "it does not record")
+            self._tell(line, found)
         if type(count) is not int or (kept.granularity is not None and granularity != kept.granularity):
             return
         if count < kept.count:
@@ -168,4 +179,6 @@ def _kept(line: int, said: dict[str, Any]) -> Kept:
     """What a look keeps of a bitmap; nothing of how much is dirty while a job has it."""
     count, granularity = said.get("count"), said.get("granularity")
     counts = type(count) is int and not said.get("busy")
-    return Kept(count if counts else 0, granularity if type(granularity) is int else None, line)  # type: ignore[arg-type]
+    records = said.get("recording") is True and not said.get("busy")
+    known = granularity if type(granularity) is int else None
+    return Kept(count if counts else 0, known, line, records)  # type: ignore[arg-type]

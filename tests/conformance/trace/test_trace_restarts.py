@@ -100,6 +100,21 @@ def test_what_is_not_to_be_stored_may_be_gone() -> None:
     assert found(plain, QUIT, HELLO, seen(None)) == []
 
 
+@ways
+def test_one_that_recorded_and_comes_back_disabled_is_unsafe(way: list[dict[str, Any]]) -> None:
+    line = len(BEFORE) + len(way) + 2
+    assert found(BEFORE, way, seen(2, recording=False)) == [(line, Verdict.UNSAFE, "it does not record")]
+    disable = [sent("block-dirty-bitmap-disable", node="d", name="b"), OK]
+    assert found(BEFORE, disable, way, seen(2, recording=False)) == []
+    assert found(HELLO, seen(2, recording=False), way, seen(2, recording=False)) == []
+
+
+def test_a_shutdown_after_which_something_is_done_is_no_end() -> None:
+    shutdown = [{"event": "SHUTDOWN", "data": {}}]
+    assert found(BEFORE, shutdown, HELLO, seen(0, **INCONSISTENT)) != []
+    assert found(BEFORE, shutdown, [sent("system_reset"), OK], HELLO, seen(0, **INCONSISTENT)) == []
+
+
 def test_a_refused_clear_cleans_nothing() -> None:
     refused = [CLEAR[0], {"error": {"class": "GenericError", "desc": "Bitmap 'b' is currently in use by another "
                                     "operation and cannot be used"}}]  # fmt: skip
