@@ -85,7 +85,7 @@ def verify_command(
         return exit_code(report.worst)
     if report.restores is False:
         return EXIT_CODES["commands"]
-    return EXIT_CODES["conformant"] if report.conformant else EXIT_CODES["usage"]
+    return EXIT_CODES["conformant"] if report.conformant and not report.chains_undecided else EXIT_CODES["usage"]
 
 
 def _judged(trace: Path, options: Options) -> TraceReport:

@@ -120,7 +120,7 @@ def lines_of(strips: ChainStrips) -> Iterator[str]:
 
 def under(link: Drawn) -> str:
     """What a link is laid over: *→ 1*, or with a loss *✗ 1*."""
-    if link.row.gives == "assumed":
+    if link.row.gives in ("assumed", "undecided"):
         return UNKNOWN
     if link.older is None:
         return BROKEN if link.row.lost else ""

@@ -19,10 +19,10 @@ from cbtcheck.follow.reasons import At, Reasons
 from cbtcheck.sets.comparing import Comparing
 from cbtcheck.sets.granules import Granules
 
-Gives = Literal["restores", "assumed", "does not restore", "perhaps", "in part"]
+Gives = Literal["restores", "assumed", "does not restore", "perhaps", "undecided", "in part"]
 """What laying a link over all older ones gives: the disk of its instant, also because what is below and not in this
-history is taken to be right; not that; that unless something was written unseen; or it is no restore point, since its
-backup did not complete."""
+history is taken to be right; not that; that unless something was written unseen; that if what is not in the history
+went well; or it is no restore point, since its backup did not complete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,7 @@ class ChainTable:
     """All links of a history in the order of their instants, what was waived for good, and what failed.
 
     `no_increment` are bitmaps that an event has taken away, or the trust in them, and that were not added again.
+    `unknown` says what is not in the history, and which of the rows would need (see `undecided`).
     """
 
     rows: tuple[Row, ...]
@@ -104,6 +105,7 @@ class ChainTable:
     failed: tuple[Failed, ...]
     forgotten: int
     no_increment: tuple[NoIncrement, ...] = ()
+    unknown: tuple[str, ...] = ()
 
     @property
     def unsafe(self) -> bool:
@@ -116,9 +118,14 @@ class ChainTable:
         return any(row.gives == "perhaps" for row in self.rows)
 
     @property
+    def undecided(self) -> bool:
+        """Whether the history does not tell of one whether it does."""
+        return any(row.gives == "undecided" for row in self.rows)
+
+    @property
     def right(self) -> bool:
         """Neither: whatever has happened, every restore point restores, if what came before this history does."""
-        return not self.unsafe and not self.depends
+        return not self.unsafe and not self.depends and not self.undecided
 
 
 @dataclass(frozen=True)

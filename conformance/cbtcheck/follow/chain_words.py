@@ -24,6 +24,7 @@ GIVES = {
     "assumed": "restores if what it is laid over does, which is not in this history",
     "does not restore": "DOES NOT RESTORE",
     "perhaps": "restores only if nothing was written then",
+    "undecided": "not known to restore, for want of what is not in this history",
     "in part": "is no restore point: it did not complete",
 }
 
@@ -52,6 +53,7 @@ def lines(
         blocks = waived.certain if len(waived.certain) else waived.perhaps
         place = f"{waived.node}/{waived.bitmap}"
         yield f"Waived, and in no backup that completed: {named(blocks)} of {place}, by {waived.at}"
+    yield from table.unknown
     for each in table.no_increment:
         yield f"No increment with {each.node}/{each.bitmap} any more, {each.why}: {each.at}"
     if table.forgotten:
@@ -72,6 +74,9 @@ def verdict(table: ChainTable) -> str:
     if table.depends:
         unsure = ", ".join(row.job for row in table.rows if row.gives == "perhaps")
         return f"unsafe (the commands), if something was written then: {unsure}"
+    if table.undecided:
+        unknown = ", ".join(row.job for row in table.rows if row.gives == "undecided")
+        return f"undecided: whether these restore is not in this history: {unknown}"
     return ""
 
 
@@ -147,6 +152,7 @@ def as_data(table: ChainTable, listed: Listed | None = None) -> dict[str, Any]:
         ],
         "forgotten": table.forgotten,
         **({"no_increment": [_no_increment(each) for each in table.no_increment]} if table.no_increment else {}),
+        **({"unknown": [*table.unknown]} if table.unknown else {}),
     }  # fmt: skip
 
 

@@ -298,6 +298,22 @@ class ChainsFollowed(Generic[S]):
                     points = points.drop(number)
         return self if points is self.chains.points else self.both(lambda chains: _only(chains, points))
 
+    def apart(self, node: str) -> ChainsFollowed[S]:
+        """From now on this is another disk: its links are kept, and nothing is laid over them any more."""
+        told, kept = self.told(), self.kept
+        points = told.chains.points
+        for number, point in told.chains.points.items():
+            if point.node == node:
+                points = points.drop(number)
+                kept = kept if point.link is None else kept.put(number, _over(point))
+        reasons = dict(told.reasons)
+        for place, each in told.reasons.items():
+            if place[0] == node:
+                reasons[place] = replace(each, disabled=None, removed=None, added=False, distrusted=None)
+        waived = tuple(each for each in told.waived if each.place[0] != node)
+        after = told.both(lambda chains: _only(chains, points))
+        return replace(after, kept=kept, reasons=reasons, waived=waived)
+
     def points(self) -> dict[str, Point[S]]:
         """All points that are known, by number."""
         return {**self.kept, **self.chains.points}

@@ -19,11 +19,12 @@ from cbtcheck.follow.chain_table import ChainTable, Tabled
 from cbtcheck.follow.chain_words import ranges
 from cbtcheck.follow.chains import ChainsFollowed
 from cbtcheck.follow.reasons import At
+from cbtcheck.follow.undecided import Unknown, with_the_undecided
 from cbtcheck.sets.between import Between, BetweenSets, TooMuch, exactly
 from cbtcheck.sets.gaps import BLOCK, MOST_GAPS, GapSets
 from cbtcheck.sets.granules import Granules
 from cbtcheck.trace.chain_variants import BETWEEN, EARLY, LATE, MOST_PLACES, Variant, tables_of
-from cbtcheck.trace.events import Change, EndOfJobs, Given, Landed, Look
+from cbtcheck.trace.events import Change, EndOfJobs, Forgotten, Given, Landed, Look
 from cbtcheck.trace.stepped import at_line, stepped
 from cbtcheck.trace.window import Item, Window, written
 from cbtcheck.trace.world import Rules, Traced, possible
@@ -52,6 +53,7 @@ class OfGaps:
     paused: bool = False
     lost_from: int = 0
     gaps: list[tuple[int, int]] = field(default_factory=list)
+    unknown: list[Unknown] = field(default_factory=list)
     _line: int = 0
     _quiet: bool = True
 
@@ -66,6 +68,8 @@ class OfGaps:
         if self.lost_from:
             return
         self._gap(line)
+        if isinstance(change, Forgotten) and change.closed:
+            return
         if isinstance(change, Given):
             if change.refusal or not change.definite:
                 return
@@ -90,6 +94,16 @@ class OfGaps:
 
     def undecided(self, line: int) -> None:
         """What is undecided about blocks is nothing here: commands are followed in the order of lines."""
+
+    def begins_again(self, line: int) -> None:
+        """Another session begins. Whether the guest was stopped before says nothing of now."""
+        self._gap(line)
+        self.paused = self._quiet = False
+        self.apart.clear()
+
+    def followers(self) -> list[OfGaps]:
+        """Whatever has a state, and chains that are followed in it."""
+        return [self]
 
     def guest_runs(self, line: int, runs: bool) -> None:
         """The guest was stopped, or goes on."""
@@ -128,7 +142,8 @@ class OfGaps:
 
     def table(self) -> ChainTable:
         """What the backups give back."""
-        return Tabled(self.space, BLOCK, self.world.state, self.followed).table()
+        table = Tabled(self.space, BLOCK, self.world.state, self.followed).table()
+        return with_the_undecided(table, self.unknown)
 
     def listed(self, gaps: Granules) -> list[tuple[int, int]]:
         """Gaps as (line, line): between which a guest must not have written."""
@@ -171,6 +186,8 @@ class OfWorlds:
     disks: dict[str, int]
     strange: frozenset[str] = frozenset()
     lost_from: int = 0
+    unknown: list[Unknown] = field(default_factory=list)
+    apart: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         self.variants = [Variant(Traced(initial(self.space, self.disks), strange=self.strange))]
@@ -191,6 +208,18 @@ class OfWorlds:
         """A look that nothing overlaps, and that is allowed."""
         for each in self._all() if not self.lost_from else ():
             each.learns(self.space, look, guest_seen)
+
+    @property
+    def world(self) -> Traced:
+        """The state of the first variant: all have the same bitmaps and jobs."""
+        return self.variants[0].world
+
+    def begins_again(self, line: int) -> None:
+        """Another session begins."""
+
+    def followers(self) -> list[Variant]:
+        """Whatever has a state, and chains that are followed in it."""
+        return self._all()
 
     def undecided(self, line: int) -> None:
         """It is undecided what happened at this line."""
@@ -237,4 +266,4 @@ class OfWorlds:
 
     def table(self) -> ChainTable:
         """What the backups give back."""
-        return tables_of(self.space, self.block, self.variants)
+        return with_the_undecided(tables_of(self.space, self.block, self.variants), self.unknown)

@@ -91,11 +91,13 @@ class StoppedByError:
 class Forgotten:
     """From here on nothing is known of a node's bitmaps (None: of any node's), until they are seen.
 
-    `names` are those that are forgotten, None for all.
+    `names` are those that are forgotten, None for all. `closed`: the disk was, and what is stored may come back;
+    chains go on then (see `doubts`).
     """
 
     node: str | None
     names: tuple[str, ...] | None = None
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,12 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
+from cbtcheck.sets.between import BetweenSets
 from cbtcheck.sets.compressed import CompressedSets
 from cbtcheck.trace import form
 from cbtcheck.trace.across import AcrossRestarts
 from cbtcheck.trace.chains import OfGaps, OfWorlds
+from cbtcheck.trace.doubts import Doubts
 from cbtcheck.trace.events import (
     NO_REPLY,
     AllCopied,
@@ -43,6 +45,7 @@ from cbtcheck.trace.qemu_io import HumanWrite, came_of, human_write
 from cbtcheck.trace.qmp_commands import DRAINING, Untranslatable, is_known, not_whole, refusal, to_command
 from cbtcheck.trace.qmp_sights import NODES, QUERIES, sights, sizes
 from cbtcheck.trace.sessions import BLOCK, LARGEST, Beginnings, Monitor, Session, nodes_query
+from cbtcheck.trace.stretches import stretches
 from cbtcheck.trace.unspecified import effects, is_of_unknown_effect
 from cbtcheck.trace.verifier import Tell, Verifier
 from cbtcheck.trace.wire import Message
@@ -57,7 +60,9 @@ def read(
     alignment: int = 1,
 ) -> list[QmpReader]:  # fmt: skip
     """Judges the conversations of these monitors, each by itself; messages of others are passed over."""
-    readers = {name: QmpReader(tell, each.sessions, guest, counts, alignment) for name, each in monitors.items()}
+    readers = {
+        name: QmpReader(tell, each.sessions, guest, counts, alignment, name) for name, each in monitors.items()
+    }
     for message in messages:
         if message.monitor in readers:
             readers[message.monitor].take(message)
@@ -70,26 +75,37 @@ class QmpReader:
     """Gives the messages of one monitor to a verifier, the second time through a log."""
 
     def __init__(
-        self, tell: Tell, sessions: list[Session], guest: str, counts: Counts, alignment: int = 1
+        self, tell: Tell, sessions: list[Session], guest: str, counts: Counts, alignment: int = 1, monitor: str = ""
     ) -> None:
         self.counts, self._alignment = counts, alignment
         self.chains: list[OfGaps | OfWorlds] = []
         self._tell, self._guest_seen = tell, guest == "recorded"
-        self._sessions, self._beginnings = iter(sessions), Beginnings()
+        disks = stretches(monitor, sessions, self._guest_seen)
+        self._sessions, self._beginnings = iter(zip(sessions, disks, strict=True)), Beginnings()
         self.restarts = AcrossRestarts(tell)
+        self._stretch: dict[str, int] = {}
         self._begin()
+        self._doubts = Doubts(self.verifier.chains)
         self._moment = 0
         self._held: list[tuple[int, Callable[[], None]]] = []
         self._events: deque[tuple[str, object]] = deque(maxlen=MOST_EVENTS)
 
     def _begin(self) -> None:
-        """A session begins: it may be with another QEMU, so nothing that was known counts."""
-        session = next(self._sessions)
+        """A session begins: it may be with another QEMU, so nothing that was known counts, but for backups."""
+        session, stretch = next(self._sessions)
         disks = session.disks()
         self.places, self._pairs = session.places, Pairs(session.unsure)
         space, rules = CompressedSets(BLOCK, self._alignment), Rules(copies_seen=False, untracked=True)
-        self.verifier = Verifier(space, disks, self._tell, rules, self._guest_seen, frozenset(disks), self.counts)
-        self.chains.append(self.verifier.chains)
+        if stretch is not self._stretch or self.chains[-1].lost_from:
+            self._stretch = stretch
+            self.chains.append(
+                OfWorlds(BetweenSets(space), space.block, dict(stretch), frozenset(stretch))
+                if self._guest_seen
+                else OfGaps(stretch, rules)
+            )
+        self.verifier = Verifier(
+            space, disks, self._tell, rules, self._guest_seen, frozenset(disks), self.counts, self.chains[-1]
+        )
 
     def take(self, message: Message) -> None:
         """One more message."""
@@ -97,6 +113,7 @@ class QmpReader:
             self.finish()
             self._begin()
             self.restarts.begin()
+            self._doubts.begins(message.line, self.verifier.chains, self.places)
         self._moment += 1
         match message.kind:
             case "command":
@@ -129,6 +146,8 @@ class QmpReader:
             self.counts.unjudged[NO_REPLY] += len(left)
         if any(is_known(each.name) for each in left):
             self.restarts.forget()
+        for each in left:
+            self._doubts.unanswered(each.line, each.name, each.arguments, self.places)
         self._release()
         self.verifier.finish()
 
@@ -165,6 +184,9 @@ class QmpReader:
         error = message.data.get("error")
         if error is None and sent.name not in QUERIES:
             self.restarts.did(message.line, sent.name, sent.arguments, self.places)
+            self._doubts.accepted(message.line, sent.name, sent.arguments, self.places)
+        elif error is not None:
+            self._doubts.refused(sent.name, sent.arguments, str(error), self.places)
         if is_known(sent.name):
             self._known(message, sent, error)
         elif error is not None:
@@ -197,6 +219,7 @@ class QmpReader:
         reply = message.data.get("return")
         if query in NODES:
             self.restarts.shown(message.line, query, reply, self.places)
+            self._doubts.shown(query, reply)
             for node, size in sizes(query, reply):
                 if self.verifier.disks.get(node, size) != size <= LARGEST:
                     self._at(message, Resized(node, size))
@@ -207,6 +230,7 @@ class QmpReader:
     def _lost(self, message: Message, sent: Sent) -> None:
         """The reply of a command is not in the log, and can no longer come: perhaps it was done."""
         self.restarts.forget()
+        self._doubts.unanswered(message.line, sent.name, sent.arguments, self.places)
         if not is_known(sent.name):
             self._did(message, sent)
             return
@@ -308,7 +332,7 @@ class QmpReader:
             self._runs(message, name == "RESUME")
         if name == "SHUTDOWN":
             self.restarts.quits()
-            self._at(message, Forgotten(None))
+            self._at(message, Forgotten(None, closed=True))
         if not isinstance(data, dict):
             return
         job_id = data.get("id" if name in ("JOB_STATUS_CHANGE", "BLOCK_JOB_PENDING") else "device")

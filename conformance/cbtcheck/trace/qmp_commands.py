@@ -37,13 +37,14 @@ class Untranslatable(Exception):
 class Places:
     """What is known of nodes: their sizes and the cluster sizes of their images in bytes, and names of devices.
 
-    `others` are nodes that were seen without a size.
+    `others` are nodes that were seen without a size. `files`: the names of their files.
     """
 
     sizes: dict[str, int] = field(default_factory=dict)
     clusters: dict[str, int] = field(default_factory=dict)
     devices: dict[str, str] = field(default_factory=dict)
     others: set[str] = field(default_factory=set)
+    files: dict[str, str] = field(default_factory=dict)
 
     def node(self, name: Any) -> str:
         """The node of a node's or device's name."""

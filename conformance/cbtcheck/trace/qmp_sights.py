@@ -40,7 +40,9 @@ def learn_places(places: Places, query: str, reply: Any) -> None:
     """Remembers sizes, clusters and names. What was seen first is kept."""
     for name, devices, node in nodes(query, reply):
         places.others.add(name)
-        image = node.get("image")
+        image, file = node.get("image"), node.get("file")
+        if isinstance(file, str) and file:
+            places.files.setdefault(name, file)
         if isinstance(image, dict):
             size, cluster = image.get("virtual-size"), image.get("cluster-size")
             if type(size) is int and 0 < size <= 1 << 60:

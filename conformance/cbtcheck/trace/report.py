@@ -50,10 +50,19 @@ class TraceReport:
 
     @property
     def restores(self) -> bool | None:
-        """Whether every restore point gives its disk back, whatever a guest wrote unseen; None if there is none."""
+        """Whether every restore point gives its disk back, whatever a guest wrote unseen.
+
+        None if there is none, or if none is known not to, and the trace does not tell of one whether it does.
+        """
         rows = [row for table, _ in self.tables for row in table.rows if row.complete]
-        wrong = any(table.unsafe or table.depends for table, _ in self.tables)
-        return not wrong if rows else None
+        if any(table.unsafe or table.depends for table, _ in self.tables):
+            return False
+        return True if rows and not self.chains_undecided else None
+
+    @property
+    def chains_undecided(self) -> bool:
+        """Whether the trace does not tell of a restore point whether it gives its disk back."""
+        return any(table.undecided for table, _ in self.tables)
 
     @property
     def conformant(self) -> bool:

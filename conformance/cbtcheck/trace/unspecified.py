@@ -63,7 +63,7 @@ def effects(name: str, arguments: Any, places: Places) -> Iterator[Change]:
     elif name in OF_NODES:
         for member in OF_NODES[name]:
             if member in data:
-                yield Forgotten(_node(data[member], places, member))
+                yield Forgotten(_node(data[member], places, member), closed=name in ("blockdev-add", "blockdev-del"))
     elif name in ("blockdev-reopen", "x-blockdev-reopen"):
         listed = data.get("options", [data])
         for each in listed if isinstance(listed, list) else ():
@@ -75,9 +75,9 @@ def effects(name: str, arguments: Any, places: Places) -> Iterator[Change]:
     elif name == "human-monitor-command":
         words = str(data.get("command-line", "")).split()
         if words and words[0] in HUMAN:
-            yield Forgotten(None)
+            yield Forgotten(None, closed=words[0] in ("q", "quit"))
     elif name in TO_ANY or is_of_unknown_effect(name):
-        yield Forgotten(None)
+        yield Forgotten(None, closed=name == "quit")
 
 
 KNOWN_EFFECTS = frozenset({

@@ -53,6 +53,7 @@ class Verifier:
     """Takes writes and events in the order of their begin, and tells every disagreement with its line.
 
     `guest_seen`: every guest write is in the trace; if not, any part of any disk can be written at any time.
+    `before`: the backups that are followed on; None: from here on.
     """
 
     space: CompressedSets
@@ -62,6 +63,7 @@ class Verifier:
     guest_seen: bool = True
     strange: frozenset[str] = frozenset()
     counts: Counts = field(default_factory=Counts)
+    before: OfGaps | OfWorlds | None = None
 
     def __post_init__(self) -> None:
         self._between = BetweenSets(self.space)
@@ -78,8 +80,8 @@ class Verifier:
         if not self.guest_seen:
             self._lingering = {node: (inf, self.space.everything(size)) for node, size in self.disks.items()}
         self._memory = Memory()
-        self.chains: OfGaps | OfWorlds = OfGaps(self.disks, self.rules)
-        if self.guest_seen:
+        self.chains: OfGaps | OfWorlds = self.before or OfGaps(self.disks, self.rules)
+        if self.before is None and self.guest_seen:
             self.chains = OfWorlds(self._between, self.space.block, dict(self.disks), self.strange)
         self._lost_until = -inf
 

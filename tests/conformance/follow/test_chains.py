@@ -74,8 +74,8 @@ def test_every_wrong_order_is_in_the_list_and_on_the_page() -> None:
 SHOWN = re.findall(r"<!-- output: cbtspec (.*?) -->\n```\n(.*?)```", PAGE.read_text(), re.DOTALL)
 
 
-@pytest.mark.parametrize(("command", "shown"), SHOWN, ids=["a wrong order", "a restart"])
-def test_the_page_shows_what_replay_prints(command: str, shown: str) -> None:
+@pytest.mark.parametrize(("command", "shown"), SHOWN, ids=["a wrong order", "a restart", "a log"])
+def test_the_page_shows_what_is_printed(command: str, shown: str) -> None:
     done = CliRunner().invoke(main, [str(ROOT / word) if "/" in word else word for word in command.split()])
     assert done.exit_code == 7
     assert done.output.endswith(shown)

@@ -1,0 +1,278 @@
+"""What a log shows of a restart: which bitmaps have come through it, and which have not.
+
+Where a session begins, QEMU may have been started again: after a `quit` it has been, else it was killed, or went
+down properly, or somebody only connects anew. So all bitmaps are *in doubt*, until something tells. A command that
+uses one and is accepted tells that it is what it was; so does a look. One that is inconsistent, not there, or added
+again was lost. What is not to be stored is lost with a `quit`, or when its disk is closed.
+
+Jobs are in doubt, too. Where one is over, and nothing tells how it ended, what was made with its bitmap afterwards is
+*undecided*: nobody is accused of what is not in the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from cbtmodel import commands as c
+from cbtmodel.traits import changed_bitmap
+
+from cbtcheck.follow.chains import Place
+from cbtcheck.follow.reasons import At
+from cbtcheck.follow.undecided import Unknown
+from cbtcheck.scenario.describe import describe
+from cbtcheck.trace import restarted
+from cbtcheck.trace.chains import OfGaps, OfWorlds
+from cbtcheck.trace.qmp_commands import Places, Untranslatable, is_known, to_command
+from cbtcheck.trace.qmp_sights import nodes
+from cbtcheck.trace.world import Rules
+
+RULES = Rules(copies_seen=False, untracked=True)
+QUIT = ("q", "quit")
+CLOSED, OPENED = "blockdev-del", "blockdev-add"
+
+SESSION = "a session begins"
+GONE = "was not there any more"
+IN_USE = "was left in use"
+
+HOW_JOBS = "to tell, record events until it has ended (BLOCK_JOB_COMPLETED)"
+HOW_REPLIES = "to tell, record the reply too"
+HOW_COMMANDS = "to tell, record all monitors"
+
+MOST_UNKNOWN = 256
+
+Identity = tuple[object, object]
+
+
+class Doubts:
+    """What is in doubt of the chains of one monitor."""
+
+    def __init__(self, chains: OfGaps | OfWorlds) -> None:
+        self.chains = chains
+        self._persistent: dict[Place, bool] = {}
+        self._bitmaps: dict[Place, At] = {}
+        self._jobs: dict[str, At] = {}
+        self._disks: dict[str, Identity] = {}
+        self._quit: At | None = None
+        self._nothing_yet = True
+
+    # Sessions
+
+    def begins(self, line: int, chains: OfGaps | OfWorlds, places: Places) -> None:
+        """A session begins, in which disks have these files and sizes when they are first seen."""
+        quit_at, self._quit = self._quit, None
+        if chains is not self.chains:
+            self.__init__(chains)  # type: ignore[misc]
+            return
+        chains.begins_again(line)
+        for node in [*chains.world.state.nodes]:
+            self._compare(node, (places.files.get(node), places.sizes.get(node)))
+        at = quit_at or At(line, "line", SESSION)
+        self._doubt(at, [*chains.world.state.nodes], certain=quit_at is not None)
+
+    def _doubt(self, at: At, listed: list[str], certain: bool) -> None:
+        """These nodes were closed, for `certain` or perhaps."""
+        self._nothing_yet = False
+        state = self.chains.world.state
+        for job, each in state.jobs.items():
+            if each.node in listed:
+                self._jobs[job] = at
+        for job in [*self._jobs] if certain else ():
+            self._over(job, counts=True)
+        for node in listed:
+            for name in self.chains.world.state.nodes[node].bitmaps:
+                place = node, name
+                if certain and self._persistent.get(place) is False:
+                    self._take(place, f"was not to be stored, and gone with the {at.said.split()[0]}", at)
+                elif at.said != f"{OPENED} {node}" or place not in self._bitmaps:
+                    self._bitmaps[place] = at
+
+    def _compare(self, node: str, disk: Identity) -> None:
+        """A node is this disk now. If it was another one, nothing is laid over what was before."""
+        pairs = zip(self._disks.get(node, disk), disk, strict=True)
+        if all(one is None or other is None or one == other for one, other in pairs):
+            return
+        for one in self.chains.followers():
+            restarted.another_disk(one, node)
+        for known in (self._persistent, self._bitmaps):
+            for place in [place for place in known if place[0] == node]:
+                del known[place]
+        self._disks.pop(node, None)
+
+    # What tells
+
+    def accepted(self, line: int, name: str, arguments: Any, places: Places) -> None:
+        """A command was accepted, and has not been followed yet."""
+        data = arguments if isinstance(arguments, dict) else {}
+        if name == "quit" or (name == "human-monitor-command" and data.get("command-line") in QUIT):
+            self._quit = At(line, "line", "quit")
+        elif name in (CLOSED, OPENED):
+            node = places.node(str(data.get("node-name")))
+            if node in self.chains.world.state.nodes:
+                self._doubt(At(line, "line", f"{name} {node}"), [node], certain=name == CLOSED)
+        elif is_known(name):
+            for place, persistent in _added(name, data, places):
+                self._persistent[place] = persistent
+            if self._nothing_yet:
+                return  # nothing has been in doubt yet
+            try:
+                self._used(line, to_command(name, arguments, places))
+            except Untranslatable:
+                return
+
+    def _used(self, line: int, command: c.Command) -> None:
+        by = At(line, "line", describe(command))
+        for each in command.actions if isinstance(command, c.Transaction) else (command,):
+            if isinstance(each, c.OfJob):
+                self._jobs.pop(each.job, None)
+                continue
+            if isinstance(each, c.StartBackup) and each.job in self._jobs:
+                self._over(each.job)
+            for place in _places(each):
+                at = self._bitmaps.pop(place, None)
+                if isinstance(each, c.RemoveBitmap):
+                    self._persistent.pop(place, None)
+                if isinstance(each, c.AddBitmap):
+                    if at is not None:
+                        self._take(place, GONE, at)
+                    for one in self.chains.followers():
+                        restarted.added_again(one, place, by)
+                elif at is not None and isinstance(each, c.RemoveBitmap):
+                    self._take(place, f"was removed, and perhaps not to be trusted since {at.short}", by, there=True)
+                else:
+                    self._free(place)
+                    self._is_there(place)
+
+    def _is_there(self, place: Place) -> None:
+        """A bitmap was used. If it was gone, somebody has added it again, who is not in the log."""
+        state, known = self.chains.world.state, self.chains.followers()[0].followed.reasons.get(place)
+        gone = known is not None and known.removed
+        if gone and place[0] in state.nodes and place[1] not in state.nodes[place[0]].bitmaps:
+            what = f"when {place[0]}/{place[1]} was added again"
+            self._unknown(Unknown(*place, what, gone, HOW_COMMANDS))
+
+    def _unknown(self, what: Unknown) -> None:
+        self.chains.unknown = [*self.chains.unknown, what][-MOST_UNKNOWN:]
+
+    def refused(self, name: str, arguments: Any, text: str, places: Places) -> None:
+        """A command was refused in these words."""
+        if not self._bitmaps or not is_known(name):
+            return
+        try:
+            command = to_command(name, arguments, places)
+        except Untranslatable:
+            return
+        actions = command.actions if isinstance(command, c.Transaction) else (command,)
+        for place in [place for each in actions for place in _places(each)]:
+            if place in self._bitmaps and f"'{place[1]}'" in text:
+                if "inconsistent" in text:
+                    self._distrust(place, self._bitmaps.pop(place))
+                elif "not found" in text or "not be found" in text:
+                    self._take(place, GONE, self._bitmaps.pop(place))
+                elif "readonly" in text or "in use" in text:
+                    del self._bitmaps[place]
+
+    def shown(self, query: str, reply: Any) -> None:
+        """What a reply shows of nodes."""
+        for node, _, said in nodes(query, reply):
+            listed, image = said.get("dirty-bitmaps", []), said.get("image")
+            size = image.get("virtual-size") if isinstance(image, dict) else None
+            if isinstance(listed, list):
+                shown = [each for each in listed if isinstance(each, dict) and isinstance(each.get("name"), str)]
+                self._seen(node, (said.get("file"), size), {each["name"]: each for each in shown})
+
+    def _seen(self, node: str, disk: Identity, bitmaps: dict[str, dict[str, Any]]) -> None:
+        if node not in self.chains.world.state.nodes:
+            return
+        doubted = [place for place in self._bitmaps if place[0] == node]
+        if doubted:
+            self._compare(node, disk)
+        self._disks[node] = disk
+        for place in [place for place in doubted if place in self._bitmaps]:
+            at, said = self._bitmaps.pop(place), bitmaps.get(place[1])
+            if said is None:
+                self._take(place, GONE, at)
+            elif said.get("inconsistent"):
+                self._distrust(place, at)
+            elif said.get("busy") is False:
+                self._free(place)
+        for place in [place for place in self._persistent if place[0] == node and place[1] not in bitmaps]:
+            del self._persistent[place]
+        for name, said in bitmaps.items():
+            if isinstance(said.get("persistent"), bool):
+                self._persistent[node, name] = said["persistent"]
+
+    def unanswered(self, line: int, name: str, arguments: Any, places: Places) -> None:
+        """The reply of a command is not in the log: what it would have cleaned is as it was, or not."""
+        if not is_known(name):
+            return
+        try:
+            command = to_command(name, arguments, places)
+        except Untranslatable:
+            return
+        at = At(line, "line", describe(command))
+        for each in command.actions if isinstance(command, c.Transaction) else (command,):
+            if isinstance(each, c.ClearBitmap | c.RemoveBitmap | c.DisableBitmap | c.StartBackup):
+                for node, bitmap in _places(each):
+                    what = f"whether this was done to {node}/{bitmap}, for its reply is not there"
+                    self._unknown(Unknown(node, bitmap, what, at, HOW_REPLIES))
+
+    # What was lost
+
+    def _take(self, place: Place, why: str, at: At, there: bool = False) -> None:
+        for job, each in [*self.chains.world.state.jobs.items()]:
+            if (each.node, each.bitmap) == place:
+                self._jobs.setdefault(job, at)
+                self._lose(job)
+        for one in self.chains.followers():
+            restarted.take(one, place, f"{place[0]}/{place[1]} {why}", at, there)
+
+    def _distrust(self, place: Place, at: At) -> None:
+        killed = at.said == SESSION
+        self._take(place, IN_USE + (", so QEMU had been killed" if killed else ""), at, there=True)
+        for job in [*self._jobs] if killed else ():
+            self._lose(job)
+
+    def _lose(self, job: str) -> None:
+        """A job is gone with the process that it was in."""
+        at = self._jobs.pop(job)
+        for one in self.chains.followers():
+            restarted.lose(one, job, at)
+
+    def _free(self, place: Place) -> None:
+        """Nothing has a bitmap any more: if a job had it that is in doubt, that one is over."""
+        for job in [*self._jobs]:
+            each = self.chains.world.state.jobs.get(job)
+            if each is not None and (each.node, each.bitmap) == place:
+                self._over(job)
+
+    def _over(self, job: str, counts: bool = False) -> None:
+        """A job is over. `counts`: it was cancelled; if not, nothing tells how it ended."""
+        at, each = self._jobs.pop(job), self.chains.world.state.jobs.get(job)
+        if each is None:
+            return
+        if not counts and each.bitmap is not None:
+            what = f"how {job}, with {each.node}/{each.bitmap}, ended"
+            self._unknown(Unknown(each.node, each.bitmap, what, at, HOW_JOBS))
+        for one in self.chains.followers():
+            restarted.cancel(one, job, at, RULES, frozenset(self.chains.apart), counts)
+
+
+def _places(each: object) -> Iterator[Place]:
+    """The bitmaps that a command uses, or an action of a transaction."""
+    if isinstance(each, c.StartBackup) and each.bitmap is not None:
+        yield each.node, each.bitmap
+    elif isinstance(each, c.MergeBitmaps):
+        yield from ((one.node, one.name) for one in each.sources)
+    place = changed_bitmap(each)
+    if place is not None:
+        yield place
+
+
+def _added(name: str, data: dict[str, Any], places: Places) -> Iterator[tuple[Place, bool]]:
+    """The bitmaps that a command adds, and whether they are to be stored."""
+    if name == "block-dirty-bitmap-add":
+        yield (places.node(str(data.get("node"))), str(data.get("name"))), data.get("persistent") is True
+    for each in data.get("actions", ()) if name == "transaction" and isinstance(data.get("actions"), list) else ():
+        if isinstance(each, dict) and isinstance(each.get("data"), dict):
+            yield from _added(str(each.get("type")), each["data"], places)
