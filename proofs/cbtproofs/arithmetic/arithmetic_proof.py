@@ -20,6 +20,7 @@ from typing import Literal, Protocol
 import z3
 
 from cbtproofs.arithmetic.symbolic_integers import PATIENCE, Impossible, Path, Question, Refuted, Undecided, shown
+from cbtproofs.arithmetic.terms import Terms
 
 TRACED = ("cbtimpl.granules", "cbtmodel.blocks", "cbtmodel.node")
 """Modules whose calls a counterexample shows."""
@@ -134,14 +135,12 @@ class PlainNumbers:
 def prove(theorem: Theorem) -> Result:
     """Prove it of all numbers, or find numbers for which it fails."""
     began = time.process_time()
-    solver = z3.SolverFor("QF_LIA")
-    solver.set("timeout", PATIENCE)
     seen: dict[str, Mapping[str, int] | None] = {}
     obligations = paths = 0
     verdict: Verdict = "proved"
     text = ""
     try:
-        for path in walked(theorem.function, solver, seen):
+        for path in walked(theorem.function, seen):
             obligations += path.obligations
             paths += 1
         unseen = [what for what, example in seen.items() if example is None or not happens(theorem, what, example)]
@@ -158,13 +157,14 @@ def prove(theorem: Theorem) -> Result:
     return Result(theorem, verdict, obligations, paths, seconds, text, examples)
 
 
-def walked(
-    function: Callable[[Given], None], solver: z3.Solver, seen: dict[str, Mapping[str, int] | None]
-) -> Iterator[Path]:
+def walked(function: Callable[[Given], None], seen: dict[str, Mapping[str, int] | None]) -> Iterator[Path]:
     """Every possible path through a theorem, each with its obligations proved."""
+    terms = Terms()
+    solver = z3.SolverFor("QF_LIA", terms.context)
+    solver.set("timeout", PATIENCE)
     questions = [Question()]
     while questions:
-        path = Path(solver, questions.pop(), seen)
+        path = Path(solver, terms, questions.pop(), seen)
         solver.push()
         try:
             function(path)

@@ -19,72 +19,12 @@ products exact (`exact`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
 
 import z3
 
-Values = Mapping[str, int]
-
-
-@dataclass(frozen=True)
-class Linear:
-    """A sum of atoms (unknown numbers, by name), each with a factor, and a constant."""
-
-    factors: Mapping[str, int]
-    constant: int = 0
-
-    def plus(self, other: Linear, times: int = 1) -> Linear:
-        """The sum with `times` the other."""
-        factors = dict(self.factors)
-        for atom, factor in other.factors.items():
-            factors[atom] = factors.get(atom, 0) + times * factor
-        constant = self.constant + times * other.constant
-        return Linear({atom: factor for atom, factor in factors.items() if factor}, constant)
-
-    def times(self, factor: int) -> Linear:
-        """A multiple."""
-        return Linear({}).plus(self, factor)
-
-    def atom(self) -> str | None:
-        """Its name, if it is nothing but one atom."""
-        return next(iter(self.factors)) if self.constant == 0 and [*self.factors.values()] == [1] else None
-
-    def key(self) -> tuple[tuple[tuple[str, int], ...], int]:
-        """Equal for equal terms."""
-        return tuple(sorted(self.factors.items())), self.constant
-
-    def value(self, values: Values) -> int:
-        """The number that it is for given atoms."""
-        return self.constant + sum(factor * values.get(atom, 0) for atom, factor in self.factors.items())
-
-    def term(self) -> z3.ArithRef:
-        """The same for Z3."""
-        return term_of(*self.key())
-
-
-# Z3's terms are made once: paths and theorems need the same ones again and again.
-
-
-@cache
-def integer(name: str) -> z3.ArithRef:
-    """An atom for Z3."""
-    return z3.Int(name)
-
-
-@cache
-def term_of(factors: tuple[tuple[str, int], ...], constant: int) -> z3.ArithRef:
-    """A linear term for Z3."""
-    parts = [integer(atom) if factor == 1 else factor * integer(atom) for atom, factor in factors]
-    if constant or not parts:
-        parts.append(z3.IntVal(constant))
-    return parts[0] if len(parts) == 1 else z3.Sum(parts)
-
-
-def known(atom: str) -> Linear:
-    """The term that is one atom."""
-    return Linear({atom: 1})
+from cbtproofs.arithmetic.terms import Linear, Terms, Values, known
 
 
 @dataclass(frozen=True)
@@ -104,6 +44,7 @@ class Multiples:
     """
 
     solver: z3.Solver
+    terms: Terms
     values: dict[str, int]
     products: dict[str, dict[str, str]] = field(default_factory=dict)
     quotients: dict[object, str] = field(default_factory=dict)
@@ -134,7 +75,7 @@ class Multiples:
             power = divisor.atom()
             product = quotient.times(divisor.constant) if power is None else self.product(quotient, power)
             left = term.plus(product, -1)
-            self.solver.add(left.term() >= 0, left.plus(divisor, -1).term() < 0)
+            self.solver.add(self.terms.linear(left) >= 0, self.terms.linear(left.plus(divisor, -1)) < 0)
         return known(self.quotients[key])
 
     def ratio(self, whole: str, part: str) -> Linear:
@@ -145,8 +86,8 @@ class Multiples:
             found = self.factored[whole, part] = Factored(whole, name, part)
             self.values.setdefault(name, self.values.get(whole, 0) // max(1, self.values.get(part, 1)))
             self.add_power(name)
-            self.solver.add(integer(name) >= 1)
-            self.solver.add(integer(whole) == self.product(known(name), part).term())
+            self.solver.add(self.terms.integer(name) >= 1)
+            self.solver.add(self.terms.integer(whole) == self.terms.linear(self.product(known(name), part)))
             for atom in dict.fromkeys([*self.products[whole], *self.products[name]]):
                 self._link(atom, found)
         return known(found.ratio)
@@ -157,8 +98,8 @@ class Multiples:
         if atom not in products:
             name = f"{atom} * {power}"
             self.values.setdefault(name, self.values.get(atom, 0) * self.values.get(power, 0))
-            self.solver.add(not_smaller(atom, name), ordered(atom, name, "", "", power))
-            self.solver.add(*(ordered(atom, name, *each, power) for each in products.items()))
+            self.solver.add(self.terms.not_smaller(atom, name), self.terms.ordered(atom, name, "", "", power))
+            self.solver.add(*(self.terms.ordered(atom, name, *each, power) for each in products.items()))
             products[atom] = name
             for family in [*self.factored.values()]:
                 if power in (family.whole, family.ratio):
@@ -167,6 +108,7 @@ class Multiples:
 
     def _link(self, atom: str, family: Factored) -> None:
         """`x * whole` is `(x * ratio) * part`."""
+        integer = self.terms.integer
         whole = self._product(atom, family.whole)
         first = self._product(atom, family.ratio)
         self.solver.add(integer(whole) == integer(self._product(first, family.part)))
@@ -178,32 +120,10 @@ class Multiples:
 
     def exact(self, powers: Values) -> Iterator[z3.BoolRef]:
         """That these atoms have these values, and that their products are products."""
-        values = dict(powers)
+        values, integer = dict(powers), self.terms.integer
         for family in self.factored.values():
             values[family.ratio] = max(1, values[family.whole] // values[family.part])
         for power, value in values.items():
             yield integer(power) == value
             for atom, product in self.products.get(power, {}).items():
                 yield integer(product) == value * integer(atom)
-
-
-@cache
-def not_smaller(one: str, its: str) -> z3.BoolRef:
-    """The lemma about a number and its product."""
-    return z3.Implies(integer(one) >= 0, integer(one) <= integer(its))
-
-
-@cache
-def ordered(first: str, its: str, second: str, product: str, power: str) -> z3.BoolRef:
-    """The lemmas about two numbers and their products with a power; no name is 0."""
-    one, one_times, step = integer(first), integer(its), integer(power)
-    other, other_times = (integer(second), integer(product)) if second else (z3.IntVal(0), z3.IntVal(0))
-    return z3.And(
-        z3.Implies(one < other, one_times + step <= other_times),
-        z3.Implies(other < one, other_times + step <= one_times),
-        z3.Implies(one == other, one_times == other_times),
-        z3.Implies(one + 1 == other, one_times + step == other_times),
-        z3.Implies(other + 1 == one, other_times + step == one_times),
-        z3.Implies(one + 1 < other, one_times + 2 * step <= other_times),
-        z3.Implies(other + 1 < one, other_times + 2 * step <= one_times),
-    )

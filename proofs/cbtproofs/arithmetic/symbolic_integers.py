@@ -24,7 +24,8 @@ from typing import Any, cast
 
 import z3
 
-from cbtproofs.arithmetic.multiples import Linear, Multiples, known
+from cbtproofs.arithmetic.multiples import Multiples
+from cbtproofs.arithmetic.terms import Linear, Terms, known
 
 LARGEST = (1 << 64) - 1
 PATIENCE = 120_000
@@ -74,11 +75,14 @@ class Path:
     question whether that one is possible. What is not possible may be walked all the same; it proves nothing false.
     """
 
-    def __init__(self, solver: z3.Solver, question: Question, seen: dict[str, Mapping[str, int] | None]) -> None:
+    def __init__(
+        self, solver: z3.Solver, terms: Terms, question: Question, seen: dict[str, Mapping[str, int] | None]
+    ) -> None:
         self.solver = solver
+        self.terms = terms
         self.replayed = question.answers
         self.seen = seen
-        self.multiples = Multiples(solver, dict(question.example))
+        self.multiples = Multiples(solver, terms, dict(question.example))
         self.answers: list[bool] = []
         self.others: list[Question] = []
         self.pending: list[Obligation] = []
@@ -92,7 +96,7 @@ class Path:
         """An arbitrary number from `least` to `most`."""
         self.names.append(name)
         self.multiples.values.setdefault(name, least)
-        self.solver.add(z3.Int(name) >= least, z3.Int(name) <= most)
+        self.solver.add(self.terms.integer(name) >= least, self.terms.integer(name) <= most)
         return cast(int, SymbolicInteger(known(name), self))
 
     def power(self, name: str, least: int, most: int) -> int:
@@ -189,10 +193,11 @@ class Path:
 
     def concrete(self, fact: z3.BoolRef) -> dict[str, int] | None:
         """Such values with powers that are powers and products that are products, small ones if there are."""
+        integer = self.terms.integer
         for powers in self.choices():
             exact = [*self.multiples.exact(powers)]
             for most in (1 << 13, 1 << 20, 1 << 63):
-                found = self.ask(fact, *exact, *(z3.Int(name) <= most for name in self.names if name not in powers))
+                found = self.ask(fact, *exact, *(integer(name) <= most for name in self.names if name not in powers))
                 if found is not None:
                     return found
         return None
@@ -214,7 +219,7 @@ class Path:
         if isinstance(value, SymbolicBoolean):
             return value
         answer = bool(value)
-        return SymbolicBoolean(z3.BoolVal(answer), lambda values: answer, self)
+        return SymbolicBoolean(z3.BoolVal(answer, self.terms.context), lambda values: answer, self)
 
 
 class SymbolicBoolean:
@@ -277,7 +282,7 @@ def comparison(compare: Callable[[Any, Any], Any]) -> Any:
         if number is None:
             return NotImplemented
         difference = self.term.plus(number.term, -1)
-        formula = compare(difference.term(), z3.IntVal(0))
+        formula = self.path.terms.compared(compare, difference)
         return SymbolicBoolean(formula, lambda values: bool(compare(difference.value(values), 0)), self.path)
 
     return applied
@@ -334,9 +339,9 @@ class SymbolicInteger:
         """How many bits are set: a number of which only this is known, whether it is 1."""
         count = self.path.multiples.quotients.setdefault(("bits", self.term.key()), f"bits {self.term.key()}")
         self.path.multiples.values.setdefault(count, self.term.value(self.path.multiples.values).bit_count())
-        term = self.term.term()
+        term = self.path.terms.linear(self.term)
         one = z3.Or(*(term == 1 << exponent for exponent in range(64)))
-        self.path.solver.add((z3.Int(count) == 1) == one)
+        self.path.solver.add((self.path.terms.integer(count) == 1) == one)
         return SymbolicInteger(known(count), self.path)
 
     __add__, __radd__ = both_ways(_add)
