@@ -213,16 +213,28 @@ def crash_7() -> bool:
     file = {"driver": "blkdebug", "inject-error": inject, "image": {"driver": "file", "filename": "disk.qcow2"}}
     options = json.dumps({"driver": "qcow2", "file": file})
     call(IO, "-c", "write 0 4k", f"json:{options}")
-    daemon = Daemon()
-    daemon.open({"driver": "file", "filename": "disk.qcow2"})
-    print("  the guest's write:", daemon.guest("write 128k 4k"))
-    try:
-        answer = daemon.do("blockdev-reopen", options=[image(False)])
-    except (ValueError, BrokenPipeError):
-        answer = f"no answer; exit status {daemon.process.wait()}"
-    print(f"  reopen: {answer}")
-    daemon.kill()
-    return "no answer" in str(answer)
+    with open("disk.qcow2", "rb") as file:
+        corrupt = file.read()
+    died = []
+    for inline in (False, True):
+        with open("disk.qcow2", "wb") as file:
+            file.write(corrupt)
+        options = image(False)
+        daemon = Daemon()
+        if inline:
+            options["file"] = {"driver": "file", "filename": "disk.qcow2", "node-name": "f"}
+            daemon.do("blockdev-add", **options)
+        else:
+            daemon.open({"driver": "file", "filename": "disk.qcow2"})
+        print("  the guest's write:", daemon.guest("write 128k 4k"))
+        try:
+            answer = daemon.do("blockdev-reopen", options=[options])
+        except (ValueError, BrokenPipeError):
+            answer = f"no answer; exit status {daemon.process.wait()}"
+        print(f"  reopen, the file {'inline' if inline else 'a node'}: {answer}")
+        daemon.kill()
+        died.append("no answer" in str(answer))
+    return all(died)
 
 
 def main() -> int:
