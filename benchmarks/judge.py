@@ -1,9 +1,11 @@
 """What `cbtspec judge` costs: the proxy's part of a tool's time, and the seconds of a schedule.
 
-    python benchmarks/judge.py [--rounds N]
+    python benchmarks/judge.py [--rounds N] [--windows]
 
 The tool is `examples/judge/right.sh`. *Proxy*: full backups by way of the proxy and without it, in turn, on one QEMU;
-the ratio is that of each pair, so what else the machine does is in both.
+the ratio is that of each pair, so what else the machine does is in both. *Schedule*: by the clock, and of the
+processor, the tool and QEMU included; and what of that a Python costs that does nothing, as the tool starts five.
+*Windows*: all of them, two at a time.
 """
 
 from __future__ import annotations
@@ -12,12 +14,14 @@ import argparse
 import asyncio
 import os
 import statistics
+import subprocess
 import tempfile
 import time
 from pathlib import Path
 
+from cbtcheck.judging.campaign import judge
 from cbtcheck.judging.emulator import Emulator
-from cbtcheck.judging.enumerated import baseline, windows
+from cbtcheck.judging.enumerated import Profile, baseline, windows
 from cbtcheck.judging.guest import Guest
 from cbtcheck.judging.instants import History
 from cbtcheck.judging.plan import Plan, read_plan
@@ -26,7 +30,8 @@ from cbtcheck.judging.proxy import Proxy
 from cbtcheck.judging.schedule import Schedule
 from cbtcheck.judging.stage import Stage
 from cbtcheck.judging.storage import Storage
-from cbtcheck.judging.tool import Running
+from cbtcheck.judging.tool import GUARDS, Running
+from cbtcheck.judging.verdicts import Judgement
 
 PLAN = Path(__file__).parents[1] / "examples" / "judge" / "right.toml"
 
@@ -66,25 +71,45 @@ async def proxy_ratios(plan: Plan, rounds: int) -> list[tuple[float, float]]:
         return found[1:]
 
 
+def processor_seconds() -> float:
+    """Of this process, and of all that it has waited for."""
+    return sum(os.times()[:4])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=15)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--windows", action="store_true")
+    arguments = parser.parse_args()
+    rounds = arguments.rounds
     plan = read_plan(PLAN)
     pairs = asyncio.run(proxy_ratios(plan, rounds))
     ratio = statistics.median(one[1] / one[0] for one in pairs)
     direct = statistics.median(one[0] for one in pairs)
     print(f"proxy      {100 * (ratio - 1):+.1f} % of a full backup's {direct:.2f} s (median of {rounds} pairs)")
     quiet = play(plan, Schedule("quiet", plan.increments, baseline(plan)))
-    took, used = [], []
+    took = []
+    GUARDS.close()  # so that all is counted
+    before = processor_seconds()
     for each in windows(plan, quiet.points)[:rounds]:
-        begun, before = time.perf_counter(), sum(os.times()[:4])
+        begun = time.perf_counter()
         play(plan, each)
         took.append(time.perf_counter() - begun)
-        used.append(sum(os.times()[:4]) - before)
-    what = f"a full backup, {plan.increments} increments, {plan.increments + 1} restores (median of {len(took)})"
-    wall, processor = statistics.median(took), statistics.median(used)
-    print(f"schedule   {wall:.2f} s, and {processor:.2f} s of the processor: {what}")
+    GUARDS.close()
+    used = (processor_seconds() - before) / len(took)
+    what = f"a full backup, {plan.increments} increments, {plan.increments + 1} restores ({len(took)} windows)"
+    print(f"schedule   {statistics.median(took):.2f} s (median), and {used:.2f} s of the processor: {what}")
+    before = processor_seconds()
+    for _ in range(20):
+        subprocess.run(["python3", "-c", "pass"], check=True)
+    print(f"python3    {(processor_seconds() - before) / 20:.3f} s of the processor to do nothing")
+    if arguments.windows:
+        begun, before = time.perf_counter(), processor_seconds()
+        result = judge(plan, Profile("windows", None, 0, 0, 0), 0, 2)
+        seconds, used = time.perf_counter() - begun, processor_seconds() - before
+        number = result.schedules
+        print(f"windows    {number} schedules, two at a time: {seconds:.0f} s, and {used:.0f} s of the processor")
+        assert result.judgement is Judgement.SAFE
     print(f"load       {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
 
 

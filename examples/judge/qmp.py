@@ -8,6 +8,7 @@ A WORD is a command in JSON, or one of these:
     wait=JOB       waits until the job has ended, and dismisses it; fails if it failed
     tidy=BITMAP    takes away what a run that failed has left: jobs, the nodes "target…", and all bitmaps but this one
     size=NODE      prints the size of a node in bytes
+    room=NODE:FILE makes the file, or makes it as long as the node is
 
 A word that begins with "-" may fail. Exit code 1, with QEMU's message, at the first other that does.
 """
@@ -68,10 +69,18 @@ class Monitor:
                 if bitmap["name"] != kept and not node["node-name"].startswith("target"):
                     self.do("block-dirty-bitmap-remove", {"node": node["node-name"], "name": bitmap["name"]})
 
+    def bytes_of(self, wanted):
+        nodes = self.do("query-named-block-nodes", {"flat": True})
+        return next(node["image"]["virtual-size"] for node in nodes if node["node-name"] == wanted)
+
     def size(self, wanted):
-        for node in self.do("query-named-block-nodes", {"flat": True}):
-            if node["node-name"] == wanted:
-                print(node["image"]["virtual-size"])
+        print(self.bytes_of(wanted))
+
+    def room(self, words):
+        wanted, _, path = words.partition(":")
+        size = self.bytes_of(wanted)
+        with open(path, "ab") as file:
+            file.truncate(size)
 
 
 def main(path, *words):
@@ -84,7 +93,7 @@ def main(path, *words):
                 monitor.do(command["execute"], command.get("arguments"))
             else:
                 name, _, of = what.partition("=")
-                {"wait": monitor.wait, "tidy": monitor.tidy, "size": monitor.size}[name](of)
+                {"wait": monitor.wait, "tidy": monitor.tidy, "size": monitor.size, "room": monitor.room}[name](of)
         except Refused as why:
             if what == word:
                 sys.exit(str(why))

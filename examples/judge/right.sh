@@ -5,11 +5,10 @@ set -e
 qmp() { python3 "${0%/*}/qmp.py" "$@"; }
 [ "$2" != restore ] || exec cp last/disk "$3"
 last=$(readlink last || true) new=b$(date +%s%N) how='"sync":"full"'
-size=$(qmp "$1" "tidy=$last" size=disk0)
 mkdir "$new"
-if [ "$2" = full ]; then truncate -s "$size" "$new/disk"; else
-    cp last/disk "$new/disk" && how='"sync":"bitmap","bitmap-mode":"never","bitmap":"'$last'"'; fi
-qmp "$1" '{"execute":"blockdev-add","arguments":{"node-name":"target","driver":"raw","file":{"driver":"file","filename":"'"$PWD/$new/disk"'"}}}' \
+[ "$2" = full ] || { cp last/disk "$new/disk" && how='"sync":"bitmap","bitmap-mode":"never","bitmap":"'$last'"'; }
+qmp "$1" "tidy=$last" "room=disk0:$new/disk" \
+    '{"execute":"blockdev-add","arguments":{"node-name":"target","driver":"raw","file":{"driver":"file","filename":"'"$PWD/$new/disk"'"}}}' \
     '{"execute":"transaction","arguments":{"actions":[
         {"type":"block-dirty-bitmap-add","data":{"node":"disk0","name":"'$new'","persistent":true}},
         {"type":"blockdev-backup","data":{"device":"disk0","target":"target","job-id":"backup","auto-dismiss":false,'"$how"'}}]}}' \

@@ -12,6 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass, field
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 import msgspec
@@ -24,6 +25,7 @@ from cbtcheck.judging.plan import Plan
 from cbtcheck.judging.play import Outcome, play
 from cbtcheck.judging.schedule import Schedule
 from cbtcheck.judging.shorten import shortened
+from cbtcheck.judging.tool import GUARDS
 from cbtcheck.judging.verdicts import Judgement, worst
 from cbtcheck.run.interrupts import taken
 from cbtcheck.run.start import begin, held_back
@@ -170,6 +172,7 @@ def _begin(parent: int) -> None:
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+    Finalize(None, GUARDS.close, exitpriority=1)  # such a process ends without `atexit`
 
 
 def _one(plan: Plan, schedule: Schedule) -> Outcome:

@@ -112,11 +112,12 @@ class History:
             if len(content) != self.sizes[name] // SECTOR:
                 return Comparison(False, spans[-1][0], wrong_size=f"{name} has {len(content) * SECTOR} bytes")
         instants = sorted({instant for first, last in spans for instant in range(first, last + 1)})
+        for instant in reversed(instants):
+            if self.at(instant).items() >= restored.items():
+                return Comparison(True, instant)
         nearest, fewest = instants[0], -1
         for instant in reversed(instants):
             differ = sum(_differing(content, self.at(instant)[name]) for name, content in restored.items())
-            if not differ:
-                return Comparison(True, instant)
             if fewest < 0 or differ < fewest:
                 nearest, fewest = instant, differ
         losses = tuple(self._losses(restored, nearest))
@@ -147,8 +148,6 @@ class History:
 
 
 def _differing(one: bytes, other: bytes) -> int:
-    if one == other:
-        return 0
     return sum(a != b for a, b in zip(one, other, strict=True))
 
 

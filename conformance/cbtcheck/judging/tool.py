@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from cbtcheck.host.child import guard
+from cbtcheck.host.child.guards import Guards
 from cbtcheck.host.printed_output import Kept
 from cbtcheck.judging.waiting import comes
 
@@ -45,11 +44,14 @@ class Ended:
         return f"ended by signal {-self.code}" if self.code < 0 else f"exit code {self.code}"
 
 
+GUARDS = Guards()
+
+
 class Running:
     """A command that runs."""
 
-    def __init__(self, process: asyncio.subprocess.Process, control: int, status: asyncio.StreamReader) -> None:
-        self._process, self._control, self._status = process, control, status
+    def __init__(self, control: int, output: asyncio.StreamReader, status: asyncio.StreamReader) -> None:
+        self._control, self._output, self._status = control, output, status
         self._kept = Kept(SHOWN)
         self._exited: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
         self._left: tuple[str, ...] = ()
@@ -61,24 +63,19 @@ class Running:
         """Runs it by `/bin/sh -c`. `OSError` if no process can be started."""
         orders, control = os.pipe()
         status, told = os.pipe()
+        output, printed = os.pipe()
+        nothing = os.open(os.devnull, os.O_RDONLY)
         try:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-I", "-S", guard.__file__, str(orders), str(told), "0", "0",
-                "/bin/sh", "-c", command,
-                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-                cwd=directory, env=os.environ | environment, pass_fds=(orders, told), start_new_session=True,
-            )  # fmt: skip
+            words = ["/bin/sh", "-c", command]
+            GUARDS.start(words, directory, os.environ | environment, (nothing, printed, printed), orders, told)
         except BaseException:
-            os.close(control)
-            os.close(status)
+            for each in (control, status, output):
+                os.close(each)
             raise
         finally:
-            os.close(orders)
-            os.close(told)
-        reader = asyncio.StreamReader()
-        protocol = asyncio.StreamReaderProtocol(reader)
-        await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, os.fdopen(status, "rb", 0))
-        return cls(process, control, reader)
+            for each in (orders, told, printed, nothing):
+                os.close(each)
+        return cls(control, await _reader(output), await _reader(status))
 
     def terminate(self) -> None:
         """Sends SIGTERM."""
@@ -100,7 +97,7 @@ class Running:
             with suppress(OSError):
                 os.close(self._control)
                 self._control = -1
-        await comes(asyncio.gather(*self._reading, self._process.wait()), GUARD_ENDS)
+        await comes(asyncio.gather(*self._reading), GUARD_ENDS)
         for each in self._reading:
             each.cancel()
         killed = self._killed and code is not None and code < 0
@@ -112,8 +109,7 @@ class Running:
                 os.write(self._control, order)
 
     async def _read(self) -> None:
-        assert self._process.stdout is not None
-        while data := await self._process.stdout.read(1 << 16):
+        while data := await self._output.read(1 << 16):
             self._kept.add(data)
 
     async def _hear(self) -> None:
@@ -129,3 +125,11 @@ class Running:
                 self._exited.set_result(127)
         if not self._exited.done():
             self._exited.set_result(-9)
+
+
+async def _reader(number: int) -> asyncio.StreamReader:
+    """A pipe, to be read to its end."""
+    reader = asyncio.StreamReader()
+    protocol = asyncio.StreamReaderProtocol(reader)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, os.fdopen(number, "rb", 0))
+    return reader

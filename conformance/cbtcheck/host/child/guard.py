@@ -6,6 +6,9 @@ SIGTERM, `k`, or the end of the pipe (the suite is dead, however that came), to 
 *subreaper* of everything below it (Linux): what a program starts and abandons, in whatever session, becomes the
 guard's child, so that when no child is left nothing is left. On other systems only its process group is killed.
 
+Run with the number of a socket only, it makes guards for whoever asks there, each by a fork, until the socket is
+closed: Python need not start once more for each program (see `guards.py`).
+
 To STATUS it writes lines: `started PID`, `cannot ERRNO`, `exited CODE` (negative: the signal), `memory BYTES` (too
 much: killed), and last `gone NAME…`: what the program had left running.
 """
@@ -101,12 +104,12 @@ class Guard:
         with contextlib.suppress(OSError):
             os.write(self.status, line.encode() + b"\n")
 
-    def start(self, command: list[str], address_space: int) -> bool:
-        """Starts the program; whether it could be started."""
+    def start(self, command: list[str], address_space: int, directory: str) -> bool:
+        """Starts the program in a directory; whether it could be started."""
         outcome, failed = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            become(command, address_space, failed)
+            become(command, address_space, directory, failed)
         os.close(failed)
         errno = os.read(outcome, 16)  # the end of the pipe when the program has taken the place of the fork
         os.close(outcome)
@@ -182,7 +185,7 @@ def signal_one(pid: int, number: int) -> None:
         os.kill(pid, number)
 
 
-def become(command: list[str], address_space: int, failed: int) -> None:
+def become(command: list[str], address_space: int, directory: str, failed: int) -> None:
     """In the fork: takes on the limits, and becomes the program. Does not return."""
     try:
         os.setsid()
@@ -192,6 +195,7 @@ def become(command: list[str], address_space: int, failed: int) -> None:
         if address_space:
             resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        os.chdir(directory)
         os.execvp(command[0], command)
     except OSError as problem:
         os.write(failed, str(problem.errno).encode())
@@ -201,9 +205,60 @@ def become(command: list[str], address_space: int, failed: int) -> None:
         os._exit(127)
 
 
+def serve(number: int) -> None:
+    """Makes guards until the socket is closed. A request: its length in four bytes, with descriptors, and JSON."""
+    import json  # not needed by a guard that is run for one program, and slow to import
+    import socket
+
+    with socket.socket(fileno=number) as asking:
+        while True:
+            head, received, *_ = socket.recv_fds(asking, 4, 5)
+            bury()
+            if not head:
+                return
+            request = json.loads(asking.recv(int.from_bytes(head, "big"), socket.MSG_WAITALL))
+            if os.fork() == 0:
+                asking.close()
+                guard_for(request["command"], request["directory"], request["environment"], received)
+            for each in received:
+                os.close(each)
+
+
+def guard_for(command: list[str], directory: str, environment: dict[str, str], received: list[int]) -> None:
+    """In the fork: guards a program, which has the first three of the descriptors. Does not return."""
+    try:
+        os.setsid()
+        for number, each in enumerate(received[:3]):
+            os.dup2(each, number)
+            os.close(each)
+        os.environ.clear()
+        os.environ.update(environment)
+        control, status = received[3:]
+        watch_over(control, status, 0, 0, command, directory)
+    finally:
+        os._exit(0)
+
+
+def bury() -> None:
+    """Waits for guards that have ended: so what they and their programs cost is counted."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
 def main() -> None:
-    """Guards a program."""
-    control, status, memory, address_space = map(int, sys.argv[1:5])
+    """Guards a program, or makes guards."""
+    if len(sys.argv) == 2:
+        serve(int(sys.argv[1]))
+    else:
+        control, status, memory, address_space = map(int, sys.argv[1:5])
+        watch_over(control, status, memory, address_space, sys.argv[5:])
+
+
+def watch_over(
+    control: int, status: int, memory: int, address_space: int, command: list[str], directory: str = "."
+) -> None:
+    """Guards a program, which is started in a directory."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
     for inherited in (control, status):
@@ -215,7 +270,7 @@ def main() -> None:
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
     guard = Guard(control, status, memory)
-    if guard.start(sys.argv[5:], address_space):
+    if guard.start(command, address_space, directory):
         guard.watch(woken)
         guard.slay()
 
