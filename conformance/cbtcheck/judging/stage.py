@@ -11,11 +11,11 @@ from typing import Any
 
 from cbtcheck.judging.conversation import Entry, backups_started, brief, concerns_disks, event_name
 from cbtcheck.judging.emulator import Emulator
+from cbtcheck.judging.failing import drive_backups, failing_files, failing_node, late_sectors
 from cbtcheck.judging.guest import Guest
 from cbtcheck.judging.hosted import HostedEmulator
 from cbtcheck.judging.instants import MOST_WRITES
 from cbtcheck.judging.monitor import MonitorLost, Refused
-from cbtcheck.judging.plan import GRANULE, SECTOR
 from cbtcheck.judging.proxy import Asked, CutOff, Instead
 from cbtcheck.judging.schedule import FAULTS, Fault, Point, Schedule, Write
 from cbtcheck.judging.storage import Storage
@@ -25,7 +25,6 @@ SLOW = 1.0
 """Seconds that a slow disk takes."""
 
 INJECTED = "Input/output error"
-ERRNO = {"target-EIO": 5, "target-ENOSPC": 28}
 MOST_ENTRIES = 20_000
 """Entries of a conversation that are kept: a tool that floods is not recorded to its end."""
 
@@ -111,6 +110,8 @@ class Stage:
             for each in backups_started(name, message.get("arguments")):
                 with suppress(KeyError):
                     self.target_points.append(self.targets[str(each.get("target"))])
+            if any(drive_backups(message, self._storage.disks)):
+                self.target_points.append(str(point))
             await self._write(point)
             instead = await self._before(point, connection, message, raw)
             if instead is not None and instead.to_tool:
@@ -214,14 +215,14 @@ class Stage:
                 self._enter(Entry("QEMU", f"error: {INJECTED} (the suite's)", self.run, "", connection))
                 return Instead(to_tool=json.dumps(answer).encode() + b"\r\n")
             self._tell_fault(fault)
-            changed = failing_target(message, fault.kind, self._late_sectors())
+            sectors = late_sectors([each.size for each in self._storage.disks])
+            if "blockdev-add" in (message.get("execute"), message.get("exec-oob")):
+                changed = failing_node(message, fault.kind, sectors)
+            else:
+                changed = failing_files(message, fault.kind, sectors, self._storage.disks)
             instead = Instead(to_qemu=json.dumps(changed).encode())
         await self._ends(point, connection)
         return instead
-
-    def _late_sectors(self) -> list[int]:
-        """A sector near the end of each disk, in the last granule that is whole: there the guest writes often."""
-        return sorted({(size // GRANULE - 1) * GRANULE // SECTOR for size in self._guest.history.sizes.values()})
 
     async def _while_copying(self, point: Point, started: list[dict[str, Any]]) -> None:
         for fault in self._due(point, ("cancel", "slow", "source-EIO")):
@@ -286,19 +287,3 @@ class Stage:
         except Exception as problem:
             self.problem = problem
             raise CutOff from None
-
-
-def failing_target(message: dict[str, Any], kind: str, sectors: list[int]) -> dict[str, Any]:
-    """The command that adds a target, changed so that the target fails: QEMU's own `blkdebug` goes on top.
-
-    With EIO every write of one of these sectors fails, with ENOSPC every write. One that failed only once could go by
-    unseen: QEMU copies again, without an event, what failed while a drain has paused the job.
-    """
-    image = dict(message["arguments"])
-    name = image.pop("node-name")
-    rule: dict[str, Any] = {"event": "none", "errno": ERRNO[kind]}
-    rules = [rule | {"sector": each} for each in sectors] if kind == "target-EIO" else [rule]
-    wrapped = {"driver": "blkdebug", "node-name": name, "image": image, "inject-error": rules}
-    return message | {"arguments": wrapped}
-
-

@@ -20,8 +20,8 @@ from msgspec.structs import replace
 EXAMPLES = Path(__file__).parents[3] / "examples" / "judge"
 NAMES = sorted(each.stem for each in EXAMPLES.glob("*.toml"))
 PAGE = Path(__file__).parents[3] / "docs" / "use" / "judge.md"
-RIGHT = ("pull", "right", "two-disks")
-NEEDED_TO_PULL = ("qemu-system-x86_64", "qemu-img", "qemu-io")
+RIGHT = ("drive", "pull", "right", "two-disks")
+NEEDED = {"pull": ("qemu-system-x86_64", "qemu-img", "qemu-io"), "drive": ("qemu-system-x86_64", "qemu-img")}
 FULL, INCREMENT = "1/reply/blockdev-backup/1", "2/reply/blockdev-backup/1"
 CLEARED = "2/before/block-dirty-bitmap-clear/1"
 BETWEEN_DISKS = "1/before/transaction/2"
@@ -66,12 +66,34 @@ def test_each_example_has_a_test_and_is_on_the_page() -> None:
     assert dict(listed) == dict.fromkeys(RIGHT, "safe") | dict.fromkeys(WRONG, "unsafe")
 
 
+def needs(name: str) -> None:
+    missing = [each for each in NEEDED.get(name, ()) if shutil.which(each) is None]
+    if missing:
+        pytest.skip(f"{', '.join(missing)}: not on PATH")
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize(
+    ("at", "fault"),
+    [
+        ("1/copying/transaction/1", None), ("2/before/transaction/1", "target-EIO"),
+        ("3/before/transaction/1", "target-ENOSPC"), ("2/copying/transaction/1", "cancel"),
+    ],
+)  # fmt: skip
+def test_a_tool_whose_targets_qemu_makes_is_safe_there(at: str, fault: str | None) -> None:
+    needs("drive")
+    plan = read_plan(EXAMPLES / "drive.toml")
+    outcome = play(plan, schedule(plan, at, fault))
+    assert outcome.judgement is (Judgement.SAFE if fault is None else Judgement.LOUD), outcome.reasons
+    assert not outcome.missed
+    assert {f"{run}/before/transaction/1" for run in (1, 2, 3)} <= set(outcome.targets)
+    assert opinion(outcome, plan.sizes()).startswith(("agrees", DEPENDS))
+
+
 @pytest.mark.qemu
 @pytest.mark.parametrize(("at", "fault"), [("2/reply/transaction/1", None), ("3/before/block-export-add/1", "error")])
 def test_a_tool_that_pulls_is_safe_there(at: str, fault: str | None) -> None:
-    missing = [each for each in NEEDED_TO_PULL if shutil.which(each) is None]
-    if missing:
-        pytest.skip(f"{', '.join(missing)}: not on PATH")
+    needs("pull")
     plan = read_plan(EXAMPLES / "pull.toml")
     outcome = play(plan, schedule(plan, at, fault))
     assert outcome.judgement is (Judgement.SAFE if fault is None else Judgement.LOUD), outcome.reasons
@@ -144,8 +166,7 @@ def test_a_tool_that_is_right_in_one_window_is_not_taken_for_right_everywhere(pl
 @pytest.mark.skipif(os.environ.get("CBTSPEC_JUDGE") != "1", reason="many minutes; CBTSPEC_JUDGE=1 has it run")
 @pytest.mark.parametrize(("plan", "name"), [(each, each) for each in NAMES], indirect=["plan"], ids=NAMES)
 def test_all_windows_and_some_faults(plan: Plan, name: str) -> None:
-    if name == "pull" and not all(map(shutil.which, NEEDED_TO_PULL)):
-        pytest.skip("qemu-system-x86_64, qemu-img or qemu-io is not on PATH")
+    needs(name)
     result = judge(plan, PROFILES["quick"], 20160121, 2)
     if name == "pull":  # where its scratch has no room, QEMU fails the guest's write, and no restore is wrong
         assert {each.outcome.judgement for each in result.shown} == {Judgement.BROKEN}
