@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Protocol
 
 from cbtwire.nbd.client import DiskClient, NbdDisconnected, NbdError
@@ -21,6 +22,9 @@ LET_GO = 0.03
 DEADLINE = 20.0
 """Seconds that a write of the guest may take."""
 
+
+MOST_TRIES = 5
+"""So often an export is opened once more."""
 
 PATTERN = "Pattern verification failed"
 """What `qemu-io` says if it reads something else."""
@@ -64,7 +68,7 @@ class ByExport:
     @classmethod
     async def connect(cls, socket: str, disks: list[str]) -> ByExport:
         """Opens the exports."""
-        return cls({name: await DiskClient.connect(socket, name) for name in disks})
+        return cls({name: await _connected(socket, name) for name in disks})
 
     async def write(self, disk: str, offset: int, length: int, fill: int) -> None:
         """Fills the range with a byte."""
@@ -90,6 +94,14 @@ class ByExport:
         """Ends the connections."""
         for each in self._clients.values():
             await each.close()
+
+
+async def _connected(socket: str, export: str) -> DiskClient:
+    """QEMU hangs up on a client that takes ten seconds to introduce itself, as it may on a busy machine."""
+    for _ in range(MOST_TRIES):
+        with suppress(NbdDisconnected):
+            return await DiskClient.connect(socket, export)
+    return await DiskClient.connect(socket, export)
 
 
 class ByMonitor:
