@@ -47,7 +47,8 @@ class Result:
     """What came of judging a tool.
 
     `bounds`: for each kind of schedule, how many of how many the profile has. `left_out`: how many of the profile
-    were not to be played. `complete`: false if it was interrupted.
+    were not to be played. `complete`: false if it was interrupted. `unprovoked`: where the tool failed, and said so,
+    though nothing else had failed.
     """
 
     plan: Plan
@@ -59,6 +60,7 @@ class Result:
     failed: list[Outcome] = field(default_factory=list)
     shown: list[Shown] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
+    unprovoked: list[str] = field(default_factory=list)
     restored: int = 0
     writes: int = 0
     resumed: int = 0
@@ -83,6 +85,8 @@ class Result:
         self.restored += outcome.restored
         self.writes += outcome.writes
         self.missed += [f"{outcome.schedule.name}: {each}" for each in outcome.missed[:1]]
+        if found is Judgement.LOUD and not outcome.schedule.faults:
+            self.unprovoked.append(f"{outcome.schedule.name}: {_why(outcome)}")
         if found in (Judgement.SAFE, Judgement.LOUD):
             return
         self.failed.append(outcome)
@@ -128,6 +132,8 @@ def judge(
                 kept.write(outcome)
             result.add(outcome)
             told(result.resumed + number, len(schedules))
+    except EmulatorProblem as problem:
+        raise CannotJudge(str(problem)) from None
     except KeyboardInterrupt:
         taken()
         result.complete = False
@@ -142,7 +148,7 @@ def _played(plan: Plan, schedules: list[Schedule], jobs: int) -> Iterator[Outcom
     """Plays them, several at a time, in processes of their own."""
     if jobs == 1:
         for each in schedules:
-            yield _lean(play(plan, each))
+            yield _one(plan, each)
         return
     spawned = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(jobs, mp_context=spawned, initializer=_begin, initargs=(os.getpid(),))
@@ -176,13 +182,18 @@ def _begin(parent: int) -> None:
 
 
 def _one(plan: Plan, schedule: Schedule) -> Outcome:
-    return _lean(play(plan, schedule))
+    """Plays a schedule; a second time if QEMU does not start, which has nothing to do with it. `EmulatorProblem`."""
+    try:
+        return _lean(play(plan, schedule))
+    except EmulatorProblem:
+        return _lean(play(plan, schedule))
 
 
 def _lean(outcome: Outcome) -> Outcome:
-    """Without the conversation, where nobody will look at it."""
+    """Without the conversation, where nobody will look at it; but with how the tool has ended, if it failed."""
     if outcome.judgement in (Judgement.SAFE, Judgement.LOUD):
-        outcome.entries, outcome.points, outcome.targets = [], [], []
+        outcome.entries = [each for each in outcome.entries if each.who == "suite" and ENDED.match(each.text)]
+        outcome.points, outcome.targets = [], []
     return outcome
 
 

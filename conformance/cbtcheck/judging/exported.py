@@ -42,6 +42,7 @@ def to_json(result: Result, again: str) -> bytes:
         "writes": result.writes,
         "points": quiet.points,
         "not_reached": result.missed,
+        "unprovoked": result.unprovoked,
         "mistakes": [_mistake(each, again) for each in result.shown],
     }
     return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"

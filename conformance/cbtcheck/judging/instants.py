@@ -16,6 +16,8 @@ from cbtcheck.judging.schedule import Write
 STRANGE = 255
 """What stands for a sector that no write has left so."""
 
+FILLED = [bytes([fill]) * SECTOR for fill in range(256)]
+
 MOST_WRITES = 250
 """Writes in one schedule, each with a byte of its own."""
 
@@ -155,6 +157,8 @@ def fills(content: bytes) -> bytes:
     """A byte for each sector of an image: what it is filled with, `STRANGE` if that is not one byte."""
     whole = len(content) // SECTOR
     found = bytearray(content[: whole * SECTOR : SECTOR])
+    if content == b"".join(map(FILLED.__getitem__, found)):  # as a rule
+        return bytes(found)
     for sector in range(whole):
         at = sector * SECTOR
         if content[at : at + SECTOR].count(found[sector]) != SECTOR:

@@ -98,7 +98,10 @@ class Play:
         except (GuestProblem, EmulatorProblem) as problem:
             if not self.outcome.version:
                 raise
-            self._broken(str(problem))
+            if service := await self._failed_service():
+                self._add(Judgement.STUCK, f"{service}; {problem}", self.stage.run)
+            else:
+                self._broken(str(problem))
         except asyncio.CancelledError:  # Ctrl-C: what asyncio says of tasks that it has torn is of no interest
             logging.getLogger("asyncio").setLevel(logging.CRITICAL + 1)
             raise
@@ -127,6 +130,15 @@ class Play:
         if self.plan.service:
             command = filled_in(self.plan.service, self._places())
             self.service = await Running.start(command, self.work, self._environment())
+
+    async def _failed_service(self) -> str:
+        """How the tool's service has ended, if it has failed: without it the tool is stuck. Else ""."""
+        if self.service is None or not self.service.failed:
+            return ""
+        ended, self.service = await self.service.ended(0), None
+        said = f"the tool's service has ended, {ended}: {_last_lines(ended.output)}"
+        self.stage.note(said)
+        return said
 
     def _environment(self) -> dict[str, str]:
         return {"CBTSPEC_QMP": str(self.socket), "CBTSPEC_DIR": str(self.work)}

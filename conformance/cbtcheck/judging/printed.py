@@ -42,6 +42,9 @@ def summary(result: Result) -> Iterator[str]:
     came = ", ".join(f"{each.value} {result.counts[each]:,}" for each in Judgement if result.counts.get(each))
     yield f"came out     {came}"
     yield f"restores     {result.restored:,} compared, after {result.writes:,} writes of the guest"
+    if result.unprovoked:
+        number, first = len(result.unprovoked), plain(result.unprovoked[0])
+        yield f"unprovoked   in {number:,} of the loud ones nothing but the tool has failed, as in {first}"
     if result.missed:
         yield f"not reached  in {len(result.missed):,} schedules a point did not come, as in {result.missed[0]}"
     yield closing(result)

@@ -77,6 +77,11 @@ class Running:
                 os.close(each)
         return cls(control, await _reader(output), await _reader(status))
 
+    @property
+    def failed(self) -> bool:
+        """Whether it has ended, and not with exit code 0."""
+        return self._exited.done() and self._exited.result() != 0
+
     def terminate(self) -> None:
         """Sends SIGTERM."""
         self._order(b"t")

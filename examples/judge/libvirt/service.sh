@@ -10,4 +10,5 @@ printf '%s\n' 'auth_unix_rw = "none"' "unix_sock_dir = \"$PWD\"" > own/etc/libvi
 export places
 exec unshare --mount sh -c '
     for each in $places; do mount --bind "own/$each" "/$each"; done
-    exec libvirtd --pid-file own/libvirtd.pid > own/libvirtd.log 2>&1'
+    # As systemd has it (Restart=on-failure): libvirtd 9.0 crashes where QEMU ends while it makes the image of a backup.
+    until libvirtd --pid-file own/libvirtd.pid >> own/libvirtd.log 2>&1; do sleep 0.1; done'

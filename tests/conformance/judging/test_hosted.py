@@ -167,6 +167,18 @@ def test_a_qemu_that_does_not_come_again_is_said_to_be_broken() -> None:
 
 
 @pytest.mark.qemu
+@pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="qemu-system-x86_64 is not on PATH")
+def test_a_tool_whose_service_crashes_and_does_not_come_again_is_stuck() -> None:
+    plan = replace(hosted("right"), service=f"{SERVICE.removeprefix('exec ')}; echo oh; exit 3", restart="false")
+    failing = (Fault("2/start", "emulator-killed"),)
+    outcome = play(plan, Schedule("of a test", plan.increments, baseline(plan), failing))
+    assert outcome.judgement is Judgement.STUCK
+    said = outcome.reasons[0].text
+    assert said.startswith("the tool's service has ended, exit code 3: ")
+    assert "oh; it could not be started again" in said
+
+
+@pytest.mark.qemu
 @pytest.mark.skipif(
     os.environ.get("CBTSPEC_JUDGE") != "1" or os.geteuid() != 0 or shutil.which("libvirtd") is None,
     reason="CBTSPEC_JUDGE=1 has it run, as root, with libvirtd",

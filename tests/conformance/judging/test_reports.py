@@ -69,6 +69,17 @@ def test_the_document_has_everything() -> None:
     assert len(mistake["conversation"]) == 5
 
 
+def test_a_tool_that_fails_by_itself_is_told_though_it_said_so() -> None:
+    it = result(Judgement.SAFE)
+    ended = Entry("suite", "run 3: exit code 1: backup: no luck", "3")
+    it.add(Outcome(Schedule("window 2/start"), entries=[ended], loud=["3"]))
+    it.add(Outcome(Schedule("fault", faults=(Fault(POINT, "KILL"),)), loud=["3"]))
+    name = "window 2/start: run 3: exit code 1: backup: no luck"
+    said = f"unprovoked   in 1 of the loud ones nothing but the tool has failed, as in {name}"
+    assert said in list(printed.lines(it, "again"))
+    assert json.loads(exported.to_json(it, "again"))["unprovoked"] == [name]
+
+
 def test_junit_fails_what_failed_and_skips_what_was_not_played() -> None:
     tree = ElementTree.fromstring(exported.to_junit(result(Judgement.UNSAFE), "again"))
     cases = {each.get("name", "")[:9]: [child.tag for child in each] for each in tree.iter("testcase")}

@@ -56,6 +56,7 @@ class Guards:
             with theirs:
                 self._process = subprocess.Popen(
                     [sys.executable, "-I", "-S", str(GUARD), str(theirs.fileno())],
-                    pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True, cwd="/",
+                    pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                    start_new_session=True, cwd="/",
                 )  # fmt: skip
         return self._asking
