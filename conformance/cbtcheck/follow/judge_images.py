@@ -38,6 +38,13 @@ def judge_with_images(
     return findings + list(sides.images())
 
 
+def judge_trust(
+    space: Comparing[S], state: State[S], files: Files[S], seen: Observation
+) -> tuple[list[Finding], frozenset[Place]]:
+    """Whether bitmaps are trusted that should be, and no others; and those of which all is said with that."""
+    return _Sides(space, state, files, seen, None).trust()
+
+
 class _Sides(Generic[S]):
     """The two sides: what the specification says, and what was seen."""
 

@@ -13,7 +13,7 @@ at each of its places. Elsewhere nothing more is said of chains from there on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import reduce
@@ -55,6 +55,8 @@ class Variant:
     def wrote(self, line: int, node: str, blocks: Between) -> None:
         """Something was written, for certain or perhaps, before an event that is at this line."""
         before = self.world.state
+        if node not in before.nodes:
+            return  # it is closed
         with suppress(TooMuch):
             self.world = next(iter(written(self.world, node, blocks)), self.world)
         # This comes second: by now it is known which granules the blocks are in, and so it is of all that has them.
@@ -101,9 +103,11 @@ class Variant:
         self.world = learn(space.inner, self.world, look, guest_seen)
 
 
-def tables_of(space: BetweenSets, block: int, variants: Sequence[Variant]) -> ChainTable:
+def tables_of(
+    space: BetweenSets, block: int, variants: Sequence[Variant], sizes: Mapping[str, int]
+) -> ChainTable:
     """What the backups give back: for certain in all variants, perhaps in one of them."""
-    tables = [Tabled(space, block, each.world.state, each.followed).table() for each in variants]
+    tables = [Tabled(space, block, each.world.state, each.followed, sizes).table() for each in variants]
     return tables[0] if len(tables) == 1 else _together(tables)
 
 

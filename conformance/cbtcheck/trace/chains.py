@@ -20,6 +20,7 @@ from cbtcheck.follow.chain_words import ranges
 from cbtcheck.follow.chains import ChainsFollowed
 from cbtcheck.follow.reasons import At
 from cbtcheck.follow.undecided import Unknown, with_the_undecided
+from cbtcheck.scenario.images import Files, fresh
 from cbtcheck.sets.between import Between, BetweenSets, TooMuch, exactly
 from cbtcheck.sets.gaps import BLOCK, MOST_GAPS, GapSets
 from cbtcheck.sets.granules import Granules
@@ -52,6 +53,7 @@ class OfGaps:
     apart: set[str] = field(default_factory=set)
     paused: bool = False
     lost_from: int = 0
+    images: bool = False
     gaps: list[tuple[int, int]] = field(default_factory=list)
     unknown: list[Unknown] = field(default_factory=list)
     _line: int = 0
@@ -60,7 +62,8 @@ class OfGaps:
     def __post_init__(self) -> None:
         self.space = GapSets()
         rules = replace(self.rules, copies_seen=False, untracked=True)
-        self.rules, self.world = rules, Traced(initial(self.space, self.disks))
+        files: Files[Between] | None = fresh(self.disks) if self.images else None
+        self.rules, self.world = rules, Traced(initial(self.space, self.disks), files=files)
         self.followed: ChainsFollowed[Between] = ChainsFollowed()
 
     def happens(self, line: int, change: Change) -> None:
@@ -121,7 +124,7 @@ class OfGaps:
             number, self._quiet = len(self.gaps), True
             self.gaps.append((self._line, line))
             blocks = exactly(self.space.inner.blocks(number * BLOCK, BLOCK))
-            for node in self.disks:
+            for node in self.world.state.nodes:
                 self.followed = self.followed.wrote(
                     At(line, "line", "a write before"), self.world.state, node, blocks
                 )
@@ -142,7 +145,7 @@ class OfGaps:
 
     def table(self) -> ChainTable:
         """What the backups give back."""
-        table = Tabled(self.space, BLOCK, self.world.state, self.followed).table()
+        table = Tabled(self.space, BLOCK, self.world.state, self.followed, self.disks).table()
         return with_the_undecided(table, self.unknown)
 
     def listed(self, gaps: Granules) -> list[tuple[int, int]]:
@@ -188,9 +191,11 @@ class OfWorlds:
     lost_from: int = 0
     unknown: list[Unknown] = field(default_factory=list)
     apart: frozenset[str] = frozenset()
+    images: bool = False
 
     def __post_init__(self) -> None:
-        self.variants = [Variant(Traced(initial(self.space, self.disks), strange=self.strange))]
+        files = fresh(self.disks) if self.images else None
+        self.variants = [Variant(Traced(initial(self.space, self.disks), strange=self.strange, files=files))]
         self.anywhere: Variant | None = None
 
     def wrote(self, line: int, node: str, blocks: Between) -> None:
@@ -266,4 +271,4 @@ class OfWorlds:
 
     def table(self) -> ChainTable:
         """What the backups give back."""
-        return with_the_undecided(tables_of(self.space, self.block, self.variants), self.unknown)
+        return with_the_undecided(tables_of(self.space, self.block, self.variants, self.disks), self.unknown)

@@ -20,6 +20,7 @@ from cbtcheck.trace.events import (
     Landed,
     Look,
     LookAtJobs,
+    OfImages,
     Resized,
     StoppedByError,
     Used,
@@ -117,7 +118,7 @@ def touched(event: Event, disks: Disks) -> Touched:
             return Touched(disks.of([node]))
         case Look(node):
             return Touched(frozenset([node]))
-        case LookAtJobs() | Forgotten() | Used():
+        case LookAtJobs() | Forgotten() | Used() | OfImages():
             return Touched(everything=True)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from cbtmodel import image
 from cbtmodel.backup import Outcome
 from cbtmodel.commands import Command
 
@@ -54,6 +55,16 @@ class Given:
     command: Command
     refusal: str = ""
     definite: bool = True
+    text: str = ""
+    ended: tuple[tuple[str, Outcome], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OfImages:
+    """Something has happened to images, when nothing else was under way; or it was refused. Otherwise as `Given`."""
+
+    event: image.Event
+    refusal: str = ""
     text: str = ""
     ended: tuple[tuple[str, Outcome], ...] = ()
 
@@ -123,7 +134,7 @@ class ToldBitmap:
     """What is told of a bitmap; None is what was not looked at.
 
     `dirty` are (offset, length) in bytes, `count` is in bytes, too (so many whole granules); `digest` is as
-    `cbtcheck.adapter.digest` has it.
+    `cbtcheck.adapter.digest` has it. `persistent`: it is to be stored; `inconsistent`: openly not to be trusted.
     """
 
     granularity: int | None = None
@@ -132,6 +143,8 @@ class ToldBitmap:
     dirty: tuple[tuple[int, int], ...] | None = None
     count: int | None = None
     digest: str | None = None
+    persistent: bool | None = None
+    inconsistent: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +172,7 @@ class LookAtJobs:
     untracked: bool = False
 
 
-Change = Given | Landed | EndOfJobs | AllCopied | StoppedByError | Forgotten | Resized | Used
+Change = Given | OfImages | Landed | EndOfJobs | AllCopied | StoppedByError | Forgotten | Resized | Used
 """What can change the state."""
 
 Sight = Look | LookAtJobs

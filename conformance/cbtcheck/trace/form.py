@@ -14,6 +14,7 @@ from cbtmodel.refusal import Kind
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from cbtcheck.scenario.command_types import CommandTypes
+from cbtcheck.scenario.images import ImageRefusal, Played
 
 FORMAT = "cbtspec-trace"
 VERSION = 1
@@ -30,7 +31,7 @@ Size = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Name = Annotated[str, Meta(max_length=1 << 16)]
 Extent = tuple[Size, Size]
 Outcome = Literal["completed", "failed", "cancelled"]
-Reply = Literal["accepted", "indefinite"] | Kind
+Reply = Literal["accepted", "indefinite"] | Kind | ImageRefusal
 Phase = Literal["running", "paused", "waiting", "pending"]
 Knowledge = Literal["recorded", "unknown"]
 
@@ -40,7 +41,7 @@ class Head(Struct, forbid_unknown_fields=True):
 
     `copies`: every copy of a job is in the trace. `guest`: every guest write is. `earlier`: there may be bitmaps and
     jobs from before the trace begins. `alignment`: writes may be recorded as if they began and ended at multiples of
-    so many bytes, a power of two.
+    so many bytes, a power of two. `images`: each disk lies in one of its own, at the beginning empty and open.
     """
 
     format: Literal["cbtspec-trace"]
@@ -53,6 +54,7 @@ class Head(Struct, forbid_unknown_fields=True):
     guest: Knowledge = "recorded"
     earlier: bool = False
     alignment: Annotated[int, Meta(ge=1, le=LARGEST_ALIGNMENT)] = 1
+    images: bool = False
 
 
 class Bitmap(Struct, forbid_unknown_fields=True):
@@ -64,6 +66,8 @@ class Bitmap(Struct, forbid_unknown_fields=True):
     dirty: list[Extent] | UnsetType = UNSET
     count: Size | UnsetType = UNSET
     sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] | UnsetType = UNSET
+    persistent: bool | UnsetType = UNSET
+    inconsistent: bool | UnsetType = UNSET
 
 
 Moment = float | UnsetType
@@ -126,10 +130,10 @@ _TYPES = CommandTypes(
     __name__,
     [("at", Moment, UNSET), ("begin", Moment, UNSET), ("end", Moment, UNSET), ("reply", Reply, "accepted"),
      ("ended", dict[str, Outcome] | UnsetType, UNSET), ("text", str | UnsetType, UNSET)],
-    Source, but=(c.Write,),
+    Source, but=(c.Write,), images=True,
 )  # fmt: skip
-ACTIONS, COMMANDS = _TYPES.actions, _TYPES.commands
-_Commands = typing.Union[(DoWrite, *COMMANDS)]  # type: ignore[valid-type]
+ACTIONS, COMMANDS, EVENTS = _TYPES.actions, _TYPES.commands, _TYPES.events
+_Commands = typing.Union[(DoWrite, *COMMANDS, *EVENTS)]  # type: ignore[valid-type]
 
 HEAD: msgspec.json.Decoder[Head] = msgspec.json.Decoder(Head)
 DO: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_Commands)
@@ -142,3 +146,8 @@ def to_command(line: Struct) -> c.Command:
     if isinstance(line, DoWrite):
         return c.Write(line.node, line.offset, line.length, line.kind, line.result)
     return _TYPES.to_command(line)
+
+
+def to_step(line: Struct) -> Played:
+    """The specification's command, or event of images, of a line."""
+    return to_command(line) if isinstance(line, DoWrite) else _TYPES.to_step(line)

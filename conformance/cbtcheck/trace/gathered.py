@@ -17,6 +17,7 @@ from cbtcheck.trace.events import (
     Landed,
     Look,
     LookAtJobs,
+    OfImages,
     Resized,
     StoppedByError,
     Used,
@@ -91,6 +92,9 @@ class Counts:
                     self.replies_judged += 1
                 else:
                     self.unjudged[unjudged] += 1
+            case OfImages():
+                self.commands += 1
+                self.replies_judged += 1
             case Look() | LookAtJobs():
                 self.looks += 1
             case EndOfJobs() | AllCopied() | StoppedByError():

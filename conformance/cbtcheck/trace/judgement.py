@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from cbtmodel.table import Table
 from pyroaring import BitMap64
 
-from cbtcheck.adapter import SeenBitmap, SeenJob
+from cbtcheck.adapter import Observation, SeenBitmap, SeenJob
 from cbtcheck.follow.bits import Limits, judge_count, limits
 from cbtcheck.follow.judge import judge_bitmap, judge_job
+from cbtcheck.follow.judge_images import judge_trust
+from cbtcheck.scenario.images import Files
 from cbtcheck.scenario.verdict import Finding, Verdict
-from cbtcheck.sets.between import BetweenSets
+from cbtcheck.sets.between import Between, BetweenSets
 from cbtcheck.sets.granules import Granules
 from cbtcheck.trace.events import Look, LookAtJobs, ToldBitmap
 from cbtcheck.trace.world import Traced
@@ -42,9 +45,15 @@ def judge(space: BetweenSets, world: Traced, seen: Look | LookAtJobs) -> Judged:
     if node is None:
         judged.unjudged.append("bitmaps of a node whose size is not known")
         return judged
+    settled: frozenset[str] = frozenset()
+    if world.files is not None:
+        settled = _judge_trust(space, world, world.files, seen, judged)
     judged.anything = seen.all and seen.node not in world.strange
     missing = sorted(node.bitmaps.keys() - seen.bitmaps.keys()) if seen.all else ()
     for name in (*seen.bitmaps, *missing):
+        if name in settled:
+            judged.anything = True
+            continue
         told, bitmap = seen.bitmaps.get(name), node.bitmaps.get(name)
         if told is not None and told.busy and {(seen.node, name), (None, name)} & world.used:
             told = replace(told, busy=None)
@@ -63,13 +72,34 @@ def judge(space: BetweenSets, world: Traced, seen: Look | LookAtJobs) -> Judged:
     return judged
 
 
+def _judge_trust(
+    space: BetweenSets, world: Traced, files: Files[Between], seen: Look, judged: Judged
+) -> frozenset[str]:
+    """Whether bitmaps are trusted that should be, and no others; and those of which there is no more to judge."""
+    node = world.state.nodes[seen.node]
+    looked_at = {name: each for name, each in node.bitmaps.items() if seen.all or name in seen.bitmaps}
+    alone = replace(world.state, nodes=Table({seen.node: replace(node, bitmaps=Table(looked_at))}))
+    found = {}
+    for name, told in seen.bitmaps.items():
+        there = node.bitmaps.get(name)
+        granularity = told.granularity or (space.inner.block if there is None else there.granularity)
+        found[seen.node, name] = in_granules(told, granularity, node.size)
+    findings, settled = judge_trust(space, alone, files, Observation(found, {}))
+    judged.findings += findings
+    distrusted = {name for name in looked_at if files.worth(seen.node, name) == "inconsistent"}
+    shown = {name for name, told in seen.bitmaps.items() if told.inconsistent}
+    return frozenset({name for _, name in settled} | distrusted | shown)
+
+
 def in_granules(told: ToldBitmap, granularity: int, size: int) -> SeenBitmap:
     """What is told in bytes, in granules of a disk of `size` bytes."""
     bits = None
     if told.dirty is not None:
         bits = Granules(granules_of(told.dirty, granularity, size), granularity, size)
     count = None if told.count is None else told.count // granularity
-    return SeenBitmap(told.granularity, told.recording, told.busy, count, told.digest, bits)
+    return SeenBitmap(
+        told.granularity, told.recording, told.busy, count, told.digest, bits, told.persistent, told.inconsistent
+    )
 
 
 def granules_of(dirty: tuple[tuple[int, int], ...], granularity: int, size: int) -> BitMap64:

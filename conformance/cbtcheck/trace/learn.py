@@ -29,6 +29,8 @@ def learn(space: CompressedSets, world: Traced, look: Look, guest_seen: bool) ->
         bitmap = None if node is None else node.bitmaps.get(name)
         if node is None:
             return world
+        if seen.inconsistent or (world.files is not None and world.files.worth(look.node, name) == "inconsistent"):
+            continue
         if bitmap is None:
             if not look.adopt or look.node not in world.strange or seen.busy is not False:
                 continue

@@ -12,11 +12,12 @@ from typing import Any
 import msgspec
 from cbtmodel import commands as c
 from cbtmodel.backup import Outcome
+from cbtmodel.image import Event, Persist
 from msgspec import UNSET, UnsetType
 
 from cbtcheck.sets.compressed import CompressedSets
 from cbtcheck.trace import form
-from cbtcheck.trace.events import EndOfJobs, Given, Landed, Look, LookAtJobs, Span, ToldBitmap, TraceProblem
+from cbtcheck.trace.events import EndOfJobs, Given, Landed, Look, LookAtJobs, OfImages, Span, ToldBitmap, TraceProblem
 from cbtcheck.trace.form import DoWrite, Head, JobsEnded, SeeBitmaps, SeeJobs
 from cbtcheck.trace.lines import refuse_duplicates
 from cbtcheck.trace.verifier import Tell, Verifier
@@ -35,6 +36,8 @@ def read_head(number: int, line: bytes) -> Head:
         raise TraceProblem(number, "'block' must be a power of two")
     if head.alignment.bit_count() != 1:
         raise TraceProblem(number, "'alignment' must be a power of two")
+    if head.images and head.earlier:
+        raise TraceProblem(number, "'images' and 'earlier' exclude each other: images are empty at the beginning")
     if max(head.disks.values()) // head.block > form.MOST_BLOCKS:
         raise TraceProblem(number, f"a disk of more than {form.MOST_BLOCKS} blocks: say a larger 'block'")
     return head
@@ -51,6 +54,7 @@ def verifier_for(
         Rules((copies or head.copies) == "recorded", head.earlier),
         (guest or head.guest) == "recorded",
         frozenset(head.disks) if head.earlier else frozenset(),
+        images=head.images,
     )
 
 
@@ -181,7 +185,10 @@ class OwnReader:
         return Span(number, begin, begin if end is None else end, end is None)
 
     def _given(self, number: int, each: Any, begin: float, end: float | None) -> None:
-        command = form.to_command(each)
+        command = form.to_step(each)
+        if isinstance(command, Event):
+            self._of_images(number, each, command, begin, end)
+            return
         if end == inf:
             raise TraceProblem(number, "of a write like this, it must be known when it ended")
         ended: Ends = () if each.ended is UNSET else tuple(each.ended.items())
@@ -196,6 +203,19 @@ class OwnReader:
             self._halves(command, definite, text, ended, span)
             return
         self.verifier.happen(Given(command, refusal, definite, text, ended), span)
+
+    def _of_images(self, number: int, each: Any, event: Event, begin: float, end: float | None) -> None:
+        if not self.head.images:
+            raise TraceProblem(number, "it needs disks that lie in images: say \"images\":true in the head")
+        if end is not None:
+            raise TraceProblem(number, "what happens to images is at one moment: say 'at', not 'begin' and 'end'")
+        if each.reply == "indefinite":
+            raise TraceProblem(number, "of what happens to images, it must be known whether it did")
+        if isinstance(event, Persist):
+            self._within_limits(number, event.add, accepted=each.reply == "accepted")
+        ended: Ends = () if each.ended is UNSET else tuple(each.ended.items())
+        refusal, text = "" if each.reply == "accepted" else each.reply, "" if each.text is UNSET else each.text
+        self.verifier.happen(OfImages(event, refusal, text, ended), Span(number, begin, begin, True))
 
     def _halves(self, command: c.Write, definite: bool, text: str, ended: Ends, span: Span) -> None:
         """It is when a write begins that jobs copy first, and may end by that; it may be recorded much later."""
@@ -254,7 +274,7 @@ class OwnReader:
                 raise TraceProblem(number, "'dirty' has an extent that ends far beyond the end of the disk")
         return ToldBitmap(
             _or_none(seen.granularity), _or_none(seen.recording), _or_none(seen.busy), dirty,
-            _or_none(seen.count), _or_none(seen.sha256),
+            _or_none(seen.count), _or_none(seen.sha256), _or_none(seen.persistent), _or_none(seen.inconsistent),
         )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ def made() -> bytes:
     """The schema, made anew: a line is a head, a command, something seen, or ends of jobs."""
     kinds: dict[str, list[Any]] = {
         "Head": [form.Head],
-        "Command": [form.DoWrite, *form.COMMANDS],
+        "Command": [form.DoWrite, *form.COMMANDS, *form.EVENTS],
         "Seen": [form.SeeBitmaps, form.SeeJobs],
         "JobsEnded": [form.JobsEnded],
     }

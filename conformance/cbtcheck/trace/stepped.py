@@ -6,14 +6,16 @@ from collections.abc import Iterator
 
 from cbtmodel import commands as c
 from cbtmodel.backup import Ended, Job, Outcome, copy_ends
+from cbtmodel.image import Happened
 from cbtmodel.record import replace
 from cbtmodel.step import Step
 
+from cbtcheck.follow.chain_events import follow_event
 from cbtcheck.follow.chains import ChainsFollowed
 from cbtcheck.follow.reasons import At
 from cbtcheck.scenario.describe import describe
 from cbtcheck.sets.between import Between
-from cbtcheck.trace.events import Change, EndOfJobs, Forgotten, Given, Resized, Used
+from cbtcheck.trace.events import Change, EndOfJobs, Forgotten, Given, OfImages, Resized, Used
 from cbtcheck.trace.shape import Sets
 from cbtcheck.trace.world import Traced
 
@@ -22,6 +24,8 @@ def at_line(line: int, change: Change | None) -> At:
     """Where an event is, and what it was."""
     if isinstance(change, Given):
         return At(line, "line", describe(change.command))
+    if isinstance(change, OfImages):
+        return At(line, "line", describe(change.event))
     if isinstance(change, EndOfJobs):
         return At(line, "line", ", ".join(f"{job_id} {outcome}" for job_id, outcome in change.jobs))
     return At(line, "line", "what was written" if change is None else type(change).__name__)
@@ -30,6 +34,8 @@ def at_line(line: int, change: Change | None) -> At:
 def stepped(followed: ChainsFollowed[Between], at: At, change: Change, before: Traced, after: Traced,
             apart: frozenset[str] = frozenset()) -> ChainsFollowed[Between]:  # fmt: skip
     """What was followed, after a change that was accepted. `apart` are jobs that back nothing up for a restore."""
+    if isinstance(change, OfImages):
+        return followed if change.refusal else _followed_event(followed, at, change, before, after)
     command: c.Command | None = None
     told: dict[str, Outcome] = dict(after.due)
     if isinstance(change, Given):
@@ -52,6 +58,22 @@ def stepped(followed: ChainsFollowed[Between], at: At, change: Change, before: T
     )
     step = Step(_without(after.state, apart), None, tuple(ends))
     return followed.step(at, _without(before.state, apart), command, step)
+
+
+def _followed_event(
+    followed: ChainsFollowed[Between], at: At, change: OfImages, before: Traced, after: Traced
+) -> ChainsFollowed[Between]:
+    """Jobs that are gone have ended as it is said, or is due; others are gone without an end."""
+    assert before.files is not None
+    assert after.files is not None
+    told: dict[str, Outcome] = {**dict(after.due), **dict(change.ended)}
+    ends = tuple(
+        _ended(before.state, job_id, job, told[job_id])
+        for job_id, job in before.state.jobs.items()
+        if job_id not in after.state.jobs and job_id in told
+    )
+    happened = Happened(after.files.beside(after.state), None, ends)
+    return follow_event(followed, at, before.files.beside(before.state), change.event, happened)
 
 
 def _at_once(

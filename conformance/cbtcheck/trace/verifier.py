@@ -17,22 +17,15 @@ from cbtmodel.step import whole_write
 from pyroaring import BitMap64
 
 from cbtcheck.follow.worlds import least_at_odds
+from cbtcheck.scenario.images import fresh
 from cbtcheck.scenario.verdict import Finding
 from cbtcheck.sets.between import Between, BetweenSets, TooMuch, exactly, outcomes
 from cbtcheck.sets.compressed import NOTHING, Compressed, CompressedSets
+from cbtcheck.trace import images
 from cbtcheck.trace.chains import OfGaps, OfWorlds
 from cbtcheck.trace.commuting import touching
 from cbtcheck.trace.disagreement import Memory, unheard
-from cbtcheck.trace.events import (
-    Change,
-    EndOfJobs,
-    Event,
-    Forgotten,
-    Look,
-    LookAtJobs,
-    Resized,
-    Span,
-)
+from cbtcheck.trace.events import Change, EndOfJobs, Event, Forgotten, Look, LookAtJobs, OfImages, Resized, Span
 from cbtcheck.trace.explained import explain
 from cbtcheck.trace.gathered import MOST_ITEMS, MOST_OPEN, SWEEP, Counts, Gathered, OpenWrite
 from cbtcheck.trace.guesses import MOST_APART, advance, gather
@@ -53,7 +46,7 @@ class Verifier:
     """Takes writes and events in the order of their begin, and tells every disagreement with its line.
 
     `guest_seen`: every guest write is in the trace; if not, any part of any disk can be written at any time.
-    `before`: the backups that are followed on; None: from here on.
+    `before`: the backups that are followed on; None: from here on. `images`: each disk lies in one of its own.
     """
 
     space: CompressedSets
@@ -64,10 +57,12 @@ class Verifier:
     strange: frozenset[str] = frozenset()
     counts: Counts = field(default_factory=Counts)
     before: OfGaps | OfWorlds | None = None
+    images: bool = False
 
     def __post_init__(self) -> None:
         self._between = BetweenSets(self.space)
-        self._worlds = [Traced(initial(self._between, self.disks), strange=self.strange)]
+        files = fresh(self.disks) if self.images else None
+        self._worlds = [Traced(initial(self._between, self.disks), strange=self.strange, files=files)]
         self._sure = {node: BitMap64() for node in self.disks}
         self._perhaps = {node: BitMap64() for node in self.disks}
         self._last_line = 0
@@ -80,9 +75,10 @@ class Verifier:
         if not self.guest_seen:
             self._lingering = {node: (inf, self.space.everything(size)) for node, size in self.disks.items()}
         self._memory = Memory()
-        self.chains: OfGaps | OfWorlds = self.before or OfGaps(self.disks, self.rules)
+        self.chains: OfGaps | OfWorlds = self.before or OfGaps(self.disks, self.rules, images=self.images)
         if self.before is None and self.guest_seen:
-            self.chains = OfWorlds(self._between, self.space.block, dict(self.disks), self.strange)
+            sizes = dict(self.disks)
+            self.chains = OfWorlds(self._between, self.space.block, sizes, self.strange, images=self.images)
         self._lost_until = -inf
 
     # What is given
@@ -130,6 +126,8 @@ class Verifier:
         self._drop_lingering(span.begin)
         if span.point and not self._items and not self._open:
             self._at_once(event, span)
+        elif isinstance(event, OfImages):
+            raise images.overlaps(span.line)
         else:
             self._add(event, span)
 

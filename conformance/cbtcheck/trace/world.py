@@ -26,17 +26,20 @@ from cbtmodel.commands import (
     StartBackup,
     Transaction,
 )
+from cbtmodel.image import Close
 from cbtmodel.node import finish_write
 from cbtmodel.record import replace
 from cbtmodel.refusal import Refused
-from cbtmodel.step import Step, step
+from cbtmodel.step import Step
 from cbtmodel.table import Table
 
 from cbtcheck.adapter import Reply
 from cbtcheck.follow.refusals import is_answered_by, judge_ends, judge_reply
+from cbtcheck.scenario.images import Files, as_it_came, happens
 from cbtcheck.scenario.scenario import spelled
 from cbtcheck.scenario.verdict import Finding, Verdict
 from cbtcheck.sets.between import EMPTY, Between, BetweenSets, at_most, outcomes, without_more
+from cbtcheck.trace import images
 from cbtcheck.trace.events import (
     AllCopied,
     Change,
@@ -44,6 +47,7 @@ from cbtcheck.trace.events import (
     Forgotten,
     Given,
     Landed,
+    OfImages,
     Resized,
     StoppedByError,
     Used,
@@ -52,6 +56,7 @@ from cbtcheck.trace.shape import Sets, noticed, shape
 from cbtcheck.trace.untracked import forget, mentions_untracked, names_one_of
 
 Due = frozenset[tuple[str, Outcome]]
+Stepped = tuple[Step[Between], Files[Between] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,7 @@ class Traced:
 
     `strange` are the nodes that may have bitmaps of which nothing is known. `guesses`: see the module of that name.
     `used` are bitmaps that may be busy for reasons outside of the specification: see `Used`. `mixed`: somewhere
-    before, states that exclude each other were taken as one.
+    before, states that exclude each other were taken as one. `files` are the images that disks lie in, if they do.
     """
 
     state: Sets
@@ -94,10 +99,11 @@ class Traced:
     guesses: tuple[Guesses, ...] = ()
     used: frozenset[tuple[str | None, str]] = frozenset()
     mixed: bool = field(default=False, compare=False)
+    files: Files[Between] | None = None
 
     def shape(self) -> Hashable:
         """All but the sets: equal for two worlds that differ in sets only."""
-        return shape(self.state), self.due, self.strange, self.used
+        return shape(self.state), self.due, self.strange, self.used, images.shape(self.files)
 
 
 def possible(world: Traced, change: Change, rules: Rules) -> list[Traced]:
@@ -105,6 +111,8 @@ def possible(world: Traced, change: Change, rules: Rules) -> list[Traced]:
     match change:
         case Given():
             return _given(world, change, rules)
+        case OfImages():
+            return _of_images(world, change, rules)
         case Landed(node, job_id):
             if job_id not in world.state.nodes[node].writes:
                 return [world]
@@ -127,12 +135,18 @@ def specified(world: Traced, change: Change, rules: Rules) -> tuple[Traced, list
     """What the specification makes of a change that is not possible: the world after it, and what is wrong."""
     match change:
         case Given(command):
-            done = next(_steps(world.state, command, rules))
+            done, files = next(_steps(world, command, rules))
             wrong = judge_reply(command, Reply(change.refusal, change.text), done)
             wrong = [replace(each, where=spelled(each.where)) for each in wrong]
             name = spelled(type(command).__name__)
             wrong = wrong or judge_ends(_ends(done.ended), change.ended) or [_at_odds(name)]
-            return replace(world, state=done.state), wrong
+            return replace(world, state=done.state, files=files), wrong
+        case OfImages(event):
+            done, files = next(_happens(world, change))
+            wrong = judge_reply(event, Reply(change.refusal, change.text), done)
+            wrong = [replace(each, where=spelled(each.where)) for each in wrong]
+            wrong = wrong or judge_ends(_ends(done.ended), change.ended) or [_at_odds(spelled(type(event).__name__))]
+            return replace(world, state=done.state, files=files, guesses=()), wrong
         case EndOfJobs(ends):
             told = {job_id for job_id, _ in ends}
             due = {end for end in world.due if end[0] in told}
@@ -206,8 +220,8 @@ def _named(command: Command) -> tuple[str, ...]:
 
 def _answered(world: Traced, act: Given, rules: Rules) -> list[Traced]:
     found = []
-    for done in _steps(world.state, act.command, rules):
-        after = replace(world, state=done.state)
+    for done, files in _steps(world, act.command, rules):
+        after = replace(world, state=done.state, files=files)
         alike = is_answered_by(done, act.command, act.refusal)
         if not act.definite:
             found.append(after)
@@ -218,21 +232,47 @@ def _answered(world: Traced, act: Given, rules: Rules) -> list[Traced]:
     return found
 
 
-def _steps(state: Sets, command: Command, rules: Rules) -> Iterator[Step[Between]]:
+def _steps(world: Traced, command: Command, rules: Rules) -> Iterator[Stepped]:
     """What the specification makes of a command, for every answer to what is undecided."""
+    state, files = world.state, world.files
     if rules.copies_seen:
-        yield from map(_without_content, outcomes(lambda: step(state, command)))
+        for done, then in outcomes(lambda: happens(files, state, command)):
+            yield _without_content(done), then
     elif isinstance(command, StartBackup | Transaction):
         assert isinstance(state.space, BetweenSets)
         patient = replace(state, space=state.space.unnoticed())
-        for done in outcomes(lambda: step(patient, command)):
+        for done, then in outcomes(lambda: happens(files, patient, command)):
             after = state if done.refusal else noticed(replace(done.state, space=state.space))
-            yield _without_content(replace(done, state=after))
+            yield _without_content(replace(done, state=after)), then
     elif isinstance(command, CancelJob | FinalizeJob):
-        for done in outcomes(lambda: step(state, command)):
-            yield replace(done, state=state, ended=())
+        for done, then in outcomes(lambda: happens(files, state, command)):
+            yield replace(done, state=state, ended=()), then
     else:
-        yield from outcomes(lambda: step(state, command))
+        yield from outcomes(lambda: happens(files, state, command))
+
+
+# Images
+
+
+def _happens(world: Traced, change: OfImages) -> Iterator[Stepped]:
+    asked = as_it_came(change.event, change.refusal)
+    for done, files in outcomes(lambda: happens(world.files, world.state, asked)):
+        yield _without_content(done), files
+
+
+def _of_images(world: Traced, change: OfImages, rules: Rules) -> list[Traced]:
+    found = []
+    if not rules.copies_seen and not change.refusal and isinstance(change.event, Close):
+        on = [job_id for job_id, job in world.state.jobs.items() if job.node == change.event.node]
+        world = replace(world, state=_copy_some(world.state, tuple(on)))
+    for done, files in _happens(world, change):
+        if is_answered_by(done, change.event, change.refusal):
+            after, ends = replace(world, state=done.state, files=files, guesses=()), _ends(done.ended)
+            if not rules.copies_seen:
+                found += _ended(replace(after, due=after.due | ends), change.ended, rules)
+            elif ends == frozenset(change.ended):
+                found.append(after)
+    return found
 
 
 def _without_content(done: Step[Between]) -> Step[Between]:
