@@ -42,8 +42,9 @@ class Monitor:
             if self.process.poll() is not None:
                 sys.exit(f"{DAEMON} has ended")
             time.sleep(0.02)
-        self._lines = connection.makefile("rw")
-        self._lines.readline()
+        # Two files: one for both ("rw") forgets what it has read ahead when it is written to.
+        self._answers, self._commands = connection.makefile("r"), connection.makefile("w")
+        self._answers.readline()
         self.execute("qmp_capabilities")
 
     def execute(self, command: str, **arguments: Any) -> Any:
@@ -55,10 +56,10 @@ class Monitor:
 
     def answer(self, command: str, **arguments: Any) -> dict[str, Any]:
         """The answer to a command."""
-        self._lines.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
-        self._lines.flush()
+        self._commands.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
+        self._commands.flush()
         while True:
-            answer: dict[str, Any] = json.loads(self._lines.readline())
+            answer: dict[str, Any] = json.loads(self._answers.readline())
             if "event" not in answer:
                 return answer
 

@@ -27,19 +27,20 @@ class Monitor:
     def __init__(self, path):
         connection = socket.socket(socket.AF_UNIX)
         connection.connect(path)
-        self.stream, self.events = connection.makefile("rw"), []
+        # Two files: one for both ("rw") forgets what it has read ahead when it is written to.
+        self.replies, self.commands, self.events = connection.makefile("r"), connection.makefile("w"), []
         self.next()
         self.do("qmp_capabilities")
 
     def next(self):
-        line = self.stream.readline()
+        line = self.replies.readline()
         if not line:
             raise Refused("QEMU has closed the connection")
         return json.loads(line)
 
     def do(self, command, arguments=None):
-        self.stream.write(json.dumps({"execute": command, "arguments": arguments or {}}) + "\n")
-        self.stream.flush()
+        self.commands.write(json.dumps({"execute": command, "arguments": arguments or {}}) + "\n")
+        self.commands.flush()
         while "event" in (message := self.next()):
             self.events.append(message)
         if "error" in message:
