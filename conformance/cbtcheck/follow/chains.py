@@ -122,8 +122,9 @@ class ChainsFollowed(Generic[S]):
         """Guest writes of these blocks of a disk have ended."""
         if not any(point.node == node for point in self.chains.points.values()):
             return self
-        known = self.pending.get(node)
-        after = replace(self, pending=self.pending.put(node, blocks if known is None else known | blocks))
+        after, known = self, self.pending.get(node)
+        if blocks is not state.space.empty:
+            after = replace(self, pending=self.pending.put(node, blocks if known is None else known | blocks))
         return after.lacked(at, state, node, blocks)
 
     def lacked(self, at: At, state: State[S], node: str, blocks: S) -> ChainsFollowed[S]:
@@ -252,16 +253,16 @@ class ChainsFollowed(Generic[S]):
         waived, assumed = self.waived, self.assumed
         for number, point in chains.points.items():
             if point.link is not None and (number not in then or then[number].link is None):
-                if self._has_its_base_elsewhere(point, {**self.began, **new}[number]):
+                if self._has_its_base_elsewhere(point, new[number] if number in new else self.began[number]):
                     assumed |= {number}
                     chains = _nothing_is_lost(chains, number, empty)
                     surely = None if surely is None else _nothing_is_lost(surely, number, empty)
                 sure = None if surely is None else surely.points[number].link
                 certain = certain if sure is None else certain.put(number, sure)
-                waived = tuple(_supplied(each, number, point) for each in waived)
-        there = {**self.kept, **chains.points}
-        began = {number: each for number, each in {**self.began, **new}.items() if number in there}
-        known = (*self.failed, *failed)[-MOST_WAIVED:]
+                waived = tuple(_supplied(each, number, point, empty) for each in waived)
+        points, kept = chains.points.keys(), self.kept.keys()
+        began = {number: each for number, each in self.began.items() if number in points or number in kept} | new
+        known = (*self.failed, *failed)[-MOST_WAIVED:] if failed else self.failed
         after = replace(after, chains=chains, began=began, waived=waived, failed=known, assumed=assumed)
         return replace(after, surely=surely, certain=certain)._without_the_oldest()
 
@@ -353,8 +354,10 @@ def without_the_long_gone(reasons: dict[Place, Reasons[S]]) -> dict[Place, Reaso
     return reasons
 
 
-def _supplied(waived: Waived[S], number: str, point: Point[S]) -> Waived[S]:
+def _supplied(waived: Waived[S], number: str, point: Point[S], empty: S) -> Waived[S]:
     """What is left of a waiver when a backup has supplied something that began after it."""
+    if waived.blocks is empty:
+        return waived
     if point.link is None or not point.link.complete or point.node != waived.place[0] or int(number) < waived.next:
         return waived
     return replace(waived, blocks=waived.blocks - point.link.supplied)

@@ -18,9 +18,9 @@ from typing import Any
 
 from cbtmodel.backup import Job, hit_by_write
 from cbtmodel.node import State, jobs_of
-from pyroaring import BitMap64
 
 from cbtcheck.sets.compressed import Compressed, CompressedSets
+from cbtcheck.sets.numbers import LOW, Numbers
 
 MOST_WRITES = 1 << 20
 """How many writes wait at most."""
@@ -35,12 +35,15 @@ Watched = Job[Compressed]
 class Buffer:
     """The writes to one disk of `size` bytes that wait. `left` is how many more may come before they must go on."""
 
-    __slots__ = ("_jobs", "_margin", "_ranges", "_room", "_space", "left", "numbers", "shift", "size", "watched")
+    __slots__ = (
+        "_jobs", "_kind", "_margin", "_ranges", "_room", "_space", "left", "numbers", "shift", "size", "watched",
+    )  # fmt: skip
 
     def __init__(self, space: CompressedSets, size: int) -> None:
         self._space, self.size, self.shift = space, size, space.block.bit_length() - 1
-        self.numbers: Any = array("Q")
-        self._ranges = BitMap64()
+        self._kind = "I" if -(-size >> self.shift) <= LOW else "Q"
+        self.numbers: Any = array(self._kind)
+        self._ranges = Numbers()
         self.left = MOST_WRITES
         self.watched = False
         self._jobs: list[Watched] = []
@@ -68,11 +71,11 @@ class Buffer:
 
     def taken(self) -> Compressed:
         """All that waits; nothing waits any more."""
-        blocks = BitMap64(self.numbers)
+        blocks = Numbers(self.numbers)
         if self._ranges:
             blocks |= self._ranges
             blocks.run_optimize()
-        self.numbers, self._ranges, self.left = array("Q"), BitMap64(), MOST_WRITES
+        self.numbers, self._ranges, self.left = array(self._kind), Numbers(), MOST_WRITES
         return self._space.gathered(blocks)
 
     # Jobs that could end by a write

@@ -19,7 +19,8 @@ from cbtcheck.follow.seen import Shown
 from cbtcheck.scenario.images import Files
 from cbtcheck.scenario.verdict import Finding
 from cbtcheck.sets.compressed import Compressed, CompressedSets
-from cbtcheck.sets.granules import Granules, Roaring
+from cbtcheck.sets.granules import Granules
+from cbtcheck.sets.numbers import Roaring
 
 Bits = Granules | Roaring | bytes | bytearray | memoryview | Iterable[tuple[int, int]]
 """Bits of a bitmap: ready granules, a pyroaring bitmap of their numbers, raw bits, or extents (see `granules`)."""

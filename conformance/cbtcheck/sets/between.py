@@ -48,7 +48,8 @@ class Between:
             return other
         least = self.least | other.least
         most = least if self.exact and other.exact else self.most | other.most
-        return self._or(least, most, self.more or other.more, max(self.number, other.number))
+        number = self.number if self.number >= other.number else other.number
+        return self._or(least, most, self.more or other.more, number)
 
     def __and__(self, other: Between, /) -> Between:
         if self is EMPTY or other is EMPTY:
@@ -67,8 +68,11 @@ class Between:
 
     def _or(self, least: Compressed, most: Compressed, more: bool, number: int) -> Between:
         """A set with these bounds: this one, if they are its own, so that all see that nothing has changed."""
-        same = least is self.least and most is self.most and more == self.more and number == self.number
-        return self if same else Between(least, most, more, number)
+        if least is self.least and most is self.most and more == self.more and number == self.number:
+            return self
+        if most is NOTHING and not more and not number:
+            return EMPTY
+        return Between(least, most, more, number)
 
     def __le__(self, other: Between, /) -> bool:
         """Whether it is certain that every block of this set is in the other."""

@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cbtmodel.blocks import touched
-from pyroaring import BitMap64
 
 from cbtcheck.sets import layers, runs
 from cbtcheck.sets.comparing import Comparing
 from cbtcheck.sets.granules import Granules
 from cbtcheck.sets.layers import Layers
+from cbtcheck.sets.numbers import Numbers
 from cbtcheck.sets.units import Units
 
 
@@ -23,42 +23,58 @@ class Compressed:
     """An immutable set of block numbers: `held`, or, if it is *lacking*, all of the disk but these.
 
     `total` is the number of blocks of the disk, None for a set that needs no disk to be understood. Sets of the
-    same disk work together fast; whatever else is put together is spelt out, which is right but slow.
+    same disk work together fast; whatever else is put together is spelt out, which is right but slow. It remembers
+    the granules that it was last asked for.
     """
 
-    __slots__ = ("held", "lacking", "total")
+    __slots__ = ("granules", "held", "lacking", "total")
 
     def __init__(self, held: Layers, total: int | None = None, lacking: bool = False) -> None:
         self.held, self.total, self.lacking = held, total, lacking
+        self.granules: tuple[int, int, Numbers] | None = None
 
     def __or__(self, other: Compressed, /) -> Compressed:
+        if other is self or other is NOTHING:
+            return self
+        if self is NOTHING:
+            return other
         a, b, total = _on_one_disk(self, other)
         if a.lacking:
             kept = layers.meet(a.held, b.held, total) if b.lacking else layers.less(a.held, b.held, total)
-            return Compressed(kept, total, True)
+            return _all_but(kept, total, a, b)
         if b.lacking:
-            return Compressed(layers.less(b.held, a.held, total), total, True)
+            return _all_but(layers.less(b.held, a.held, total), total, b, b)
         return _of(layers.join(a.held, b.held), a, b)
 
     def __and__(self, other: Compressed, /) -> Compressed:
+        if other is self or self is NOTHING:
+            return self
+        if other is NOTHING:
+            return NOTHING
         a, b, total = _on_one_disk(self, other)
         if a.lacking and b.lacking:
-            return Compressed(layers.join(a.held, b.held), total, True)
+            return _all_but(layers.join(a.held, b.held), total, a, b)
         if a.lacking:
             return _of(layers.less(b.held, a.held, total), a, b)
         kept = layers.less(a.held, b.held, total) if b.lacking else layers.meet(a.held, b.held, total)
         return _of(kept, a, b)
 
     def __sub__(self, other: Compressed, /) -> Compressed:
+        if other is NOTHING or self is NOTHING:
+            return self
+        if other is self:
+            return NOTHING
         a, b, total = _on_one_disk(self, other)
         if a.lacking and b.lacking:
             return _of(layers.less(b.held, a.held, total), a, b)
         if a.lacking:
-            return Compressed(layers.join(a.held, b.held), total, True)
+            return _all_but(layers.join(a.held, b.held), total, a, a)
         kept = layers.meet(a.held, b.held, total) if b.lacking else layers.less(a.held, b.held, total)
         return _of(kept, a, b)
 
     def __le__(self, other: Compressed, /) -> bool:
+        if other is self or self is NOTHING:
+            return True
         a, b, total = _on_one_disk(self, other)
         if a.lacking and b.lacking:
             return layers.within(b.held, a.held, total)
@@ -125,9 +141,19 @@ def _of(held: Layers, a: Compressed, b: Compressed) -> Compressed:
         return a
     if held is b.held and not b.lacking:
         return b
-    if not held or held[0].shift == 0:
+    if not held:
+        return NOTHING
+    if held[0].shift == 0:
         return Compressed(held)
     return Compressed(held, a.total if b.total is None else b.total)
+
+
+def _all_but(held: Layers, total: int, a: Compressed, b: Compressed) -> Compressed:
+    """All of the disk but these: one of the two sets that it was made of, if it is that again."""
+    for known in (a, b):
+        if held is known.held and known.lacking:
+            return known
+    return Compressed(held, total, True)
 
 
 NOTHING = Compressed(layers.NOTHING)
@@ -154,7 +180,7 @@ class CompressedSets(Comparing[Compressed]):
         first, past = touched(offset, length, self.block)
         return Compressed((Units(runs.span(first, past), 0, past),)) if past else NOTHING
 
-    def gathered(self, numbers: BitMap64) -> Compressed:
+    def gathered(self, numbers: Numbers) -> Compressed:
         """The blocks of these numbers. The bitmap is the set's own from now on: it must not be changed any more."""
         return Compressed((Units(numbers, 0, numbers.max() + 1),)) if numbers else NOTHING
 
@@ -167,7 +193,7 @@ class CompressedSets(Comparing[Compressed]):
         if blocks.total not in (None, total):
             blocks = blocks.spelt_out()
         if blocks.lacking:
-            return Compressed(_inside(blocks.held, shift, total), total, True)
+            return _all_but(_inside(blocks.held, shift, total), total, blocks, blocks)
         if blocks.total is None and (shift == 0 or not blocks.held) and _lies_on(blocks, total):
             return blocks
         closed = layers.closure(blocks.held, shift)
@@ -177,13 +203,18 @@ class CompressedSets(Comparing[Compressed]):
 
     # What observations are compared in
 
-    def granules(self, blocks: Compressed, granule: int, size: int) -> BitMap64:
+    def granules(self, blocks: Compressed, granule: int, size: int) -> Numbers:
         """The numbers of all granules that have a block of `blocks`. Not to be changed."""
         shift, total = self.shift(granule), self.total(size)
+        if blocks.granules is not None and blocks.granules[:2] == (shift, total):
+            return blocks.granules[2]
         closed = self.round_out(blocks, granule, size)
         units = layers.spelt_out(closed.held, shift, total)
-        members = BitMap64() if units is None else units.members
-        return runs.span(0, -(-total >> shift)) - members if closed.lacking else members
+        members = Numbers() if units is None else units.members
+        if closed.lacking:
+            members = runs.span(0, -(-total >> shift)) - members
+        blocks.granules = shift, total, members
+        return members
 
     def at_most(self, blocks: Compressed, granule: int, size: int) -> Granules:
         """The granules that have a block of `blocks`."""

@@ -11,10 +11,11 @@ from array import array
 from collections.abc import Iterable
 from struct import pack
 
-from pyroaring import BitMap, BitMap64, FrozenBitMap, FrozenBitMap64
+from pyroaring import BitMap64, FrozenBitMap64
 
 from cbtcheck.adapter import digest
-from cbtcheck.sets.runs import below, finer, first_runs, runs
+from cbtcheck.sets.numbers import Numbers, Roaring
+from cbtcheck.sets.runs import below, finer, first_runs
 
 RANGES_NAMED = 16
 """How many ranges are named in a text; of the rest only how many granules they have."""
@@ -22,19 +23,17 @@ RANGES_NAMED = 16
 LARGEST_DIGEST = 1 << 26
 """Of bitmaps of more granules than this no digest is computed."""
 
-Roaring = BitMap | FrozenBitMap | BitMap64 | FrozenBitMap64
-
 
 class Granules:
     """A set of granules of `granularity` bytes on a disk of `size` bytes; the last granule may be a part of one."""
 
-    __slots__ = ("_members", "granularity", "size")
+    __slots__ = ("granularity", "members", "size")
 
-    def __init__(self, members: BitMap64, granularity: int, size: int) -> None:
-        """From the numbers of granules. The bitmap must not be changed any more. `ValueError` if it is beyond."""
+    def __init__(self, members: Numbers, granularity: int, size: int) -> None:
+        """From the numbers of granules. They must not be changed any more. `ValueError` if one is beyond."""
         if members and members.max() >= -(-size // granularity):
             raise ValueError(f"granule {members.max()} lies beyond the end of a disk of {size} bytes")
-        self._members, self.granularity, self.size = members, granularity, size
+        self.members, self.granularity, self.size = members, granularity, size
 
     # Made from what others write
 
@@ -42,7 +41,7 @@ class Granules:
     def from_numbers(cls, numbers: Roaring | Iterable[int], granularity: int, size: int) -> Granules:
         """From the numbers of granules, best as a pyroaring bitmap or an `array`. `ValueError` if they are none."""
         try:
-            members = BitMap64(numbers if isinstance(numbers, Roaring) else array("Q", numbers))
+            members = Numbers(numbers if isinstance(numbers, Roaring) else array("Q", numbers))
         except (TypeError, OverflowError) as problem:
             raise ValueError(f"not numbers of granules: {problem}") from None
         return cls(members, granularity, size)
@@ -53,7 +52,7 @@ class Granules:
 
         `ValueError` if they are not.
         """
-        members, single, past_all = BitMap64(), array("Q"), -(-size // granularity) * granularity
+        members, single, past_all = Numbers(), array("Q"), -(-size // granularity) * granularity
         last_whole = size - granularity
         for offset, length in extents:
             if length == granularity and not offset % granularity and 0 <= offset <= last_whole:
@@ -65,7 +64,7 @@ class Granules:
             if offset % granularity or (end % granularity and end != size):
                 raise ValueError(f"the extent at {offset} of {length} bytes is not of granules of {granularity}")
             members.add_range(offset // granularity, -(-end // granularity))
-        members |= BitMap64(single)
+        members |= Numbers(single)
         return cls(members, granularity, size)
 
     @classmethod
@@ -82,18 +81,18 @@ class Granules:
 
     def numbers(self) -> FrozenBitMap64:
         """The numbers of the granules."""
-        return FrozenBitMap64(self._members)
+        return self.members.roaring()
 
     def extents(self, most: int | None = None) -> list[tuple[int, int]]:
         """As (offset, length) in bytes, ascending, as few as possible; no more than the `most` first ones."""
-        pairs = runs(self._members) if most is None else first_runs(self._members, most)
+        pairs = self.members.runs() if most is None else first_runs(self.members, most)
         unit, size = self.granularity, self.size
         return [(first * unit, min(past * unit, size) - first * unit) for first, past in pairs]
 
     def raw_bits(self) -> bytes:
         """As raw bits, in whole words of 64 bits, at least one."""
         bits = bytearray(8 * max(1, -(-self.total // 64)))
-        for first, past in runs(self._members):
+        for first, past in self.members.runs():
             begin, end = -(-first // 8), past // 8
             if begin < end:
                 bits[begin:end] = b"\xff" * (end - begin)
@@ -114,48 +113,48 @@ class Granules:
 
     def named(self, most: int = RANGES_NAMED) -> str:
         """The numbers for people: "0-3,7"; "none"; or the first ranges, and how many granules there are."""
-        first = first_runs(self._members, most + 1)
+        first = first_runs(self.members, most + 1)
         text = ",".join(str(a) if b == a + 1 else f"{a}-{b - 1}" for a, b in first[:most]) or "none"
         return f"{text},… ({len(self):,} granules)" if len(first) > most else text
 
     def finer(self, granularity: int) -> Granules:
         """The same bytes of the disk in smaller granules, a power of two of which are in one of these."""
         k = (self.granularity // granularity).bit_length() - 1
-        members = below(finer(self._members, k), -(-self.size // granularity))
+        members = below(finer(self.members, k), -(-self.size // granularity))
         return Granules(members, granularity, self.size)
 
     # As sets
 
     def __len__(self) -> int:
-        return len(self._members)
+        return len(self.members)
 
     def __contains__(self, number: int) -> bool:
-        return number in self._members
+        return number in self.members
 
     def any_in(self, first: int, past: int) -> bool:
         """Whether a byte from `first` on and before `past` is in one of them; both are on granules."""
-        return self._members.range_cardinality(first // self.granularity, -(-past // self.granularity)) > 0
+        return self.members.range_cardinality(first // self.granularity, -(-past // self.granularity)) > 0
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Granules):
             return NotImplemented
         mine, its = (self.granularity, self.size), (other.granularity, other.size)
-        return mine == its and self._members == other._members
+        return mine == its and self.members == other.members
 
     def __hash__(self) -> int:
         return hash((self.granularity, self.size, len(self)))
 
     def __or__(self, other: Granules) -> Granules:
-        return self._with(self._members | self._alike(other))
+        return self._with(self.members | self._alike(other))
 
     def __and__(self, other: Granules) -> Granules:
-        return self._with(self._members & self._alike(other))
+        return self._with(self.members & self._alike(other))
 
     def __sub__(self, other: Granules) -> Granules:
-        return self._with(self._members - self._alike(other))
+        return self._with(self.members - self._alike(other))
 
     def __le__(self, other: Granules) -> bool:
-        return self._members <= self._alike(other)
+        return self.members <= self._alike(other)
 
     def __repr__(self) -> str:
         return f"<granules of {self.granularity}: {self.named()}>"
@@ -165,12 +164,12 @@ class Granules:
         """How many granules the disk has."""
         return -(-self.size // self.granularity)
 
-    def _alike(self, other: Granules) -> BitMap64:
+    def _alike(self, other: Granules) -> Numbers:
         if (self.granularity, self.size) != (other.granularity, other.size):
             raise ValueError("granules of different sizes, or of different disks")
-        return other._members
+        return other.members
 
-    def _with(self, members: BitMap64) -> Granules:
+    def _with(self, members: Numbers) -> Granules:
         return Granules(members, self.granularity, self.size)
 
 
@@ -192,12 +191,12 @@ _CLEAR = bytes(CONTAINER)
 _NO_RUNS = 12346
 
 
-def _from_raw(raw: bytes) -> BitMap64:
+def _from_raw(raw: bytes) -> Numbers:
     """The numbers of the set bits."""
     bitmap = BitMap64()
     for begin in range(0, len(raw), CONTAINER * TOGETHER):
         bitmap |= _some_from_raw(raw, begin)
-    return bitmap
+    return Numbers(bitmap)
 
 
 def _some_from_raw(raw: bytes, begin: int) -> BitMap64:

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections import deque
 from weakref import ref
 
-from pyroaring import BitMap64
-
 from cbtcheck.sets import runs
+from cbtcheck.sets.numbers import Numbers
 
 MOST_UNITED = 4
 """Unions that a set remembers: where it is not known which of two writes was first, both orders are gone through."""
@@ -30,7 +29,7 @@ class Units:
 
     __slots__ = ("__weakref__", "_closures", "_united", "members", "shift", "top")
 
-    def __init__(self, members: BitMap64, shift: int, top: int) -> None:
+    def __init__(self, members: Numbers, shift: int, top: int) -> None:
         self.members, self.shift, self.top = members, shift, top
         self._closures: dict[int, Units] = {}
         self._united: tuple[tuple[ref[Units], ref[Units]], ...] = ()
@@ -91,7 +90,7 @@ class Units:
             if other.members <= self.members:
                 return other
             if self.members.isdisjoint(other.members):
-                return Units(BitMap64(), self.shift, 0)
+                return Units(Numbers(), self.shift, 0)
             return Units(self.members & other.members, self.shift, min(self.top, other.top))
         fine, coarse = (self, other) if self.shift < other.shift else (other, self)
         met = fine.closure(coarse.shift).members
@@ -122,7 +121,7 @@ class Units:
             return ()
         return (self._beyond(other, met, total),)
 
-    def _beyond(self, coarse: Units, met: BitMap64, total: int) -> Units:
+    def _beyond(self, coarse: Units, met: Numbers, total: int) -> Units:
         """What is not in the larger units of `coarse`. `met` are all units of that size that this set meets.
 
         The units are spelt out of which there are fewer, unless it is quicker to look at each number.
@@ -139,7 +138,7 @@ class Units:
             members = self.members - near.spelt_out(self.shift, total).members
         return self._part(members, coarse.shift, beyond)
 
-    def _within(self, coarse: Units, met: BitMap64, total: int) -> Units:
+    def _within(self, coarse: Units, met: Numbers, total: int) -> Units:
         """What is in the larger units of `coarse`. `met` are all units of that size that this set meets."""
         within = met & coarse.members
         if self._is_quicker_one_by_one(coarse, len(within)):
@@ -155,7 +154,7 @@ class Units:
         number = len(self.members)
         return number <= 3 * units and number < len(coarse.members) and runs.is_scattered(self.members)
 
-    def _part(self, members: BitMap64, shift: int, units: BitMap64) -> Units:
+    def _part(self, members: Numbers, shift: int, units: Numbers) -> Units:
         """Some members of this set, which meet these larger units."""
         part = Units(members, self.shift, self.top)
         part._closures[shift] = Units(units, shift, _up(self.top, shift))

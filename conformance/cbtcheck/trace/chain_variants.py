@@ -18,16 +18,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import reduce
 
-from pyroaring import BitMap64
-
 from cbtcheck.follow.chain_table import ChainTable, Gives, Lost, NotCovered, Row, Tabled
 from cbtcheck.follow.chains import ChainsFollowed
 from cbtcheck.sets.between import Between, BetweenSets, TooMuch, at_most, exactly
 from cbtcheck.sets.granules import Granules
+from cbtcheck.sets.numbers import Numbers
 from cbtcheck.trace.events import Change, Forgotten, Look
 from cbtcheck.trace.learn import learn
 from cbtcheck.trace.stepped import at_line, stepped
-from cbtcheck.trace.window import Item, Window, WriteClass, written
+from cbtcheck.trace.window import Item, Window, WriteClass, gathered
 from cbtcheck.trace.world import Rules, Traced, possible
 
 Place = Callable[[int, int], int]
@@ -58,7 +57,7 @@ class Variant:
         if node not in before.nodes:
             return  # it is closed
         with suppress(TooMuch):
-            self.world = next(iter(written(self.world, node, blocks)), self.world)
+            self.world = next(iter(gathered(self.world, node, blocks)), self.world)
         # This comes second: by now it is known which granules the blocks are in, and so it is of all that has them.
         self.followed = self.followed.wrote(at_line(line, None), before, node, blocks)
 
@@ -121,7 +120,7 @@ def _together(tables: Sequence[ChainTable]) -> ChainTable:
 def _row(rows: Sequence[Row]) -> Row:
     first = rows[0]
     certain = [_any([each.certain for each in row.lost]) for row in rows]
-    sure = reduce(BitMap64.__and__, certain)
+    sure = reduce(Numbers.__and__, certain)
     kinds = {(each.why, each.blame.number): each for row in rows for each in row.lost}
     lost = tuple(_lost(each, rows, sure) for each in kinds.values())
     gives: Gives = first.gives
@@ -131,12 +130,12 @@ def _row(rows: Sequence[Row]) -> Row:
     return replace(
         first, lost=lost, gives=gives, stacks_on=stacks,
         not_on=tuple(each for each in first.not_on if all(each in row.not_on for row in rows)),
-        supplied=_made(reduce(BitMap64.__and__, [_members(row.supplied) for row in rows]), first.supplied),
+        supplied=_made(reduce(Numbers.__and__, [row.supplied.members for row in rows]), first.supplied),
         perhaps_supplied=_made(_any([row.perhaps_supplied for row in rows]), first.supplied),
     )  # fmt: skip
 
 
-def _lost(one: Lost, rows: Sequence[Row], sure: BitMap64) -> Lost:
+def _lost(one: Lost, rows: Sequence[Row], sure: Numbers) -> Lost:
     """All that is lost for this reason; for certain what is lost in all variants, for whatever reason."""
     alike = [each for row in rows for each in row.lost if (each.why, each.blame) == (one.why, one.blame)]
     perhaps = _any([each.perhaps for each in alike])
@@ -153,20 +152,16 @@ def _waived(tables: Sequence[ChainTable]) -> list[NotCovered]:
     together = []
     for listed in found.values():
         perhaps = _any([each.perhaps for each in listed])
-        certain = reduce(BitMap64.__and__, [_members(each.certain) for each in listed])
-        certain = certain if len(listed) == len(tables) else BitMap64()
+        certain = reduce(Numbers.__and__, [each.certain.members for each in listed])
+        certain = certain if len(listed) == len(tables) else Numbers()
         together.append(replace(listed[0], certain=_made(certain, listed[0].certain),
                                 perhaps=_made(perhaps, listed[0].perhaps)))  # fmt: skip
     return together
 
 
-def _members(granules: Granules) -> BitMap64:
-    return BitMap64(granules.numbers())
+def _any(listed: Sequence[Granules]) -> Numbers:
+    return reduce(Numbers.__or__, (each.members for each in listed), Numbers())
 
 
-def _any(listed: Sequence[Granules]) -> BitMap64:
-    return reduce(BitMap64.__or__, map(_members, listed), BitMap64())
-
-
-def _made(members: BitMap64, like: Granules) -> Granules:
+def _made(members: Numbers, like: Granules) -> Granules:
     return Granules(members, like.granularity, like.size)

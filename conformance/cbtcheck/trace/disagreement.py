@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from cbtmodel.bitmap import Marks
 
 from cbtcheck.follow.refusals import outcomes
@@ -34,6 +36,13 @@ class Memory:
         if look.all:
             for place in [place for place in self._seen if place[0] == look.node and place[1] not in bitmaps]:
                 del self._seen[place]
+
+    def written(self, worlds: Iterable[Traced], node: str) -> None:
+        """A guest may have written to a disk, although nothing is known now that was not before."""
+        for world in worlds if any(place[0] == node for place in self._seen) else ():
+            for name, bitmap in world.state.nodes[node].bitmaps.items():
+                if bitmap.enabled and bitmap.successor is None:
+                    self._seen.pop((node, name), None)
 
     def compare(self, world: Traced, look: Look) -> list[Finding]:
         """What has changed, and cannot."""

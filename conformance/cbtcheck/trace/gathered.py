@@ -6,8 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from pyroaring import BitMap64
-
+from cbtcheck.sets.numbers import Numbers
 from cbtcheck.trace.events import (
     AllCopied,
     EndOfJobs,
@@ -54,7 +53,7 @@ class Gathered:
     """Guest writes as one set, and each for itself, if they are few."""
 
     def __init__(self) -> None:
-        self.blocks = BitMap64()
+        self.blocks = Numbers()
         self.runs: list[tuple[int, int]] = []
 
     def add(self, first: int, past: int) -> None:

@@ -50,15 +50,18 @@ def advance(world: Traced, change: Callable[[Traced], Iterable[Traced]]) -> list
     return found
 
 
-def refined(world: Traced, groups: Iterable[Guesses]) -> Traced:
-    """The world with bounds that every group allows, and with those of the groups that say more than that."""
-    state, kept, mixed = world.state, list(world.guesses), world.mixed and _open(world.state)
+def refined(world: Traced, groups: Iterable[Guesses], known: bool = True) -> Traced:
+    """The world with bounds that every group allows, and with those of the groups that say more than that.
+
+    Not `known`: the world says nothing itself; there is one group, and its states are all that there can be.
+    """
+    state, kept, mixed = world.state, list(world.guesses), world.mixed and (not known or _open(world.state))
     for group in groups:
         apart = distinct(group.states)
         if group.narrowed:
             tells_more = differing([state, *apart], _block(state)) > 0
         else:
-            state = meet(state, reduce(join, apart))
+            state = meet(state, reduce(join, apart)) if known else reduce(join, apart)
             excluding = differing(apart, _block(state)) > 1
             tells_more, mixed = group.whole and excluding, mixed or (excluding and group.lumped)
             if len(apart) < 2 or not (tells_more or differ_where_jobs_run(apart)):

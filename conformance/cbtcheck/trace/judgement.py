@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from cbtmodel.table import Table
-from pyroaring import BitMap64
 
 from cbtcheck.adapter import Observation, SeenBitmap, SeenJob
 from cbtcheck.follow.bits import Limits, judge_count, limits
@@ -19,6 +18,7 @@ from cbtcheck.scenario.images import Files
 from cbtcheck.scenario.verdict import Finding, Verdict
 from cbtcheck.sets.between import Between, BetweenSets
 from cbtcheck.sets.granules import Granules
+from cbtcheck.sets.numbers import Numbers
 from cbtcheck.trace.events import Look, LookAtJobs, ToldBitmap
 from cbtcheck.trace.world import Traced
 
@@ -102,9 +102,9 @@ def in_granules(told: ToldBitmap, granularity: int, size: int) -> SeenBitmap:
     )
 
 
-def granules_of(dirty: tuple[tuple[int, int], ...], granularity: int, size: int) -> BitMap64:
+def granules_of(dirty: tuple[tuple[int, int], ...], granularity: int, size: int) -> Numbers:
     """The granules of a disk of `size` bytes that extents touch."""
-    found, past = BitMap64(), -(-size // granularity)
+    found, past = Numbers(), -(-size // granularity)
     for offset, length in dirty:
         if length:
             found.add_range(offset // granularity, min((offset + length - 1) // granularity + 1, past))

@@ -6,16 +6,15 @@ Only from a look that nothing overlaps, in a world that nobody doubts. Where the
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from cbtmodel.bitmap import Bitmap, Marks
 from cbtmodel.node import Node, usable_granularity, with_bitmap
-from pyroaring import BitMap64
+from cbtmodel.record import replace
 
 from cbtcheck.sets import runs
 from cbtcheck.sets.between import Between, exactly
 from cbtcheck.sets.compressed import NOTHING, CompressedSets
 from cbtcheck.sets.granules import LARGEST_DIGEST
+from cbtcheck.sets.numbers import Numbers
 from cbtcheck.trace.events import Look, ToldBitmap
 from cbtcheck.trace.judgement import granules_of, in_granules
 from cbtcheck.trace.world import Traced
@@ -42,6 +41,8 @@ def learn(space: CompressedSets, world: Traced, look: Look, guest_seen: bool) ->
         taught = _taught(space, node.size, bitmap, seen, guest_seen)
         if taught is not node.bitmaps.get(name):
             state = with_bitmap(state, look.node, name, taught)
+    if state is world.state and look.node not in world.strange:
+        return world
     adopted = {node_name: node.bitmaps.keys() for node_name, node in state.nodes.items()} != {
         node_name: node.bitmaps.keys() for node_name, node in world.state.nodes.items()
     }
@@ -92,7 +93,7 @@ def _counted(
     return replace(bitmap, marks=replace(marks, dirty=dirty, owed=owed))
 
 
-def _found(space: CompressedSets, size: int, bitmap: Bitmap[Between], seen: ToldBitmap) -> BitMap64 | None:
+def _found(space: CompressedSets, size: int, bitmap: Bitmap[Between], seen: ToldBitmap) -> Numbers | None:
     """The granules that were dirty, if they are known now."""
     if seen.dirty is not None:
         return granules_of(seen.dirty, bitmap.granularity, size)
@@ -101,5 +102,5 @@ def _found(space: CompressedSets, size: int, bitmap: Bitmap[Between], seen: Told
         found = space.at_most(bound, bitmap.granularity, size)
         digested = told.digest is not None and found.total <= LARGEST_DIGEST
         if told.count == len(found) or (digested and told.digest == found.digest()):
-            return BitMap64(found.numbers())
+            return found.members
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, BinaryIO
 
 from cbtcheck.scenario.strict_json import BOM, WITH_A_BOM
@@ -15,10 +16,8 @@ LONGEST_LINE = 16 << 20
 
 def lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     """Every line with its number, from 1; without its end. `TraceProblem` if one is too long."""
-    number = 0
-    while line := file.readline(LONGEST_LINE + 2):
-        number += 1
-        if len(line) > LONGEST_LINE + 1 or (len(line) > LONGEST_LINE and not line.endswith(b"\n")):
+    for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE + 2), b""), 1):
+        if len(line) > LONGEST_LINE and (len(line) > LONGEST_LINE + 1 or not line.endswith(b"\n")):
             raise TraceProblem(number, f"longer than {LONGEST_LINE} bytes; is it a trace?")
         if number == 1 and line.startswith(BOM):
             raise TraceProblem(number, WITH_A_BOM)

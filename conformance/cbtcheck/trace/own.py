@@ -80,13 +80,17 @@ class OwnReader:
 
     def read(self, listed: Iterable[tuple[int, bytes]]) -> None:
         """All lines. `TraceProblem` at the first that is not as it must be."""
+        decode = form.DO.decode
         for number, line in listed:
-            if line[:6] == DO:
-                each = _decoded(form.DO, number, line)
-                if type(each) is not DoWrite or not self._is_usual(number, each, line.count(b":")):
-                    self._do(number, line, each)
-            else:
+            if line[:6] != DO:
                 self._other(number, line)
+                continue
+            try:
+                each = decode(line)
+            except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+                each = _decoded(form.DO, number, line)  # once more: it says what is wrong
+            if type(each) is not DoWrite or not self._is_usual(number, each, line.count(b":")):
+                self._do(number, line, each)
         self.verifier.finish()
 
     def _is_usual(self, number: int, each: DoWrite, colons: int) -> bool:

@@ -138,6 +138,22 @@ def noticed(state: Sets) -> Sets:
     return replace(bare, jobs=Table(jobs))
 
 
+def without_causes(state: Sets, node_name: str) -> Sets:
+    """The same, without the reasons why granules of a disk were made dirty last: nobody asks for them here."""
+    node = state.nodes.get(node_name)
+    if node is None:
+        return state
+    bitmaps = node.bitmaps
+    for name, each in node.bitmaps.items():
+        successor = each.successor
+        if successor is None and each.enabled and each.marks.causes is not EMPTY:
+            bitmaps = bitmaps.put(name, replace(each, marks=replace(each.marks, causes=EMPTY)))
+        elif successor is not None and successor.enabled and successor.marks.causes is not EMPTY:
+            bare = replace(successor, marks=replace(successor.marks, causes=EMPTY))
+            bitmaps = bitmaps.put(name, replace(each, successor=bare))
+    return replace(state, nodes=state.nodes.put(node_name, replace(node, bitmaps=bitmaps)))
+
+
 def _node(one: Node[Between], other: Node[Between], put: Two) -> Node[Between]:
     bitmaps = Table({name: _bitmap(each, other.bitmaps[name], put) for name, each in one.bitmaps.items()})
     writes = Table({write_id: put(blocks, other.writes[write_id]) for write_id, blocks in one.writes.items()})

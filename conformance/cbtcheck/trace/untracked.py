@@ -5,11 +5,11 @@ where something may have happened to them that the specification does not know.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import assert_never
 
 from cbtmodel import commands as c
 from cbtmodel.commands import Command
+from cbtmodel.record import replace
 from cbtmodel.table import Table
 
 from cbtcheck.trace.events import NO_REPLY, Event, Given

@@ -14,13 +14,13 @@ from math import inf
 
 from cbtmodel.node import initial
 from cbtmodel.step import whole_write
-from pyroaring import BitMap64
 
 from cbtcheck.follow.worlds import least_at_odds
 from cbtcheck.scenario.images import fresh
 from cbtcheck.scenario.verdict import Finding
 from cbtcheck.sets.between import Between, BetweenSets, TooMuch, exactly, outcomes
 from cbtcheck.sets.compressed import NOTHING, Compressed, CompressedSets
+from cbtcheck.sets.numbers import Numbers
 from cbtcheck.trace import images
 from cbtcheck.trace.chains import OfGaps, OfWorlds
 from cbtcheck.trace.commuting import touching
@@ -34,7 +34,7 @@ from cbtcheck.trace.learn import learn
 from cbtcheck.trace.remembered import beside_each_other
 from cbtcheck.trace.untracked import why_not_judged
 from cbtcheck.trace.whole import judge_whole, may_be_mixed
-from cbtcheck.trace.window import MOST_WORLDS, Item, Window, written
+from cbtcheck.trace.window import MOST_WORLDS, Item, Window, gathered, has_all
 from cbtcheck.trace.window_writes import write_classes
 from cbtcheck.trace.world import Rules, Traced, possible, specified
 
@@ -63,8 +63,8 @@ class Verifier:
         self._between = BetweenSets(self.space)
         files = fresh(self.disks) if self.images else None
         self._worlds = [Traced(initial(self._between, self.disks), strange=self.strange, files=files)]
-        self._sure = {node: BitMap64() for node in self.disks}
-        self._perhaps = {node: BitMap64() for node in self.disks}
+        self._sure = {node: Numbers() for node in self.disks}
+        self._perhaps = {node: Numbers() for node in self.disks}
         self._last_line = 0
         self._open: list[OpenWrite] = []
         self._sweep_at = SWEEP
@@ -193,9 +193,8 @@ class Verifier:
 
     def _linger(self, node: str, first: int, past: int, end: float) -> None:
         until, blocks = self._lingering.get(node, (-inf, NOTHING))
-        run = BitMap64()
-        run.add_range(first, past)
-        self._lingering[node] = max(until, end), blocks | self.space.gathered(run)
+        written = self.space.blocks(first * self.space.block, (past - first) * self.space.block)
+        self._lingering[node] = max(until, end), blocks | written
 
     def _drop_lingering(self, begin: float) -> None:
         """Those that have ended are written once more, at most, and then no more."""
@@ -208,16 +207,13 @@ class Verifier:
         """What has been written for certain, or perhaps, before whatever comes next."""
         for node in self.disks:
             sure, perhaps = self._sure[node], self._perhaps[node]
-            if not sure and not perhaps and node not in self._lingering:
+            if not sure and not perhaps and (node not in self._lingering or self._is_settled(node)):
                 continue
             least = self.space.gathered(sure)
             most = least | self.space.gathered(perhaps) if perhaps else least
             if node in self._lingering:
                 most = most | self._lingering[node][1]
-            if sure:
-                self._sure[node] = BitMap64()
-            if perhaps:
-                self._perhaps[node] = BitMap64()
+            self._sure[node], self._perhaps[node] = Numbers(), Numbers()
             blocks = exactly(least) if most is least else Between(least, most)
             if isinstance(self.chains, OfWorlds):
                 self.chains.wrote(self._last_line, node, blocks)
@@ -226,8 +222,16 @@ class Verifier:
             except TooMuch:
                 self._worlds = self._undecided(self._last_line)
 
+    def _is_settled(self, node: str) -> bool:
+        """Whether what is written there all the time has been everywhere that it can be."""
+        blocks = self._lingering[node][1]
+        if isinstance(self.chains, OfWorlds) or not all(has_all(each, node, blocks) for each in self._worlds):
+            return False
+        self._memory.written(self._worlds, node)
+        return True
+
     def _written(self, world: Traced, node: str, blocks: Between) -> list[Traced]:
-        silent = advance(world, lambda each: written(each, node, blocks))
+        silent = advance(world, lambda each: gathered(each, node, blocks))
         if silent:
             return silent
         state, ended = next(outcomes(lambda: whole_write(world.state, node, blocks)))

@@ -33,11 +33,11 @@ from cbtmodel.commands import AddBitmap, StartBackup, Transaction
 from cbtmodel.record import replace
 from cbtmodel.step import whole_write
 
-from cbtcheck.sets.between import Between, TooMuch, exactly, outcomes
+from cbtcheck.sets.between import EMPTY, Between, TooMuch, exactly, outcomes
 from cbtcheck.sets.compressed import NOTHING, Compressed
 from cbtcheck.trace.events import Change, Event, Given, Look, LookAtJobs, Span
 from cbtcheck.trace.guesses import advance, refined, unite
-from cbtcheck.trace.shape import Sets
+from cbtcheck.trace.shape import Sets, without_causes
 from cbtcheck.trace.world import Guesses, Rules, Traced, possible
 
 MOST_WORLDS = 64
@@ -177,17 +177,28 @@ class Window:
 
     def _bounds(self, world: Traced, order: tuple[Item, ...]) -> list[Traced]:
         uncertain = [each for each in self.classes if each.sure and self._has_a_choice(each, order)]
+        meeting = list(self._meeting(world, order, uncertain))
+        guessed = [self._guessed(world, order, *each) for each in meeting]
+        if len(guessed) == len(guessed[0] if guessed else ()) == 1:
+            [(one, guesses)] = guessed[0].values()
+            return [refined(one, [guesses], known=False)]
         found = {each.shape(): each for each in self._run(world, self._play(order, ()), ())}
         groups: dict[Hashable, list[Guesses]] = {key: [] for key in found}
-        for together, whole in self._meeting(world, order, uncertain):
-            chosen: dict[Hashable, list[Sets]] = {}
-            for one in self._chosen(world, order, together):
-                chosen.setdefault(one.shape(), []).append(one.state)
+        for chosen in guessed:
             found = {key: one for key, one in found.items() if key in chosen}
             for key in found:
-                lumped = not whole and any(each.single or each.lumped for each in together)
-                groups[key].append(Guesses(tuple(chosen[key]), whole, lumped=lumped))
+                groups[key].append(chosen[key][1])
         return [refined(one, groups[key]) for key, one in found.items()]
+
+    def _guessed(
+        self, world: Traced, order: tuple[Item, ...], together: tuple[WriteClass, ...], whole: bool
+    ) -> dict[Hashable, tuple[Traced, Guesses]]:
+        """By shape, one world that a choice of gaps of these classes can lead to, and the states of all."""
+        found: dict[Hashable, tuple[Traced, list[Sets]]] = {}
+        for one in self._chosen(world, order, together):
+            found.setdefault(one.shape(), (one, []))[1].append(one.state)
+        lumped = not whole and any(each.single or each.lumped for each in together)
+        return {key: (one, Guesses(tuple(states), whole, lumped=lumped)) for key, (one, states) in found.items()}
 
     def _meeting(
         self, world: Traced, order: tuple[Item, ...], uncertain: list[WriteClass]
@@ -341,6 +352,26 @@ def written(world: Traced, node: str, blocks: Between) -> list[Traced]:
         if not ended:
             found.append(replace(world, state=state))
     return found
+
+
+def gathered(world: Traced, node: str, blocks: Between) -> list[Traced]:
+    """The same of many writes: what came of them is kept, and not for what reason."""
+    return [replace(each, state=without_causes(each.state, node)) for each in written(world, node, blocks)]
+
+
+def has_all(world: Traced, node_name: str, blocks: Compressed) -> bool:
+    """Whether it makes no difference to a world that some of these blocks may have been written once more."""
+    disk = world.state.nodes.get(node_name)
+    if disk is None:
+        return True
+    for bitmap in disk.bitmaps.values():
+        records = bitmap if bitmap.successor is None else bitmap.successor
+        if records.enabled and not (records.marks.dirty.most is blocks is records.marks.owed.most):
+            return False
+    return not world.guesses and not any(
+        job.node == node_name and not (job.todo.least is NOTHING and job.copying is job.intact is EMPTY)
+        for job in world.state.jobs.values()
+    )
 
 
 def _begun(world: Traced, chosen: Chosen) -> list[Traced]:

@@ -13,6 +13,7 @@ from cbtcheck.search.refused import nonsense
 from cbtcheck.sets import runs
 from cbtcheck.sets.bitsets import Bits, BitSets
 from cbtcheck.sets.compressed import Compressed, CompressedSets
+from cbtcheck.sets.numbers import Numbers
 from cbtmodel import Frozensets
 from cbtmodel.claims import sets_of
 from cbtmodel.node import initial
@@ -20,7 +21,6 @@ from cbtmodel.properties import violations
 from cbtmodel.step import step
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pyroaring import BitMap64
 
 BLOCK = 512
 SIZE = st.integers(1, 150 * BLOCK)
@@ -99,23 +99,23 @@ def test_sets_of_different_disks_are_sets_still(data: st.DataObject, size: int, 
 
 @given(st.frozensets(st.integers(0, 300)), st.integers(0, 6), st.booleans())
 def test_coarser_inside_and_finer_are_what_they_say(plain: frozenset[int], k: int, optimised: bool) -> None:
-    bitmap = BitMap64(sorted(plain))
+    bitmap = Numbers(sorted(plain))
     if optimised:
         bitmap.run_optimize()
     units = {number >> k for number in plain}
     assert set(runs.coarser(bitmap, k)) == units
     assert set(runs.inside(bitmap, k)) == {u for u in units if plain.issuperset(range(u << k, (u + 1) << k))}
     assert set(runs.finer(bitmap, k)) == {n for u in plain for n in range(u << k, (u + 1) << k)}
-    assert [n for first, past in runs.runs(bitmap) for n in range(first, past)] == sorted(plain)
+    assert [n for first, past in bitmap.runs() for n in range(first, past)] == sorted(plain)
     for most in range(4):
-        assert runs.first_runs(bitmap, most) == list(runs.runs(bitmap))[:most]
+        assert runs.first_runs(bitmap, most) == list(bitmap.runs())[:most]
     assert set(bitmap) == plain, "it was changed"
 
 
 @pytest.mark.parametrize("at_once", [1, 3])
 def test_they_are_so_when_taken_in_portions(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "AT_ONCE", at_once)
-    for bitmap in (BitMap64([0, 5, 9, 70, 71]), runs.span(3, 70_000)):
+    for bitmap in (Numbers([0, 5, 9, 70, 71]), runs.span(3, 70_000)):
         assert set(runs.coarser(bitmap, 3)) == {number >> 3 for number in bitmap}
 
 
@@ -130,7 +130,7 @@ def test_granules_are_those_of_bit_vectors(plain: set[int], granule: int, tail: 
     plain |= {98} if tail else set()
     size, space, bits = 99 * BLOCK - 7, CompressedSets(BLOCK), BitSets(BLOCK)
     word = Bits(sum(1 << each for each in plain))
-    blocks = space.gathered(BitMap64(sorted(plain)))
+    blocks = space.gathered(Numbers(sorted(plain)))
     expected = of_bits(Bits(bits.granules(word, granule, size)))
     assert frozenset(space.granules(blocks, granule, size)) == expected
     lacking = space.everything(size) - space.round_out(blocks, granule, size)
@@ -166,7 +166,7 @@ def test_a_disk_of_16_tib_costs_what_is_written_to_it() -> None:
     """No set of all its blocks is spelt out: a full backup lives from its start to its end in little memory."""
     space, size = CompressedSets(4096), 16 * TIB
     everything = space.everything(size)
-    written = space.gathered(BitMap64(range(12345, 1 << 32, 1 << 20)))
+    written = space.gathered(Numbers(range(12345, 1 << 32, 1 << 20)))
     rest = everything - written
     assert rest.held is written.held, "what is lacking is kept, not what is left"
     assert len(rest) == (1 << 32) - len(written)
@@ -211,8 +211,8 @@ def test_scattered_blocks_and_granules_are_put_together_in_whichever_way_is_quic
         for only in (None, True, False):
             if only is not None:
                 monkeypatch.setattr(runs, "is_scattered", lambda bitmap, only=only: only)
-            blocks = space.gathered(BitMap64(sorted(fine)))
-            whole = space.round_out(space.gathered(BitMap64(sorted(coarse))), 4096, size)
+            blocks = space.gathered(Numbers(sorted(fine)))
+            whole = space.round_out(space.gathered(Numbers(sorted(coarse))), 4096, size)
             for made, plain in (
                 (blocks - whole, fine - coarse), (blocks & whole, fine & coarse), (whole & blocks, fine & coarse),
                 (whole - blocks, coarse - fine), (blocks | whole, fine | coarse),
@@ -227,8 +227,8 @@ def test_scattered_blocks_and_granules_are_put_together_in_whichever_way_is_quic
 def test_what_changes_nothing_is_the_same_set() -> None:
     """So that whoever compares what was made of a set sees it at once."""
     space, size = CompressedSets(4096), 16 * TIB
-    large = space.gathered(BitMap64(range(0, 1 << 20, 1 << 10)))
-    part, other = space.gathered(BitMap64([0, 1 << 10])), space.gathered(BitMap64([1, 3]))
+    large = space.gathered(Numbers(range(0, 1 << 20, 1 << 10)))
+    part, other = space.gathered(Numbers([0, 1 << 10])), space.gathered(Numbers([1, 3]))
     assert (large | part) is large
     assert (part | large).held is large.held
     assert (large & part).held is part.held

@@ -475,6 +475,7 @@ def test_a_count_that_was_seen_is_remembered_until_something_cleans_the_bitmap()
     clear = {"execute": "block-dirty-bitmap-clear", "arguments": {"node": "d", "name": "b"}}
     begun = [add, {"return": {}}, *counted(128 * 65536)]
     assert verdict(*begun, *counted(200 * 65536), *counted(200 * 65536)) is Verdict.EXACT
+    assert verdict(*begun, *counted(129 * 65536), *counted(130 * 65536)) is Verdict.EXACT, "the guest writes on"
     assert verdict(*begun, *counted(0)) is Verdict.UNSAFE
     assert verdict(*begun, *counted(127 * 65536)) is Verdict.UNSAFE
     assert verdict(*begun, clear, {"return": {}}, *counted(0)) is Verdict.EXACT
