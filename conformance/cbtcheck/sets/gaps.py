@@ -9,12 +9,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from cbtcheck.sets.between import Between, BetweenSets, exactly, with_more
+from cbtcheck.sets.between import EMPTY, Between, BetweenSets, exactly, with_more
 from cbtcheck.sets.compressed import CompressedSets
+from cbtcheck.sets.gap_set import GapSet
 from cbtcheck.sets.granules import Granules
+from cbtcheck.sets.numbers import Numbers
 
 MOST_GAPS = 1 << 20
 BLOCK = 512
+
+
+ALL = exactly(GapSet(-1))
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,15 @@ class GapSets(BetweenSets):
 
     def everything(self, size: int) -> Between:
         """All gaps."""
-        return exactly(self.inner.everything(MOST_GAPS * BLOCK))
+        return ALL
+
+    def gap(self, number: int) -> Between:
+        """This gap."""
+        return exactly(GapSet(1, number))
+
+    def gaps_before(self, number: int) -> Between:
+        """All gaps before this one."""
+        return exactly(GapSet((1 << number) - 1)) if number else EMPTY
 
     def round_out(self, blocks: Between, granule: int, size: int) -> Between:
         """The same gaps."""
@@ -41,7 +54,9 @@ class GapSets(BetweenSets):
 
     def at_most(self, blocks: Between, granule: int, size: int) -> Granules:
         """The gaps in which a write would be in the set."""
-        return self.inner.at_most(blocks.most, BLOCK, MOST_GAPS * BLOCK)
+        most = blocks.most
+        gaps = most.numbers(MOST_GAPS) if isinstance(most, GapSet) else Numbers()
+        return Granules(gaps, BLOCK, MOST_GAPS * BLOCK)
 
 
 @dataclass(frozen=True)

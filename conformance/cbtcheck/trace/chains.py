@@ -21,7 +21,7 @@ from cbtcheck.follow.chains import ChainsFollowed
 from cbtcheck.follow.reasons import At
 from cbtcheck.follow.undecided import Unknown, with_the_undecided
 from cbtcheck.scenario.images import Files, fresh
-from cbtcheck.sets.between import Between, BetweenSets, TooMuch, exactly
+from cbtcheck.sets.between import Between, BetweenSets, TooMuch
 from cbtcheck.sets.gaps import BLOCK, MOST_GAPS, GapSets
 from cbtcheck.sets.granules import Granules
 from cbtcheck.trace.chain_variants import BETWEEN, EARLY, LATE, MOST_PLACES, Variant, tables_of
@@ -123,7 +123,7 @@ class OfGaps:
         elif not self.paused:
             number, self._quiet = len(self.gaps), True
             self.gaps.append((self._line, line))
-            blocks = exactly(self.space.inner.blocks(number * BLOCK, BLOCK))
+            blocks = self.space.gap(number)
             for node in self.world.state.nodes:
                 self.followed = self.followed.wrote(
                     At(line, "line", "a write before"), self.world.state, node, blocks
@@ -138,10 +138,11 @@ class OfGaps:
         added = {changed_bitmap(each) for each in actions if isinstance(each, c.AddBitmap)}
         for node, name in _bitmaps_in(actions):
             if node in state.nodes and name not in state.nodes[node].bitmaps and (node, name) not in added:
-                past = exactly(self.space.inner.blocks(0, len(self.gaps) * BLOCK))
+                past = self.space.gaps_before(len(self.gaps))
                 bitmap: Bitmap[Between] = Bitmap(GRANULARITY, True, Marks(past, past, past))
                 state = with_bitmap(state, node, name, bitmap)
-        self.world = replace(self.world, state=state)
+        if state is not self.world.state:
+            self.world = replace(self.world, state=state)
 
     def table(self) -> ChainTable:
         """What the backups give back."""

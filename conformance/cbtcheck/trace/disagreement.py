@@ -39,8 +39,8 @@ class Memory:
 
     def written(self, worlds: Iterable[Traced], node: str) -> None:
         """A guest may have written to a disk, although nothing is known now that was not before."""
-        for world in worlds if any(place[0] == node for place in self._seen) else ():
-            for name, bitmap in world.state.nodes[node].bitmaps.items():
+        for disk in [world.state.nodes[node] for world in worlds if node in world.state.nodes]:
+            for name, bitmap in disk.bitmaps.items():
                 if bitmap.enabled and bitmap.successor is None:
                     self._seen.pop((node, name), None)
 
