@@ -8,7 +8,7 @@ from cbtproofs.refinement import squares
 from crosshair.core_and_libs import MessageType, analyze_function, run_checkables
 from crosshair.options import AnalysisKind, AnalysisOptionSet
 
-SECONDS = 60.0
+SECONDS = 600.0
 """The budget of each condition in processor time: many times what it takes. Only what is confirmed counts."""
 
 

@@ -47,15 +47,20 @@ OTHERS: dict[str, Callable[[], Iterable[Scenario]]] = {
 """What is not to find a narrow mistake; and every write history."""
 
 
-def found_in_context(mistake: NarrowMistake, scope: str = "quick") -> dict[str, set[Verdict]]:
-    """What the walks to edges in context say of a mistake: the verdicts, by family."""
+def found_in_context(
+    mistake: NarrowMistake, scope: str = "quick", enough: Verdict | None = None
+) -> dict[str, set[Verdict]]:
+    """What the walks to edges in context say of a mistake: the verdicts, by family. The first `enough` ends it."""
     found: dict[str, set[Verdict]] = {}
     player = player_of(mistake)
     walks = tour_in_context(scope)
     for walk, scenario in zip(walks, in_sizes(walks), strict=True):
         findings = player.play_scenario(scenario)
         if findings:
-            found.setdefault(walk.world.name, set()).add(verdict_of(findings))
+            verdict = verdict_of(findings)
+            found.setdefault(walk.world.name, set()).add(verdict)
+            if verdict is enough:
+                break
     return found
 
 

@@ -35,11 +35,12 @@ def drawn_scenarios(seed: int) -> tuple[Scenario, ...]:
     return tuple(drawn)
 
 
-def hunt_down(mistake: Mistake) -> Scenario | None:
+def hunt_down(mistake: Mistake, at_most: int = 0) -> Scenario | None:
     """The shortest scenario for a mistake that a search leads to; None: it was not found.
 
     A few drawn scenarios that show it with its verdict are made short, and the shortest result counts. A scenario
-    ends at its first disagreement; if that is a lesser one, another scenario is tried.
+    ends at its first disagreement; if that is a lesser one, another scenario is tried. So many commands are few
+    enough, and end the search.
     """
     player = player_of(mistake)
     fails = fails_on(player)
@@ -49,7 +50,7 @@ def hunt_down(mistake: Mistake) -> Scenario | None:
             if fails(scenario) is mistake.verdict:
                 played = replace(scenario, commands=scenario.commands[: len(player.frames)])
                 found.append(shorten(played, fails, player.adapter.capabilities))
-                if len(found) == ENOUGH:
+                if len(found) == ENOUGH or len(found[-1].commands) <= at_most:
                     break
         if found:
             short = min(found, key=lambda each: (len(each.commands), len(str(to_data(each)))))

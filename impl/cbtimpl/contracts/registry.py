@@ -22,7 +22,8 @@ class Contract:
     """One contract.
 
     `functions` are those that it is a contract of, as "granules.count" or "Bitmap.record". `expected`: "confirmed"
-    on all paths, or "not refuted" within its budget of `seconds` (of processor time).
+    on all paths, or "not refuted" within its budget: `seconds` of processor time where a mistake is seeded, else a
+    few times that.
     """
 
     name: str

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 import multiprocessing
 import signal
 import time
@@ -34,6 +35,9 @@ GROUPS = {module.__name__.rpartition(".")[2]: module for module in (arithmetic, 
 """The modules that declare contracts."""
 
 PROCESSES = 2
+SLACK = 4
+"""So many times its budget may a contract take to be confirmed, on a processor that is shared with others."""
+
 PATIENCE = 40
 """So many times its budget may a contract take by the clock, and half a minute more, before its process is ended."""
 
@@ -151,7 +155,7 @@ def _in_child(task: Task, theirs: Connection) -> None:
     try:
         if task.change is not None:
             task.change()
-        outcome = analysed(task.contract)
+        outcome = analysed(task.contract, seeded=task.change is not None)
     except KeyboardInterrupt:
         return
     except Exception as problem:  # whatever it is, it is this contract's error, and no other's
@@ -160,13 +164,18 @@ def _in_child(task: Task, theirs: Connection) -> None:
     theirs.close()
 
 
-def analysed(contract: Contract) -> Outcome:
-    """What CrossHair says of one contract, here and now."""
+def analysed(contract: Contract, seeded: bool = False) -> Outcome:
+    """What CrossHair says of one contract, here and now; `seeded`: where a mistake is known to be."""
     from crosshair.core_and_libs import analyze_function, run_checkables
     from crosshair.options import AnalysisKind, AnalysisOptionSet
 
+    # By itself a path gets the root of the budget, and Z3 half of that by the clock: right where one path is looked
+    # for, and too little on a busy machine where every path is to be confirmed.
     options = AnalysisOptionSet(
-        analysis_kind=[AnalysisKind.PEP316], per_condition_timeout=contract.seconds, report_all=True
+        analysis_kind=[AnalysisKind.PEP316],
+        per_condition_timeout=contract.seconds if seeded else contract.seconds * SLACK,
+        per_path_timeout=math.sqrt(contract.seconds) if seeded else contract.seconds,
+        report_all=True,
     )
     begun = time.process_time()
     messages = run_checkables(analyze_function(contract.holds, options))

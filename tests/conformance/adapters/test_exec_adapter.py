@@ -207,7 +207,7 @@ def test_no_disk_has_a_tail_if_that_is_not_claimed(tmp_path: Path) -> None:
     for tails in ("tails=true", "tails=false"):
         Whole.beyond = set()
         adapter = Whole((*FAITHFUL, "suite", tails))
-        options = Options("quick", 1, 25, None, "merge-bitmaps", tmp_path)
+        options = Options("quick", 1, 25, None, "finalize-job", tmp_path)
         assert course.run(lambda adapter=adapter: adapter, options, lambda *_: None).failures == []
         assert (Whole.beyond == {0}) is (tails == "tails=false")
 

@@ -20,7 +20,7 @@ each_mistake = pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKE
 
 @each_mistake
 def test_the_machine_finds_the_mistake_and_the_scenario_is_short(mistake: Mistake) -> None:
-    found = hunt_down(mistake)
+    found = hunt_down(mistake, mistake.at_most)
     assert found is not None, "not found in anything that is drawn"
     findings = player_of(mistake).play_scenario(found)
     assert verdict_of(findings) is mistake.verdict

@@ -488,10 +488,10 @@ VALID = "".join(
 QMP = (Path(__file__).parent / "traces" / "qemu-storage-daemon-7.2.jsonl").read_bytes()
 
 
-DEEP = os.environ.get("CBTSPEC_DEEP") == "1"
+NIGHT = os.environ.get("CBTSPEC_NIGHT") == "1"
 
 
-@settings(max_examples=5000 if DEEP else 300, deadline=None, derandomize=not DEEP, database=None,
+@settings(max_examples=5000 if NIGHT else 300, deadline=None, derandomize=not NIGHT, database=None,
           suppress_health_check=list(HealthCheck))  # fmt: skip
 @given(data=st.data())
 def test_no_input_makes_it_crash(data: st.DataObject) -> None:
