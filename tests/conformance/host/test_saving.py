@@ -21,7 +21,7 @@ from cbtcheck.scenario.verdict import Finding, Verdict
 from cbtmodel.commands import Write
 
 SCENARIO = Scenario({"disk0": 65536}, (Write("disk0", 0, 512),))
-MISTAKE = ["check", "--mistake", "zeroes-not-marked", "--only", "write", "--examples", "1"]
+MISTAKE = ["check", "-x", "--mistake", "zeroes-not-marked", "--only", "write", "--examples", "1"]
 
 
 def full(*_: object) -> int:
