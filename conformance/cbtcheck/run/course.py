@@ -309,7 +309,7 @@ class Course:
         if unclaimed:
             self.turned_away_now.append(f"not claimed: {unclaimed}")
             return True
-        known = self.behind.turns_away(state, command)
+        known = self.behind.turns_away(state, command, self.player.files)
         if not known:
             return False
         self.part.turned_away[known[0].id] += 1
@@ -362,7 +362,7 @@ class Course:
 
         def happened(trigger: Trigger) -> bool:
             return last is not None and not isinstance(last.asked, Restore) and triggered(
-                trigger, last.before, last.asked
+                trigger, last.before, last.asked, last.files
             )  # fmt: skip
 
         entry = the_race(self.races, findings, happened)

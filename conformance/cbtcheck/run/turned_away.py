@@ -17,7 +17,7 @@ from cbtmodel.node import State
 
 from cbtcheck.run.ledger.ledger import Entry, matches
 from cbtcheck.run.ledger.triggers import Trigger, triggered
-from cbtcheck.scenario.images import Played
+from cbtcheck.scenario.images import Files, Played
 from cbtcheck.scenario.scenario import Scenario
 from cbtcheck.scenario.verdict import Finding, Verdict
 from cbtcheck.sets.bitsets import Bits
@@ -76,12 +76,12 @@ class Behind:
         """Whether this is one of the sample's defects as it is listed, and nothing else."""
         return any(matches(entry, findings) for entry, _ in self.known if entry.id in sample.ids)
 
-    def turns_away(self, state: State[Bits], command: Played) -> list[Entry]:
+    def turns_away(self, state: State[Bits], command: Played, files: Files[Bits] | None = None) -> list[Entry]:
         """The defects that a command would run into, first those that were listed first."""
         return [
             entry
             for entry, trigger in self.known
-            if entry.verdict is not Verdict.WASTEFUL and triggered(trigger, state, command)
+            if entry.verdict is not Verdict.WASTEFUL and triggered(trigger, state, command, files)
         ]
 
     def excuses(self, state: State[Bits], command: Any, finding: Finding) -> bool:

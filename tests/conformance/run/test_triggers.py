@@ -3,7 +3,7 @@
 import pytest
 from cbtcheck.run.ledger.triggers import (
     TRIGGERS,
-    Trigger,
+    OfCommands,
     accepted_before_failure,
     always_backup_withdrawn,
     backups_of_a_disk_end_together,
@@ -13,14 +13,17 @@ from cbtcheck.run.ledger.triggers import (
     grouped_backups_withdrawn,
     hurried,
     merge_of_nothing,
+    of_commands,
     since_groups_are_checked_first,
     triggered,
     undo_behind_always_backup,
     undo_or_add_behind_always_backup,
 )
+from cbtcheck.scenario.images import Files, Played, fresh, step_with
 from cbtcheck.sets.bitsets import Bits, BitSets
 from cbtmodel import commands as c
 from cbtmodel.commands import Command
+from cbtmodel.image import Close, Crash, Open, Persist, Reopen
 from cbtmodel.node import State, initial
 from cbtmodel.step import step
 
@@ -159,7 +162,7 @@ ENABLES = (enable_of_what_is_not_there, enable_of_what_is_not_there_or_in_a_grou
 
 
 @pytest.mark.parametrize("trigger", ENABLES)
-def test_an_enable_of_a_bitmap_that_a_job_uses_does_not_trigger_by_itself(trigger: Trigger) -> None:
+def test_an_enable_of_a_bitmap_that_a_job_uses_does_not_trigger_by_itself(trigger: OfCommands) -> None:
     assert not trigger(BUSY, ENABLE)
 
 
@@ -178,7 +181,7 @@ def test_an_enable_of_a_bitmap_that_a_job_uses_does_not_trigger_by_itself(trigge
         transaction(c.RemoveBitmap("d", "b2"), ABORT, ENABLE),  # never reached
     ],
 )
-def test_an_enable_that_succeeds_or_is_not_reached_does_not_trigger(trigger: Trigger, command: Command) -> None:
+def test_an_enable_that_succeeds_or_is_not_reached_does_not_trigger(trigger: OfCommands, command: Command) -> None:
     assert not trigger(IDLE, command)
 
 
@@ -420,21 +423,21 @@ def test_a_transaction_is_turned_away_for_what_it_may_find_after_draining() -> N
     """The first action is refused while the job runs; if the job ends meanwhile, the second one fails instead."""
     command = transaction(c.ClearBitmap("d", "b"), c.EnableBitmap("d", "unknown"))
     assert not enable_of_what_is_not_there(BUSY, command)
-    assert triggered(enable_of_what_is_not_there, BUSY, command)
+    assert triggered(of_commands(enable_of_what_is_not_there), BUSY, command)
 
 
 def test_a_paused_job_does_not_end_meanwhile() -> None:
     paused = after(full("j", bitmap="b"), c.PauseJob("j"))
     command = transaction(c.ClearBitmap("d", "b"), c.EnableBitmap("d", "unknown"))
-    assert not triggered(enable_of_what_is_not_there, paused, command)
+    assert not triggered(of_commands(enable_of_what_is_not_there), paused, command)
 
 
 def test_only_a_transaction_finds_another_state_than_the_one_that_it_was_given_in() -> None:
     def bitmap_is_free(state: State[Bits], command: Command) -> bool:
         return not state.jobs
 
-    assert triggered(bitmap_is_free, BUSY, transaction(ENABLE))
-    assert not triggered(bitmap_is_free, BUSY, ENABLE)
+    assert triggered(of_commands(bitmap_is_free), BUSY, transaction(ENABLE))
+    assert not triggered(of_commands(bitmap_is_free), BUSY, ENABLE)
 
 
 def test_nothing_triggers_on_what_is_no_command_of_its_kind() -> None:
@@ -454,3 +457,56 @@ def test_a_copy_may_be_of_the_last_cluster_whatever_it_names() -> None:
     assert triggered(trigger, state, c.Copy("j", 7 * 65536, 65536))
     assert triggered(trigger, state, c.Copy("j", 0, 65536))
     assert not triggered(trigger, state, c.Copy("nobody", 0, 65536))
+
+
+# What happens to images
+
+
+def on_images(*steps: Played) -> tuple[State[Bits], Files[Bits]]:
+    """A disk in an image, after these."""
+    state, files = initial(BitSets(), {"d": CLUSTER}), fresh({"d": CLUSTER})
+    for each in steps:
+        result, files = step_with(files, state, each)
+        state = result.state
+    return state, files
+
+
+STORED = Persist(c.AddBitmap("d", "b", CLUSTER))
+REMOVE = c.RemoveBitmap("d", "b")
+WITHDRAWN = c.Transaction((REMOVE, ABORT))
+INCONSISTENT = STORED, Close("d"), Open("d"), Crash(), Open("d")
+READ_ONLY, FOR_WRITING = Reopen("d", writable=False), Reopen("d", writable=True)
+
+
+def test_a_reopening_for_writing_is_turned_away_if_an_inconsistent_bitmap_has_no_entry() -> None:
+    trigger = TRIGGERS["reopened-without-the-entry"]
+    state, files = on_images(*INCONSISTENT, WITHDRAWN, READ_ONLY)
+    assert triggered(trigger, state, FOR_WRITING, files)
+    assert not triggered(trigger, state, READ_ONLY, files)
+    assert not triggered(trigger, state, FOR_WRITING)
+    with_entry = (*INCONSISTENT, READ_ONLY), (STORED, WITHDRAWN, READ_ONLY)
+    for near in (*with_entry, (*INCONSISTENT, WITHDRAWN), (READ_ONLY, STORED)):
+        state, files = on_images(*near)
+        assert not triggered(trigger, state, FOR_WRITING, files)
+
+
+def test_a_reopening_that_changes_nothing_is_turned_away_if_a_bitmap_is_in_no_file() -> None:
+    trigger = TRIGGERS["reopened-as-it-is"]
+    for added in ((READ_ONLY, STORED), (Close("d"), Open("d", writable=False), STORED)):
+        state, files = on_images(*added)
+        assert triggered(trigger, state, READ_ONLY, files)
+        assert not triggered(trigger, state, FOR_WRITING, files)
+    gone = *INCONSISTENT, WITHDRAWN, READ_ONLY
+    for near in ((STORED,), (STORED, READ_ONLY), (READ_ONLY, STORED.add), gone, (Close("d"),)):
+        state, files = on_images(*near)
+        assert not triggered(trigger, state, READ_ONLY, files)
+
+
+def test_a_removal_is_turned_away_if_an_inconsistent_bitmap_of_a_disk_that_is_only_read_has_no_entry() -> None:
+    trigger = TRIGGERS["removed-without-the-entry"]
+    state, files = on_images(*INCONSISTENT, WITHDRAWN, READ_ONLY)
+    assert all(triggered(trigger, state, each, files) for each in (REMOVE, WITHDRAWN, c.Transaction((REMOVE,))))
+    assert not triggered(trigger, state, c.RemoveBitmap("d", "other"), files)
+    for near in ((*INCONSISTENT, WITHDRAWN), (*INCONSISTENT, READ_ONLY), (READ_ONLY, STORED)):
+        state, files = on_images(*near)
+        assert not triggered(trigger, state, REMOVE, files)

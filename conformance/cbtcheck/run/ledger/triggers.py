@@ -27,15 +27,16 @@ from cbtmodel.commands import (
     Transaction,
     Write,
 )
-from cbtmodel.image import Event, Reopen
+from cbtmodel.image import Event, Reopen, Soundness
 from cbtmodel.node import State
 from cbtmodel.step import step
 
-from cbtcheck.scenario.images import Played
+from cbtcheck.scenario.images import Files, Played
 from cbtcheck.sets.bitsets import Bits, BitSets
 
 OfCommands = Callable[[State[Bits], Command], bool]
-Trigger = Callable[[State[Bits], Played], bool]
+Trigger = Callable[[State[Bits], Played, Files[Bits] | None], bool]
+"""Of the disks, what is asked, and the images if disks lie in any."""
 
 
 def accepted_before_failure(state: State[Bits], command: Command) -> tuple[object, ...]:
@@ -283,23 +284,56 @@ def hurried(state: State[Bits]) -> State[Bits]:
     return state
 
 
-def reopened_under_a_backup(state: State[Bits], asked: Played) -> bool:
+def reopened_under_a_backup(state: State[Bits], asked: Played, files: Files[Bits] | None) -> bool:
     """A reopening for reading only of a disk of which a job has a bitmap."""
     if not isinstance(asked, Reopen) or asked.writable or asked.node not in state.nodes:
         return False
     return any(busy(each) for each in state.nodes[asked.node].bitmaps.values())
 
 
+def in_no_file(files: Files[Bits] | None, node: str, worth: Soundness, writable: bool) -> tuple[str, ...]:
+    """The bitmaps of a disk, open in this way, that are to be stored, are worth so much, and have no entry."""
+    opened = files.opened.get(node) if files is not None else None
+    if files is None or opened is None or opened.writable != writable:
+        return ()
+    image = files.images[node]
+    listed = image.entries if image.current else ()
+    return tuple(name for name, each in opened.persistent.items() if each == worth and name not in listed)
+
+
+def reopened_without_the_entry(state: State[Bits], asked: Played, files: Files[Bits] | None) -> bool:
+    """A reopening for writing of a disk with an inconsistent bitmap whose entry a withdrawn removal has taken."""
+    if not isinstance(asked, Reopen) or not asked.writable:
+        return False
+    return bool(in_no_file(files, asked.node, "inconsistent", writable=False))
+
+
+def reopened_as_it_is(state: State[Bits], asked: Played, files: Files[Bits] | None) -> bool:
+    """A reopening for reading only of a disk that is only read, and has a bitmap that is to be stored and is not."""
+    if not isinstance(asked, Reopen) or asked.writable:
+        return False
+    return bool(in_no_file(files, asked.node, "sound", writable=False))
+
+
+def removed_without_the_entry(state: State[Bits], asked: Played, files: Files[Bits] | None) -> bool:
+    """A removal, in a transaction too, of an inconsistent bitmap that has no entry, of a disk that is only read."""
+    return any(
+        each.name in in_no_file(files, each.node, "inconsistent", writable=False)
+        for each in (asked.actions if isinstance(asked, Transaction) else (asked,))
+        if isinstance(each, RemoveBitmap)
+    )
+
+
 def of_commands(trigger: OfCommands) -> Trigger:
     """What happens to images does not set it off."""
-    return lambda state, asked: not isinstance(asked, Event) and trigger(state, asked)
+    return lambda state, asked, _: not isinstance(asked, Event) and trigger(state, asked)
 
 
-def triggered(trigger: Trigger, state: State[Bits], command: Played) -> bool:
+def triggered(trigger: Trigger, state: State[Bits], command: Played, files: Files[Bits] | None = None) -> bool:
     """Whether a command would run into a defect, now or, if it drains, when jobs have ended meanwhile."""
-    if trigger(state, command):
+    if trigger(state, command, files):
         return True
-    return isinstance(command, Transaction) and bool(state.jobs) and trigger(hurried(state), command)
+    return isinstance(command, Transaction) and bool(state.jobs) and trigger(hurried(state), command, files)
 
 
 OF_COMMANDS: dict[str, OfCommands] = {
@@ -317,5 +351,8 @@ OF_COMMANDS: dict[str, OfCommands] = {
 }
 TRIGGERS: dict[str, Trigger] = {
     **{name: of_commands(trigger) for name, trigger in OF_COMMANDS.items()},
+    "removed-without-the-entry": removed_without_the_entry,
+    "reopened-as-it-is": reopened_as_it_is,
     "reopened-under-a-backup": reopened_under_a_backup,
+    "reopened-without-the-entry": reopened_without_the_entry,
 }
