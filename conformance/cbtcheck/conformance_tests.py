@@ -8,11 +8,11 @@
             return ExecAdapter(("./my-adapter",))
 
 The tests play the items of the plan that `cbtspec check` plays, in the same way: each walk of the tour, each control
-sequence with every write history, each workflow, each family, each subject of restarts and each batch of drawn
-scenarios is a test; all traps together are one, and so are the long histories, the defects that are known, and what
-was turned away because of them. One that fails shows the shortest scenario that was found, as a picture, and the
-scenario itself. What the implementation does not claim is skipped. Options of the command line: see
-`cbtcheck.pytest_plugin`.
+sequence with every write history, each workflow, each family, each subject of restarts, each world of the tour of
+images and each batch of drawn scenarios is a test; all traps together are one, and so are the long histories, the
+defects that are known, and what was turned away because of them. One that fails shows the shortest scenario that was
+found, as a picture, and the scenario itself. What the implementation does not claim is skipped. Options of the
+command line: see `cbtcheck.pytest_plugin`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from cbtcheck.run.deal import BATCH
 from cbtcheck.run.gather import Known, Samples
 from cbtcheck.run.options import Options
 from cbtcheck.run.part import Part
-from cbtcheck.run.plan import EveryHistory, Given, Grown, Item, Plan
+from cbtcheck.run.plan import EveryHistory, Given, Grown, Item, Plan, WalkedInImages
 from cbtcheck.run.profiles import PROFILES
 from cbtcheck.run.report import Failure, LedgerResult
 from cbtcheck.scenario.rules import rule
@@ -40,6 +40,7 @@ from cbtcheck.scenario.verdict import Verdict
 from cbtcheck.search.families import families
 from cbtcheck.search.restarts import subject, subjects
 from cbtcheck.search.tour.contexts.plan import tour
+from cbtcheck.search.tour.images.world import image_worlds
 from cbtcheck.search.tour.universal_play import ControlSequence, control_sequences
 from cbtcheck.search.tour.walks import Walk
 from cbtcheck.workflows import workflows
@@ -68,6 +69,10 @@ class Played:
         for each in self.plan.restarts():
             if isinstance(each.what, Given):
                 self.restarts[subject(each.what.name)].append(each)
+        self.images: defaultdict[str, list[Item]] = defaultdict(list)
+        for each in self.plan.images():
+            if isinstance(each.what, WalkedInImages):
+                self.images[each.what.walk.world].append(each)
         self._known = Known(self.ledger)
 
     def play(self, items: Iterable[Item]) -> list[Part]:
@@ -103,8 +108,9 @@ class ConformanceTests:
 
     @classmethod
     def pytest_generate_tests(cls, metafunc: pytest.Metafunc) -> None:
-        """One test for each walk, control sequence, workflow, family, subject of restarts and batch."""
-        walks = tour(PROFILES[cls.asked_for(metafunc.config, "profile")].scope)
+        """One test for each walk, control sequence, workflow, family, subject of restarts, world and batch."""
+        scope = PROFILES[cls.asked_for(metafunc.config, "profile")].scope
+        walks = tour(scope)
         sequences = control_sequences(each for each in walks if not each.in_context)
         batches = -(-cls.asked_for(metafunc.config, "examples") // BATCH)
         listed: dict[str, list[tuple[str, Any]]] = {
@@ -113,6 +119,7 @@ class ConformanceTests:
             "workflow": [(name, name) for name in workflows()],
             "family": [(each.name.replace(" ", "-"), each.name) for each in families()],
             "subject": [(each.replace(" ", "-"), each) for each in subjects()],
+            "world": [(each.name.replace(",", "").replace(" ", "-"), each.name) for each in image_worlds(scope)],
             "dealt": [(str(number), number) for number in range(batches)],
         }
         for name in listed.keys() & set(metafunc.fixturenames):
@@ -185,6 +192,12 @@ class ConformanceTests:
             pytest.skip("the profile plays none of these with this seed")
         self.play(played, played.restarts[subject])
 
+    def test_tour_of_images(self, played: Played, world: str) -> None:
+        """Every event and every command in every state of a disk in an image: what the profile plays of a world."""
+        if PERSISTENCE not in played.plan.claims.features:
+            pytest.skip(f"the implementation does not claim {PERSISTENCE}")
+        self.play(played, played.images[world])
+
     def test_long_histories(self, played: Played) -> None:
         """Histories of 100 and of 1,000 commands."""
         self.play(played, played.plan.long())
@@ -224,7 +237,7 @@ def _reasons(parts: Iterable[Part]) -> Iterator[str]:
     """Why nothing was played."""
     for part in parts:
         yield from part.not_claimed.values()
-        yield from filter(None, part.missed_because.values())
+        yield from filter(None, (*part.missed_because.values(), *part.image_edges_missed.values()))
 
 
 def _first(failure: Failure) -> str:

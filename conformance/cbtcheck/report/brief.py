@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
-from cbtcheck.run.not_verified import PLURALS, NotVerified, not_verified
+from cbtcheck.run.not_verified import OF_IMAGES, PLURALS, NotVerified, not_verified
 from cbtcheck.run.outcome import WARN, cut_short, doubted_in_words, outcome
 from cbtcheck.run.report import Report
 from cbtcheck.run.results import NOT_RUN, exactness_in_words, reproduce, safety_in_words
@@ -85,7 +85,10 @@ def not_covered(report: Report) -> str:
 def _counted(report: Report, kind: str, found: list[NotVerified]) -> str:
     many = sum(each.count for each in found)
     if kind == "edges":
-        return f"{many:,} of {report.edges_reachable:,} edges"
+        of_images = sum(each.count for each in found if each.name == OF_IMAGES)
+        counts = {f"{report.edges_reachable:,} edges": many - of_images,
+                  f"{report.images.reachable:,} edges of images": of_images}  # fmt: skip
+        return ", ".join(f"{count:,} of {every}" for every, count in counts.items() if count)
     if kind == "histories":
         return f"{many:,} control sequences in part"
     if kind == "happening":

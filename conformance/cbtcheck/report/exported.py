@@ -107,6 +107,9 @@ def to_document(report: Report, more_options: str = "") -> form.Document:
         failed_first=_failed_first(report),
         workers_died=report.workers_died,
         played_again=report.played_again,
+        image_edges=form.Edges(
+            report.images.covered, report.images.reachable, dict(ordered(report.images.unreached))
+        ),
     )
 
 

@@ -159,12 +159,14 @@ def _parts(report: Report, more_options: str) -> Iterator[str]:
 def _facts(report: Report) -> list[tuple[str, ...]]:
     run = report.steps > 0 or bool(report.failures)
     edges = f"{report.edges_covered:,} of {report.edges_reachable:,}" if report.edges_reachable else "not counted"
+    of_images = f"{report.images.covered:,} of {report.images.reachable:,}"
     return [
         ("Implementation", f"{report.implementation} ({report.adapter})"),
         ("Safety", f"{report.safety.value}: {safety_in_words(report)}" if run else NOT_RUN),
         ("Exactness", f"{report.exactness.value}: {exactness_in_words(report)}" if run else NOT_RUN),
         ("Played", f"{report.scenarios:,} scenarios, {report.steps:,} steps, {report.compared:,} disks compared"),
         ("Edges reached", edges),
+        *([("Edges of images reached", of_images)] if report.images.reachable else []),
         ("Profile, seed", f"{report.profile}, {report.seed}"),
         ("Suite", f"cbtspec {report.suite}"),
     ]

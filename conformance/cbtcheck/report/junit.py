@@ -14,6 +14,7 @@ from cbtcheck.host.saving import write_whole
 from cbtcheck.report.picture import picture_text
 from cbtcheck.run.not_verified import NotVerified, not_verified
 from cbtcheck.run.outcome import BAD, outcome
+from cbtcheck.run.part import IMAGES
 from cbtcheck.run.report import Failure, Report
 from cbtcheck.run.results import (
     NOT_RUN,
@@ -142,7 +143,11 @@ def _tour_cases(report: Report) -> list[TestCase]:
     walks = f"{report.edges_covered} of {report.edges_reachable} edges"
     cases = [_tour_case(report, "tour", walks, count.walks)]
     cases.append(_tour_case(report, "every write history", tour(count), count.plays, count.seconds))
+    if report.images.reachable:
+        taken = f"{report.images.covered} of {report.images.reachable} edges"
+        cases.append(_tour_case(report, IMAGES, taken, report.phases[IMAGES]))
     left = [*((f"edges not reached: {why}", n) for why, n in ordered(report.unreached)),
+            *((f"edges of images not reached: {why}", n) for why, n in ordered(report.images.unreached)),
             *((f"control sequences in part: {why}", n) for why, n in ordered(count.in_part))]  # fmt: skip
     return cases + [_case("tour", why, Skipped(str(n))) for why, n in left]
 

@@ -18,7 +18,7 @@ from cbtcheck.report.brief import brief, closing, next_step, result
 from cbtcheck.report.picture import picture
 from cbtcheck.run.not_verified import blocking_in_words
 from cbtcheck.run.outcome import doubted_in_words
-from cbtcheck.run.report import Failure, PropertyCount, Report
+from cbtcheck.run.report import Failure, ImagesCount, PropertyCount, Report
 from cbtcheck.run.results import (
     NOT_RUN,
     command_names,
@@ -137,13 +137,24 @@ def course(report: Report) -> Text:
         f"data       {report.compared:,} restored disks compared{copied}\n"
         f"tour       {tour(report.tour)}\n"
         f"edges      {covered}"
+        f"{images(report.images)}"
     )
+
+
+def images(count: ImagesCount) -> str:
+    """How many edges of images were taken; nothing where images are not claimed."""
+    if not count.reachable:
+        return ""
+    share = 100 * count.covered / count.reachable
+    return f"\nimages     {count.covered:,} of {count.reachable:,} edges of images ({share:.0f} %)"
 
 
 def left_out(report: Report) -> list[Text]:
     """What was skipped, and what could not be made to happen, with the reasons."""
     lines = [Text(f"skipped    {name}: {reason}") for name, reason in sorted(report.skipped.items())]
     lines += [Text(f"not reached  {count:,} edges: {why}") for why, count in ordered(report.unreached)]
+    of_images = ordered(report.images.unreached)
+    lines += [Text(f"not reached  {count:,} edges of images: {why}") for why, count in of_images]
     if report.tour.bounded:
         lines.append(Text(f"bounded    {report.tour.bounded:,} longer control sequences: writes that are near only"))
     lines += [Text(f"bounded    {what}: {why}") for what, why in report.bounded.items()]

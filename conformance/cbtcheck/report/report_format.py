@@ -197,6 +197,7 @@ class Document(Struct):
     failed_first: Annotated[FailedFirst | None, Meta(description="With `--failed-first`; null without.")]
     workers_died: Annotated[Count, Meta(description="With `--jobs`: processes that died, and were replaced.")]
     played_again: Annotated[Count, Meta(description="Items that were lost with them, and were played again.")]
+    image_edges: Annotated[Edges, Meta(description="Edges of disks in images; none if images are not claimed.")]
 
 
 def schema() -> dict[str, Any]:

@@ -27,6 +27,7 @@ from cbtcheck.run.part import (
     FAILED_BEFORE,
     FAMILIES,
     HISTORIES,
+    IMAGES,
     LONG,
     RESTARTS,
     TOUR,
@@ -34,11 +35,12 @@ from cbtcheck.run.part import (
     WORKFLOWS,
     Part,
 )
-from cbtcheck.run.plan import Drawn, EveryHistory, Given, Grown, Item, Listed, Long, Plan, Walked
+from cbtcheck.run.plan import Drawn, EveryHistory, Given, Grown, Item, Listed, Long, Plan, Walked, WalkedInImages
 from cbtcheck.run.playing import Smaller
 from cbtcheck.run.profiles import PROFILES
 from cbtcheck.run.report import FailedFirst, LedgerResult, Report
 from cbtcheck.run.tally import Tally
+from cbtcheck.run.tour_of_images import play_walk
 from cbtcheck.run.tour_phases import TourPhases
 from cbtcheck.run.turned_away import Behind, Sample, the_race
 from cbtcheck.scenario.capabilities import followed, missing, missing_for
@@ -50,10 +52,10 @@ from cbtcheck.search.traps import ended_from
 
 Progress = Callable[[str, int, int], None]
 
-CLOSELY = (FAILED_BEFORE, TOUR, WORKFLOWS, TRAPS, RESTARTS, BEHIND)
+CLOSELY = (FAILED_BEFORE, TOUR, WORKFLOWS, TRAPS, RESTARTS, IMAGES, BEHIND)
 """The phases in which everything is observed after every step."""
 
-TURNING_AWAY = (TOUR, HISTORIES, TRAPS, FAMILIES, RESTARTS, LONG, DRAWN)
+TURNING_AWAY = (TOUR, HISTORIES, TRAPS, FAMILIES, RESTARTS, IMAGES, LONG, DRAWN)
 """The phases in which what would run into a known defect is not played."""
 
 
@@ -249,6 +251,8 @@ class Course:
                 part.scenarios = int(part.confirmed.outcome != "skipped")
             case Walked():
                 self.tour.walk(item.number, item.what, part)
+            case WalkedInImages():
+                play_walk(self, item.what, part)
             case EveryHistory():
                 self.tour.every_history(item.what, part)
             case Given():

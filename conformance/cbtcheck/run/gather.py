@@ -18,6 +18,7 @@ from cbtcheck.run.plan import Scope
 from cbtcheck.run.report import (
     CommandCount,
     Failure,
+    ImagesCount,
     LedgerResult,
     MissedEdge,
     PropertyCount,
@@ -31,8 +32,11 @@ from cbtcheck.scenario.capabilities import COMMANDS, JOB_CONTROL
 from cbtcheck.scenario.scenario import KINDS, as_bytes
 from cbtcheck.scenario.verdict import Verdict, worst
 from cbtcheck.search.tour.coverage import Coverage, Edge
+from cbtcheck.search.tour.images.words import ImageEdge
 
 NOT_CLAIMED = "the implementation does not claim it"
+
+OF_WHAT_IS_NOT_CLAIMED = "take what the implementation does not claim"
 
 BY_SUITE = "done by the suite, which makes the copies"
 
@@ -89,6 +93,8 @@ class Gathering:
     missed_because: dict[Edge, str] = field(default_factory=dict)
     first: bool = False
     coverage: Coverage = field(default_factory=Coverage)
+    image_edges: set[ImageEdge] = field(default_factory=set)
+    image_edges_missed: dict[ImageEdge, str] = field(default_factory=dict)
     exhausted: bool = False
     _different: int = 0
     _causes: dict[Signature, Failure] = field(default_factory=dict)
@@ -136,6 +142,8 @@ class Gathering:
         report.not_realised.update(part.not_realised)
         self.coverage.edges |= part.edges
         self.missed_because |= part.missed_because
+        self.image_edges |= part.image_edges
+        self.image_edges_missed |= part.image_edges_missed
         report.skipped |= part.not_claimed
         add_commands(report.commands, part.commands)
         add_properties(report.properties, part.properties)
@@ -200,6 +208,7 @@ class Gathering:
         report.reached = self.coverage.reached(scope.edges)
         report.missed = self._missed(scope)
         report.unreached = Counter(each.why for each in report.missed)
+        report.images = self._images(scope)
         for name in sorted((COMMANDS - capabilities.commands) | (FEATURES - capabilities.features)):
             report.skipped[name] = NOT_CLAIMED
         report.claimed = (capabilities.commands & COMMANDS) | (capabilities.features & FEATURES)
@@ -224,6 +233,13 @@ class Gathering:
         whole = not self.report.interrupted and not any(cut_short(self.report))
         self._keeper.ended([name for name, agrees in played.items() if agrees], again, whole)
         self.report.list_not_written = self._keeper.not_written
+
+    def _images(self, scope: Scope) -> ImagesCount:
+        """What was taken of the edges of images, and what came between."""
+        rest = scope.images - self.image_edges
+        why = Counter(self.image_edges_missed.get(each, NOT_PLAYED) for each in rest & scope.image_aims)
+        why.update({OF_WHAT_IS_NOT_CLAIMED: len(rest - scope.image_aims)} if rest - scope.image_aims else {})
+        return ImagesCount(len(scope.images) - len(rest), len(scope.images), why)
 
     def _missed(self, scope: Scope) -> list[MissedEdge]:
         """The edges that the tour is after and the whole run did not cover, with what came between."""

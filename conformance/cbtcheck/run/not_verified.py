@@ -43,6 +43,8 @@ MEANS_NOTHING_WITHOUT = {
 }
 """Features that cannot be asked for without another capability, which somebody may not claim."""
 
+OF_THE_SPECIFICATION, OF_IMAGES = "edges of the specification", "edges of images"
+
 NARROWED = (NOT_ASKED_FOR, NOT_PLAYED)
 """Why the run itself, and not the implementation, has left something out."""
 
@@ -53,7 +55,7 @@ class NotVerified:
 
     - *command*, *property*, *capability* (a feature of commands): `name` was never exercised;
     - *data*: no restored disk was compared;
-    - *edges*: edges of the specification that were not reached, for this reason;
+    - *edges*: edges of the specification, or of images, that were not reached, for this reason;
     - *histories*: control sequences against which not every history of guest writes was played;
     - *bounded*: what is larger than is claimed, or than the suite asks for if nobody claims it (see `bounds`);
     - *happening*: `name` was asked for, and could not be made to happen, that many times;
@@ -71,7 +73,8 @@ class NotVerified:
 def not_verified(report: Report) -> list[NotVerified]:
     """All of it, what blocks first within each kind."""
     found = [*_commands(report), *_properties(report), *_capabilities(report), *_data(report), *_edges(report),
-             *_histories(report), *_bounded(report), *_happenings(report), *_ledger(report)]  # fmt: skip
+             *_edges_of_images(report), *_histories(report), *_bounded(report), *_happenings(report),
+             *_ledger(report)]  # fmt: skip
     return sorted(found, key=lambda each: (KINDS.index(each.kind), not each.blocking))
 
 
@@ -146,7 +149,12 @@ def _data(report: Report) -> Iterator[NotVerified]:
 
 def _edges(report: Report) -> Iterator[NotVerified]:
     for why, count in ordered(report.unreached):
-        yield NotVerified("edges", "edges of the specification", why, count, why in NARROWED)
+        yield NotVerified("edges", OF_THE_SPECIFICATION, why, count, why in NARROWED)
+
+
+def _edges_of_images(report: Report) -> Iterator[NotVerified]:
+    for why, count in ordered(report.images.unreached):
+        yield NotVerified("edges", OF_IMAGES, why, count, why in NARROWED)
 
 
 def _histories(report: Report) -> Iterator[NotVerified]:

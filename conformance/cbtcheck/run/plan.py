@@ -7,6 +7,7 @@ process, several, a cluster, or somebody's pytest, plays the same scenarios.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +15,7 @@ from itertools import count
 
 from cbtmodel import commands as c
 
-from cbtcheck.adapter import Capabilities
+from cbtcheck.adapter import PERSISTENCE, Capabilities
 from cbtcheck.run.deal import BATCH
 from cbtcheck.run.ledger.ledger import entries_of
 from cbtcheck.run.options import Options
@@ -24,8 +25,11 @@ from cbtcheck.run.part import (
     FAILED_BEFORE,
     FAMILIES,
     HISTORIES,
+    IMAGES,
     LEDGER,
     LONG,
+    NOT_ASKED_FOR,
+    NOT_IN_THE_PART,
     PHASES,
     RESTARTS,
     TOUR,
@@ -40,6 +44,9 @@ from cbtcheck.search.families import families, members
 from cbtcheck.search.restarts import restarts
 from cbtcheck.search.tour.contexts.plan import edges_of_scope, tour
 from cbtcheck.search.tour.coverage import Edge
+from cbtcheck.search.tour.images.walks import ImageWalk, edges_of_images, tour_of_images
+from cbtcheck.search.tour.images.words import ImageEdge
+from cbtcheck.search.tour.sizes import Sizes, one_cluster_a_block
 from cbtcheck.search.tour.universal_play import ControlSequence, control_sequences, played_with, realised_alike
 from cbtcheck.search.tour.walks import Walk, not_claimed
 from cbtcheck.search.traps import traps
@@ -48,10 +55,12 @@ from cbtcheck.workflows import workflows
 
 @dataclass(frozen=True)
 class Scope:
-    """The edges of the specification that a run can reach, and those that its tour is after."""
+    """The edges of the specification that a run can reach, and those that its tour is after; and those of images."""
 
     edges: frozenset[Edge]
     aims: frozenset[Edge]
+    images: frozenset[ImageEdge] = frozenset()
+    image_aims: frozenset[ImageEdge] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -75,6 +84,15 @@ class EveryHistory:
 
     sequence: ControlSequence
     asked_for: bool
+
+
+@dataclass(frozen=True)
+class WalkedInImages:
+    """A walk of the tour of images, in these sizes; `left_out` says why it is not played, if it is not."""
+
+    walk: ImageWalk
+    sizes: Sizes
+    left_out: str
 
 
 @dataclass(frozen=True)
@@ -109,7 +127,7 @@ class Drawn:
     stop: int
 
 
-What = Listed | Walked | EveryHistory | Given | Grown | Long | Drawn | Sample
+What = Listed | Walked | WalkedInImages | EveryHistory | Given | Grown | Long | Drawn | Sample
 
 
 @dataclass(frozen=True)
@@ -146,7 +164,11 @@ class Plan:
     @property
     def scope(self) -> Scope:
         """What the profile's scope has, and what the tour is after."""
-        return Scope(edges_of_scope(self.profile.scope), frozenset(edge for walk in self.walks for edge in walk.aims))
+        aims = frozenset(edge for walk in self.walks for edge in walk.aims)
+        walks = self._walks_in_images()
+        images = edges_of_images(self.profile.scope) if walks else frozenset[ImageEdge]()
+        image_aims = frozenset(edge for walk in walks for edge in walk.aims)
+        return Scope(edges_of_scope(self.profile.scope), aims, images, image_aims)
 
     def ledger(self) -> Iterator[Item]:
         """What comes first, since it says what is turned away in all other items."""
@@ -163,6 +185,7 @@ class Plan:
         yield from self.traps()
         yield from self.families()
         yield from self.restarts()
+        yield from self.images()
         yield from self.long()
         yield from self.drawn()
 
@@ -219,6 +242,21 @@ class Plan:
         one_in = self.profile.of_restarts(self.name)[0]
         wanted = partial(exercises, only=self.options.only)
         return _given(RESTARTS, restarts(self.claims, self.options.seed, self.restarts_drawn, one_in, wanted))
+
+    def images(self) -> Iterator[Item]:
+        """The walks to edges of images, a part of which is left out by the seed; none if images are not claimed."""
+        found, sizes = self._walks_in_images(), one_cluster_a_block(self.claims)
+        one_in, chance = self.profile.images_one_in.get(self.name, 1), random.Random(f"images {self.options.seed}")
+        part = {*chance.sample(range(len(found)), -(-len(found) // one_in))}
+        for number, walk in enumerate(found):
+            in_size = sizes[number % len(sizes)]
+            left_out = NOT_IN_THE_PART if number not in part else ""
+            if not left_out and not exercises(walk.scenario(in_size), self.options.only):
+                left_out = NOT_ASKED_FOR
+            yield Item(IMAGES, number, len(found), WalkedInImages(walk, in_size, left_out))
+
+    def _walks_in_images(self) -> tuple[ImageWalk, ...]:
+        return tour_of_images(self.profile.scope, self.claims) if PERSISTENCE in self.claims.features else ()
 
     def long(self) -> Iterator[Item]:
         """Histories of 100 and of 1,000 commands: of everything, so not if something is named."""

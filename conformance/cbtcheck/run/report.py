@@ -136,6 +136,15 @@ class TourCount:
 
 
 @dataclass
+class ImagesCount:
+    """What the tour of images has taken: `covered` of `reachable` edges; `unreached` are the others, by reason."""
+
+    covered: int = 0
+    reachable: int = 0
+    unreached: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass
 class Report:
     """A whole run. `phases` are scenarios played by phase; `skipped` are capabilities not claimed, with the reason.
 
@@ -172,6 +181,7 @@ class Report:
     reached: Counter[str] = field(default_factory=Counter)
     missed: list[MissedEdge] = field(default_factory=list)
     tour: TourCount = field(default_factory=TourCount)
+    images: ImagesCount = field(default_factory=ImagesCount)
     failures: list[Failure] = field(default_factory=list)
     not_repeatable: list[Failure] = field(default_factory=list)
     interrupted: bool = False

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 
-from cbtcheck.run.part import FAMILIES, HISTORIES, RESTARTS, TOUR, TRAPS
+from cbtcheck.run.part import FAMILIES, HISTORIES, IMAGES, RESTARTS, TOUR, TRAPS
 from cbtcheck.run.plan import Item
 
 HANDFUL = 16
 """So many items are played together in the phases whose items take no time."""
 
-QUICK = (TOUR, TRAPS, FAMILIES, RESTARTS)
+QUICK = (TOUR, TRAPS, FAMILIES, RESTARTS, IMAGES)
 
 Task = tuple[Item, ...]
 

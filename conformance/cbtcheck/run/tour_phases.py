@@ -17,7 +17,7 @@ from cbtcheck.run.part import HISTORIES, NOT_ASKED_FOR, TOUR, Part
 from cbtcheck.run.plan import EveryHistory, Walked, unclaimed
 from cbtcheck.run.playing import Playing
 from cbtcheck.run.report import TourCount
-from cbtcheck.scenario.scenario import Scenario, spelled
+from cbtcheck.scenario.scenario import Scenario, word_for
 from cbtcheck.search.tour.narrow import narrow
 from cbtcheck.search.tour.one_cluster_at_a_time import one_cluster_at_a_time
 from cbtcheck.search.tour.sizes import Sizes, sizes_for, sizes_for_histories, wide
@@ -160,15 +160,24 @@ def first_deviation(
 
     With `tolerated`, only what did not happen at all counts, and of these commands not even that.
     """
+    return next(filter(None, deviations(scenario, frames, turned_away, tolerated)), "")
+
+
+def deviations(
+    scenario: Scenario, frames: list[Frame], turned_away: list[str], tolerated: type | tuple[type, ...] = ()
+) -> Iterator[str]:
+    """The same of each command in turn."""
     ids, played = iter(turned_away), iter(frames)
     frame = next(played, None)
     for asked in scenario.commands:
-        name = spelled(type(asked).__name__)
+        name = word_for(asked)
         if frame is None or frame.asked is not asked:
-            return f"{name}: turned away ({next(ids, 'a known defect')})"
+            yield f"{name}: turned away ({next(ids, 'a known defect')})"
+            continue
         if not frame.trace and not (tolerated and isinstance(asked, tolerated)):
-            return not_made_to_happen((name,))
-        if not tolerated and (len(frame.trace) > 1 or frame.trace[0][0] != asked):
-            return f"{name}: happened otherwise"
+            yield not_made_to_happen((name,))
+        elif not tolerated and (len(frame.trace) > 1 or frame.trace[0][0] != asked):
+            yield f"{name}: happened otherwise"
+        else:
+            yield ""
         frame = next(played, None)
-    return ""

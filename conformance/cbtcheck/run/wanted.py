@@ -2,8 +2,8 @@
 
 A walk of the tour is about what its aims are about: the edges for whose sake it is there. Each edge is an aim of one
 walk, so no edge of what is named is left out, inside transactions neither. A family says itself what it is about.
-Workflows, traps and drawn scenarios are about whatever they hold, and so are restarts. RULE-DISK and the events of
-images are about restarts only: the tour knows nothing of images.
+Workflows, traps and drawn scenarios are about whatever they hold, and so are restarts and the tour of images.
+RULE-DISK and the events of images are about these two only.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ ON_JOB = frozenset(name for name, kind in KINDS.items() if issubclass(kind, c.On
 STARTING = frozenset({"start-backup"})
 
 OF_IMAGES = frozenset({RULE_DISK, *EVENTS})
-"""Names that only restarts are about: the rule of images, and what happens to images."""
+"""Names that only restarts and the tour of images are about: the rule of images, and what happens to images."""
 
 
 def commands_of(edge: Edge) -> frozenset[str]:
@@ -121,7 +121,7 @@ def names_for_only() -> list[str]:
 
 
 def only_of_images(only: str | None) -> bool:
-    """Whether what is named is about restarts only, so that nothing else is played."""
+    """Whether what is named is about restarts and the tour of images only, so that nothing else is played."""
     return only in OF_IMAGES
 
 

@@ -235,6 +235,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Report
         monkeypatch.setattr(plan, "traps", lambda _: {}, raising=False)
         monkeypatch.setattr(plan, "families", lambda: ())
         monkeypatch.setattr(plan, "restarts", lambda *_: {})
+        monkeypatch.setattr(plan, "tour_of_images", lambda *_: ())
         monkeypatch.setattr(Profile, "lengths", lambda _: [])
         options = Options("quick", 5, examples=0, seconds=None, only=None, reports=tmp_path)
         return course.run(lambda: ExecAdapter(command), options, lambda *_: None)

@@ -112,7 +112,7 @@ def test_json_has_its_keys_and_the_scenario_can_be_played_again(failing: Report)
         "verdict", "safety", "exactness", "scenarios", "steps", "compared", "seconds", "commands", "properties",
         "skipped", "not_realised", "ledger", "tour", "edges", "edges_by_command", "counts", "not_verified",
         "failures", "not_repeatable", "agrees", "closing", "exit_code", "incomplete", "claimed",
-        "failed_first", "workers_died", "played_again",
+        "failed_first", "workers_died", "played_again", "image_edges",
     ]  # fmt: skip
     assert (data["format"], data["version"], data["conformant"]) == ("cbtspec-report", 1, False)
     assert (data["safety"], data["exactness"]) == ("unsafe", "exact")

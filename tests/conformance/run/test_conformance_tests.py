@@ -52,9 +52,9 @@ def pytest_in(tmp_path: Path, *arguments: str) -> str:
 
 def test_the_whole_suite_passes_on_the_reference(tmp_path: Path) -> None:
     said = run(tmp_path, "--cbtspec-examples", "50")
-    # Walks, those in context, control sequences, workflows, traps, families, subjects of restarts, long histories,
-    # batches. Of the families one is skipped: for the reference nothing is far away.
-    tests = 781 + 737 + 430 + 8 + 1 + len(families()) - 1 + len(subjects()) + 1 + 2
+    # Walks, those in context, control sequences, workflows, traps, families, subjects of restarts, worlds of
+    # images, long histories, batches. Of the families one is skipped: for the reference nothing is far away.
+    tests = 781 + 737 + 430 + 8 + 1 + len(families()) - 1 + len(subjects()) + 4 + 1 + 2
     assert re.search(rf"^{tests} passed", said, re.MULTILINE), said[-2000:]
 
 
@@ -92,9 +92,16 @@ def test_restarts_are_tests_by_their_subject_and_a_mistake_fails_those_that_see_
     assert "cbtspec: drawn with --cbtspec-seed" in said
 
 
+def test_a_mistake_fails_the_worlds_of_images_that_show_it(tmp_path: Path) -> None:
+    """It takes two bitmaps, which only one of the worlds has."""
+    said = run(tmp_path, "-k", "tour_of_images", mistake="second-bitmap-not-stored")
+    assert "test_tour_of_images[two-bitmaps-in-an-image] _" in said
+    assert "1 failed, 3 passed" in said
+
+
 def test_whoever_claims_no_images_has_restarts_skipped(tmp_path: Path) -> None:
-    said = run(tmp_path, "-k", "restarts", features=frozenset({"persistence"}))
-    assert f"{len(subjects())} skipped" in said
+    said = run(tmp_path, "-k", "restarts or tour_of_images", features=frozenset({"persistence"}))
+    assert f"{len(subjects()) + 4} skipped" in said
     assert "the implementation does not claim persistence" in said
 
 

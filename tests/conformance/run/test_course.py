@@ -54,6 +54,7 @@ def run(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
     monkeypatch.setattr(plan, "traps", lambda _: {})
     monkeypatch.setattr(plan, "families", lambda: ())
     monkeypatch.setattr(plan, "restarts", lambda *_: {})
+    monkeypatch.setattr(plan, "tour_of_images", lambda *_: ())
     monkeypatch.setattr(Profile, "lengths", lambda _: [])
 
     def of(adapter: Adapter | None = None, progress: Any = None, **options: Any) -> Report:

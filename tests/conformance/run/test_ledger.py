@@ -60,6 +60,7 @@ def without_the_tour(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "traps", lambda _: {})
     monkeypatch.setattr(plan, "families", lambda: ())
     monkeypatch.setattr(plan, "restarts", lambda *_: {})
+    monkeypatch.setattr(plan, "tour_of_images", lambda *_: ())
     monkeypatch.setattr(Profile, "lengths", lambda _: [])
 
 

@@ -66,6 +66,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Report
     monkeypatch.setattr(plan, "traps", lambda _: {})
     monkeypatch.setattr(plan, "families", lambda: ())
     monkeypatch.setattr(plan, "restarts", lambda *_: {})
+    monkeypatch.setattr(plan, "tour_of_images", lambda *_: ())
     monkeypatch.setattr(Profile, "lengths", lambda _: [])
     monkeypatch.setattr(plan, "workflows", dict)
 

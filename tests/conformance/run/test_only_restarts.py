@@ -1,6 +1,6 @@
-"""`--only` with the rule of images, or an event of theirs: restarts are played that are about it, and nothing else.
+"""`--only` with the rule of images, or an event of theirs: restarts and the tour of images, if they are about it.
 
-The tour, which is not about them at all, is left out.
+Nothing else is played: the other tour, which is not about them at all, is left out.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from cbtcheck.run.results import statement
 from cbtcheck.run.wanted import exercises
 from cbtcheck.scenario.scenario import Scenario, word_for
 from cbtcheck.scenario.verdict import EXIT_CODES, Verdict
+from cbtcheck.search.tour.images.walks import tour_of_images
 from cbtmodel.image_properties import rule_disk
 
 CLAIMS = ReferenceAdapter.capabilities
@@ -45,6 +46,7 @@ def planned(only: str | None, examples: int | None = None) -> dict[str, Scenario
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Report]:
     monkeypatch.setattr(plan, "tour", lambda _: ())
+    monkeypatch.setattr(plan, "tour_of_images", lambda *claimed: tour_of_images(*claimed)[:2])
 
     def of(only: str, adapter: Adapter | None = None, examples: int | None = None) -> Report:
         asked = replace(options(only, examples), reports=tmp_path / "r")
@@ -84,7 +86,7 @@ def test_with_another_name_none_are_drawn() -> None:
 @pytest.mark.parametrize("only", ["crash"])
 def test_only_restarts_are_played(run: Callable[..., Report], only: str) -> None:
     report = run(only, examples=9)
-    assert report.phases == {"restarts": len(planned(only, 9))}
+    assert report.phases == {"restarts": len(planned(only, 9)), "tour of images": 2}
     assert (report.verdict, code_of(report)) == (Verdict.EXACT, EXIT_CODES["incomplete"])
     assert report.properties["RULE-DISK"].checked
     assert report.commands["crash"].accepted

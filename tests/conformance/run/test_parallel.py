@@ -46,6 +46,7 @@ from cbtcheck.search.families import families
 from cbtcheck.search.restarts import restarts
 from cbtcheck.search.tour import reachable, walks
 from cbtcheck.search.tour.coverage import Edge
+from cbtcheck.search.tour.images.walks import tour_of_images
 from cbtcheck.search.tour.reachable import World, worlds
 from cbtcheck.search.tour.sizes import sizes_for_histories
 from cbtcheck.search.tour.universal_play import control_sequences, plays, realised_alike, sequence_of
@@ -205,11 +206,12 @@ def test_however_many_share_it_the_same_is_played_and_reported(
 ) -> None:
     walks = (*tour("quick")[::SOME], *twins(adapter.capabilities))
     monkeypatch.setattr(plan, "tour", lambda _: walks)
+    monkeypatch.setattr(plan, "tour_of_images", lambda *claimed: tour_of_images(*claimed)[::20])
     few = replace(PROFILES["quick"], one_in={adapter.name: 200})
     monkeypatch.setitem(PROFILES, "quick", few)
     options = Options("quick", 3, 40, None, None, tmp_path / "r")
     alone = by_several(adapter, options, 1)
-    assert len({phase for phase, _ in alone.scenarios}) == 8
+    assert len({phase for phase, _ in alone.scenarios}) == 9
     assert sum(phase == "drawn" for phase, _ in alone.scenarios) == 40
     for size in (2, 3):
         shared = by_several(adapter, options, size)
@@ -227,6 +229,7 @@ def test_what_is_not_told_to_others_is_found_by_them_again(monkeypatch: pytest.M
     monkeypatch.setattr(plan, "tour", lambda _: tour("quick")[::SOME])
     monkeypatch.setattr(plan, "families", lambda: ())
     monkeypatch.setattr(plan, "restarts", lambda *_: {})
+    monkeypatch.setattr(plan, "tour_of_images", lambda *_: ())
     monkeypatch.setattr(Profile, "lengths", lambda _: [])
     options = Options("quick", 3, 1, None, None, tmp_path)
     told = course.run(lambda: adapter, options, lambda *_: None)
@@ -298,6 +301,7 @@ class Brief(Opening):
         monkeypatch.setattr(plan, "tour", lambda scope: tour(scope)[::every] if every else ())
         monkeypatch.setattr(plan, "families", lambda: families()[:3])
         monkeypatch.setattr(plan, "restarts", lambda *claimed: dict([*restarts(*claimed).items()][:9]))
+        monkeypatch.setattr(plan, "tour_of_images", lambda *claimed: tour_of_images(*claimed)[::40])
         monkeypatch.setattr(Profile, "lengths", lambda _: [100])
 
 
@@ -458,6 +462,7 @@ class Small(Brief):
         super().plan_briefly(monkeypatch)
         monkeypatch.setattr(plan, "families", lambda: ())
         monkeypatch.setattr(plan, "restarts", lambda *_: {})
+        monkeypatch.setattr(plan, "tour_of_images", lambda *_: ())
         monkeypatch.setattr(Profile, "lengths", lambda _: [])
 
 

@@ -63,6 +63,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Report
         monkeypatch.setattr(plan, "traps", lambda _: {})
         monkeypatch.setattr(plan, "families", lambda: ())
         monkeypatch.setattr(plan, "restarts", lambda *_: {})
+        monkeypatch.setattr(plan, "tour_of_images", lambda *_: ())
         monkeypatch.setattr(plan.Plan, "long", lambda self: iter(()))
         monkeypatch.setattr(plan, "workflows", dict)
         monkeypatch.setattr(listing, "entries", lambda: iter([entry]))

@@ -297,6 +297,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Report
         monkeypatch.setattr(plan, "traps", lambda _: {})
         monkeypatch.setattr(plan, "families", lambda: ())
         monkeypatch.setattr(plan, "restarts", lambda *_: {})
+        monkeypatch.setattr(plan, "tour_of_images", lambda *_: ())
         monkeypatch.setattr(Profile, "lengths", lambda _: [])
         monkeypatch.setattr(plan.Plan, "drawn", lambda self: iter(()))
         options = Options("quick", 1, None, None, only, tmp_path / "r")

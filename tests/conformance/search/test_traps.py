@@ -72,6 +72,7 @@ def test_a_run_sets_each_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(plan, "tour", lambda _: ())
     monkeypatch.setattr(plan, "families", lambda: ())
     monkeypatch.setattr(plan, "restarts", lambda *_: {})
+    monkeypatch.setattr(plan, "tour_of_images", lambda *_: ())
     monkeypatch.setattr(Profile, "lengths", lambda _: [])
     options = Options("quick", 5, 1, None, None, tmp_path)
     report = course.run(lambda: open_adapter("reference"), options, lambda *_: None)

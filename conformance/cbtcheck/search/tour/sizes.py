@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 from cbtmodel import commands as c
+from cbtmodel.image import Persist
 from cbtmodel.node import usable_granularity
 
 from cbtcheck.adapter import Capabilities
@@ -38,6 +39,12 @@ def sizes_for(capabilities: Capabilities) -> tuple[Sizes, ...]:
         for granularity in capabilities.granularities
         for cluster in capabilities.clusters
     )
+
+
+def one_cluster_a_block(capabilities: Capabilities) -> tuple[Sizes, ...]:
+    """Those in which a copy of a block is one copy, whoever picks what is copied next."""
+    listed = sizes_for(capabilities)
+    return listed if capabilities.picks_clusters else tuple(each for each in listed if each.block == each.cluster)
 
 
 WIDE = 8
@@ -90,4 +97,6 @@ def scaled(command: C, sizes: Sizes) -> C:
             changes[each.name] = value // BLOCK * sizes.cluster
         elif isinstance(command, c.Transaction) and each.name == "actions":
             changes[each.name] = tuple(scaled(action, sizes) for action in value)
+        elif isinstance(command, Persist) and each.name == "add":
+            changes[each.name] = scaled(value, sizes)
     return replace(command, **changes)  # type: ignore[type-var]
