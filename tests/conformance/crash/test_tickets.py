@@ -15,7 +15,10 @@ STEPS = ROOT / "examples/crashes/steps"
 TICKETS = ROOT / "docs/findings/tickets"
 NAMES = sorted(path.stem for path in STEPS.glob("*.sh") if path.stem != "begin")
 SECTIONS = ["Versions", "Description", "Steps to reproduce", "Expected", "Actual", "Cause", "Proposed mend"]
-MENDED = {"crash-7": (11, "Block node 'n' has no driver left to reopen")}
+MENDED = {
+    "crash-7": (11, "Block node 'n' has no driver left to reopen"),
+    "crash-10": (11, "Cannot add a persistent bitmap to read-only or inactive node 'n'"),
+}
 """From which version on something else is seen, and what."""
 
 every = pytest.mark.parametrize("name", NAMES)
