@@ -119,6 +119,21 @@ def test_an_entry_has_a_paragraph_in_both_documents(entry: Entry) -> None:
 
 
 @each_entry
+def test_an_entry_knows_what_it_lists_on_disks_of_any_name(entry: Entry) -> None:
+    """Of what is turned away a sample is played on disks and bitmaps that have names of their own."""
+    of_disks = [word for node in entry.scenario.disks for word in (f"{node}/", f"{node}:", f"of {node}")]
+    assert [each for each in entry.seen if any(word in each for word in of_disks)] == []
+
+
+def test_a_removal_that_11_1_accepts_is_known_in_a_transaction_too() -> None:
+    entry = next(each for each in LISTED if each.id == "CRASH-11")
+    there = Finding(Verdict.DIVERGES, "ONE-HEIR", "d/b0", "a bitmap", "no such bitmap")
+    for kind in ("RemoveBitmap", "Transaction"):
+        reply = Finding(Verdict.DIVERGES, "", kind, f"refused: read only: {kind}: read only", "accepted")
+        assert matches(entry, [reply, there])
+
+
+@each_entry
 def test_an_entry_with_a_trigger_turns_away_its_own_scenario(entry: Entry) -> None:
     """Else the search would run into the defect, and the report be full of it."""
     assert entry.triggers
