@@ -10,7 +10,7 @@ from cbtproofs.contracts import runner
 
 
 def test_an_interrupted_search_ends_silently(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(contract: object) -> None:
+    def interrupted(contract: object, seeded: bool) -> None:
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
         raise KeyboardInterrupt
 
