@@ -66,10 +66,10 @@ def _says(report: TraceReport) -> str:
     if report.number:
         line, finding = report.findings[0]
         return f"{report.number} replies are not as specified ({report.worst.value}), first in line {line}: {finding}"
-    if report.restores is None:
-        return "no backup is complete in the recording"
     if _depends(report):
         return "the backups give the disk back only if a write that may have been made was not made"
+    if report.restores is None:
+        return "no backup is complete in the recording, or the recording does not tell whether it gives the disk back"
     return "the backups give the disk back" if report.restores else "the backups do not give the disk back"
 
 
