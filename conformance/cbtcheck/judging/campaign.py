@@ -182,11 +182,8 @@ def _begin(parent: int) -> None:
 
 
 def _one(plan: Plan, schedule: Schedule) -> Outcome:
-    """Plays a schedule; a second time if QEMU does not start, which has nothing to do with it. `EmulatorProblem`."""
-    try:
-        return _lean(play(plan, schedule))
-    except EmulatorProblem:
-        return _lean(play(plan, schedule))
+    """Plays a schedule. `EmulatorProblem`."""
+    return _lean(play(plan, schedule))
 
 
 def _lean(outcome: Outcome) -> Outcome:

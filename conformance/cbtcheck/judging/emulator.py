@@ -25,6 +25,15 @@ from cbtcheck.judging.waiting import comes, within
 STARTS = 20.0
 """Seconds that QEMU has to start, and to end when it is asked to."""
 
+SOON = 5.0
+"""Seconds after which a QEMU that has not answered is started once more.
+
+7.2 now and then never answers its first command, whatever one waits (3 of 1,500 starts on a busy machine).
+"""
+
+ENDS = 1.0
+"""Seconds in which a QEMU that has hung up is seen to end."""
+
 SHOWN = 600
 """Characters that are shown of what QEMU has printed last."""
 
@@ -83,7 +92,18 @@ class Emulator:
         return f"QEMU has ended by itself ({how}){self._said()}"
 
     async def start(self) -> Device:
-        """Starts it; returns the guest's way to its disks. `EmulatorProblem`."""
+        """Starts it, a second time if it does not answer; returns the guest's way to its disks. `EmulatorProblem`."""
+        try:
+            return await self._started(SOON)
+        except TimeoutError:
+            await self.kill()
+        try:
+            return await self._started(STARTS)
+        except TimeoutError:
+            raise EmulatorProblem(f"{self.binary}: it does not answer within {STARTS:g} s{self._said()}") from None
+
+    async def _started(self, seconds: float) -> Device:
+        """Starts it. `TimeoutError` if it does not answer within so many seconds, `EmulatorProblem`."""
         listening = [_listen(path) for path in (self.tool_socket, self._own_socket)]
         output = self._output = Terminal()
         try:
@@ -100,12 +120,16 @@ class Emulator:
             for each in listening:
                 each.close()
         try:
-            self._monitor = await within(STARTS, OwnMonitor.connect(self._own_socket))
+            self._monitor = await within(seconds, OwnMonitor.connect(self._own_socket))
             self.version = self._monitor.version
-            return await within(STARTS, self._disks())
-        except (OSError, MonitorLost, Refused, TimeoutError) as problem:
-            why = str(problem) or f"it does not answer within {STARTS:g} s"
-            raise EmulatorProblem(f"{self.binary}: {why}{self._said()}") from None
+            return await within(seconds, self._disks())
+        except TimeoutError:  # which is an `OSError`, too
+            raise
+        except Refused as problem:
+            raise EmulatorProblem(f"{self.binary}: {problem}{self._said()}") from None
+        except (OSError, MonitorLost) as problem:
+            await comes(asyncio.ensure_future(self._process.wait()), ENDS)
+            raise EmulatorProblem(f"{self.binary}: {self.died or f'{problem}{self._said()}'}") from None
 
     async def kill(self) -> None:
         """Ends it, as a crash does."""

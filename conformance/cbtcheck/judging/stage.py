@@ -89,8 +89,8 @@ class Stage:
 
     def rest(self) -> None:
         """The run is over: nothing is held back any more."""
-        self._storage.holding = self._storage.fail_next_read = False
-        self._storage.release()
+        self._storage.fail_next_read = False
+        self._storage.let_go()
         for task in self._slow:
             task.cancel()
         self._slow.clear()
@@ -135,8 +135,7 @@ class Stage:
             await self._write(point)
             await self._ends(point, connection)
             if not started:
-                self._storage.holding = False
-                self._storage.release()
+                self._storage.let_go()
                 return
             copying = Point(self.run, "copying", asked.name, point.number)
             self._seen(copying)
@@ -237,8 +236,7 @@ class Stage:
                 task = asyncio.ensure_future(self._slowly())
                 self._slow.add(task)
                 return
-        self._storage.holding = False
-        self._storage.release()
+        self._storage.let_go()
 
     async def _cancel(self, job: str) -> None:
         """Asks for it, and lets go what the job waits for."""
@@ -249,8 +247,7 @@ class Stage:
 
     async def _slowly(self) -> None:
         await asyncio.sleep(SLOW)
-        self._storage.holding = False
-        self._storage.release()
+        self._storage.let_go()
 
     async def _ends(self, point: Point, connection: int) -> None:
         """Faults that end something at a point. `CutOff` if the connection is among it."""
@@ -270,14 +267,19 @@ class Stage:
                 self.down = isinstance(self._emulator, HostedEmulator)  # the tool may end it now, or not
                 cut = True
         if cut:
-            self._storage.holding = False
-            self._storage.release()
+            self._storage.let_go()
             raise CutOff
 
     async def _emulator_ends(self, by_force: bool) -> None:
         try:
             device, self._guest.device = self._guest.device, None
-            await (self._emulator.kill() if by_force else self._emulator.quit())
+            if by_force:
+                await self._emulator.kill()
+            # What was arranged for a copy of this QEMU is not for the next one, which reads when it opens the disks.
+            self._storage.fail_next_read = False
+            self._storage.let_go()
+            if not by_force:
+                await self._emulator.quit()
             if device is not None:
                 await device.close()
             if isinstance(self._emulator, HostedEmulator):

@@ -58,6 +58,11 @@ class Storage:
         address = {"type": "unix", "path": str(self.directory / "disks")}
         return {"driver": "nbd", "server": address, "export": disk.name, "discard": "unmap"}
 
+    def let_go(self) -> None:
+        """Answers all that is held, and holds nothing more."""
+        self.holding = False
+        self.release()
+
     def release(self) -> None:
         """Answers all that is held."""
         held, self._held = self._held, []

@@ -52,9 +52,10 @@ VERIFY = {
 """Where `verify` does not come to the same judgement from the recording."""
 
 DEPENDS = "has no opinion: the backups give the disk back only if"
+"""Where QEMU has not heeded a discard, which it need not; then the recording cannot tell (`test_checked.py`)."""
+
 UNTOLD = "has no opinion: no backup is complete in the recording, or the recording does not tell"
 """Of a tool that is killed a reply is in no recording: what it was is not known, and neither what stands on it."""
-"""Where QEMU has not heeded a discard, which it need not; then the recording cannot tell (`test_checked.py`)."""
 
 
 @pytest.fixture
@@ -148,6 +149,19 @@ def test_a_right_tool_is_safe_there(plan: Plan, at: str, fault: str | None) -> N
     assert not outcome.missed
     assert outcome.restored >= 3
     assert opinion(outcome, plan.sizes()).startswith(("agrees", DEPENDS, UNTOLD))
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("plan", ["right", "two-disks"], indirect=True)
+@pytest.mark.parametrize("event", ["created", "running", "paused"])
+def test_a_qemu_that_starts_again_is_not_kept_waiting_for_a_copy(plan: Plan, event: str) -> None:
+    """A write is due while it copies; it was killed before that, and the next QEMU reads when it opens the disks."""
+    copying = "2/copying/transaction/1"
+    killed = Fault(f"2/event/JOB_STATUS_CHANGE:{event}/1", "emulator-killed")
+    writes = (*baseline(plan), *burst(plan, copying))
+    outcome = play(plan, Schedule("of a test", plan.increments, writes, (killed,)))
+    assert outcome.judgement is Judgement.LOUD, outcome.reasons
+    assert copying in outcome.missed
 
 
 @pytest.mark.qemu
