@@ -27,6 +27,7 @@ from cbtcheck.adapters.protocol.observation import reply_of
 from cbtcheck.content import Content, assembled, part_of
 from cbtcheck.follow.judge import judge, phase_of
 from cbtcheck.scenario import capabilities as claims
+from cbtcheck.scenario.actions import actions_of
 from cbtcheck.scenario.images import Played
 from cbtcheck.scenario.scenario import spelled
 from cbtcheck.sets.bitsets import Bits, BitSets, extents
@@ -320,7 +321,7 @@ def is_own(command: object) -> bool:
 
 def starts_of(command: object) -> list[StartBackup]:
     """The backups that a command starts."""
-    actions = command.actions if isinstance(command, Transaction) else (command,)
+    actions = actions_of(command)
     return [each for each in actions if isinstance(each, StartBackup)]
 
 

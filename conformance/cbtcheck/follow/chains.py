@@ -24,6 +24,7 @@ from cbtmodel.table import Table
 from cbtmodel.traits import changed_bitmap, traits_of
 
 from cbtcheck.follow.reasons import BEGINNING, At, Reason, Reasons
+from cbtcheck.scenario.actions import actions_of
 
 Place = tuple[str, str]
 
@@ -148,7 +149,7 @@ class ChainsFollowed(Generic[S]):
 
     def _said(self, at: At, before: State[S], command: object, step: Step[S]) -> ChainsFollowed[S]:
         """What a command, or a transaction with all its actions, says of bitmaps."""
-        actions = command.actions if isinstance(command, c.Transaction) else (command,)
+        actions = actions_of(command)
         after = self
         for place in dict.fromkeys(map(changed_bitmap, actions)):
             if place is not None and place[0] in before.nodes:

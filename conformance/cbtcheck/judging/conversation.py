@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -51,16 +52,16 @@ def event_name(message: dict[str, Any]) -> str:
     return name if name.startswith(("BLOCK_", "JOB_")) else ""
 
 
-def backups_started(command: str, arguments: Any) -> list[dict[str, Any]]:
-    """The arguments of each backup that a command starts."""
+def backups_started(command: str, arguments: Any, kinds: Collection[str] = STARTING) -> list[dict[str, Any]]:
+    """The arguments of each backup of these kinds that a command starts."""
     if not isinstance(arguments, dict):
         return []
-    if command in STARTING:
+    if command in kinds:
         return [arguments]
     actions = arguments.get("actions") if command == "transaction" else None
     found = []
     for each in actions if isinstance(actions, list) else ():
-        if isinstance(each, dict) and each.get("type") in STARTING and isinstance(each.get("data"), dict):
+        if isinstance(each, dict) and each.get("type") in kinds and isinstance(each.get("data"), dict):
             found.append(each["data"])
     return found
 

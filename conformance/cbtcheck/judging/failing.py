@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from cbtcheck.judging.conversation import backups_started
 from cbtcheck.judging.plan import GRANULE, SECTOR, PlannedDisk
 from cbtcheck.judging.storage import empty_qcow2
 
@@ -44,16 +45,9 @@ def failing_files(message: Message, kind: str, sectors: list[int], disks: Sequen
 
 def drive_backups(message: Message, disks: Sequence[PlannedDisk]) -> Iterator[Message]:
     """The arguments of each `drive-backup` in a command whose target can be made to fail: an image in a file."""
-    arguments = message.get("arguments")
-    if isinstance(arguments, dict):
-        actions = arguments.get("actions") if message.get("execute") == "transaction" else None
-        found: list[Any] = [arguments] if message.get("execute") == "drive-backup" else []
-        for each in actions if isinstance(actions, list) else ():
-            if isinstance(each, dict) and each.get("type") == "drive-backup":
-                found.append(each.get("data"))
-        for backup in found:
-            if isinstance(backup, dict) and _is_known(backup) and any(_is_of(backup, disk) for disk in disks):
-                yield backup
+    for backup in backups_started(str(message.get("execute")), message.get("arguments"), ("drive-backup",)):
+        if _is_known(backup) and any(_is_of(backup, disk) for disk in disks):
+            yield backup
 
 
 def source(backup: Message, disks: Sequence[PlannedDisk]) -> PlannedDisk:

@@ -13,7 +13,7 @@ from operator import and_, or_
 from typing import Any, Literal
 
 from cbtmodel.bitmap import busy, recording
-from cbtmodel.commands import AddBitmap, StartBackup, Transaction, Write, WriteKind, malformed
+from cbtmodel.commands import AddBitmap, StartBackup, Write, WriteKind, malformed
 from cbtmodel.image import Persist
 from cbtmodel.node import Node, State, initial
 from cbtmodel.step import whole_write
@@ -28,6 +28,7 @@ from cbtcheck.oracle.answer import Answer, Bounds, Ends, ImageBounds, OracleErro
 from cbtcheck.oracle.buffer import MOST_WRITES, SHORT, Buffer
 from cbtcheck.oracle.observed import Bits, Seen, Sight, judged, to_look_at_twice
 from cbtcheck.oracle.stored import ASK, followable, image_bounds
+from cbtcheck.scenario.actions import actions_of
 from cbtcheck.scenario.describe import describe
 from cbtcheck.scenario.images import Played, fresh
 from cbtcheck.scenario.scenario import Restore, ScenarioError, command_from_data
@@ -349,7 +350,7 @@ def _read(data: Mapping[str, Any]) -> Played:
 def _too_fine(step: Played, block: int) -> int | None:
     """A granularity or cluster in a well formed command that is smaller than a block."""
     command = step.add if isinstance(step, Persist) else step
-    actions = command.actions if isinstance(command, Transaction) else (command,)
+    actions = actions_of(command)
     sizes = [each.granularity for each in actions if isinstance(each, AddBitmap)]
     sizes += [each.cluster for each in actions if isinstance(each, StartBackup)]
     return next((size for size in sizes if size < block), None)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from cbtmodel.commands import AddBitmap, Transaction
+from cbtmodel.commands import AddBitmap
 from cbtmodel.image import Persist
 from msgspec import UNSET
 
@@ -22,6 +22,7 @@ from cbtcheck.oracle import replies as r
 from cbtcheck.oracle.answer import Ends, ImageBounds, OracleError
 from cbtcheck.oracle.observed import Seen, Sight
 from cbtcheck.oracle.oracle import INDEFINITE, Oracle
+from cbtcheck.scenario.actions import actions_of
 from cbtcheck.scenario.images import Played
 from cbtcheck.scenario.strict_json import BOM, WITH_A_BOM, BadJSON, refuse_duplicates
 from cbtcheck.scenario.verdict import EXIT_CODES, Finding, Verdict, exit_code, worst
@@ -117,7 +118,7 @@ class Service:
     @staticmethod
     def _room_for(oracle: Oracle, step: Played) -> None:
         command = step.add if isinstance(step, Persist) else step
-        actions = command.actions if isinstance(command, Transaction) else (command,)
+        actions = actions_of(command)
         more = sum(isinstance(each, AddBitmap) for each in actions)
         if more and len(oracle.bitmaps()) + more > m.MOST_BITMAPS:
             raise OracleError(f"more than {m.MOST_BITMAPS} bitmaps")

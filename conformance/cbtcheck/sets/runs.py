@@ -26,17 +26,12 @@ def first_runs(bitmap: Numbers, most: int) -> list[tuple[int, int]]:
     return list(islice(bitmap.runs(), most))
 
 
-def is_scattered(bitmap: Numbers) -> bool:
-    """Whether it is better taken number by number than run by run."""
-    return bitmap.is_scattered()
-
-
 def coarser(bitmap: Numbers, k: int) -> Numbers:
     """The numbers of all units of 2^k that have a number of the bitmap."""
     if k == 0 or not bitmap:
         return bitmap
     units = Numbers()
-    if is_scattered(bitmap):
+    if bitmap.is_scattered():
         for some in bitmap.portions():
             part = Numbers(array(some.typecode, [number >> k for number in some]))
             units = units | part if units else part
@@ -63,7 +58,7 @@ def finer(units: Numbers, k: int) -> Numbers:
     if k == 0:
         return units
     bitmap = Numbers()
-    if is_scattered(units):
+    if units.is_scattered():
         bitmap.add_ranges((unit << k, (unit + 1) << k) for unit in units)
     else:
         bitmap.add_ranges((first << k, past << k) for first, past in units.runs())

@@ -152,7 +152,7 @@ class Units:
     def _is_quicker_one_by_one(self, coarse: Units, units: int) -> bool:
         """Whether each number is looked at, and not so many units spelt out, or those of the other set."""
         number = len(self.members)
-        return number <= 3 * units and number < len(coarse.members) and runs.is_scattered(self.members)
+        return number <= 3 * units and number < len(coarse.members) and self.members.is_scattered()
 
     def _part(self, members: Numbers, shift: int, units: Numbers) -> Units:
         """Some members of this set, which meet these larger units."""

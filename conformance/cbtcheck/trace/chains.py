@@ -6,7 +6,7 @@ is asked is *when a guest must not have written*: each gap between two events is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import get_args
 
@@ -20,6 +20,7 @@ from cbtcheck.follow.chain_words import ranges
 from cbtcheck.follow.chains import ChainsFollowed
 from cbtcheck.follow.reasons import At
 from cbtcheck.follow.undecided import Unknown, with_the_undecided
+from cbtcheck.scenario.actions import actions_of, bitmaps_used
 from cbtcheck.scenario.images import Files, fresh
 from cbtcheck.sets.between import Between, BetweenSets, TooMuch
 from cbtcheck.sets.gaps import BLOCK, MOST_GAPS, GapSets
@@ -134,9 +135,9 @@ class OfGaps:
     def _adopt(self, command: c.Command) -> None:
         """Bitmaps that were there before the trace began: they record, as far as anybody knows."""
         state = self.world.state
-        actions = command.actions if isinstance(command, c.Transaction) else (command,)
+        actions = actions_of(command)
         added = {changed_bitmap(each) for each in actions if isinstance(each, c.AddBitmap)}
-        for node, name in _bitmaps_in(actions):
+        for node, name in (place for each in actions for place in bitmaps_used(each)):
             if node in state.nodes and name not in state.nodes[node].bitmaps and (node, name) not in added:
                 past = self.space.gaps_before(len(self.gaps))
                 bitmap: Bitmap[Between] = Bitmap(GRANULARITY, True, Marks(past, past, past))
@@ -165,17 +166,6 @@ class OfGaps:
         lines = self.listed(gaps)
         said = [f"between lines {first} and {last}" if first else f"before line {last}" for first, last in lines]
         return "what a guest writes " + ", ".join(said[:MOST_NAMED]) + (", …" if len(said) > MOST_NAMED else "")
-
-
-def _bitmaps_in(actions: Iterable[object]) -> Iterable[tuple[str, str]]:
-    for each in actions:
-        if isinstance(each, c.StartBackup) and each.bitmap is not None:
-            yield each.node, each.bitmap
-        elif isinstance(each, c.MergeBitmaps):
-            yield from ((one.node, one.name) for one in each.sources)
-        place = changed_bitmap(each)
-        if place is not None:
-            yield place
 
 
 @dataclass

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from cbtmodel import commands as c
 
+from cbtcheck.scenario.actions import actions_of
 from cbtcheck.trace.events import (
     AllCopied,
     EndOfJobs,
@@ -75,7 +76,7 @@ class Disks:
             self._in_flight |= {node_name for node_name, node in world.state.nodes.items() if node.writes}
         for item in window.items:
             command = item.event.command if isinstance(item.event, Given) else None
-            actions = command.actions if isinstance(command, c.Transaction) else (command,)
+            actions = actions_of(command)
             starts = [each for each in actions if isinstance(each, c.StartBackup)]
             self._add([each.job for each in starts], {each.node for each in starts})
 
@@ -128,7 +129,7 @@ def _by_command(command: c.Command, disks: Disks) -> Touched:
     whole: set[str] = set()
     bitmaps: set[tuple[str, str]] = set()
     ids: set[str] = set()
-    for each in command.actions if isinstance(command, c.Transaction) else (command,):
+    for each in actions_of(command):
         if isinstance(each, c.StartBackup):
             ids.add(each.job)
             bitmaps.add((each.node, f"{JOB}{each.job}"))

@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from cbtmodel import commands as c
-from cbtmodel.traits import changed_bitmap
 
 from cbtcheck.follow.chains import Place
 from cbtcheck.follow.reasons import At
 from cbtcheck.follow.undecided import Unknown
+from cbtcheck.scenario.actions import actions_of, bitmaps_used
 from cbtcheck.scenario.describe import describe
 from cbtcheck.trace import restarted
 from cbtcheck.trace.chains import OfGaps, OfWorlds
@@ -58,17 +58,20 @@ class Doubts:
 
     # Sessions
 
-    def begins(self, line: int, chains: OfGaps | OfWorlds, places: Places) -> None:
-        """A session begins, in which disks have these files and sizes when they are first seen."""
-        quit_at, self._quit = self._quit, None
+    def begins(self, line: int, chains: OfGaps | OfWorlds, places: Places) -> Doubts:
+        """A session begins, in which disks have these files and sizes when they are first seen.
+
+        Returns what is in doubt in it: of other chains nothing.
+        """
         if chains is not self.chains:
-            self.__init__(chains)  # type: ignore[misc]
-            return
+            return Doubts(chains)
+        quit_at, self._quit = self._quit, None
         chains.begins_again(line)
         for node in [*chains.world.state.nodes]:
             self._compare(node, (places.files.get(node), places.sizes.get(node)))
         at = quit_at or At(line, "line", SESSION)
         self._doubt(at, [*chains.world.state.nodes], certain=quit_at is not None)
+        return self
 
     def _doubt(self, at: At, listed: list[str], certain: bool) -> None:
         """These nodes were closed, for `certain` or perhaps."""
@@ -115,20 +118,19 @@ class Doubts:
                 self._persistent[place] = persistent
             if self._nothing_yet:
                 return  # nothing has been in doubt yet
-            try:
-                self._used(line, to_command(name, arguments, places))
-            except Untranslatable:
-                return
+            command = _command(name, arguments, places)
+            if command is not None:
+                self._used(line, command)
 
     def _used(self, line: int, command: c.Command) -> None:
         by = At(line, "line", describe(command))
-        for each in command.actions if isinstance(command, c.Transaction) else (command,):
+        for each in actions_of(command):
             if isinstance(each, c.OfJob):
                 self._jobs.pop(each.job, None)
                 continue
             if isinstance(each, c.StartBackup) and each.job in self._jobs:
                 self._over(each.job)
-            for place in _places(each):
+            for place in bitmaps_used(each):
                 at = self._bitmaps.pop(place, None)
                 if isinstance(each, c.RemoveBitmap):
                     self._persistent.pop(place, None)
@@ -156,14 +158,10 @@ class Doubts:
 
     def refused(self, name: str, arguments: Any, text: str, places: Places) -> None:
         """A command was refused in these words."""
-        if not self._bitmaps or not is_known(name):
+        command = _command(name, arguments, places) if self._bitmaps else None
+        if command is None:
             return
-        try:
-            command = to_command(name, arguments, places)
-        except Untranslatable:
-            return
-        actions = command.actions if isinstance(command, c.Transaction) else (command,)
-        for place in [place for each in actions for place in _places(each)]:
+        for place in [place for each in actions_of(command) for place in bitmaps_used(each)]:
             if place in self._bitmaps and f"'{place[1]}'" in text:
                 if "inconsistent" in text:
                     self._distrust(place, self._bitmaps.pop(place))
@@ -204,16 +202,13 @@ class Doubts:
 
     def unanswered(self, line: int, name: str, arguments: Any, places: Places) -> None:
         """The reply of a command is not in the log: what it would have cleaned is as it was, or not."""
-        if not is_known(name):
-            return
-        try:
-            command = to_command(name, arguments, places)
-        except Untranslatable:
+        command = _command(name, arguments, places)
+        if command is None:
             return
         at = At(line, "line", describe(command))
-        for each in command.actions if isinstance(command, c.Transaction) else (command,):
+        for each in actions_of(command):
             if isinstance(each, c.ClearBitmap | c.RemoveBitmap | c.DisableBitmap | c.StartBackup):
-                for node, bitmap in _places(each):
+                for node, bitmap in bitmaps_used(each):
                     what = f"whether this was done to {node}/{bitmap}, for its reply is not there"
                     self._unknown(Unknown(node, bitmap, what, at, HOW_REPLIES))
 
@@ -258,15 +253,12 @@ class Doubts:
             restarted.cancel(one, job, at, RULES, frozenset(self.chains.apart), counts)
 
 
-def _places(each: object) -> Iterator[Place]:
-    """The bitmaps that a command uses, or an action of a transaction."""
-    if isinstance(each, c.StartBackup) and each.bitmap is not None:
-        yield each.node, each.bitmap
-    elif isinstance(each, c.MergeBitmaps):
-        yield from ((one.node, one.name) for one in each.sources)
-    place = changed_bitmap(each)
-    if place is not None:
-        yield place
+def _command(name: str, arguments: Any, places: Places) -> c.Command | None:
+    """The command, if it is one that is followed."""
+    try:
+        return to_command(name, arguments, places) if is_known(name) else None
+    except Untranslatable:
+        return None
 
 
 def _added(name: str, data: dict[str, Any], places: Places) -> Iterator[tuple[Place, bool]]:

@@ -15,6 +15,7 @@ from cbtmodel.backup import Outcome
 from cbtmodel.image import Event, Persist
 from msgspec import UNSET, UnsetType
 
+from cbtcheck.scenario.actions import actions_of
 from cbtcheck.sets.compressed import CompressedSets
 from cbtcheck.trace import form
 from cbtcheck.trace.events import EndOfJobs, Given, Landed, Look, LookAtJobs, OfImages, Span, ToldBitmap, TraceProblem
@@ -235,7 +236,7 @@ class OwnReader:
     def _within_limits(self, number: int, command: c.Command, accepted: bool) -> None:
         if isinstance(command, COPIES) and not self.verifier.rules.copies_seen:
             raise TraceProblem(number, "a copy, although the copies are not in this trace ('copies' of the head)")
-        for each in command.actions if isinstance(command, c.Transaction) else (command,):
+        for each in actions_of(command):
             if not accepted:
                 continue
             if isinstance(each, c.AddBitmap):

@@ -113,7 +113,7 @@ class QmpReader:
             self.finish()
             self._begin()
             self.restarts.begin()
-            self._doubts.begins(message.line, self.verifier.chains, self.places)
+            self._doubts = self._doubts.begins(message.line, self.verifier.chains, self.places)
         self._moment += 1
         match message.kind:
             case "command":

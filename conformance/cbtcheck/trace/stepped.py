@@ -13,6 +13,7 @@ from cbtmodel.step import Step
 from cbtcheck.follow.chain_events import follow_event
 from cbtcheck.follow.chains import ChainsFollowed
 from cbtcheck.follow.reasons import At
+from cbtcheck.scenario.actions import actions_of
 from cbtcheck.scenario.describe import describe
 from cbtcheck.sets.between import Between
 from cbtcheck.trace.events import Change, EndOfJobs, Forgotten, Given, OfImages, Resized, Used
@@ -80,7 +81,7 @@ def _at_once(
     state: Sets, command: c.Command | None, told: dict[str, Outcome]
 ) -> Iterator[tuple[str, Job[Between]]]:
     """Jobs that ended with the command that started them: nothing was dirty, so there was nothing to copy."""
-    for each in command.actions if isinstance(command, c.Transaction) else (command,):
+    for each in actions_of(command):
         if isinstance(each, c.StartBackup) and each.job in told and each.job not in state.jobs:
             nothing = state.space.empty
             yield each.job, Job(

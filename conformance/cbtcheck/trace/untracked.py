@@ -12,6 +12,7 @@ from cbtmodel.commands import Command
 from cbtmodel.record import replace
 from cbtmodel.table import Table
 
+from cbtcheck.scenario.actions import actions_of
 from cbtcheck.trace.events import NO_REPLY, Event, Given
 from cbtcheck.trace.shape import Sets
 
@@ -24,7 +25,7 @@ def mentions_untracked(state: Sets, strange: frozenset[str], act: Given) -> bool
     if isinstance(command, c.EndWrite):
         return command.node not in state.nodes or command.write not in state.nodes[command.node].writes
     added: set[tuple[str, str]] = set()
-    for each in command.actions if isinstance(command, c.Transaction) else (command,):
+    for each in actions_of(command):
         if isinstance(each, c.AddBitmap) and not act.refusal:
             added.add((each.node, each.name))
         if isinstance(each, c.StartBackup) and act.refusal == "exists" and each.job not in state.jobs:
@@ -85,7 +86,7 @@ def names_one_of(used: frozenset[tuple[str | None, str]], command: Command) -> b
     """Whether a command names one of these bitmaps, (node, name) with a node of None for any."""
     return any(
         (node, name) in used or (None, name) in used
-        for each in (command.actions if isinstance(command, c.Transaction) else (command,))
+        for each in actions_of(command)
         for node, name in names_in(each)
         if name is not None
     )

@@ -29,10 +29,11 @@ from math import prod
 from operator import or_
 
 from cbtmodel import jobs, node
-from cbtmodel.commands import AddBitmap, StartBackup, Transaction
+from cbtmodel.commands import AddBitmap, StartBackup
 from cbtmodel.record import replace
 from cbtmodel.step import whole_write
 
+from cbtcheck.scenario.actions import actions_of
 from cbtcheck.sets.between import EMPTY, Between, TooMuch, exactly, outcomes
 from cbtcheck.sets.compressed import NOTHING, Compressed
 from cbtcheck.trace.events import Change, Event, Given, Look, LookAtJobs, Span
@@ -320,7 +321,7 @@ def _coarsest(world: Traced, items: tuple[Item, ...], one: WriteClass) -> Compre
     sizes = [each.granularity for each in disk.bitmaps.values()]
     for item in items:
         command = item.event.command if isinstance(item.event, Given) else None
-        for each in command.actions if isinstance(command, Transaction) else (command,):
+        for each in actions_of(command):
             if isinstance(each, AddBitmap) and each.node == one.node:
                 sizes.append(each.granularity)
     usable = [each for each in sizes if node.usable_granularity(each)]
@@ -339,7 +340,7 @@ def may_start(item: Item, node_name: str | None = None) -> bool:
     command = item.event.command if isinstance(item.event, Given) else None
     return any(
         isinstance(each, StartBackup) and node_name in (None, each.node)
-        for each in (command.actions if isinstance(command, Transaction) else (command,))
+        for each in actions_of(command)
     )
 
 

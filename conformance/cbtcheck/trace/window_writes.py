@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from cbtmodel import commands as c
 
+from cbtcheck.scenario.actions import actions_of
 from cbtcheck.sets.compressed import CompressedSets
 from cbtcheck.trace.events import EndOfJobs, Given
 from cbtcheck.trace.gathered import MOST_ALONE, MOST_SINGLE, Gathered
@@ -52,7 +53,7 @@ def _about(items: Sequence[Item], worlds: Sequence[Traced], node_name: str) -> d
     added: dict[str, int] = {}
     for item in items:
         command = item.event.command if isinstance(item.event, Given) else c.Abort()
-        for each in command.actions if isinstance(command, c.Transaction) else (command,):
+        for each in actions_of(command):
             names |= {name for node, name in names_in(each) if node == node_name and name is not None}
             if isinstance(each, c.AddBitmap) and each.node == node_name:
                 added[each.name] = each.granularity

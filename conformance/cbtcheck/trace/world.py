@@ -35,6 +35,7 @@ from cbtmodel.table import Table
 
 from cbtcheck.adapter import Reply
 from cbtcheck.follow.refusals import is_answered_by, judge_ends, judge_reply
+from cbtcheck.scenario.actions import actions_of
 from cbtcheck.scenario.images import Files, as_it_came, happens
 from cbtcheck.scenario.scenario import spelled
 from cbtcheck.scenario.verdict import Finding, Verdict
@@ -213,7 +214,7 @@ def _resized(world: Traced, node_name: str, size: int) -> Traced:
 
 def _named(command: Command) -> tuple[str, ...]:
     """The bitmaps that are to be forgotten because a command with something unknown in it may have changed them."""
-    actions = command.actions if isinstance(command, Transaction) else (command,)
+    actions = actions_of(command)
     names = {getattr(each, field, None) for each in actions for field in ("name", "target", "bitmap")}
     return tuple(sorted(name for name in names if isinstance(name, str)))
 

@@ -210,7 +210,7 @@ def test_scattered_blocks_and_granules_are_put_together_in_whichever_way_is_quic
         fine, coarse = {*near, *far}, {number * per + each for number in picked for each in range(per)}
         for only in (None, True, False):
             if only is not None:
-                monkeypatch.setattr(runs, "is_scattered", lambda bitmap, only=only: only)
+                monkeypatch.setattr(Numbers, "is_scattered", lambda bitmap, only=only: only)
             blocks = space.gathered(Numbers(sorted(fine)))
             whole = space.round_out(space.gathered(Numbers(sorted(coarse))), 4096, size)
             for made, plain in (

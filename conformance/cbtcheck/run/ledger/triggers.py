@@ -31,6 +31,7 @@ from cbtmodel.image import Event, Reopen, Soundness
 from cbtmodel.node import State
 from cbtmodel.step import step
 
+from cbtcheck.scenario.actions import actions_of
 from cbtcheck.scenario.images import Files, Played
 from cbtcheck.sets.bitsets import Bits, BitSets
 
@@ -106,7 +107,7 @@ def _kept_for_undoing(
 
 def merge_of_nothing(state: State[Bits], command: Command) -> bool:
     """A merge with an empty list of sources, alone or in a transaction, that is accepted."""
-    merges = command.actions if isinstance(command, Transaction) else (command,)
+    merges = actions_of(command)
     if not any(isinstance(each, MergeBitmaps) and not each.sources for each in merges):
         return False
     return step(state, command).refusal is None
@@ -319,7 +320,7 @@ def removed_without_the_entry(state: State[Bits], asked: Played, files: Files[Bi
     """A removal, in a transaction too, of an inconsistent bitmap that has no entry, of a disk that is only read."""
     return any(
         each.name in in_no_file(files, each.node, "inconsistent", writable=False)
-        for each in (asked.actions if isinstance(asked, Transaction) else (asked,))
+        for each in actions_of(asked)
         if isinstance(each, RemoveBitmap)
     )
 
