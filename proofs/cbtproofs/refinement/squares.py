@@ -31,8 +31,8 @@ def in_granules(block: int, per_granule: int, run: tuple[int, int]) -> bool:
 
 def shares_granule(block: int, blocks: tuple[int, int], per_granule: int) -> bool:
     """What rounding out means: a block of the run, from the first to before the second, is in the block's granule."""
-    granule = block // per_granule
-    return max(blocks[0], granule * per_granule) < min(blocks[1], (granule + 1) * per_granule)
+    start = block - block % per_granule
+    return max(blocks[0], start) < min(blocks[1], start + per_granule)
 
 
 def recording_a_write(size: int, per_granule: int, block: int, offset: int, length: int) -> bool:
