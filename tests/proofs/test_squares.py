@@ -7,9 +7,11 @@ from cbtimpl import granules
 from cbtproofs.refinement import squares
 from crosshair.core_and_libs import MessageType, analyze_function, run_checkables
 from crosshair.options import AnalysisKind, AnalysisOptionSet
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 
-SECONDS = 600.0
-"""The budget of each condition in processor time: many times what it takes. Only what is confirmed counts."""
+SECONDS = 60.0
+"""The budget of each condition in processor time: a hundred times what it takes. Only what is confirmed counts."""
 
 
 def said_of(square: Callable[..., bool]) -> set[MessageType]:
@@ -35,12 +37,16 @@ def forgets_the_last(first: int, past: int, granularity: int, size: int) -> tupl
     return first * granularity, max(0, past - first - 1) * granularity
 
 
+def beyond_the_end(first: int, past: int, granularity: int, size: int) -> tuple[int, int]:
+    return first * granularity, (past - first) * granularity
+
+
 @pytest.mark.parametrize(
     ("square", "function", "wrong"),
     [
         (squares.recording_a_write, "covering", rounds_inwards),
         (squares.granules_as_bytes, "span", forgets_the_last),
-        (squares.one_granularity_as_another, "covering", rounds_inwards),
+        (squares.granules_as_bytes, "span", beyond_the_end),
     ],
     ids=lambda each: getattr(each, "__name__", each),
 )
@@ -49,3 +55,35 @@ def test_a_seeded_mistake_is_found(
 ) -> None:
     monkeypatch.setattr(granules, function, wrong)
     assert MessageType.POST_FAIL in said_of(square)
+
+
+SIZES = st.integers(1, 2**63 - 1) | st.integers(1, 64 * squares.BLOCK)
+PER_GRANULE = st.integers(1, 2**22) | st.integers(1, 8) | st.sampled_from([1 << k for k in range(23)])
+
+
+def is_taken_over(size: int, per_granule: int, per_cluster: int, data: st.DataObject) -> bool:
+    """Of a granule and a block near it, one on the disk."""
+    blocks = -(-size // squares.BLOCK)
+    granule = data.draw(st.integers(0, (blocks - 1) // per_granule) | st.integers(0, 2**63 - 1))
+    near = st.integers(granule * per_granule - per_cluster, (granule + 1) * per_granule + per_cluster)
+    block = min(max(0, data.draw(near)), blocks - 1)
+    return squares.taken_over(size, per_granule, block, per_cluster, granule)
+
+
+@given(SIZES, PER_GRANULE, PER_GRANULE, st.data())
+def test_one_granularity_is_taken_over_into_another(
+    size: int, per_granule: int, per_cluster: int, data: st.DataObject
+) -> None:
+    assert is_taken_over(size, per_granule, per_cluster, data)
+
+
+def test_that_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(granules, "covering", rounds_inwards)
+
+    @settings(phases=[Phase.generate])
+    @given(SIZES, PER_GRANULE, PER_GRANULE, st.data())
+    def holds(size: int, per_granule: int, per_cluster: int, data: st.DataObject) -> None:
+        assert is_taken_over(size, per_granule, per_cluster, data)
+
+    with pytest.raises(AssertionError):
+        holds()
