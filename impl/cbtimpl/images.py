@@ -4,7 +4,8 @@ Source: QEMU, block/qcow2-bitmap.c. While an image is open for writing each of i
 close stores the persistent bitmaps and takes the marks away. So whoever opens it after a crash finds entries in use,
 and loads them as inconsistent bitmaps: they are there by name, and nobody can use them.
 
-Where entries are kept is somebody else's affair (`ImageStore`): each of its calls is done wholly, or not at all.
+Where entries are kept is somebody else's affair (`ImageStore`). What a call of it has done that fails, nobody knows:
+so from then on nothing in the file may be trusted, or no write is admitted.
 """
 
 from collections.abc import Mapping
@@ -32,7 +33,7 @@ class StoredBitmap:
 
 
 class ImageStore(Protocol):
-    """The bitmaps of an image, in its file."""
+    """The bitmaps of an image, in its file. Each call but `entries` may raise `OSError`."""
 
     def entries(self) -> dict[str, StoredBitmap]:
         """All of them, by name; none if whoever wrote the file last knows nothing of bitmaps."""
@@ -41,7 +42,10 @@ class ImageStore(Protocol):
         """Every entry is in use from now on."""
 
     def store(self, bitmaps: Mapping[str, StoredBitmap]) -> None:
-        """These are the entries from now on. Those in use stay as they are, whatever is said of them."""
+        """These are the entries from now on. Those in use stay as they are, whatever is said of them.
+
+        If that fails, the entries are the old ones, or these.
+        """
 
     def remove(self, name: str) -> None:
         """There is no entry of that name any more, if there was one."""
@@ -69,7 +73,10 @@ class Images(Transactions):
         self.images[name] = ImageOfDisk(disk, store)
 
     def open_image(self, name: str, read_only: bool = False) -> Node:
-        """A node on an image, with its bitmaps. Refused: "not found", "exists" (it is open)."""
+        """A node on an image, with its bitmaps. Refused: "not found", "exists" (it is open).
+
+        `OSError` if the file fails: then it is not open.
+        """
         if arguments.text("name", name) not in self.images:
             raise NotFound(f"Image '{name}' not found")
         image = self.images[name]
@@ -78,7 +85,11 @@ class Images(Transactions):
         for each, entry in image.store.entries().items():
             node.bitmaps[each] = self.loaded(each, entry, node)
         if not read_only:
-            self.mark(image)
+            try:
+                self.mark(image)
+            except OSError:
+                del self.nodes[name]
+                raise
         return node
 
     def loaded(self, name: str, entry: StoredBitmap, node: Node) -> Bitmap:
@@ -100,19 +111,25 @@ class Images(Transactions):
         self.nodes[node].bitmaps[name].persistent = True
 
     def close_image(self, name: str) -> None:
-        """Let everything in flight end, cancel the jobs of the node, store its bitmaps. Refused: "not found"."""
+        """Let everything in flight end, cancel the jobs of the node, store its bitmaps. Refused: "not found".
+
+        `OSError` if the file fails: then it is closed all the same.
+        """
         node = self.opened(name)
         self.drain([node], self.jobs_on(node))
         for job in self.jobs_on(node):
             if self.is_alive(job):
                 self.cancel(job.id)
-        self.store_image(node)
-        del self.nodes[name]
+        try:
+            self.store_image(node)
+        finally:
+            del self.nodes[name]
 
     def reopen_image(self, name: str, read_only: bool) -> None:
         """Reading only from now on, with the bitmaps stored; or writing, with all entries in use.
 
-        Refused: "not found", "busy" (what a job's successor records would be in no file).
+        Refused: "not found", "busy" (what a job's successor records would be in no file). `OSError` if the file
+        fails: what was in flight has ended, and it is open as before.
         """
         node = self.opened(name)
         if arguments.flag("read_only", read_only) == node.read_only:
@@ -120,14 +137,34 @@ class Images(Transactions):
         if read_only:
             self.check_nothing_busy(node)
         outcomes = self.drain([node], self.jobs_on(node))
-        if read_only:
+        try:
+            if read_only:
+                self.store_or_distrust(node)
+            else:
+                self.mark(self.images[name])
+            self.set_read_only(node, read_only)
+        finally:
+            self.after_drain(outcomes)
+
+    def store_or_distrust(self, node: Node) -> None:
+        """Store the bitmaps. If that fails the file may say that they are valid, and writes would go on.
+
+        So it is marked again; if that fails, too, no write is admitted any more.
+        """
+        try:
             self.store_image(node)
-        else:
-            self.mark(self.images[name])
+        except OSError:
+            try:
+                self.mark(self.images[node.name])
+            except OSError:
+                self.set_read_only(node, True)
+            raise
+
+    def set_read_only(self, node: Node, read_only: bool) -> None:
+        """Whether the node, and what is stored of it, can only be read."""
         node.read_only = read_only
         for bitmap in node.bitmaps.values():
             bitmap.read_only = read_only and bitmap.persistent
-        self.after_drain(outcomes)
 
     def check_nothing_busy(self, node: Node) -> None:
         """A job that has a bitmap goes on, and so does its successor."""
@@ -160,9 +197,16 @@ class Images(Transactions):
         self.nodes, self.jobs, self.ended, self.drained = {}, {}, [], []
 
     def prepare_remove(self, action: BitmapRemove) -> Step:
-        """The entry goes at once; if the removal is undone it comes back with the next store, as in QEMU."""
+        """The entry goes at once; if the removal is undone it comes back with the next store, as in QEMU.
+
+        `OSError` if the file fails: then nothing is removed.
+        """
         step = super().prepare_remove(action)
         bitmap = self.find_bitmap(action.node, action.name)
         if bitmap.persistent and action.node in self.images:
-            self.images[action.node].store.remove(action.name)
+            try:
+                self.images[action.node].store.remove(action.name)
+            except OSError:
+                step.undo()
+                raise
         return step

@@ -43,7 +43,12 @@ class Transactions(OperatorCommands, JobStart, Draining):
         if self.anything_in_flight():
             self.undo(self.perform(actions, grouped))
         outcomes = self.drain_for_transaction()
-        for step in self.perform(actions, grouped):
+        try:
+            done = self.perform(actions, grouped)
+        except OSError:  # the file of an image fails: copies have ended all the same
+            self.after_drain(outcomes)
+            raise
+        for step in done:
             step.commit()
         self.after_drain(outcomes)
 

@@ -37,6 +37,7 @@ from cbtmodel.transaction import drain_all, prepare, started_by
 Soundness: TypeAlias = Literal["sound", "inconsistent"]
 Forbidden: TypeAlias = Literal["read only", "inconsistent", "not open", "open already", "no image", "busy"]
 ByItself: TypeAlias = Literal["by itself"]
+Failure: TypeAlias = Literal["", "before anything", "in use", "not current"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +76,13 @@ class Stored(Generic[S]):
     opened: Table[Opened] = field(default_factory=Table)
 
 
-# What happens to images
-
-
 @dataclass(frozen=True, slots=True)
 class Open:
     """The image is opened. `fails`: it could not be; what had been written by then is there."""
 
     node: str
     writable: bool = True
-    fails: Literal["", "before anything", "in use", "not current"] = ""
+    fails: Failure = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +95,11 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Reopen:
-    """The image is open for writing from now on, or for reading only. `fails`: it could not be, and is as it was."""
+    """The image is open for writing from now on, or for reading only. `fails`: as `Open`; it is open as before."""
 
     node: str
     writable: bool
-    fails: bool = False
+    fails: Failure = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,18 +158,27 @@ def open_image(stored: Stored[S], event: Open) -> Happened[S]:
     if event.node in stored.opened:
         return Happened(stored, "open already")
     image = stored.images[event.node]
-    entries = image.entries if image.current else Table()
-    marked = Image(image.size, mapped(entries, lambda each: replace(each, in_use=True)))
     if event.fails:
-        left = {"before anything": image, "in use": marked, "not current": replace(image, current=False)}
-        return Happened(replace(stored, images=stored.images.put(event.node, left[event.fails])))
+        return Happened(replace(stored, images=stored.images.put(event.node, left(image, image, event.fails))))
+    entries = image.entries if image.current else Table()
     nothing: Table[Bitmap[S]] = Table()
     bitmaps = fold(entries, nothing, lambda made, name: made.put(name, loaded(stored, entries[name])))
     state = replace(stored.state, nodes=stored.state.nodes.put(event.node, Node(image.size, bitmaps)))
-    images = stored.images.put(event.node, marked) if event.writable else stored.images
+    images = stored.images.put(event.node, marked(image) if event.writable else replace(image, entries=entries))
     unnamed: Table[Soundness] = Table()
     worth = fold(entries, unnamed, lambda made, name: made.put(name, soundness(entries[name])))
     return Happened(Stored(state, images, stored.opened.put(event.node, Opened(event.writable, worth))))
+
+
+def marked(image: Image[S]) -> Image[S]:
+    """Every entry is in use."""
+    entries = image.entries if image.current else Table()
+    return Image(image.size, mapped(entries, lambda each: replace(each, in_use=True)))
+
+
+def left(before: Image[S], after: Image[S], fails: Failure) -> Image[S]:
+    """What is left of an image that was to be marked or stored, and to be as it is `after` that."""
+    return {"before anything": before, "in use": marked(after), "not current": replace(before, current=False)}[fails]
 
 
 def soundness(entry: Entry[S]) -> Soundness:
@@ -189,8 +196,7 @@ def loaded(stored: Stored[S], entry: Entry[S]) -> Bitmap[S]:
 def close(stored: Stored[S], event: Close) -> Happened[S]:
     """What is in flight ends, jobs are cancelled, bitmaps are stored, and what is left in memory is gone."""
     state, ended = cancelled(drain(stored.state, event.node), event.node)
-    ready = replace(stored, state=state)
-    images = stored.images if event.fails else store(ready, event.node)
+    images = stored.images if event.fails else store(replace(stored, state=state), event.node)
     gone = replace(state, nodes=state.nodes.drop(event.node))
     return Happened(Stored(gone, images, stored.opened.drop(event.node)), None, ended)
 
@@ -231,23 +237,20 @@ def written(bitmap: Bitmap[S]) -> Entry[S]:
 
 
 def reopen(stored: Stored[S], event: Reopen) -> Happened[S]:
-    """For reading only: what is in flight ends, then bitmaps are stored, unless a job has one. For writing: every
-    entry is in use again.
-    """
-    node_name = event.node
-    opened, image = stored.opened[node_name], stored.images[node_name]
-    if event.fails or event.writable == opened.writable:
+    """For reading only: what is in flight ends, bitmaps are stored; not while a job has one. For writing: marked."""
+    name = event.node
+    opened, image = stored.opened[name], stored.images[name]
+    if event.writable == opened.writable:
         return Happened(stored)
-    bitmaps = stored.state.nodes[node_name].bitmaps
-    if not event.writable and some(bitmaps, lambda name: in_use(stored, node_name, name)):
+    if not event.writable and some(stored.state.nodes[name].bitmaps, lambda each: in_use(stored, name, each)):
         return Happened(stored, "busy")  # what its successor records would be in no file
-    entries = image.entries if image.current else Table()
-    marked = Image(image.size, mapped(entries, lambda each: replace(each, in_use=True)))
-    state, ended = jobs.settle(drain(stored.state, node_name), tuple(node.jobs_of(stored.state, node_name)))
-    ready = replace(stored, state=state)
-    images = stored.images.put(node_name, marked) if event.writable else store(ready, node_name)
-    reopened = replace(opened, writable=event.writable)
-    return Happened(Stored(state, images, stored.opened.put(node_name, reopened)), None, ended)
+    state, ended = jobs.settle(drain(stored.state, name), tuple(node.jobs_of(stored.state, name)))
+    images = stored.images.put(name, marked(image)) if event.writable else store(replace(stored, state=state), name)
+    if event.fails:
+        after = images.put(name, left(image, images[name], event.fails))
+        return Happened(Stored(state, after, stored.opened), None, ended)
+    reopened = stored.opened.put(name, replace(opened, writable=event.writable))
+    return Happened(Stored(state, images, reopened), None, ended)
 
 
 def persist(stored: Stored[S], event: Persist) -> Happened[S]:
@@ -268,9 +271,6 @@ def written_by_others(stored: Stored[S], node: str) -> Happened[S]:
     if node in stored.opened:
         return Happened(stored, "open already")
     return Happened(replace(stored, images=stored.images.put(node, replace(stored.images[node], current=False))))
-
-
-# Commands
 
 
 def command(stored: Stored[S], asked: c.Command) -> Happened[S]:
@@ -379,8 +379,7 @@ def held(stored: Stored[S], node: str, name: str) -> bool:
     """Whether a bitmap stays as it is in an image that is only read. One that was added since then is in no file."""
     if not read_only(stored, node) or name not in stored.opened[node].persistent:
         return False
-    listed = stored.images[node].current and name in stored.images[node].entries
-    return listed or stored.opened[node].persistent[name] == "inconsistent"
+    return name in stored.images[node].entries or stored.opened[node].persistent[name] == "inconsistent"
 
 
 def in_use(stored: Stored[S], node: str, name: str) -> bool:

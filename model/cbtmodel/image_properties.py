@@ -8,7 +8,7 @@ from __future__ import annotations
 from cbtmodel.bitmap import Bitmap, recording
 from cbtmodel.blocks import S
 from cbtmodel.claims import Claims, Fact, Inclusion, counts_as_delivered, owed_under_name
-from cbtmodel.image import Close, Entry, Happened, Open, Reopen, Stored, soundness
+from cbtmodel.image import Close, Entry, Happened, Open, Reopen, Stored, WrittenByOthers, soundness
 from cbtmodel.properties import no_lost_write
 
 
@@ -20,7 +20,7 @@ def rule_disk(stored: Stored[S]) -> Claims[S]:
         for name, entry in image.entries.items():
             where = f"the image of {node}: {name}"
             if opened is not None and opened.writable:
-                yield Fact(f"{where}: open for writing, so in use", entry.in_use and image.current)
+                yield Fact(f"{where}: open for writing, so in use", entry.in_use)
             elif image.current and not entry.in_use:
                 yield Inclusion(f"{where}: owed, so dirty", entry.marks.owed, entry.marks.dirty)
 
@@ -42,9 +42,8 @@ def in_memory(stored: Stored[S]) -> Claims[S]:
             if there is None:
                 continue
             if worth == "inconsistent":
-                current = stored.images[node].current
                 in_use = name not in entries or entries[name].in_use
-                yield Fact(f"{node}/{name}: inconsistent, so its entry is in use or gone", current and in_use)
+                yield Fact(f"{node}/{name}: inconsistent, so its entry is in use or gone", in_use)
                 nothing = there.successor is None and not there.enabled
                 yield Fact(f"{node}/{name}: inconsistent, so it records nothing", nothing)
                 yield Inclusion(f"{node}/{name}: inconsistent, so empty", there.marks.dirty, stored.state.space.empty)
@@ -85,8 +84,14 @@ def ended_writes(before: Stored[S], after: Stored[S], node: str, name: str) -> S
 
 
 def comes_back(before: Stored[S], what: object, happened: Happened[S]) -> Claims[S]:
-    """What is closed or reopened well is stored, all of it; and what was stored is there when it is opened."""
+    """What is closed or reopened well is stored, all of it; and what was stored is there when it is opened.
+
+    And nobody else writes to an image that is open.
+    """
     after = happened.stored
+    if isinstance(what, WrittenByOthers) and what.node in before.opened:
+        same = after.images[what.node] == before.images[what.node]
+        yield Fact(f"the image of {what.node}: open, so nobody else writes", same)
     if happened.refusal is not None or not isinstance(what, Close | Reopen | Open) or what.fails:
         return
     node = what.node

@@ -43,7 +43,7 @@ LOSES_NOTHING = {
 
 
 def test_what_is_explored_is_what_the_page_says() -> None:
-    for scope, numbers in zip(standard(), ((1_394, 17_081, 14), (1_354, 17_526, 14)), strict=True):
+    for scope, numbers in zip(standard(), ((2_539, 38_288, 15), (1_699, 28_484, 11)), strict=True):
         found = explore_images(scope)
         assert (found.failed, found.awaited) == ((), [])
         assert (found.states, found.transitions, found.depth) == numbers
@@ -62,10 +62,11 @@ def test_every_event_and_every_way_to_fail_is_in_the_alphabet() -> None:
     (one, two) = standard()
     kinds = {type(each) for each in one.alphabet}
     assert kinds >= {*EVENTS.values(), Persist}
-    assert {each.fails for each in two.alphabet if isinstance(each, Open)} == {
-        "", "before anything", "in use", "not current",
-    }  # fmt: skip
-    assert all(each in two.alphabet for each in (Close("d", True), Reopen("d", True, True), Reopen("d", False, True)))
+    for kind in (Open, Reopen):
+        for writable in (True, False):
+            ways = {each.fails for each in two.alphabet if isinstance(each, kind) and each.writable is writable}
+            assert ways == {"", "before anything", "in use", "not current"}
+    assert Close("d", True) in two.alphabet
 
 
 def test_all_that_is_ever_to_be_seen_is_to_be_seen_in_a_standard_scope() -> None:
@@ -142,7 +143,7 @@ def test_a_mistake_is_found_with_a_shortest_history_and_loses_a_write_unless_it_
 ) -> None:
     by_rule, by_loss = (found_with(mistake.name, due_only) for due_only in (False, True))
     assert by_rule is not None
-    assert 2 <= len(by_rule.history) <= 5
+    assert 1 <= len(by_rule.history) <= 5
     assert f"after {len(by_rule.history)} steps" in told(by_rule)
     missed = by_loss is not None and by_loss.failed[0].id == "NO-LOST-WRITE"
     assert missed == (mistake.name not in LOSES_NOTHING)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import os
 import re
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +21,15 @@ from cbtcheck.cli.command import main
 from cbtcheck.run.part import RESTARTS
 from cbtcheck.scenario.images import refusal_kind
 from cbtimpl.host import Host
-from cbtimpl.images import StoredBitmap
+from cbtimpl.images import ImageOfDisk, StoredBitmap
+from cbtimpl.node import Node
 from cbtmodel import commands as c
 from cbtmodel.image import Close, Crash, Open, Persist, Reopen, Stored, happen
 from cbtmodel.refusal import Refused
 from cbtproofs.explorer.few_blocks import BLOCK, FewBlocks
-from cbtproofs.explorer.image_scopes import Asked, ImageScope
+from cbtproofs.explorer.image_scopes import Asked, ImageScope, events
 from cbtproofs.refinement.concrete import EveryByte, copy_of, identity_of
+from cbtproofs.refinement.failing import Failing, FailingStorage
 from cbtproofs.refinement.image_abstraction import (
     misfits_of_images,
     parts_of_images,
@@ -33,7 +37,7 @@ from cbtproofs.refinement.image_abstraction import (
     what_can_be_seen,
 )
 from cbtproofs.refinement.image_walk import ImageWalk, restarts_kill
-from cbtproofs.refinement.image_worlds import image_worlds, initially, of_image_scope
+from cbtproofs.refinement.image_worlds import MOST_REQUESTS, image_worlds, initially, of_image_scope
 from cbtproofs.refinement.subject import Subject
 from cbtproofs.refinement.worlds import World
 from click.testing import CliRunner
@@ -49,6 +53,12 @@ COUNTS: dict[str, Counts] = {
     "two images": (517, 517, 327, 10_857),
 }
 """Pairs of states; states of the implementation, and of the specification; edges."""
+
+WHERE_REQUESTS_FAIL: dict[str, Counts] = {
+    "an image whose requests fail": (77, 77, 75, 21_098),
+    "an image with two bitmaps, whose requests fail": (329, 329, 204, 92_120),
+}
+DEEP_WHERE_REQUESTS_FAIL: dict[str, Counts] = {"an image whose requests fail, and a job": (205, 205, 191, 57_810)}
 
 DEEP: dict[str, Counts] = {
     "an image with two bitmaps, and a job": (2_585, 2_585, 1_581, 93_060),
@@ -91,9 +101,10 @@ def reached_alone(world: World) -> frozenset[Any]:
 
 
 def test_all_worlds_are_here() -> None:
-    assert [world.name for world in image_worlds("usual")] == [*COUNTS]
-    assert [world.name for world in image_worlds("deep")] == [*COUNTS, *DEEP]
-    assert len(image_worlds("quick")) == 4
+    assert {world.name for world in image_worlds("usual")} == {*COUNTS, *WHERE_REQUESTS_FAIL}
+    deep_ones = {*DEEP, *DEEP_WHERE_REQUESTS_FAIL}
+    assert {world.name for world in image_worlds("deep")} == {*COUNTS, *WHERE_REQUESTS_FAIL, *deep_ones}
+    assert len(image_worlds("quick")) == 5
 
 
 @pytest.mark.parametrize("name", COUNTS)
@@ -107,6 +118,112 @@ def test_both_agree_on_every_edge(name: str) -> None:
 @pytest.mark.parametrize("name", DEEP)
 def test_both_agree_on_every_edge_of_larger_worlds(name: str) -> None:
     assert agrees(name) == DEEP[name]
+
+
+# Requests that fail
+
+
+def agrees_where_requests_fail(name: str, monkeypatch: pytest.MonkeyPatch) -> Counts:
+    """Walks it; the specification alone, where each way to fail is there, reaches no less."""
+    world, most = named(name), 0
+
+    class Counting(FailingStorage):
+        def works_again(self) -> None:
+            nonlocal most
+            most = max(most, self.requests)
+            super().works_again()
+
+    monkeypatch.setattr("cbtproofs.refinement.subject.FailingStorage", Counting)
+    walked = ImageWalk(world).run()
+    if walked.disagreement is not None:
+        pytest.fail(f"{walked.disagreement.differences} after {[*map(str, walked.disagreement.path)]}")
+    assert 9 < most < MOST_REQUESTS, "the last numbers are those of requests that there are not"
+    plain = [each for each in world.commands if not isinstance(each, Failing)]
+    failures = [each for each in events(ImageScope()) if getattr(each, "fails", "")]
+    assert walked.abstract <= reached_alone(replace(world, commands=(*plain, *failures)))
+    return walked.pairs, walked.concrete, len(walked.abstract), walked.edges
+
+
+@pytest.mark.parametrize("name", WHERE_REQUESTS_FAIL)
+def test_both_agree_where_requests_fail(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs, _, _, edges = counts = agrees_where_requests_fail(name, monkeypatch)
+    assert counts == WHERE_REQUESTS_FAIL[name]
+    assert f"| {name} | {len(named(name).commands)} | {pairs:,} | {edges:,} |" in PAGE
+
+
+@deep
+@pytest.mark.parametrize("name", DEEP_WHERE_REQUESTS_FAIL)
+def test_both_agree_where_requests_fail_of_larger_worlds(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert agrees_where_requests_fail(name, monkeypatch) == DEEP_WHERE_REQUESTS_FAIL[name]
+
+
+class ValidAfterAFailure(Host):
+    """What QEMU does (CRASH-2): a reopening fails, the file says that its bitmaps are valid, and writes go on."""
+
+    def store_or_distrust(self, node: Node) -> None:
+        """Stores, and no more."""
+        self.store_image(node)
+
+
+class WritesThoughItCannotBeMarked(Host):
+    """The same where marking it again fails, too."""
+
+    def store_or_distrust(self, node: Node) -> None:
+        """As it is, and open for writing."""
+        try:
+            super().store_or_distrust(node)
+        finally:
+            self.set_read_only(node, False)
+
+
+class HalfOpen(Host):
+    """An opening fails, and the node is there."""
+
+    def mark(self, image: ImageOfDisk) -> None:
+        """Says nothing of what fails."""
+        with suppress(OSError):
+            super().mark(image)
+
+
+class OpenAfterItsClose(Host):
+    """A close fails, and the node is there still."""
+
+    def close_image(self, name: str) -> None:
+        """As it was before."""
+        node = self.nodes.get(name)
+        try:
+            super().close_image(name)
+        except OSError:
+            assert node is not None
+            self.nodes[name] = node
+            raise
+
+
+class JobsWaitForEver(Host):
+    """A reopening fails, and what it has drained is not let go on."""
+
+    def reopen_image(self, name: str, read_only: bool) -> None:
+        """Writes are in flight as before."""
+        node = self.nodes.get(name)
+        before = None if node is None else dict(node.writes)
+        try:
+            super().reopen_image(name, read_only)
+        except OSError:
+            assert node is not None
+            assert before is not None
+            node.writes.update(before)
+            raise
+
+
+@pytest.mark.parametrize(
+    "host", [ValidAfterAFailure, WritesThoughItCannotBeMarked, HalfOpen, OpenAfterItsClose, JobsWaitForEver]
+)
+def test_a_mistake_at_a_failing_request_is_found(host: type[Host]) -> None:
+    found = restarts_kill(host, [named("an image whose requests fail")])
+    assert found is not None
+    assert isinstance(found.path[-1], Failing)
+    assert re.fullmatch(r"\w+ d.*; request \d+( and all that follow)?: input/output error", str(found.path[-1]))
+    assert restarts_kill(host, [named("an image with a bitmap")]) is None
 
 
 class WalkOfEveryByte(ImageWalk):

@@ -6,10 +6,12 @@ import json
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import takewhile
 
 import click
 from cbtimpl import Host
 from cbtproofs.explorer.few_blocks import BLOCK
+from cbtproofs.refinement.failing import Failing
 from cbtproofs.refinement.image_walk import walk_through
 from cbtproofs.refinement.image_worlds import image_worlds
 from cbtproofs.refinement.walking import Disagreement, Walked
@@ -85,13 +87,22 @@ def print_disagreement(apart: Disagreement, console: Console, host: Callable[[],
     count = len(apart.path)
     console.print(f"they part in '{apart.world.name}', after {count} commands", style="bold red", highlight=False)
     for number, command in enumerate(apart.path, 1):
-        console.print(f"{number:>4}  {describe(command)}", markup=False, highlight=False, soft_wrap=True)
+        told = str(command) if isinstance(command, Failing) else describe(command)
+        console.print(f"{number:>4}  {told}", markup=False, highlight=False, soft_wrap=True)
     for each in apart.differences:
         console.print(f"   ✗  {each}", style="red", markup=False, highlight=False, soft_wrap=True)
     console.print()
     player = Player(ReferenceAdapter(host))
-    player.play_scenario(Scenario(apart.world.sizes, apart.path, images=apart.world.images))
+    player.play_scenario(_scenario(apart))
     console.print(picture(player.frames, BLOCK))
+
+
+def _scenario(apart: Disagreement) -> Scenario:
+    """What can be played of it: all before the first request that fails."""
+    played = takewhile(lambda each: not isinstance(each, Failing), apart.path)
+    steps = tuple(each for each in played if not isinstance(each, Failing))
+    told = "; ".join(apart.differences)
+    return Scenario(apart.world.sizes, steps, BLOCK, "refinement", told, apart.world.images)
 
 
 def to_plain(taken: list[tuple[Walked, float]], mistake: str | None) -> dict[str, object]:
@@ -99,9 +110,11 @@ def to_plain(taken: list[tuple[Walked, float]], mistake: str | None) -> dict[str
     apart = taken[-1][0].disagreement if taken else None
     found = None
     if apart is not None:
-        told = "; ".join(apart.differences)
-        scenario = Scenario(apart.world.sizes, apart.path, BLOCK, "refinement", told, apart.world.images)
-        found = {"world": apart.world.name, "differences": [*apart.differences], "scenario": to_data(scenario)}
+        failing = [str(each) for each in apart.path if isinstance(each, Failing)]
+        found = {
+            "world": apart.world.name, "differences": [*apart.differences], "scenario": to_data(_scenario(apart)),
+            "failing": failing,
+        }  # fmt: skip
     return {
         "mistake": mistake,
         "agree": apart is None,

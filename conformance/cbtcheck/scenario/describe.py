@@ -69,7 +69,7 @@ def describe(command: object) -> str:
         case Close(node, fails):
             return f"close {name_text(node)}{', which fails' if fails is True else ''}"
         case Reopen(node, writable, fails):
-            told = ", which fails" if fails is True else ""
+            told = f", which fails ({fails})" if fails else ""
             return f"reopen {name_text(node)} for {'writing' if writable is True else 'reading only'}{told}"
         case Persist(add, fails):
             return f"{describe(add)}, to be stored{', which fails' if fails is True else ''}"

@@ -95,7 +95,7 @@ def _said(ledger: Ledger, before: Stored[Blocks], asked: Asked | c.Action) -> Le
             return Table({name: _written(due, everything) for name, due in ledger.items()})
         case Close() | Crash():
             return Table({name: replace(due, records=due.stored, since=None) for name, due in ledger.items()})
-        case Reopen(writable=True, fails=False):
+        case Reopen(writable=True, fails=""):
             return Table({name: replace(due, stored=due.records) for name, due in ledger.items()})
         case (
             c.RemoveBitmap() | c.Abort() | c.Transaction() | c.Write() | c.BeginWrite() | c.EndWrite() | c.Copy()

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import TypeAlias
 
 from cbtmodel import commands as c
-from cbtmodel.image import Close, Crash, Event, Image, Open, Opened, Persist, Reopen, Stored, WrittenByOthers
+from cbtmodel.image import Close, Crash, Event, Failure, Image, Open, Opened, Persist, Reopen, Stored, WrittenByOthers
 from cbtmodel.node import initial
 from cbtmodel.table import Table
 
@@ -23,6 +23,9 @@ from cbtproofs.explorer.few_blocks import BLOCK, Blocks, FewBlocks
 from cbtproofs.explorer.scopes import Scope, add, start_without
 
 DISK = "d"
+FAILURES: tuple[Failure, ...] = ("before anything", "in use", "not current")
+"""What a failing request leaves of an image."""
+
 Asked: TypeAlias = c.Command | Event
 
 
@@ -76,9 +79,8 @@ def events(scope: ImageScope) -> tuple[Event, ...]:
         *(Reopen(DISK, way) for way in ways), *(Persist(add(scope.plain, *place)) for place in scope.plain.places),
     ]  # fmt: skip
     if scope.fails:
-        for way in ways:
-            found += [Open(DISK, way, "before anything"), Open(DISK, way, "in use"), Open(DISK, way, "not current")]
-        found += [Close(DISK, fails=True), *(Reopen(DISK, way, fails=True) for way in ways)]
+        found += [what(DISK, way, left) for what in (Open, Reopen) for way in ways for left in FAILURES]
+        found.append(Close(DISK, fails=True))
         found += [Persist(add(scope.plain, *place), fails=True) for place in scope.plain.places]
     return tuple(found)
 

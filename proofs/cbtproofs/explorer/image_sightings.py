@@ -92,7 +92,20 @@ def reopened_with_a_write(before: Stored[Any], asked: Asked, happened: Happened[
 
 def reopened_in_use_again(before: Stored[Any], asked: Asked, happened: Happened[Any]) -> bool:
     """A disk is open for writing again, and its entry, which was valid, is in use."""
-    return isinstance(asked, Reopen) and trusted(before) and not trusted(happened.stored)
+    well = isinstance(asked, Reopen) and not asked.fails
+    return well and trusted(before) and not trusted(happened.stored)
+
+
+def failed_reopen_marks_it(before: Stored[Any], asked: Asked, happened: Happened[Any]) -> bool:
+    """A disk stays open for reading only, because marking failed, and an entry that was valid is in use."""
+    failed = isinstance(asked, Reopen) and asked.fails == "in use"
+    return failed and trusted(before) and not trusted(happened.stored)
+
+
+def failed_reopen_waits_for_a_write(before: Stored[Any], asked: Asked, happened: Happened[Any]) -> bool:
+    """A disk stays open for writing, because its bitmaps could not be stored; a write in flight has ended first."""
+    failed = isinstance(asked, Reopen) and bool(asked.fails) and not asked.writable
+    return failed and in_flight(before) and not in_flight(happened.stored)
 
 
 def busy_when_reopened(before: Stored[Any], asked: Asked, happened: Happened[Any]) -> bool:
@@ -166,6 +179,8 @@ EXPECTED: tuple[tuple[Predicate, Callable[[ImageScope], bool]], ...] = (
     (undone_and_without_an_entry, always),
     (reopened_with_a_write, always),
     (reopened_in_use_again, always),
+    (failed_reopen_marks_it, lambda scope: scope.fails),
+    (failed_reopen_waits_for_a_write, lambda scope: scope.fails and scope.flight),
     (added_when_only_read, always),
     (not_added_when_only_read, lambda scope: scope.fails),
     (not_written_when_only_read, always),

@@ -71,11 +71,11 @@ SETTINGS = (
 OF_A_GROUP = Setting("open, with a group", A_GROUP, ("a", "b"), ("a", "b"))
 """For a close, which ends jobs together; what commands do to a group is proved of them without an image."""
 
-HOW_OPENING_FAILS = get_args(get_type_hints(Open)["fails"])
+HOW_MARKING_FAILS = get_args(get_type_hints(Open)["fails"])
 EVENTS: tuple[Any, ...] = (
-    *(Open("d", writable, fails) for writable in (True, False) for fails in HOW_OPENING_FAILS),
+    *(Open("d", writable, fails) for writable in (True, False) for fails in HOW_MARKING_FAILS),
     *(Close("d", fails) for fails in (True, False)),
-    *(Reopen("d", writable, fails) for writable in (True, False) for fails in (True, False)),
+    *(Reopen("d", writable, fails) for writable in (True, False) for fails in HOW_MARKING_FAILS),
     *(Persist(c.AddBitmap("d", name, 512), fails) for name in ("n", "a") for fails in (False, True)),
     WrittenByOthers("d"), Crash(),
 )  # fmt: skip

@@ -1,17 +1,19 @@
 """Mistakes in what the specification says of images: with each, RULE-DISK fails.
 
-`nobody-is-busy` is what QEMU does (docs/findings/crashes.md, CRASH-8); the proof asked the question.
+`nobody-is-busy` and `valid-after-a-failed-reopening` are what QEMU does (docs/findings/crashes.md, CRASH-8 and
+CRASH-2); of the first the proof asked the question.
 """
 
 from __future__ import annotations
 
-from cbtmodel import bitmap, image
+from cbtmodel import bitmap, image, jobs, node
 from cbtmodel import commands as c
 from cbtmodel.bitmap import Bitmap
 from cbtmodel.blocks import S
 from cbtmodel.image import (
     Close,
     Entry,
+    Failure,
     Forbidden,
     Happened,
     Image,
@@ -23,12 +25,13 @@ from cbtmodel.image import (
     cancelled,
     held,
     in_use,
+    left,
     loaded,
     soundness,
     store,
     written,
 )
-from cbtmodel.loops import fold, mapped, some
+from cbtmodel.loops import fold, some
 from cbtmodel.node import Node, drain
 from cbtmodel.record import replace
 from cbtmodel.table import Table
@@ -46,14 +49,13 @@ def opened_without_a_mark(stored: Stored[S], event: Open) -> Happened[S]:
         return Happened(stored, "open already")
     image = stored.images[event.node]
     entries = image.entries if image.current else Table()
-    marked = Image(image.size, mapped(entries, lambda each: replace(each, in_use=each.in_use)))
+    whole = Image(image.size, entries)
     if event.fails:
-        left = {"before anything": image, "in use": marked, "not current": replace(image, current=False)}
-        return Happened(replace(stored, images=stored.images.put(event.node, left[event.fails])))
+        return Happened(replace(stored, images=stored.images.put(event.node, left(image, whole, event.fails))))
     nothing: Table[Bitmap[S]] = Table()
     bitmaps = fold(entries, nothing, lambda made, name: made.put(name, loaded(stored, entries[name])))
     state = replace(stored.state, nodes=stored.state.nodes.put(event.node, Node(image.size, bitmaps)))
-    images = stored.images.put(event.node, marked) if event.writable else stored.images
+    images = stored.images.put(event.node, whole if event.writable else replace(image, entries=entries))
     unnamed: Table[Soundness] = Table()
     worth = fold(entries, unnamed, lambda made, name: made.put(name, soundness(entries[name])))
     return Happened(Stored(state, images, stored.opened.put(event.node, Opened(event.writable, worth))))
@@ -132,13 +134,25 @@ def closed_under_a_write(stored: Stored[S], event: Close) -> Happened[S]:
 @instead_of(image.reopen)
 def not_in_use_when_reopened(stored: Stored[S], event: Reopen) -> Happened[S]:
     """An image that is open for writing again still says that its bitmaps are valid."""
-    node, opened = event.node, stored.opened[event.node]
-    if event.fails or event.writable == opened.writable:
+    name = event.node
+    opened, image = stored.opened[name], stored.images[name]
+    if event.writable == opened.writable:
         return Happened(stored)
-    if not event.writable and some(stored.state.nodes[node].bitmaps, lambda name: in_use(stored, node, name)):
+    if not event.writable and some(stored.state.nodes[name].bitmaps, lambda each: in_use(stored, name, each)):
         return Happened(stored, "busy")
-    images = stored.images if event.writable else store(stored, node)
-    return Happened(Stored(stored.state, images, stored.opened.put(node, replace(opened, writable=event.writable))))
+    state, ended = jobs.settle(drain(stored.state, name), tuple(node.jobs_of(stored.state, name)))
+    images = stored.images if event.writable else store(replace(stored, state=state), name)
+    if event.fails:
+        after = images.put(name, left(image, images[name], event.fails))
+        return Happened(Stored(state, after, stored.opened), None, ended)
+    reopened = stored.opened.put(name, replace(opened, writable=event.writable))
+    return Happened(Stored(state, images, reopened), None, ended)
+
+
+@instead_of(image.left)
+def valid_after_a_failed_reopening(before: Image[S], after: Image[S], fails: Failure) -> Image[S]:
+    """A reopening for reading only fails when bitmaps are stored, and they stay valid while the guest writes."""
+    return {"before anything": before, "in use": after, "not current": replace(before, current=False)}[fails]
 
 
 @instead_of(image.in_use)
@@ -183,21 +197,7 @@ def removed_and_stored_again(stored: Stored[S], removal: c.Command | c.Action) -
     return stored
 
 
-@instead_of(image.open_image)
-def believed_after_a_failed_opening(stored: Stored[S], event: Open) -> Happened[S]:
-    """An opening that fails after it has written calls an image current that others have written to."""
-    if event.node in stored.opened:
-        return Happened(stored, "open already")
-    image = stored.images[event.node]
-    entries = image.entries if image.current else Table()
-    marked = Image(image.size, mapped(entries, lambda each: replace(each, in_use=True)))
-    if event.fails:
-        left = {"before anything": image, "in use": replace(image, current=True), "not current": image}
-        return Happened(replace(stored, images=stored.images.put(event.node, left[event.fails])))
-    nothing: Table[Bitmap[S]] = Table()
-    bitmaps = fold(entries, nothing, lambda made, name: made.put(name, loaded(stored, entries[name])))
-    state = replace(stored.state, nodes=stored.state.nodes.put(event.node, Node(image.size, bitmaps)))
-    images = stored.images.put(event.node, marked) if event.writable else stored.images
-    unnamed: Table[Soundness] = Table()
-    worth = fold(entries, unnamed, lambda made, name: made.put(name, soundness(entries[name])))
-    return Happened(Stored(state, images, stored.opened.put(event.node, Opened(event.writable, worth))))
+@instead_of(image.left)
+def believed_after_a_failure(before: Image[S], after: Image[S], fails: Failure) -> Image[S]:
+    """What fails when it has written calls an image current that others have written to."""
+    return {"before anything": before, "in use": replace(before, current=True), "not current": before}[fails]

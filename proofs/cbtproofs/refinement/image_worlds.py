@@ -1,7 +1,6 @@
-"""Where refinement is walked with images: the explorer's scopes of them, and more.
+"""Where refinement is walked with images: the explorer's scopes of them, and more; with requests that fail, too.
 
-Nothing fails here. The reference stores each time wholly, and what a failing request leaves of a real file is asked
-by `cbtspec crash reference`.
+What a power cut leaves of a real file is asked by `cbtspec crash reference`.
 """
 
 from __future__ import annotations
@@ -14,7 +13,11 @@ from cbtmodel.table import Table
 
 from cbtproofs.explorer.few_blocks import BLOCK, Blocks, FewBlocks
 from cbtproofs.explorer.image_scopes import DISK, Asked, ImageScope
+from cbtproofs.refinement.failing import Given, every_request
 from cbtproofs.refinement.worlds import World
+
+MOST_REQUESTS = 32
+"""No event of the worlds whose requests fail makes as many."""
 
 
 def initially(world: World, space: FewBlocks) -> Stored[Blocks]:
@@ -23,7 +26,7 @@ def initially(world: World, space: FewBlocks) -> Stored[Blocks]:
     return Stored(world.initial(space), images, Table({name: Opened(writable=True) for name in world.sizes}))
 
 
-def of_image_scope(name: str, scope: ImageScope, *more: Asked) -> World:
+def of_image_scope(name: str, scope: ImageScope, *more: Given) -> World:
     """The world of a scope, with more that can happen."""
     commands = tuple(dict.fromkeys((*scope.alphabet, *more)))
     return World(name, ((DISK, scope.size),), commands, images=True)
@@ -83,10 +86,32 @@ def two_blocks() -> World:
     return of_image_scope("an image of two blocks", ImageScope(blocks=2, switches=False, fails=False))
 
 
+def failing_requests() -> World:
+    """A bitmap, and every write and flush of what happens to its image fails, once or from then on."""
+    return with_failures("an image whose requests fail", ImageScope(jobs=0, fails=False))
+
+
+def failing_requests_and_a_job() -> World:
+    """The same with a job, which has the bitmap or not."""
+    return with_failures("an image whose requests fail, and a job", ImageScope(fails=False, switches=False))
+
+
+def failing_requests_of_two() -> World:
+    """Two bitmaps, so that a store has more of them."""
+    scope = ImageScope(bitmaps=2, jobs=0, flight=False, switches=False, fails=False)
+    return with_failures("an image with two bitmaps, whose requests fail", scope)
+
+
+def with_failures(name: str, scope: ImageScope) -> World:
+    """A world in which requests fail."""
+    events = Open(DISK), Close(DISK), Reopen(DISK, True), Reopen(DISK, False)
+    return of_image_scope(name, scope, *every_request(events, MOST_REQUESTS))
+
+
 LISTS: dict[str, tuple[Callable[[], World], ...]] = {
-    "quick": (one_bitmap, coarse_and_tail, two_bitmaps, a_job),
-    "usual": (two_images,),
-    "deep": (two_bitmaps_and_a_job, two_blocks),
+    "quick": (one_bitmap, coarse_and_tail, two_bitmaps, a_job, failing_requests),
+    "usual": (two_images, failing_requests_of_two),
+    "deep": (two_bitmaps_and_a_job, two_blocks, failing_requests_and_a_job),
 }
 
 

@@ -10,8 +10,8 @@ import marshal
 from collections.abc import Callable
 from typing import Self
 
-from cbtcheck.adapters.driving import Driven, Driver
-from cbtcheck.adapters.qcow2_store import MemoryStorage, Qcow2Store
+from cbtcheck.adapters.driving import Answer, Driven, Driver
+from cbtcheck.adapters.qcow2_store import Qcow2Store
 from cbtcheck.adapters.reference_images import happen, put_into_images
 from cbtcheck.adapters.small_disks import FlatDisk
 from cbtimpl import Host
@@ -19,9 +19,9 @@ from cbtimpl.backup import BackupJob
 from cbtmodel.image import Event
 
 from cbtproofs.explorer.few_blocks import BLOCK, Blocks, FewBlocks
-from cbtproofs.explorer.image_scopes import Asked
 from cbtproofs.refinement.abstraction import Data
 from cbtproofs.refinement.concrete import copy_of, identity_of
+from cbtproofs.refinement.failing import Failing, FailingStorage, Given, what_happened
 
 UNTOUCHED = 0xEE
 """What every byte of a fresh target is."""
@@ -73,9 +73,11 @@ class Subject:
     ) -> None:
         made: dict[str, FlatDisk] = {name: FreshDisk(size, i) for i, (name, size) in enumerate(disks.items())}
         self.driver = Driver(host(), made, new_target)
+        self.storages: dict[str, FailingStorage] = {}
         self.stores: dict[str, Qcow2Store] = {}
         if image is not None:
-            self.stores = {name: image(MemoryStorage(), size, SMALLEST_CLUSTER) for name, size in disks.items()}
+            self.storages = {name: FailingStorage() for name in disks}
+            self.stores = {name: image(self.storages[name], disks[name], SMALLEST_CLUSTER) for name in disks}
         put_into_images(self.driver, self.stores)
         self.starts: dict[str, bytes] = {}
         self.version = 0
@@ -90,14 +92,16 @@ class Subject:
         copied: Self = copy_of(self)
         return copied
 
-    def perform(self, asked: Asked) -> tuple[Driven, dict[str, Blocks]]:
+    def perform(self, asked: Given) -> tuple[Driven, dict[str, Blocks]]:
         """Moves on. Also returns, for each job that ended, which blocks are on its target as they were at its start.
 
         No guest write lands between a job's start and the end of the command that starts it: so what is on the disk
         after that command is what was there at the start.
         """
         self.version += 1
-        if isinstance(asked, Event):
+        if isinstance(asked, Failing):
+            driven = self._fails(asked)
+        elif isinstance(asked, Event):
             driven = happen(self.driver, self.stores, asked)
         else:
             driven = self.driver.perform(asked, lambda offset, length: fresh(self.version, offset, length))
@@ -108,6 +112,21 @@ class Subject:
         right = {job_id: self._right(job_id) for job_id, _ in driven.ended}
         self._forget(jobs)
         return driven, right
+
+    def _fails(self, failing: Failing) -> Driven:
+        """What has happened is told by what is left of the file, and by how it is open."""
+        node = failing.event.node
+        storage, store = self.storages[node], self.stores[node]
+        before = store.seen()
+        storage.fails_at(failing)
+        try:
+            return happen(self.driver, self.stores, failing.event)
+        except OSError:
+            opened = self.host.nodes.get(node)
+            happened = what_happened(failing.event, before, store.seen(), opened is not None and opened.read_only)
+            return Driven((Answer(happened),), tuple(self.host.take_ended()))
+        finally:
+            storage.works_again()
 
     def _right(self, job_id: str) -> Blocks:
         target = self.driver.targets[job_id]

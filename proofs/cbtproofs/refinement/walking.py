@@ -17,7 +17,7 @@ from cbtmodel.backup import Ended
 from cbtmodel.properties import Inclusion
 
 from cbtproofs.explorer.few_blocks import Blocks, FewBlocks
-from cbtproofs.explorer.image_scopes import Asked
+from cbtproofs.refinement.failing import Given
 from cbtproofs.refinement.subject import Subject
 from cbtproofs.refinement.worlds import World
 
@@ -30,7 +30,7 @@ class Disagreement:
     """The first edge on which the two part: the steps that lead there, the last one over it, and what differs."""
 
     world: World
-    path: tuple[Asked, ...]
+    path: tuple[Given, ...]
     differences: tuple[str, ...]
 
 
@@ -55,7 +55,7 @@ class Walked:
 class Edge(Generic[M]):
     """What came of a step: both states, the identity of the concrete one, and what differs, normally nothing."""
 
-    command: Asked
+    command: Given
     subject: Subject
     identity: bytes
     model: M
@@ -76,7 +76,7 @@ class Walking(ABC, Generic[M]):
         self.known: set[bytes] = set()
         self.stands_for: dict[bytes, M] = {}
         self.abstract: dict[M, M] = {}
-        self.came_from: list[tuple[int, Asked] | None] = []
+        self.came_from: list[tuple[int, Given] | None] = []
         self.edges = self.otherwise = 0
         self.disagreement: Disagreement | None = None
 
@@ -129,7 +129,7 @@ class Walking(ABC, Generic[M]):
     def compared(self, subject: Subject, identity: bytes, model: M) -> list[str]:
         """What differs between two states."""
 
-    def part(self, path: tuple[Asked, ...], differences: Sequence[str]) -> bool:
+    def part(self, path: tuple[Given, ...], differences: Sequence[str]) -> bool:
         """Whether the two part here."""
         if differences:
             self.disagreement = Disagreement(self.world, path, tuple(differences))
@@ -140,7 +140,7 @@ class Walking(ABC, Generic[M]):
         numbers = len(self.known), len(self.stands_for), frozenset(self.abstract), self.edges, self.otherwise
         return Walked(self.world, *numbers, self.disagreement)
 
-    def discover(self, identity: bytes, model: M, came_from: tuple[int, Asked] | None) -> bool:
+    def discover(self, identity: bytes, model: M, came_from: tuple[int, Given] | None) -> bool:
         """Whether the pair is new; then it is numbered and known."""
         pair = self.pair(identity, model)
         if pair in self.known:
@@ -149,7 +149,7 @@ class Walking(ABC, Generic[M]):
         self.came_from.append(came_from)
         return True
 
-    def path(self, number: int) -> tuple[Asked, ...]:
+    def path(self, number: int) -> tuple[Given, ...]:
         """The commands that lead to a pair, as few as possible."""
         commands = []
         step_there = self.came_from[number]
@@ -169,7 +169,7 @@ class Walking(ABC, Generic[M]):
             if edge.identity != identity or edge.model is not model:
                 copy = None
 
-    def edge(self, subject: Subject, identity: bytes, model: M, command: Asked) -> Edge[M]:
+    def edge(self, subject: Subject, identity: bytes, model: M, command: Given) -> Edge[M]:
         """One command, on both."""
         self.edges += 1
         try:

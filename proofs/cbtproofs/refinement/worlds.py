@@ -16,8 +16,8 @@ from cbtmodel import commands as c
 from cbtmodel.node import State, initial
 
 from cbtproofs.explorer.few_blocks import BLOCK, Blocks, FewBlocks
-from cbtproofs.explorer.image_scopes import Asked
 from cbtproofs.explorer.scopes import Alphabet, Commands, Scope, start, start_without
+from cbtproofs.refinement.failing import Given
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class World:
 
     name: str
     disks: tuple[tuple[str, int], ...]
-    commands: tuple[Asked, ...]
+    commands: tuple[Given, ...]
     images: bool = False
 
     @property

@@ -20,9 +20,9 @@ from typing import Any
 from cbtcheck.adapters.driving import Driven
 
 from cbtproofs.explorer.few_blocks import Blocks
-from cbtproofs.explorer.image_scopes import Asked
 from cbtproofs.mutants.kill_matrix.calls import CALLS
 from cbtproofs.refinement.abstraction import Data
+from cbtproofs.refinement.failing import Given
 from cbtproofs.refinement.subject import Subject
 from cbtproofs.refinement.walk import Model, Walk, pair_of
 from cbtproofs.refinement.walking import Edge
@@ -35,7 +35,7 @@ class Recording:
 
     world: World
     subjects: dict[bytes, Subject] = field(default_factory=dict)
-    moves: dict[tuple[bytes, Asked], tuple[Driven, dict[str, Blocks], bytes]] = field(default_factory=dict)
+    moves: dict[tuple[bytes, Given], tuple[Driven, dict[str, Blocks], bytes]] = field(default_factory=dict)
     evidence: dict[tuple[bytes, str], Data[Blocks]] = field(default_factory=dict)
     stands_for: dict[bytes, Any] = field(default_factory=dict)
     edges: dict[tuple[bytes, int], Edge[Model] | None] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class Recording:
             self.subjects[self.first] = subject
         return self.first
 
-    def move(self, identity: bytes, command: Asked) -> tuple[Driven, dict[str, Blocks], bytes]:
+    def move(self, identity: bytes, command: Given) -> tuple[Driven, dict[str, Blocks], bytes]:
         """What a command does in a state: what happened, what jobs that ended delivered, and the state after it."""
         known = self.moves.get((identity, command))
         if known is None:
@@ -84,7 +84,7 @@ class RecordedSubject(Subject):
         """Another one in the same state."""
         return RecordedSubject(self.recording, self._identity)
 
-    def perform(self, asked: Asked) -> tuple[Driven, dict[str, Blocks]]:
+    def perform(self, asked: Given) -> tuple[Driven, dict[str, Blocks]]:
         """Moves on."""
         driven, right, self._identity = self.recording.move(self._identity, asked)
         return driven, right
