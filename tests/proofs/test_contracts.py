@@ -214,7 +214,7 @@ def dies(number: int) -> bool:
     ids=lambda value: getattr(value, "__name__", None),
 )
 def test_every_verdict_is_given_where_it_is_due(holds, verdict, detail) -> None:
-    contract = Contract(holds.__name__, "", (), "confirmed", 3, holds)
+    contract = Contract(holds.__name__, "", (), "confirmed", 1, holds)
     (outcome,) = run([Task(contract)])
     assert (outcome.verdict, outcome.detail) == (verdict, detail)
     assert outcome.as_expected == (verdict == "confirmed")

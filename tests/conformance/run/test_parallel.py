@@ -55,7 +55,7 @@ from cbtmodel.commands import AddBitmap, ClearBitmap, Command
 from cbtmodel.image import Event
 from waiting import eventually, finished
 
-SOME, FEW = 60, 40
+SOME, FEW = 150, 100
 """Every so many walks of the tour are played."""
 
 
@@ -206,7 +206,7 @@ def test_however_many_share_it_the_same_is_played_and_reported(
 ) -> None:
     walks = (*tour("quick")[::SOME], *twins(adapter.capabilities))
     monkeypatch.setattr(plan, "tour", lambda _: walks)
-    monkeypatch.setattr(plan, "tour_of_images", lambda *claimed: tour_of_images(*claimed)[::20])
+    monkeypatch.setattr(plan, "tour_of_images", lambda *claimed: tour_of_images(*claimed)[::40])
     few = replace(PROFILES["quick"], one_in={adapter.name: 200})
     monkeypatch.setitem(PROFILES, "quick", few)
     options = Options("quick", 3, 40, None, None, tmp_path / "r")
