@@ -249,20 +249,33 @@ def test_another_disk_of_the_same_name_is_held_against_nothing() -> None:
     assert gives(*later) == [*RIGHT, ("i2", "assumed")], "the survey knows"
 
 
-def test_addresses_are_monitors_of_other_machines_unless_a_file_is_the_same() -> None:
-    def of_libvirt(messages: Messages) -> str:
-        lines = []
-        for each in messages:
-            kind = "SEND_MSG" if "execute" in each else "RECV_EVENT" if "event" in each else "RECV_REPLY"
-            member = {"SEND_MSG": "msg", "RECV_EVENT": "event", "RECV_REPLY": "reply"}[kind]
-            lines.append(f"info : x:1 : QEMU_MONITOR_{kind}: mon=0x7f01 {member}={json.dumps(each)}\n")
-        return "".join(lines)
+def of_libvirt(messages: Messages) -> str:
+    lines = []
+    for each in messages:
+        kind = "SEND_MSG" if "execute" in each else "RECV_EVENT" if "event" in each else "RECV_REPLY"
+        member = {"SEND_MSG": "msg", "RECV_EVENT": "event", "RECV_REPLY": "reply"}[kind]
+        lines.append(f"info : x:1 : QEMU_MONITOR_{kind}: mon=0x7f01 {member}={json.dumps(each)}\n")
+    return "".join(lines)
 
+
+def test_addresses_are_monitors_of_other_machines_unless_a_file_is_the_same() -> None:
     anew = [*sent("block-dirty-bitmap-add", **add()), *increment("i2")]
     for file, expected in (("/d.qcow2", "perhaps"), ("/of-another.qcow2", "assumed")):
         text = of_libvirt([*BEFORE, *HELLO, *look(file=file), *anew])
         report = verify(io.BytesIO(text.encode()), Options())
         assert [row.gives for table, _ in report.tables for row in table.rows] == ["restores", "restores", expected]
+
+
+def test_what_is_in_doubt_of_another_machine_is_of_its_own_backups() -> None:
+    """A second machine at the same address: QEMU is killed there, and a bitmap that was not stored is added again."""
+    other = "/of-another.qcow2"
+    second = [*HELLO, *look(file=other), *started(persistent=False), *increment("i1")]
+    killed = [*HELLO, *look(file=other), *sent("block-dirty-bitmap-add", **add()), *increment("i2")]
+    report = verify(io.BytesIO(of_libvirt([*BEFORE, *second, *killed]).encode()), Options())
+    found = [[(row.job, row.gives) for row in table.rows] for table, _ in report.tables]
+    assert found == [RIGHT, [*RIGHT, ("i2", "perhaps")]]
+    whys = [each.why for table, _ in report.tables for row in table.rows for each in row.lost]
+    assert whys == ["d/b was not there any more, and added again in line 26"]
 
 
 def guest(offset: int) -> Messages:
