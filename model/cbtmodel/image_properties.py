@@ -130,6 +130,16 @@ def as_it_was(where: str, entry: Entry[S], there: Bitmap[S]) -> Claims[S]:
     yield Inclusion(f"{where}: no more", there.marks.dirty, entry.marks.dirty)
 
 
+def same_entry(where: str, before: Entry[S], now: Entry[S]) -> Claims[S]:
+    """An entry is as it was. What one in use had, counts for nothing."""
+    same = (before.granularity, before.enabled, before.in_use) == (now.granularity, now.enabled, now.in_use)
+    yield Fact(f"{where}: as it was", same)
+    if not before.in_use:
+        yield Inclusion(f"{where}: no less", before.marks.dirty, now.marks.dirty)
+        yield Inclusion(f"{where}: no more", now.marks.dirty, before.marks.dirty)
+        yield Inclusion(f"{where}: owed as before", before.marks.owed, now.marks.owed)
+
+
 def owed_in(stored: Stored[S], node: str, name: str) -> S | None:
     """What is owed under a name; None if it is not there, or openly not to be trusted."""
     opened = stored.opened.get(node)

@@ -10,13 +10,14 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from cbtmodel import image, image_chain
+from cbtmodel import image, image_chain, image_offline
 from cbtproofs.inductive.images import ID, SETTINGS, images, listed
 from cbtproofs.inductive.prove import PROVERS, provers
 from cbtproofs.inductive.restores_images import listed as listed_of_chains
 from cbtproofs.inductive.restores_images import restores
 from cbtproofs.inductive.script import Obligation
 from cbtproofs.mutants.image_mistakes import IMAGE_MISTAKES
+from cbtproofs.mutants.image_offline_mistakes import OFFLINE_MISTAKES
 from cbtproofs.mutants.mutant import Mutant, applied
 
 
@@ -55,7 +56,7 @@ def statements(path: str) -> set[int]:
 
 def test_every_statement_of_the_specification_of_images_is_on_a_path_of_the_proof() -> None:
     """An event or a command that no scene has would be proved by nobody: as were openings that fail, once."""
-    files: dict[str, set[int]] = {str(each.__file__): set() for each in (image, image_chain)}
+    files: dict[str, set[int]] = {str(each.__file__): set() for each in (image, image_chain, image_offline)}
 
     def traced(frame: FrameType, event: str, argument: object) -> Any:
         if frame.f_code.co_filename not in files:
@@ -74,7 +75,7 @@ def test_every_statement_of_the_specification_of_images_is_on_a_path_of_the_proo
 
 
 @pytest.mark.parametrize("prover", PROVERS)
-@pytest.mark.parametrize("mistake", IMAGE_MISTAKES, ids=lambda each: each.name)
+@pytest.mark.parametrize("mistake", [*IMAGE_MISTAKES, *OFFLINE_MISTAKES], ids=lambda each: each.name)
 def test_a_mistake_is_found(prover: str, mistake: Mutant) -> None:
     with applied(mistake):
         assert ID in {each.id for each in wrong(prover)}

@@ -26,6 +26,7 @@ from cbtmodel.image import (
     WrittenByOthers,
     happen,
 )
+from cbtmodel.image_offline import Offline, offline, only_that
 from cbtmodel.image_properties import across, all_sound, comes_back
 from cbtmodel.node import State
 from cbtmodel.table import Table
@@ -91,10 +92,23 @@ COMMANDS: tuple[Any, ...] = (
 )  # fmt: skip
 
 
+OFFLINE = tuple(Offline(each) for each in (
+    Persist(c.AddBitmap("d", "n", 512)), Persist(c.AddBitmap(*A, 512)), c.RemoveBitmap(*A), c.ClearBitmap(*A),
+    c.EnableBitmap(*A), c.DisableBitmap(*A), c.MergeBitmaps(*A, (c.Source(*B),)), c.RemoveBitmap("d", "nowhere"),
+    c.MergeBitmaps(*A, (c.Source("d", "nowhere"), c.Source(*B))),
+))  # fmt: skip
+
+
 def images(setting: Setting, what: Any) -> Script:
-    """One event or command."""
+    """One event or command, or what is done to the bitmaps of a closed image."""
 
     def rest(prover: Prover, stored: Stored[Any]) -> Iterator[Item]:
+        if isinstance(what, Offline):
+            done = offline(stored, what)
+            yield Played(done.stored.state)
+            yield ProveEach(ID, all_sound(done.stored))
+            yield ProveEach(ID, only_that(stored, what, done))
+            return
         done = happen(stored, what)
         yield Played(stored.state)
         yield ProveEach(ID, all_sound(done.stored))
@@ -136,3 +150,5 @@ def listed() -> Iterator[tuple[Setting, Any]]:
     for setting in SETTINGS:
         yield from ((setting, each) for each in (*EVENTS, *COMMANDS))
     yield from ((OF_A_GROUP, each) for each in EVENTS if isinstance(each, Close))
+    for setting, operations in zip(SETTINGS[:2], (OFFLINE, OFFLINE[:1]), strict=True):  # closed, and open
+        yield from ((setting, each) for each in operations)
