@@ -251,7 +251,9 @@ class Program:
                 if text.startswith(("refused: ", "failed: ")):
                     return text, lines
                 lines.append(text)
-        except (ConnectionError, ValueError) as problem:
+        except ConnectionError:  # it has gone before it was asked
+            raise ProgramBroken(f"it ended at '{line}'") from None
+        except ValueError as problem:
             raise ProgramBroken(f"at '{line}': {problem}") from None
         except TimeoutError:
             raise ProgramBroken(f"no answer to '{line}' for {DEADLINE:.0f} s") from None

@@ -98,8 +98,10 @@ def test_each_process_has_a_program_of_its_own(tmp_path: Path) -> None:
     assert {**said, **dict.fromkeys(TIMES)} == {**too, **dict.fromkeys(TIMES)}
 
 
-def test_a_program_that_breaks_is_told_by_whichever_process(tmp_path: Path) -> None:
-    words = ("exec", "--jobs", "2", "--", sys.executable, "-c", "input(); print('ok', flush=True)")
+@pytest.mark.parametrize("first", ["", "import os, time; os.close(0); time.sleep(0.3)"], ids=["at once", "deaf"])
+def test_a_program_that_breaks_is_told_by_whichever_process(tmp_path: Path, first: str) -> None:
+    """It has gone when it is asked the next thing, or goes when it is."""
+    words = ("exec", "--jobs", "2", "--", sys.executable, "-c", f"input(); print('ok', flush=True); {first}")
     done = CliRunner().invoke(main, ["crash", *words])
     assert done.exit_code == 3, done.output
     assert "GIVEN UP" in done.stdout
