@@ -193,7 +193,7 @@ def test_all_windows_and_some_faults(plan: Plan, name: str) -> None:
     needs(name)
     profile, only = ("ci", "emulator-killed at 2/") if name == "done-before-it-is-closed" else ("quick", "")
     result = judge(plan, PROFILES[profile], 20160121, 2, only=only)  # some sixty faults do not find that one
-    if name == "pull":  # where its scratch fails, or has no room, QEMU fails the guest's write, and no restore is wrong
+    if name == "pull":  # where its scratch fails, QEMU fails the guest's write, and no restore is wrong
         assert {each.outcome.judgement for each in result.shown} == {Judgement.BROKEN}
         assert {kind for each in result.shown for kind in each.faults} == {"target-EIO", "target-ENOSPC"}
         return
