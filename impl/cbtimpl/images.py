@@ -129,7 +129,8 @@ class Images(Transactions):
         """Reading only from now on, with the bitmaps stored; or writing, with all entries in use.
 
         Refused: "not found", "busy" (what a job's successor records would be in no file). `OSError` if the file
-        fails: what was in flight has ended, and it is open as before.
+        fails: what was in flight has ended, and it is open as before; for reading only if the file may say that its
+        bitmaps are valid, and cannot be marked.
         """
         node = self.opened(name)
         if arguments.flag("read_only", read_only) == node.read_only:

@@ -397,3 +397,17 @@ def test_the_command_draws_where_they_part(monkeypatch: pytest.MonkeyPatch) -> N
     scenario = report["disagreement"]["scenario"]
     assert scenario["images"] is True
     assert [each["do"] for each in scenario["commands"]] == ["add-bitmap", "close", "open", "crash", "open"]
+
+
+def test_the_command_shows_the_request_that_fails_and_what_can_be_played(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = named("an image whose requests fail")
+    monkeypatch.setattr("cbtcheck.cli.refined.worlds", lambda name: ())
+    monkeypatch.setattr("cbtcheck.cli.refined.image_worlds", lambda name: (world,))
+    monkeypatch.setattr("cbtcheck.cli.refined._host", lambda mistake: ValidAfterAFailure)
+    shown = CliRunner().invoke(main, ["refine"])
+    assert shown.exit_code == 2
+    failing = "reopen d for reading only; request 9: input/output error"
+    assert f"   2  {failing}\n   ✗  the image of d: a should be in use, but is valid" in shown.output
+    found = json.loads(CliRunner().invoke(main, ["refine", "--format", "json"]).stdout)["disagreement"]
+    assert found["failing"] == [failing]
+    assert [each["do"] for each in found["scenario"]["commands"]] == ["add-bitmap"]

@@ -28,8 +28,8 @@ STARTS = 20.0
 SOON, TRIES = 2.0, 5
 """Seconds after which a QEMU that has not answered is started once more, and how often it is started at most.
 
-7.2 now and then never answers its first command, however long one waits: of the starts here 1 in 2,000 to 1 in 20, by
-the machine (docs/findings/what-qemu-was-found-to-do.md).
+7.2 now and then never answers its first command, however long one waits: up to 1 in 20 starts were seen
+(docs/findings/what-qemu-was-found-to-do.md).
 """
 
 ENDS = 1.0

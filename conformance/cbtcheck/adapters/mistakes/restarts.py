@@ -157,9 +157,7 @@ class NotStoredWhenReopened(Host):
             return
         self.check_nothing_busy(node)
         self.after_drain(self.drain([node], self.jobs_on(node)))
-        node.read_only = True
-        for bitmap in node.bitmaps.values():
-            bitmap.read_only = bitmap.persistent
+        self.set_read_only(node, True)
 
 
 @narrow_mistake("read-only-can-be-cleared", RESTARTS, Verdict.UNSAFE, RESTARTS)
