@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
 from cbtmodel import commands as c
 from cbtmodel.image import Close, Crash, Event, Failure, Image, Open, Opened, Persist, Reopen, Stored, WrittenByOthers
@@ -23,7 +23,7 @@ from cbtproofs.explorer.few_blocks import BLOCK, Blocks, FewBlocks
 from cbtproofs.explorer.scopes import Scope, add, start_without
 
 DISK = "d"
-FAILURES: tuple[Failure, ...] = ("before anything", "in use", "not current")
+FAILURES: tuple[Failure, ...] = tuple(way for way in get_args(Failure) if way)
 """What a failing request leaves of an image."""
 
 Asked: TypeAlias = c.Command | Event

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args
 
 from cbtmodel import commands as c
 from cbtmodel.bitmap import Marks
@@ -16,6 +16,7 @@ from cbtmodel.image import (
     Close,
     Crash,
     Entry,
+    Failure,
     Image,
     Open,
     Opened,
@@ -72,7 +73,7 @@ SETTINGS = (
 OF_A_GROUP = Setting("open, with a group", A_GROUP, ("a", "b"), ("a", "b"))
 """For a close, which ends jobs together; what commands do to a group is proved of them without an image."""
 
-HOW_MARKING_FAILS = get_args(get_type_hints(Open)["fails"])
+HOW_MARKING_FAILS = get_args(Failure)
 EVENTS: tuple[Any, ...] = (
     *(Open("d", writable, fails) for writable in (True, False) for fails in HOW_MARKING_FAILS),
     *(Close("d", fails) for fails in (True, False)),
