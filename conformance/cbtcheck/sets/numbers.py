@@ -139,6 +139,13 @@ class Numbers:
             else:
                 self.add_range(first, past)
 
+    def update(self, other: Numbers) -> None:
+        """All numbers of the other set are in it."""
+        self._low |= other._low
+        if other._high is not None:
+            self._high = other._high if self._high is None else self._high | other._high
+            self._own = False
+
     def run_optimize(self) -> None:
         """Nothing is changed but how it is stored."""
         self._low.run_optimize()

@@ -6,7 +6,7 @@ copies data touches the whole of its disk; so does what is said to a job that is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cbtmodel import commands as c
@@ -28,7 +28,7 @@ from cbtcheck.trace.events import (
 )
 from cbtcheck.trace.untracked import names_in
 from cbtcheck.trace.window import Item, Window
-from cbtcheck.trace.world import Traced
+from cbtcheck.trace.world import Rules, Traced
 
 NONE: frozenset[str] = frozenset()
 
@@ -63,7 +63,7 @@ class Touched:
 class Disks:
     """Which disks hang together by jobs that may end together, in a window that begins in these worlds."""
 
-    def __init__(self, window: Window, worlds: Iterable[Traced]) -> None:
+    def __init__(self, items: Iterable[Item], worlds: Iterable[Traced]) -> None:
         self._of_job: dict[str, set[str]] = {}
         self._in_flight: set[str] = set()
         self._together: list[set[str]] = []
@@ -74,7 +74,7 @@ class Disks:
                 if job.copying.most:
                     self._in_flight.add(job.node)
             self._in_flight |= {node_name for node_name, node in world.state.nodes.items() if node.writes}
-        for item in window.items:
+        for item in items:
             command = item.event.command if isinstance(item.event, Given) else None
             actions = actions_of(command)
             starts = [each for each in actions if isinstance(each, c.StartBackup)]
@@ -149,7 +149,7 @@ def dependences(window: Window, worlds: Sequence[Traced], exact: bool) -> dict[i
     `exact`: also those that would commute, but for a write or a look that may have been between them and tells which
     of them was first.
     """
-    disks = Disks(window, worlds)
+    disks = Disks(window.items, worlds)
     controls = [item for item in window.items if not item.is_look]
     of = {item.number: touched(item.event, disks) for item in controls}
     found = dict.fromkeys(of, 0)
@@ -182,12 +182,17 @@ def _told_apart(window: Window, one: Item, other: Item, of: dict[int, Touched]) 
     return False
 
 
-def touching(window: Window, worlds: Sequence[Traced]) -> dict[int, frozenset[str]]:
-    """By number of an item, which disks of the window's writes it has to do with; without those that may be any."""
-    if window.rules.untracked or any(world.strange for world in worlds):
-        return {}  # what is said of bitmaps that are not known may be about every disk
-    disks, nodes = Disks(window, worlds), {each.node for each in window.classes}
-    return {
-        item.number: frozenset(node for node in nodes if touched(item.event, disks).is_on(node))
-        for item in window.items
-    }
+Touching = Mapping[int, frozenset[str]]
+"""By number of an item, the disks that it has to do with."""
+
+
+def touching(
+    items: Sequence[Item], worlds: Sequence[Traced], nodes: Collection[str], rules: Rules
+) -> Touching:
+    """Which of these disks the items of a window have to do with."""
+    if rules.untracked or any(world.strange for world in worlds):
+        # What is said of bitmaps that are not known may be about every disk.
+        return {item.number: frozenset(nodes) for item in items}
+    disks = Disks(items, worlds)
+    touch = {item.number: touched(item.event, disks) for item in items}
+    return {number: frozenset(node for node in nodes if one.is_on(node)) for number, one in touch.items()}

@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import assert_never
 
+from cbtcheck.sets.between import Between, exactly
+from cbtcheck.sets.compressed import Compressed, CompressedSets
 from cbtcheck.sets.numbers import Numbers
 from cbtcheck.trace.events import (
     AllCopied,
@@ -61,6 +63,36 @@ class Gathered:
         self.blocks.add_range(first, past)
         if len(self.runs) <= MOST_ALONE:
             self.runs.append((first, past))
+
+    def with_all(self, other: Gathered) -> Gathered:
+        """These and others."""
+        both = Gathered()
+        both.blocks, both.runs = self.blocks | other.blocks, (self.runs + other.runs)[: MOST_ALONE + 1]
+        return both
+
+
+class Over:
+    """Guest writes of a disk that are over, and that no world has been given yet. `perhaps`: some or none of them."""
+
+    def __init__(self) -> None:
+        self.sure, self.perhaps = Numbers(), Numbers()
+
+    def add(self, first: int, past: int, sure: bool) -> None:
+        """One more; not `sure`: perhaps it did not happen."""
+        (self.sure if sure else self.perhaps).add_range(first, past)
+
+    def add_all(self, gathered: Gathered, sure: bool) -> None:
+        """The same of several."""
+        (self.sure if sure else self.perhaps).update(gathered.blocks)
+
+    def __bool__(self) -> bool:
+        return bool(self.sure) or bool(self.perhaps)
+
+    def blocks(self, space: CompressedSets, lingering: Compressed) -> Between:
+        """What they have written, and perhaps `lingering`, too."""
+        least = space.gathered(self.sure)
+        most = least | space.gathered(self.perhaps) | lingering
+        return exactly(least) if most is least else Between(least, most)
 
 
 @dataclass

@@ -20,7 +20,7 @@ from cbtmodel.record import replace
 
 from cbtcheck.follow.worlds import distinct as each_once
 from cbtcheck.sets.between import BetweenSets
-from cbtcheck.trace.shape import Sets, agree, differ_where_jobs_run, differing, equal, join, meet, shape
+from cbtcheck.trace.shape import Sets, agree_on, differ_on, differ_where_jobs_run, differing, equal, join, meet, shape
 from cbtcheck.trace.world import Guesses, Traced
 
 MOST_GUESSES = 12
@@ -76,25 +76,27 @@ def refined(world: Traced, groups: Iterable[Guesses], known: bool = True) -> Tra
     return replace(world, state=state, guesses=tuple(kept), mixed=mixed)
 
 
-def narrowed(world: Traced, right: Callable[[Sets], bool]) -> Traced | None:
-    """The world without those guesses that are wrong altogether; None if in one group all are.
+def narrowed(world: Traced, node: str, right: Callable[[Sets], bool]) -> Traced | None:
+    """The world without those guesses about a disk that are wrong altogether; None if in one group all are.
 
     What is left of one group may be at odds with guesses of another one: then these are wrong, too. The bounds of the
     world stay as they are: what is at odds with no bounds, but with all guesses, is a mixture of orders, and not a
     write that is lost or one too much.
     """
-    groups = [_left(each, right) if each.whole else each for each in world.guesses]
+    about = [each for each in world.guesses if differ_on((world.state, *each.states), node)]
+    others = tuple(each for each in world.guesses if not any(each is one for one in about))
+    groups = [_left(each, right) if each.whole else each for each in about]
     state, before, left = world.state, -1, sum(len(each.states) for each in groups)
     while left != before:
         before = left
         for at, group in enumerate(groups):
             if group.whole:
-                group = groups[at] = _left(group, partial(agree, state))
+                group = groups[at] = _left(group, partial(agree_on, state, node_name=node))
                 if not group.states:
                     return None
                 state = meet(state, reduce(join, group.states))
         left = sum(len(each.states) for each in groups)
-    return refined(replace(world, guesses=()), groups)
+    return refined(replace(world, guesses=others), groups)
 
 
 def _left(group: Guesses, right: Callable[[Sets], bool]) -> Guesses:

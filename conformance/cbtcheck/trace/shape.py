@@ -75,13 +75,22 @@ def equal(one: Sets, other: Sets) -> bool:
     return alike
 
 
+def agree_on(one: Sets, other: Sets, node_name: str) -> bool:
+    """Whether something can be true of a disk of which both are right, of the same shape."""
+    return all(map(_meet, _sets(one, node_name), _sets(other, node_name)))
+
+
+def _meet(one: Between, other: Between) -> bool:
+    return one.least <= other.most and other.least <= one.most
+
+
 def agree(one: Sets, other: Sets) -> bool:
     """Whether something can be true of which both are right, of the same shape."""
     possible = True
 
     def compare(first: Between, second: Between) -> Between:
         nonlocal possible
-        possible = possible and first.least <= second.most and second.least <= first.most
+        possible = possible and _meet(first, second)
         return first
 
     together(one, other, compare)
@@ -106,14 +115,17 @@ def differing(states: Sequence[Sets], block: int) -> int:
 
 def differ_where_jobs_run(states: Sequence[Sets]) -> bool:
     """Whether states of the same shape differ in a disk that is being backed up, or in its jobs."""
+    return any(differ_on(states, node_name) for node_name in {job.node for job in states[0].jobs.values()})
+
+
+def differ_on(states: Sequence[Sets], node_name: str) -> bool:
+    """Whether states of the same shape differ in a disk, or in its jobs."""
     first = states[0]
-    nodes = {job.node for job in first.jobs.values()}
-    for other in states[1:]:
-        for node_name in nodes:
-            for one, two in zip(_sets(first, node_name), _sets(other, node_name), strict=True):
-                if not one.same(two):
-                    return True
-    return False
+    return any(
+        not one.same(two)
+        for other in states[1:]
+        for one, two in zip(_sets(first, node_name), _sets(other, node_name), strict=True)
+    )
 
 
 def _sets(state: Sets, node_name: str) -> Iterator[Between]:

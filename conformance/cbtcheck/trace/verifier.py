@@ -7,7 +7,7 @@ it has ended: that is a *window* (see there). Then only worlds are left: states,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import inf
@@ -18,23 +18,24 @@ from cbtmodel.step import whole_write
 from cbtcheck.follow.worlds import least_at_odds
 from cbtcheck.scenario.images import fresh
 from cbtcheck.scenario.verdict import Finding
-from cbtcheck.sets.between import Between, BetweenSets, TooMuch, exactly, outcomes
+from cbtcheck.sets.between import Between, BetweenSets, TooMuch, outcomes
 from cbtcheck.sets.compressed import NOTHING, Compressed, CompressedSets
-from cbtcheck.sets.numbers import Numbers
 from cbtcheck.trace import images
 from cbtcheck.trace.chains import OfGaps, OfWorlds
-from cbtcheck.trace.commuting import touching
+from cbtcheck.trace.commuting import Touching, touching
 from cbtcheck.trace.disagreement import Memory, unheard
 from cbtcheck.trace.events import Change, EndOfJobs, Event, Forgotten, Look, LookAtJobs, OfImages, Resized, Span
 from cbtcheck.trace.explained import explain
-from cbtcheck.trace.gathered import MOST_ITEMS, MOST_OPEN, SWEEP, Counts, Gathered, OpenWrite
+from cbtcheck.trace.gathered import Counts, Over
 from cbtcheck.trace.guesses import MOST_APART, advance, gather
 from cbtcheck.trace.judgement import Judged
 from cbtcheck.trace.learn import learn
 from cbtcheck.trace.remembered import beside_each_other
 from cbtcheck.trace.untracked import why_not_judged
+from cbtcheck.trace.waiting import Waiting
 from cbtcheck.trace.whole import judge_whole, may_be_mixed
 from cbtcheck.trace.window import MOST_WORLDS, Item, Window, gathered, has_all
+from cbtcheck.trace.window_parts import Part, parts
 from cbtcheck.trace.window_writes import write_classes
 from cbtcheck.trace.world import Rules, Traced, possible, specified
 
@@ -63,17 +64,10 @@ class Verifier:
         self._between = BetweenSets(self.space)
         files = fresh(self.disks) if self.images else None
         self._worlds = [Traced(initial(self._between, self.disks), strange=self.strange, files=files)]
-        self._sure = {node: Numbers() for node in self.disks}
-        self._perhaps = {node: Numbers() for node in self.disks}
         self._last_line = 0
-        self._open: list[OpenWrite] = []
-        self._sweep_at = SWEEP
-        self._items: list[Item] = []
-        self._classes: dict[tuple[str, int, int, bool], Gathered] = {}
-        self._blocked_until = -inf
-        self._lingering: dict[str, tuple[float, Compressed]] = {}
-        if not self.guest_seen:
-            self._lingering = {node: (inf, self.space.everything(size)) for node, size in self.disks.items()}
+        everywhere = {} if self.guest_seen else self.disks
+        lingering = {node: (inf, self.space.everything(size)) for node, size in everywhere.items()}
+        self._waiting = Waiting(self.space, self.disks, lingering)
         self._memory = Memory()
         self.chains: OfGaps | OfWorlds = self.before or OfGaps(self.disks, self.rules, images=self.images)
         if self.before is None and self.guest_seen:
@@ -92,23 +86,13 @@ class Verifier:
         `sure`: perhaps it did not happen.
         """
         self.counts.writes += 1
-        if self._items and begin > self._blocked_until:
+        if self._waiting.is_over(begin):
             self._close()
-        if end is None and not self._items:
-            (self._sure if sure else self._perhaps)[node].add_range(first, past)
+        if end is None and not self._waiting.items:
+            self._waiting.over[node].add(first, past, sure)
             self._last_line = line
-            return
-        before = self._over(begin) if self._items else 0
-        if end is None:
-            self._into_class(node, first, past, before, sure)
-        elif end == inf:
-            self._linger(node, first, past, inf)
         else:
-            self._open.append(OpenWrite(node, first, past, end, sure, before))
-            if self._items and before != self._all_items():
-                self._blocked_until = max(self._blocked_until, end)
-            if len(self._open) >= self._sweep_at:
-                self._sweep(begin)
+            self._waiting.write(node, first, past, begin, end, sure)
 
     def happen(self, event: Event, span: Span) -> None:
         """A command, the end of a job, or a look."""
@@ -120,11 +104,11 @@ class Verifier:
             self._resize(event)
         if isinstance(self.chains, OfGaps) and not isinstance(event, Look | LookAtJobs):
             self.chains.happens(span.line, event)
-        if self._items and span.begin > self._blocked_until:
+        if self._waiting.is_over(span.begin):
             self._close()
-        self._sweep(span.begin)
+        self._waiting.sweep(span.begin)
         self._drop_lingering(span.begin)
-        if span.point and not self._items and not self._open:
+        if span.point and not self._waiting.items and not self._waiting.has_open():
             self._at_once(event, span)
         elif isinstance(event, OfImages):
             raise images.overlaps(span.line)
@@ -133,88 +117,45 @@ class Verifier:
 
     def _resize(self, event: Resized) -> None:
         """Guest writes that are not known may be anywhere on the disk, as large as it is from now on."""
-        if self._items:
+        if self._waiting.items:
             self._close()
         self._flush()
         if event.node in self.disks:
-            self.disks[event.node] = event.size
-            if event.node in self._lingering:
-                self._lingering[event.node] = self._lingering[event.node][0], self.space.everything(event.size)
+            self.disks[event.node], lingering = event.size, self._waiting.lingering
+            if event.node in lingering:
+                lingering[event.node] = lingering[event.node][0], self.space.everything(event.size)
 
     def happen_in_two(self, first: Change, second: Change, span: Span) -> None:
         """Two events in the same interval, one after the other: the halves of a guest write."""
         self.happen(first, span)
         if not self._is_lost(span):
-            self._add(second, span, after=len(self._items) - 1)
+            self._add(second, span, after=len(self._waiting.items) - 1)
 
     def finish(self) -> None:
         """There is nothing more to come."""
-        if self._items:
+        if self._waiting.items:
             self._close()
-        self._sweep(inf)
+        self._waiting.sweep(inf)
         self._flush()
 
-    # Writes that wait
-
-    def _over(self, begin: float) -> int:
-        """The items that are known to be before whatever begins then."""
-        return sum(1 << item.number for item in self._items if item.span.over(begin))
-
-    def _all_items(self) -> int:
-        return (1 << len(self._items)) - 1
-
-    def _into_class(self, node: str, first: int, past: int, before: int, sure: bool) -> None:
-        key = (node, before, len(self._items), sure)
-        if key not in self._classes:
-            self._classes[key] = Gathered()
-        self._classes[key].add(first, past)
-
-    def _sweep(self, begin: float) -> None:
-        """Writes that have ended before `begin` wait no longer."""
-        still_open = []
-        for each in self._open:
-            if each.end >= begin:
-                still_open.append(each)
-            elif self._items:
-                self._into_class(each.node, each.first, each.past, each.before, each.sure)
-            else:
-                (self._sure if each.sure else self._perhaps)[each.node].add_range(each.first, each.past)
-        self._open = still_open
-        if len(still_open) > MOST_OPEN:
-            self._stop_telling_apart()
-        self._sweep_at = max(SWEEP, 2 * len(self._open))
-
-    def _stop_telling_apart(self) -> None:
-        """Writes in flight may have happened or not, at any time until all of them have ended: sound, less tight."""
-        for each in self._open:
-            self._linger(each.node, each.first, each.past, each.end)
-        self._open = []
-        self._blocked_until = max((item.span.end for item in self._items if not item.span.point), default=-inf)
-
-    def _linger(self, node: str, first: int, past: int, end: float) -> None:
-        until, blocks = self._lingering.get(node, (-inf, NOTHING))
-        written = self.space.blocks(first * self.space.block, (past - first) * self.space.block)
-        self._lingering[node] = max(until, end), blocks | written
+    # Writes that are over
 
     def _drop_lingering(self, begin: float) -> None:
         """Those that have ended are written once more, at most, and then no more."""
-        over = {node: blocks for node, (end, blocks) in self._lingering.items() if end < begin}
-        if over and not self._items:
+        over = self._waiting.no_longer(begin)
+        if over and not self._waiting.items:
             self._flush()
-            self._lingering = {node: each for node, each in self._lingering.items() if node not in over}
+            for node in over:
+                del self._waiting.lingering[node]
 
-    def _flush(self) -> None:
-        """What has been written for certain, or perhaps, before whatever comes next."""
-        for node in self.disks:
-            sure, perhaps = self._sure[node], self._perhaps[node]
-            if not sure and not perhaps and (node not in self._lingering or self._is_settled(node)):
+    def _flush(self, nodes: Iterable[str] | None = None) -> None:
+        """What has been written for certain, or perhaps, before whatever comes next: on these disks, or on all."""
+        over, lingering = self._waiting.over, self._waiting.lingering
+        for node in self.disks if nodes is None else sorted(nodes):
+            if not over[node] and (node not in lingering or self._is_settled(node)):
                 continue
-            least = self.space.gathered(sure)
-            most = least | self.space.gathered(perhaps) if perhaps else least
-            if node in self._lingering:
-                most = most | self._lingering[node][1]
-            self._sure[node], self._perhaps[node] = Numbers(), Numbers()
-            blocks = exactly(least) if most is least else Between(least, most)
+            blocks = over[node].blocks(self.space, lingering.get(node, (0, NOTHING))[1])
+            over[node] = Over()
             if isinstance(self.chains, OfWorlds):
                 self.chains.wrote(self._last_line, node, blocks)
             try:
@@ -224,7 +165,7 @@ class Verifier:
 
     def _is_settled(self, node: str) -> bool:
         """Whether what is written there all the time has been everywhere that it can be."""
-        blocks = self._lingering[node][1]
+        blocks = self._waiting.lingering[node][1]
         if isinstance(self.chains, OfWorlds) or not all(has_all(each, node, blocks) for each in self._worlds):
             return False
         self._memory.written(self._worlds, node)
@@ -243,7 +184,7 @@ class Verifier:
 
     def _at_once(self, event: Event, span: Span) -> None:
         """Nothing overlaps it."""
-        self._flush()
+        self._flush(self._touch([Item(0, event, span, 0)])[0])
         if isinstance(event, Look | LookAtJobs):
             self._look(event, span)
         else:
@@ -312,39 +253,39 @@ class Verifier:
 
     # Windows
 
+    def _touch(self, items: Sequence[Item]) -> Touching:
+        """The disks that these items have to do with. What is written to others commutes with them, and may wait."""
+        return touching(items, self._worlds, self.disks, self.rules)
+
     def _add(self, event: Event, span: Span, after: int | None = None) -> None:
-        if len(self._items) == MOST_ITEMS:
-            self._stop_telling_apart()
-            if span.begin > self._blocked_until:
+        waiting = self._waiting
+        if waiting.is_full():
+            waiting.stop_telling_apart()
+            if waiting.is_over(span.begin):
                 self._close()
-        if len(self._items) > 2 * MOST_ITEMS:
-            self._worlds = self._undecided(self._items[0].span.line)
-            self._lost_until = max(item.span.end for item in self._items)
-            self._items, self._classes, self._blocked_until = [], {}, -inf
-            self._open = [replace(each, before=0) for each in self._open]
+        if waiting.is_too_much():
+            self._worlds = self._undecided(waiting.items[0].span.line)
+            self._lost_until = waiting.given_up()
             self._is_lost(span)
-            return
-        before = self._over(span.begin) | (0 if after is None else 1 << after)
-        self._items.append(Item(len(self._items), event, span, before))
-        ends = [each.end for each in self._open]
-        if not span.point:
-            ends.append(span.end)
-        self._blocked_until = max([self._blocked_until, *ends])
+        else:
+            waiting.item(event, span, after)
 
     def _close(self) -> None:
-        """Everything that overlaps has ended: which worlds can there be now?"""
-        after = []
-        for each in self._open:
-            if each.before == self._all_items():
-                after.append(replace(each, before=0))
-            else:
-                self._into_class(each.node, each.first, each.past, each.before, each.sure)
-        self._flush()
-        classes = tuple(write_classes(self.space, self._items, self._worlds, self._classes, self.rules))
-        lingering = {node: blocks for node, (_, blocks) in self._lingering.items()}
-        bare = Window(tuple(self._items), classes, lingering, self.rules)
-        window = replace(bare, touching=touching(bare, self._worlds))
-        self._open, self._items, self._classes, self._blocked_until = after, [], {}, -inf
+        """Everything that overlaps has ended: which worlds can there be now? Part by part."""
+        items, writes = self._waiting.closed()
+        touch = self._touch(items)
+        touched = frozenset[str]().union(*touch.values())
+        self._waiting.are_over({key: each for key, each in writes.items() if key[0] not in touched})
+        for part in parts(items, writes, touch):
+            self._waiting.are_over(part.first)
+            self._flush(part.disks)
+            self._explain(part)
+
+    def _explain(self, part: Part) -> None:
+        classes = tuple(write_classes(self.space, part.items, self._worlds, part.writes, self.rules))
+        lingering = {node: blocks for node, (_, blocks) in self._waiting.lingering.items() if node in part.disks}
+        touch = touching(part.items, self._worlds, part.disks, self.rules)
+        window = Window(part.items, classes, lingering, self.rules, touch)
         self.counts.windows += 1
         if not classes and all(item.is_look for item in window.items):
             self._looks(window)

@@ -21,14 +21,14 @@ from cbtcheck.trace.world import Traced
 def judge_whole(space: BetweenSets, world: Traced, seen: Look | LookAtJobs) -> tuple[Judged, Traced]:
     """What is at odds with a world, and the world without the guesses that this look refutes."""
     judged = judge(space, world, seen)
-    if judged.findings or not isinstance(seen, Look) or not world.guesses:
+    if judged.findings or not isinstance(seen, Look) or not world.guesses or seen.node not in world.state.nodes:
         return judged, world
     world = refute(space.inner, world, seen)
 
     def right(state: Sets) -> bool:
         return not judge(space, replace(world, state=state, guesses=()), seen).findings
 
-    left = narrowed(world, right)
+    left = narrowed(world, seen.node, right)
     if left is not None:
         return judged, left
     judged.findings.append(_mixture(seen))

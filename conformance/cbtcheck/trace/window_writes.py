@@ -17,10 +17,8 @@ from cbtcheck.trace.events import EndOfJobs, Given
 from cbtcheck.trace.gathered import MOST_ALONE, MOST_SINGLE, Gathered
 from cbtcheck.trace.untracked import names_in
 from cbtcheck.trace.window import Item, WriteClass, may_start
+from cbtcheck.trace.window_parts import Kinds
 from cbtcheck.trace.world import Rules, Traced
-
-Kinds = Mapping[tuple[str, int, int, bool], Gathered]
-"""Writes by node, the items known to be before them, the first item known to be after them, and whether sure."""
 
 
 def write_classes(
