@@ -354,6 +354,12 @@ class Logged(ReferenceAdapter):
             self.log.close()
 
 
+def forget_few_worlds() -> None:
+    """What is computed once in a process is not computed of the few worlds of a test for all others."""
+    reachable.reachable.cache_clear()
+    walks.tour.cache_clear()
+
+
 @pytest.fixture(autouse=True)
 def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     """Where temporary files go; afterwards there must be none, and no process either."""
@@ -361,7 +367,9 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     place.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(place))
     monkeypatch.syspath_prepend(Path(__file__).parents[3])  # the workers import this very file
+    forget_few_worlds()
     yield place
+    forget_few_worlds()
     assert multiprocessing.active_children() == []
     assert list(place.iterdir()) == []
 
