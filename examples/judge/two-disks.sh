@@ -4,19 +4,17 @@ set -e
 qmp() { python3 "${0%/*}/qmp.py" "$@"; }
 [ "$2" != restore ] || { cp last/disk0 "$3" && exec cp last/disk1 "$4"; }
 last=$(readlink last || true) new=b$(date +%s%N) how='"sync":"full"'
-qmp "$1" "tidy=$last"
 mkdir "$new"
-for disk in disk0 disk1; do
-    size=$(qmp "$1" size=$disk)
-    if [ "$2" = full ]; then truncate -s "$size" "$new/$disk"; else
-        cp "last/$disk" "$new/$disk" && how='"sync":"bitmap","bitmap-mode":"never","bitmap":"'$last'"'; fi
-    qmp "$1" '{"execute":"blockdev-add","arguments":{"node-name":"target-'$disk'","driver":"raw","file":{"driver":"file","filename":"'"$PWD/$new/$disk"'"}}}'
-done
-action() {
-    echo '{"type":"block-dirty-bitmap-add","data":{"node":"'"$1"'","name":"'"$new"'","persistent":true}},
-          {"type":"blockdev-backup","data":{"device":"'"$1"'","target":"target-'"$1"'","job-id":"backup-'"$1"'","auto-dismiss":false,'"$how"'}}'
+[ "$2" = full ] || { cp last/disk0 last/disk1 "$new" && how='"sync":"bitmap","bitmap-mode":"never","bitmap":"'$last'"'; }
+target() {
+    echo '{"execute":"blockdev-add","arguments":{"node-name":"target-'$1'","driver":"raw","file":{"driver":"file","filename":"'"$PWD/$new/$1"'"}}}'
 }
-qmp "$1" '{"execute":"transaction","arguments":{"actions":['"$(action disk0),$(action disk1)"']}}' \
+actions() {
+    echo '{"type":"block-dirty-bitmap-add","data":{"node":"'$1'","name":"'$new'","persistent":true}},
+          {"type":"blockdev-backup","data":{"device":"'$1'","target":"target-'$1'","job-id":"backup-'$1'","auto-dismiss":false,'"$how"'}}'
+}
+qmp "$1" "tidy=$last" "room=disk0:$new/disk0" "room=disk1:$new/disk1" "$(target disk0)" "$(target disk1)" \
+    '{"execute":"transaction","arguments":{"actions":['"$(actions disk0),$(actions disk1)"']}}' \
     wait=backup-disk0 wait=backup-disk1 \
     '{"execute":"blockdev-del","arguments":{"node-name":"target-disk0"}}' '{"execute":"blockdev-del","arguments":{"node-name":"target-disk1"}}'
 ln -sfn "$new" next && mv -T next last

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import multiprocessing
 import os
@@ -147,6 +148,7 @@ def judge(
 def _played(plan: Plan, schedules: list[Schedule], jobs: int) -> Iterator[Outcome]:
     """Plays them, several at a time, in processes of their own."""
     if jobs == 1:
+        gc.freeze()  # thousands of schedules, which each collection would go through
         for each in schedules:
             yield _one(plan, each)
         return
@@ -175,6 +177,7 @@ def _played(plan: Plan, schedules: list[Schedule], jobs: int) -> Iterator[Outcom
 def _begin(parent: int) -> None:
     """In a process of the pool: it is killed when the one that started it is, and takes QEMU and the tool along."""
     begin(signal.SIG_DFL)
+    gc.freeze()
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
@@ -182,8 +185,14 @@ def _begin(parent: int) -> None:
 
 
 def _one(plan: Plan, schedule: Schedule) -> Outcome:
-    """Plays a schedule. `EmulatorProblem`."""
-    return _lean(play(plan, schedule))
+    """Plays a schedule. `EmulatorProblem`.
+
+    What it leaves is collected at once: megabytes of disks hang in a few cycles, which Python would let be for long.
+    """
+    try:
+        return _lean(play(plan, schedule))
+    finally:
+        gc.collect()
 
 
 def _lean(outcome: Outcome) -> Outcome:
