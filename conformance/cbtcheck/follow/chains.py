@@ -70,7 +70,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Waived(Generic[S]):
-    """Blocks that a command said no backup need have, but for those that a backup which began later has supplied.
+    """Blocks that a command said no backup need have, but for those that a backup has supplied as they were then.
 
     `next` is the number that the next point had then.
     """
@@ -176,9 +176,13 @@ class ChainsFollowed(Generic[S]):
         return replace(after, reasons=without_the_long_gone({**after.reasons, place: known}))
 
     def _waives(self, at: At, place: Place, owed: S) -> ChainsFollowed[S]:
-        known = (*self.waived, Waived(place, at, owed, self.chains.next))[-MOST_WAIVED:]
-        first = self.first_on(place[0], at)
-        return replace(self.lacks(place, Reason("waived", at, owed, first, at, at)), waived=known)
+        told, needed = self.told(), owed
+        for point in told.chains.points.values():
+            if point.node == place[0] and point.link is not None and point.link.complete:
+                needed = needed - (point.link.supplied - point.since)
+        known = (*told.waived, Waived(place, at, needed, told.chains.next))[-MOST_WAIVED:]
+        first = told.first_on(place[0], at)
+        return replace(told.lacks(place, Reason("waived", at, owed, first, at, at)), waived=known)
 
     def _adds(self, at: At, place: Place, before: State[S]) -> ChainsFollowed[S]:
         """A new bitmap lacks all that has changed before, since the oldest point.
@@ -359,6 +363,8 @@ def _supplied(waived: Waived[S], number: str, point: Point[S], empty: S) -> Waiv
     """What is left of a waiver when a backup has supplied something that began after it."""
     if waived.blocks is empty:
         return waived
-    if point.link is None or not point.link.complete or point.node != waived.place[0] or int(number) < waived.next:
+    if point.link is None or not point.link.complete or point.node != waived.place[0]:
         return waived
-    return replace(waived, blocks=waived.blocks - point.link.supplied)
+    began_later = int(number) >= waived.next
+    supplied = point.link.supplied if began_later else point.link.supplied - point.since
+    return replace(waived, blocks=waived.blocks - supplied)

@@ -18,7 +18,7 @@ from typing import Any
 
 from cbtcheck.scenario.verdict import Finding, Verdict
 from cbtcheck.trace.events import Forgotten, Resized
-from cbtcheck.trace.qmp_commands import Places
+from cbtcheck.trace.places import Places
 from cbtcheck.trace.qmp_sights import nodes
 from cbtcheck.trace.unspecified import effects, is_of_unknown_effect
 

@@ -18,9 +18,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import reduce
 
+from cbtmodel.bitmap import Bitmap, Marks
+from cbtmodel.node import with_bitmap
+
 from cbtcheck.follow.chain_table import ChainTable, Gives, Lost, NotCovered, Row, Tabled
 from cbtcheck.follow.chains import ChainsFollowed
 from cbtcheck.sets.between import Between, BetweenSets, TooMuch, at_most, exactly
+from cbtcheck.sets.compressed import NOTHING
 from cbtcheck.sets.granules import Granules
 from cbtcheck.sets.numbers import Numbers
 from cbtcheck.trace.events import Change, Forgotten, Look
@@ -37,6 +41,10 @@ LATE: Place = lambda first, last: last  # noqa: E731
 
 MOST_PLACES = 3
 """At which a write is that can be at so many; at more, it is perhaps at each."""
+
+
+GRANULARITY = 65536
+"""Of a bitmap whose beginning is not in the trace."""
 
 
 @dataclass(eq=False)
@@ -61,8 +69,21 @@ class Variant:
         # This comes second: by now it is known which granules the blocks are in, and so it is of all that has them.
         self.followed = self.followed.wrote(at_line(line, None), before, node, blocks)
 
-    def happens(self, line: int, change: Change, rules: Rules) -> None:
-        """A change, as the specification has it; if that is not what was replied, it has not happened."""
+    def adopts(self, node_name: str, name: str) -> None:
+        """A bitmap is there of which nothing is known: it records, as far as anybody knows."""
+        state = self.world.state
+        if node_name in state.nodes and name not in state.nodes[node_name].bitmaps:
+            anything = Between(NOTHING, state.space.everything(state.nodes[node_name].size).most)
+            bitmap: Bitmap[Between] = Bitmap(GRANULARITY, True, Marks(anything, anything, anything))
+            self.world = replace(self.world, state=with_bitmap(state, node_name, name, bitmap), guesses=())
+
+    def happens(
+        self, line: int, change: Change, rules: Rules, apart: frozenset[str] = frozenset()
+    ) -> None:
+        """A change, as the specification has it; if that is not what was replied, it has not happened.
+
+        `apart` are jobs that back nothing up for a restore.
+        """
         if isinstance(change, Forgotten) and change.closed:
             return
         try:
@@ -72,9 +93,11 @@ class Variant:
         self.refuted = self.refuted or not found
         if found:
             before, self.world = self.world, found[0]
-            self.followed = stepped(self.followed, at_line(line, change), change, before, self.world)
+            self.followed = stepped(self.followed, at_line(line, change), change, before, self.world, apart)
 
-    def happen_at_once(self, window: Window, order: Sequence[Item]) -> None:
+    def happen_at_once(
+        self, window: Window, order: Sequence[Item], apart: frozenset[str] = frozenset()
+    ) -> None:
         """A window, in an order that explains it, with each write at its place."""
         items = tuple(order)
         gaps: list[list[tuple[WriteClass, bool]]] = [[] for _ in range(len(items) + 1)]
@@ -95,7 +118,7 @@ class Variant:
             if number < len(items):
                 event = items[number].event
                 assert not items[number].is_look
-                self.happens(items[number].span.line, event, window.rules)  # type: ignore[arg-type]
+                self.happens(items[number].span.line, event, window.rules, apart)  # type: ignore[arg-type]
 
     def learns(self, space: BetweenSets, look: Look, guest_seen: bool) -> None:
         """What was seen, and is allowed."""

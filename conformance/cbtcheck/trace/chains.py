@@ -25,7 +25,7 @@ from cbtcheck.scenario.images import Files, fresh
 from cbtcheck.sets.between import Between, BetweenSets, TooMuch
 from cbtcheck.sets.gaps import BLOCK, MOST_GAPS, GapSets
 from cbtcheck.sets.granules import Granules
-from cbtcheck.trace.chain_variants import BETWEEN, EARLY, LATE, MOST_PLACES, Variant, tables_of
+from cbtcheck.trace.chain_variants import BETWEEN, EARLY, GRANULARITY, LATE, MOST_PLACES, Variant, tables_of
 from cbtcheck.trace.events import Change, EndOfJobs, Forgotten, Given, Landed, Look
 from cbtcheck.trace.stepped import at_line, stepped
 from cbtcheck.trace.window import Item, Window, written
@@ -34,8 +34,7 @@ from cbtcheck.trace.world import Rules, Traced, possible
 MOST_NAMED = 4
 """Windows that are named for one reason."""
 
-GRANULARITY = 65536
-"""Of a bitmap whose beginning is not in the trace; of no importance, since gaps are not rounded."""
+HOW_BEFORE = "to tell, record from the full backup on"
 
 IN_BLOCKS = (*get_args(c.Guest), *get_args(c.Copying))
 """Commands that say of blocks what they do, which are not gaps: what they tell is only which jobs they have ended."""
@@ -135,10 +134,8 @@ class OfGaps:
     def _adopt(self, command: c.Command) -> None:
         """Bitmaps that were there before the trace began: they record, as far as anybody knows."""
         state = self.world.state
-        actions = actions_of(command)
-        added = {changed_bitmap(each) for each in actions if isinstance(each, c.AddBitmap)}
-        for node, name in (place for each in actions for place in bitmaps_used(each)):
-            if node in state.nodes and name not in state.nodes[node].bitmaps and (node, name) not in added:
+        for node, name in _not_added(command):
+            if node in state.nodes and name not in state.nodes[node].bitmaps:
                 past = self.space.gaps_before(len(self.gaps))
                 bitmap: Bitmap[Between] = Bitmap(GRANULARITY, True, Marks(past, past, past))
                 state = with_bitmap(state, node, name, bitmap)
@@ -173,6 +170,7 @@ class OfWorlds:
     """Follows the blocks of the disks, with the guest's writes: in one state, or in one for each variant.
 
     `lost_from`: the line from which on nothing is followed, since it is undecided what happened there; 0 if none.
+    `apart` are jobs that back nothing up for a restore.
     """
 
     space: BetweenSets
@@ -181,7 +179,7 @@ class OfWorlds:
     strange: frozenset[str] = frozenset()
     lost_from: int = 0
     unknown: list[Unknown] = field(default_factory=list)
-    apart: frozenset[str] = frozenset()
+    apart: set[str] = field(default_factory=set)
     images: bool = False
 
     def __post_init__(self) -> None:
@@ -196,8 +194,10 @@ class OfWorlds:
 
     def happens(self, line: int, change: Change, rules: Rules) -> None:
         """A change that nothing overlaps."""
+        if rules.untracked:
+            self._adopt(line, change)
         for each in self._all() if not self.lost_from else ():
-            each.happens(line, change, rules)
+            each.happens(line, change, rules, frozenset(self.apart))
         self._without_the_refuted(line)
 
     def learns(self, look: Look, guest_seen: bool) -> None:
@@ -212,6 +212,7 @@ class OfWorlds:
 
     def begins_again(self, line: int) -> None:
         """Another session begins."""
+        self.apart.clear()
 
     def followers(self) -> list[Variant]:
         """Whatever has a state, and chains that are followed in it."""
@@ -235,8 +236,20 @@ class OfWorlds:
             one = self.variants[0]
             self.variants.append(Variant(one.world, BETWEEN, one.followed))
         for each in self._all():
-            each.happen_at_once(window, order)
+            each.happen_at_once(window, order, frozenset(self.apart))
         self._without_the_refuted(window.line)
+
+    def _adopt(self, line: int, change: Change) -> None:
+        """Bitmaps that were there before the session began: what they have is unknown."""
+        if self.lost_from or not isinstance(change, Given) or not change.definite or change.refusal:
+            return
+        for node, name in _not_added(change.command):
+            nodes = self.world.state.nodes
+            if node in nodes and node in self.world.strange and name not in nodes[node].bitmaps:
+                for each in self._all():
+                    each.adopts(node, name)
+                what, at = f"what {node}/{name} had, which was there before", At(line, "line", "first used")
+                self.unknown = [*self.unknown, Unknown(node, name, what, at, HOW_BEFORE)]
 
     def _all(self) -> list[Variant]:
         return [*self.variants, *([] if self.anywhere is None or self.anywhere in self.variants else [self.anywhere])]
@@ -263,3 +276,10 @@ class OfWorlds:
     def table(self) -> ChainTable:
         """What the backups give back."""
         return with_the_undecided(tables_of(self.space, self.block, self.variants, self.disks), self.unknown)
+
+
+def _not_added(command: c.Command) -> list[tuple[str, str]]:
+    """The bitmaps that a command uses, and does not itself add."""
+    actions = actions_of(command)
+    added = {changed_bitmap(each) for each in actions if isinstance(each, c.AddBitmap)}
+    return [place for each in actions for place in bitmaps_used(each) if place not in added]

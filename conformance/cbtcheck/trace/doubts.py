@@ -23,7 +23,8 @@ from cbtcheck.scenario.actions import actions_of, bitmaps_used
 from cbtcheck.scenario.describe import describe
 from cbtcheck.trace import restarted
 from cbtcheck.trace.chains import OfGaps, OfWorlds
-from cbtcheck.trace.qmp_commands import Places, Untranslatable, is_known, to_command
+from cbtcheck.trace.places import Places, Untranslatable
+from cbtcheck.trace.qmp_commands import is_known, to_command
 from cbtcheck.trace.qmp_sights import nodes
 from cbtcheck.trace.world import Rules
 
@@ -199,6 +200,16 @@ class Doubts:
         for name, said in bitmaps.items():
             if isinstance(said.get("persistent"), bool):
                 self._persistent[node, name] = said["persistent"]
+
+    def unheard(self, job: c.StartBackup, line: int) -> None:
+        """A backup began, and no event tells how it ended."""
+        at = At(line, "line", describe(job))
+        self._unknown(Unknown(job.node, job.bitmap or "", f"how {job.job} ended", at, HOW_JOBS, job.job))
+
+    def snapshot(self, line: int, lower: str, overlay: str) -> None:
+        """A node was laid over another one: the backups of the disk go on under another name."""
+        what, at = f"which backups of {lower} those of {overlay} are laid over", At(line, "line", "snapshot")
+        self._unknown(Unknown(overlay, "", what, at, "chains are not followed over a snapshot"))
 
     def unanswered(self, line: int, name: str, arguments: Any, places: Places) -> None:
         """The reply of a command is not in the log: what it would have cleaned is as it was, or not."""

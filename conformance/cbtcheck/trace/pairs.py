@@ -65,6 +65,10 @@ class Pairs:
                 self.waiting = deque(each for each in self.waiting if each not in fitting)
                 return None, fitting
             under_way = fitting
+        elif message_id is None and any(fits(each, message.data) for each in under_way):
+            fitting = [each for each in under_way if fits(each, message.data)]
+            self.strangers += fitting[0] is not under_way[0]  # that one's reply is missing
+            under_way = fitting
         if not under_way:
             self.strangers += 1
             return None, []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass, replace
+from typing import Any
 
 UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50, "e": 1 << 60}
 WRITES = {"write", "w", "aio_write", "writev", "aio_writev", "wv"}
@@ -61,6 +62,15 @@ def human_write(line: str) -> HumanWrite | None:
     if numbers is None or len(numbers) < 2:
         return HumanWrite(device, 0, None, False, later)
     return HumanWrite(device, numbers[0], sum(numbers[1:]), command[0] not in ("discard", "d"), later)
+
+
+def written_by(name: str, arguments: Any, said: Any) -> HumanWrite | None:
+    """The write that a command has made, or perhaps: `said` is what its reply returns."""
+    line = arguments.get("command-line") if isinstance(arguments, dict) else None
+    if name != "human-monitor-command" or not isinstance(said, str) or not isinstance(line, str):
+        return None
+    asked = human_write(line)
+    return None if asked is None else came_of(asked, said)
 
 
 def _numbers(words: list[str]) -> list[int] | None:

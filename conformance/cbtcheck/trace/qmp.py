@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from math import inf
 from typing import Any
@@ -27,24 +28,24 @@ from cbtcheck.trace.chains import OfGaps, OfWorlds
 from cbtcheck.trace.doubts import Doubts
 from cbtcheck.trace.events import (
     NO_REPLY,
-    AllCopied,
-    EndOfJobs,
     Event,
     Forgotten,
     Given,
     LookAtJobs,
     Resized,
     Span,
-    StoppedByError,
     TraceProblem,
 )
 from cbtcheck.trace.form import DoWrite
 from cbtcheck.trace.gathered import Counts
+from cbtcheck.trace.known_jobs import job_of
 from cbtcheck.trace.pairs import MOST_WAITING, Pairs, Sent
-from cbtcheck.trace.qemu_io import HumanWrite, came_of, human_write
-from cbtcheck.trace.qmp_commands import DRAINING, Untranslatable, is_known, not_whole, refusal, to_command
+from cbtcheck.trace.places import Untranslatable, snapshots
+from cbtcheck.trace.qemu_io import HumanWrite, written_by
+from cbtcheck.trace.qmp_commands import DRAINING, is_known, not_whole, refusal, starts, to_command
+from cbtcheck.trace.qmp_jobs import QmpJobs
 from cbtcheck.trace.qmp_sights import NODES, QUERIES, sights, sizes
-from cbtcheck.trace.sessions import BLOCK, LARGEST, Beginnings, Monitor, Session, nodes_query
+from cbtcheck.trace.sessions import BLOCK, LARGEST, Beginnings, Monitor, nodes_query
 from cbtcheck.trace.stretches import stretches
 from cbtcheck.trace.unspecified import effects, is_of_unknown_effect
 from cbtcheck.trace.verifier import Tell, Verifier
@@ -61,7 +62,7 @@ def read(
 ) -> list[QmpReader]:  # fmt: skip
     """Judges the conversations of these monitors, each by itself; messages of others are passed over."""
     readers = {
-        name: QmpReader(tell, each.sessions, guest, counts, alignment, name) for name, each in monitors.items()
+        name: QmpReader(tell, each, guest, counts, alignment, name) for name, each in monitors.items()
     }
     for message in messages:
         if message.monitor in readers:
@@ -75,13 +76,16 @@ class QmpReader:
     """Gives the messages of one monitor to a verifier, the second time through a log."""
 
     def __init__(
-        self, tell: Tell, sessions: list[Session], guest: str, counts: Counts, alignment: int = 1, monitor: str = ""
+        self, tell: Tell, monitor: Monitor, guest: str, counts: Counts, alignment: int = 1, name: str = ""
     ) -> None:
         self.counts, self._alignment = counts, alignment
         self.chains: list[OfGaps | OfWorlds] = []
         self._tell, self._guest_seen = tell, guest == "recorded"
-        disks = stretches(monitor, sessions, self._guest_seen)
-        self._sessions, self._beginnings = iter(zip(sessions, disks, strict=True)), Beginnings()
+        sessions = monitor.sessions
+        disks = stretches(name, sessions, self._guest_seen)
+        self._sessions = iter(zip(sessions, disks, strict=True))
+        self._several = len(monitor.last) > 1
+        self._beginnings = Beginnings(monitor.last if self._several else {})
         self.restarts = AcrossRestarts(tell)
         self._stretch: dict[str, int] = {}
         self._begin()
@@ -95,6 +99,7 @@ class QmpReader:
         session, stretch = next(self._sessions)
         disks = session.disks()
         self.places, self._pairs = session.places, Pairs(session.unsure)
+        self._session, self._jobs = session, QmpJobs(session.jobs, session.places)
         space, rules = CompressedSets(BLOCK, self._alignment), Rules(copies_seen=False, untracked=True)
         if stretch is not self._stretch or self.chains[-1].lost_from:
             self._stretch = stretch
@@ -115,6 +120,7 @@ class QmpReader:
             self.restarts.begin()
             self._doubts = self._doubts.begins(message.line, self.verifier.chains, self.places)
         self._moment += 1
+        self.places.now = message.line
         match message.kind:
             case "command":
                 self._pairs.sent(message, self._moment)
@@ -183,8 +189,11 @@ class QmpReader:
     def _reply(self, message: Message, sent: Sent) -> None:
         error = message.data.get("error")
         if error is None and sent.name not in QUERIES:
+            self._jobs.did(sent.name, sent.arguments)
             self.restarts.did(message.line, sent.name, sent.arguments, self.places)
             self._doubts.accepted(message.line, sent.name, sent.arguments, self.places)
+            for lower, overlay in snapshots(sent.name, sent.arguments):
+                self._doubts.snapshot(message.line, self.places.node(lower), overlay)
         elif error is not None:
             self._doubts.refused(sent.name, sent.arguments, str(error), self.places)
         if is_known(sent.name):
@@ -197,15 +206,11 @@ class QmpReader:
             self._runs(message, sent.name == "cont")
         else:
             said = message.data.get("return")
-            line = sent.arguments.get("command-line") if isinstance(sent.arguments, dict) else None
-            if sent.name == "human-monitor-command" and isinstance(said, str) and isinstance(line, str):
-                asked = human_write(line)
-                asked = None if asked is None else came_of(asked, said)
-                if asked is not None:
-                    self._human(message, asked)
-                if said.strip():
-                    return
-            self._did(message, sent)
+            made = written_by(sent.name, sent.arguments, said)
+            if made is not None:
+                self._human(message, made)
+            if sent.name != "human-monitor-command" or not isinstance(said, str) or not said.strip():
+                self._did(message, sent)
 
     def _did(self, message: Message, sent: Sent) -> None:
         """A command that the specification does not know was accepted, or may have been."""
@@ -223,14 +228,30 @@ class QmpReader:
             for node, size in sizes(query, reply):
                 if self.verifier.disks.get(node, size) != size <= LARGEST:
                     self._at(message, Resized(node, size))
+        over = self._jobs.shown(query, reply)
+        if over is not None:
+            self._at(message, over)
         for seen in sights(query, arguments, reply, self.places):
             if isinstance(seen, LookAtJobs) or seen.bitmaps or seen.node in self.verifier.disks:
                 self._at(message, seen)
 
+    def _proven(self, message: Message, job_id: str) -> None:
+        """A job is seen that runs. If the reply of the command that began it is not in the log, it was accepted."""
+        for sent in [*self._pairs.waiting]:
+            if sent.moment in self._session.jobs.proven and job_id in starts(sent.name, sent.arguments):
+                self._pairs.waiting.remove(sent)
+                self._accepted(message, sent)
+
+    def _accepted(self, message: Message, sent: Sent) -> None:
+        self._reply(replace(message, kind="reply", data={"return": {}}), sent)
+
     def _lost(self, message: Message, sent: Sent) -> None:
         """The reply of a command is not in the log, and can no longer come: perhaps it was done."""
+        if sent.moment in self._session.jobs.proven:
+            self._accepted(message, sent)
+            return
         self.restarts.forget()
-        self._doubts.unanswered(message.line, sent.name, sent.arguments, self.places)
+        self._doubts.unanswered(sent.line, sent.name, sent.arguments, self.places)
         if not is_known(sent.name):
             self._did(message, sent)
             return
@@ -270,9 +291,16 @@ class QmpReader:
                     self._from(message, sent, Forgotten(None))
             return
         kind = "" if error is None else refusal(sent.name, sent.arguments, text)
-        if isinstance(self.verifier.chains, OfGaps):
-            self.verifier.chains.apart |= set(not_whole(sent.name, sent.arguments))
+        self.verifier.chains.apart |= set(not_whole(sent.name, sent.arguments))
         self._from(message, sent, Given(command, kind, True, text))
+        if kind:
+            return
+        self._jobs.began(command)
+        changes, unheard = self._jobs.unheard(command, sent.moment)
+        for each in changes:
+            self._at(message, each)
+        for job in unheard:
+            self._doubts.unheard(job, message.line)
 
     def _human(self, message: Message, asked: HumanWrite) -> None:
         node = self.places.node(asked.device)
@@ -322,8 +350,8 @@ class QmpReader:
     # Events
 
     def _event(self, message: Message) -> None:
-        name, data = message.data["event"], message.data.get("data")
-        if message.channel:
+        name = message.data["event"]
+        if self._several:
             told = (message.channel, message.data)
             if any(each == message.data for channel, each in self._events if channel != message.channel):
                 return
@@ -333,19 +361,9 @@ class QmpReader:
         if name == "SHUTDOWN":
             self.restarts.quits()
             self._at(message, Forgotten(None, closed=True))
-        if not isinstance(data, dict):
-            return
-        job_id = data.get("id" if name in ("JOB_STATUS_CHANGE", "BLOCK_JOB_PENDING") else "device")
-        if not isinstance(job_id, str) or data.get("type", "backup") != "backup":
-            return
-        match name:
-            case "BLOCK_JOB_COMPLETED":
-                self._at(message, EndOfJobs(((job_id, "failed" if "error" in data else "completed"),)))
-            case "BLOCK_JOB_CANCELLED":
-                self._at(message, EndOfJobs(((job_id, "cancelled"),)))
-            case "BLOCK_JOB_PENDING":
-                self._at(message, AllCopied(job_id))
-            case "JOB_STATUS_CHANGE" if data.get("status") in ("waiting", "pending"):
-                self._at(message, AllCopied(job_id))
-            case "BLOCK_JOB_ERROR" if data.get("action") == "stop":
-                self._at(message, StoppedByError(job_id))
+        job_id = job_of(message.data)
+        if job_id is not None:
+            self._proven(message, job_id)
+        change = self._jobs.event(message.data)
+        if change is not None:
+            self._at(message, change)

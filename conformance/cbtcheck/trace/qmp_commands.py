@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from cbtmodel import commands as c
@@ -12,13 +11,12 @@ from cbtmodel.alphabet import ON_BITMAP, ON_JOB
 from cbtmodel.traits import verb
 from cbtwire.qmp import CLUSTER, kind_of_refusal
 
+from cbtcheck.trace.places import Places, Untranslatable
+
 SYNCS = {"full": "full", "top": "full", "none": "full", "incremental": "incremental", "bitmap": "bitmap"}
 """What a job sets out to copy at most. `top` copies a part of what `full` does, `none` only before guest writes."""
 
 POLICIES = {"report": "report", "ignore": "ignore", "stop": "stop", "enospc": "stop", "auto": "stop"}
-
-SMALLEST_DEFAULT, LARGEST_DEFAULT = 4096, 65536
-"""A bitmap's granularity is by default the cluster size of its image, within these (blockdev.c)."""
 
 DRAINING = frozenset({
     "transaction", "blockdev-backup", "drive-backup", "job-pause", "job-resume", "job-cancel", "job-finalize",
@@ -27,38 +25,6 @@ DRAINING = frozenset({
 """Commands in the course of which jobs may end."""
 
 PAST = re.compile(r"in state '(?:concluded|aborting|null)'")
-
-
-class Untranslatable(Exception):
-    """A command that the specification does not know, or not in this form."""
-
-
-@dataclass
-class Places:
-    """What is known of nodes: their sizes and the cluster sizes of their images in bytes, and names of devices.
-
-    `others` are nodes that were seen without a size. `files`: the names of their files.
-    """
-
-    sizes: dict[str, int] = field(default_factory=dict)
-    clusters: dict[str, int] = field(default_factory=dict)
-    devices: dict[str, str] = field(default_factory=dict)
-    others: set[str] = field(default_factory=set)
-    files: dict[str, str] = field(default_factory=dict)
-
-    def node(self, name: Any) -> str:
-        """The node of a node's or device's name."""
-        if not isinstance(name, str):
-            raise Untranslatable
-        return self.devices.get(name, name)
-
-    def knows(self, name: str) -> bool:
-        """Whether the log tells of a node or device of this name."""
-        return name in self.sizes or name in self.devices or name in self.others
-
-    def granularity(self, node: str) -> int:
-        """That of a bitmap on a node, if none is asked for."""
-        return min(max(self.clusters.get(node, LARGEST_DEFAULT), SMALLEST_DEFAULT), LARGEST_DEFAULT)
 
 
 def not_whole(name: str, arguments: Any) -> Iterator[str]:
@@ -73,6 +39,19 @@ def not_whole(name: str, arguments: Any) -> Iterator[str]:
             if isinstance(each, dict):
                 yield from not_whole(str(each.get("type")), each.get("data"))
     elif name in ("blockdev-backup", "drive-backup") and arguments.get("sync") in ("none", "top"):
+        yield from starts(name, arguments)
+
+
+def starts(name: str, arguments: Any) -> Iterator[str]:
+    """The jobs that a command begins."""
+    if not isinstance(arguments, dict):
+        return
+    if name == "transaction":
+        actions = arguments.get("actions")
+        for each in actions if isinstance(actions, list) else ():
+            if isinstance(each, dict):
+                yield from starts(str(each.get("type")), each.get("data"))
+    elif name in ("blockdev-backup", "drive-backup"):
         job_id = arguments.get("job-id", arguments.get("device"))
         if isinstance(job_id, str):
             yield job_id
@@ -131,7 +110,7 @@ def _flag(data: dict[str, Any], member: str, default: bool) -> bool:
 
 
 def _add(data: dict[str, Any], places: Places) -> c.AddBitmap:
-    node = places.node(data.get("node"))
+    node = places.with_bitmaps(data.get("node"))
     granularity = data.get("granularity", places.granularity(node))
     if type(granularity) is not int:
         raise Untranslatable
@@ -139,11 +118,11 @@ def _add(data: dict[str, Any], places: Places) -> c.AddBitmap:
 
 
 def _named(kind: Callable[[str, str], c.Action]) -> Callable[[dict[str, Any], Places], c.Action]:
-    return lambda data, places: kind(places.node(data.get("node")), _text(data, "name"))
+    return lambda data, places: kind(places.with_bitmaps(data.get("node")), _text(data, "name"))
 
 
 def _merge(data: dict[str, Any], places: Places) -> c.MergeBitmaps:
-    node, listed = places.node(data.get("node")), data.get("bitmaps")
+    node, listed = places.with_bitmaps(data.get("node")), data.get("bitmaps")
     if not isinstance(listed, list):
         raise Untranslatable
     sources = []
@@ -151,7 +130,7 @@ def _merge(data: dict[str, Any], places: Places) -> c.MergeBitmaps:
         if isinstance(each, str):
             sources.append(c.Source(node, each))
         elif isinstance(each, dict):
-            sources.append(c.Source(places.node(each.get("node")), _text(each, "name")))
+            sources.append(c.Source(places.with_bitmaps(each.get("node")), _text(each, "name")))
         else:
             raise Untranslatable
     return c.MergeBitmaps(node, _text(data, "target"), tuple(sources))

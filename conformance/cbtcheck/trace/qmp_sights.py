@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from cbtcheck.trace.events import Look, LookAtJobs, Sight, ToldBitmap
-from cbtcheck.trace.qmp_commands import Places
+from cbtcheck.trace.places import Places
 
 NODES = ("query-named-block-nodes", "query-block")
 QUERIES = (*NODES, "query-jobs", "query-block-jobs", "x-debug-block-dirty-bitmap-sha256")
@@ -36,8 +36,12 @@ def _devices(shown: dict[str, Any]) -> Iterator[str]:
             yield path.removeprefix(PERIPHERAL).split("/")[0]
 
 
-def learn_places(places: Places, query: str, reply: Any) -> None:
-    """Remembers sizes, clusters and names. What was seen first is kept."""
+FILTERS = frozenset({"backup-top", "copy-before-write", "commit_top", "mirror_top", "copy-on-read", "throttle"})
+"""Drivers of nodes that are in front of a disk, and are none themselves; most of them come and go with a job."""
+
+
+def learn_places(places: Places, query: str, reply: Any, line: int) -> None:
+    """Remembers sizes, clusters and names. What was seen first is kept, but for what a device stands for."""
     for name, devices, node in nodes(query, reply):
         places.others.add(name)
         image, file = node.get("image"), node.get("file")
@@ -50,7 +54,8 @@ def learn_places(places: Places, query: str, reply: Any) -> None:
             if type(cluster) is int and cluster > 0:
                 places.clusters.setdefault(name, cluster)
         for device in devices:
-            places.devices.setdefault(device, name)
+            if node.get("drv") not in FILTERS:
+                places.stands_for(device, name, line)
 
 
 def sizes(query: str, reply: Any) -> Iterator[tuple[str, int]]:

@@ -7,14 +7,18 @@ before counts, for it may be another QEMU (the first was killed), and bitmaps ma
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from cbtcheck.trace import form
 from cbtcheck.trace.events import TraceProblem
+from cbtcheck.trace.known_jobs import KnownOfJobs
 from cbtcheck.trace.pairs import Pairs
-from cbtcheck.trace.qmp_commands import JOBS, Places, is_known
+from cbtcheck.trace.places import Places, snapshots
+from cbtcheck.trace.qemu_io import written_by
+from cbtcheck.trace.qmp_commands import JOBS, is_known
 from cbtcheck.trace.qmp_sights import NODES, learn_places, with_bitmaps
 from cbtcheck.trace.wire import Message
 
@@ -26,6 +30,9 @@ MOST_MONITORS = 256
 LARGEST = form.MOST_BLOCKS * BLOCK
 """The largest disk that is followed, in bytes."""
 
+ADDRESS = "0x"
+"""How the name of a monitor begins that may be used again for another QEMU: libvirt's are addresses."""
+
 ASSUMED = 1 << 40
 """The size in bytes that a disk is given of which the log tells none: its replies are judged, and no sizes."""
 
@@ -35,7 +42,8 @@ class Session:
     """What nodes there are in one session, and those that have to do with bitmaps.
 
     `used` are those of which a bitmap command was accepted: so they exist. `alike` are pairs of nodes between which
-    bitmaps were merged: so they have the same size. `unsure`: see `pairs`.
+    bitmaps were merged: so they have the same size. `unsure`: see `pairs`. `jobs`: what is known of their ends.
+    `written` are the nodes and devices that the log says a guest has written to.
     """
 
     places: Places
@@ -43,6 +51,12 @@ class Session:
     used: set[str] = field(default_factory=set)
     alike: set[tuple[str, str]] = field(default_factory=set)
     unsure: bool = False
+    jobs: KnownOfJobs = field(default_factory=KnownOfJobs)
+    written: set[str] = field(default_factory=set)
+
+    def unplaced(self) -> list[str]:
+        """Devices that a guest has written to, and of which the log does not say which node they are."""
+        return sorted(name for name in self.written if not self.places.knows(name))
 
     def disks(self) -> dict[str, int]:
         """The nodes that are followed, with their sizes in bytes as they were first seen."""
@@ -75,31 +89,44 @@ class Session:
 
 
 class Beginnings:
-    """Tells where a session begins: at a greeting, or at `qmp_capabilities` if no greeting came just before."""
+    """Tells where a session begins: at a greeting, or at `qmp_capabilities` if no greeting came just before.
 
-    def __init__(self) -> None:
-        self._fresh = True
+    A client that connects to a QEMU which others go on talking to begins none. `last`: the number of the last message
+    of each connection, if that is known; if not, no further connection begins one.
+    """
+
+    def __init__(self, last: Mapping[str, int]) -> None:
+        self._last = last
+        self._fresh: dict[str, bool] = {}
+        self._number = 0
 
     def begins(self, message: Message) -> bool:
         """Whether this message does not belong to the session of the message before."""
-        if message.kind == "greeting":
-            fresh, self._fresh = self._fresh, True
-            return not fresh
+        self._number += 1
+        channel = message.channel
+        is_another = bool(self._fresh) and channel not in self._fresh
+        fresh = self._fresh.get(channel, True)
         negotiates = message.kind == "command" and message.data.get("execute") == "qmp_capabilities"
-        if negotiates and self._fresh:
-            self._fresh = False
-            return False
-        if message.kind not in ("event", "reply"):
-            self._fresh = False
-        return negotiates
+        if message.kind == "greeting":
+            self._fresh[channel] = True
+            begins = not fresh or is_another
+        else:
+            begins = negotiates and (not fresh or is_another)
+            self._fresh[channel] = fresh and message.kind in ("event", "reply")
+        others = (self._last.get(each, self._number) for each in self._fresh if each != channel)
+        return begins and (bool(self._last) or not is_another) and all(each < self._number for each in others)
 
 
 @dataclass
 class Monitor:
-    """A monitor of a log: its sessions, and how many messages of each kind there were."""
+    """A monitor of a log: its sessions, and how many messages of each kind there were.
+
+    `last`: the number of the last message of each of its connections.
+    """
 
     sessions: list[Session]
     kinds: Counter[str] = field(default_factory=Counter)
+    last: dict[str, int] = field(default_factory=dict)
 
     @property
     def messages(self) -> int:
@@ -110,8 +137,8 @@ class Monitor:
 class _Surveyor:
     """Goes through the messages of one monitor."""
 
-    def __init__(self, disks: dict[str, int]) -> None:
-        self._disks, self._beginnings, self._pairs = disks, Beginnings(), Pairs()
+    def __init__(self, disks: dict[str, int], last: Mapping[str, int]) -> None:
+        self._disks, self._beginnings, self._pairs = disks, Beginnings(last), Pairs()
         self.monitor, self._moment = Monitor([self._session()]), 0
 
     def _session(self) -> Session:
@@ -121,6 +148,7 @@ class _Surveyor:
         """One more message."""
         self.monitor.kinds[message.kind] += 1
         self._moment += 1
+        self.monitor.last[message.channel] = self._moment
         if self._beginnings.begins(message):
             self.end()
             self.monitor.sessions.append(self._session())
@@ -131,39 +159,67 @@ class _Surveyor:
                 session.named |= set(_nodes_in(sent.name, sent.arguments))
         elif message.kind == "reply":
             self._reply(message, session)
+        elif message.kind == "event":
+            session.jobs.told(message.data, self._pairs)
+        elif message.kind == "guest":
+            session.written.add(str(message.data.get("node")))
         if len(session.named) > MOST_NODES:
             raise TraceProblem(message.line, f"more than {MOST_NODES} disks")
 
     def _reply(self, message: Message, session: Session) -> None:
-        sent, _ = self._pairs.answered(message)
+        sent, lost = self._pairs.answered(message)
+        session.jobs.lost(lost)
+        if sent is not None:
+            session.jobs.answered(sent, message.data)
         if "return" not in message.data:
             return
-        query = nodes_query(message.data["return"]) if sent is None else sent.name
+        said = message.data["return"]
+        query = nodes_query(said) if sent is None else sent.name
         if query in NODES:
-            learn_places(session.places, query, message.data["return"])
-            session.named |= set(with_bitmaps(query, message.data["return"]))
+            learn_places(session.places, query, said, message.line)
+            session.named |= set(with_bitmaps(query, said))
         elif sent is not None and is_known(sent.name):
             session.used |= set(_nodes_in(sent.name, sent.arguments))
             session.alike |= set(_merged(sent.name, sent.arguments))
+        elif sent is not None:
+            for lower, overlay in snapshots(sent.name, sent.arguments):
+                session.places.covered(session.places.node(lower), overlay, message.line)
+            made = written_by(sent.name, sent.arguments, said)
+            if made is not None:
+                session.written.add(made.device)
 
     def end(self) -> None:
         """The session has ended."""
         self.monitor.sessions[-1].unsure = self._pairs.is_unsure
+        self.monitor.sessions[-1].jobs.lost(self._pairs.end())
         self._pairs = Pairs()
 
 
-def survey(messages: Iterator[Message], disks: dict[str, int]) -> dict[str, Monitor]:
-    """The monitors of a log by name, in the order in which they are first seen."""
+def survey(
+    messages: Iterator[Message], disks: dict[str, int], last: Mapping[str, Mapping[str, int]]
+) -> dict[str, Monitor]:
+    """The monitors of a log by name, in the order in which they are first seen. `last`: see `Beginnings`."""
     found: dict[str, _Surveyor] = {}
     for message in messages:
         if message.monitor not in found:
             if len(found) == MOST_MONITORS:
                 raise TraceProblem(message.line, f"more than {MOST_MONITORS} monitors")
-            found[message.monitor] = _Surveyor(disks)
+            found[message.monitor] = _Surveyor(disks, last.get(message.monitor, {}))
         found[message.monitor].take(message)
-    for each in found.values():
+    for name, each in found.items():
         each.end()
+        if not name.startswith(ADDRESS):
+            _as_in_others(each.monitor.sessions)
     return {name: each.monitor for name, each in found.items()}
+
+
+def _as_in_others(sessions: list[Session]) -> None:
+    """What a session does not tell of disks is as in the one before; if none has told it before, as in the next."""
+    for before, session in pairwise(sessions):
+        session.named |= before.named
+        session.places.as_in(before.places)
+    for later, session in pairwise(reversed(sessions)):
+        session.places.as_in(later.places)
 
 
 def nodes_query(reply: Any) -> str:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cbtcheck.trace.sessions import Session
-
-ADDRESS = "0x"
+from cbtcheck.trace.sessions import ADDRESS, Session
 
 
 def stretches(monitor: str, sessions: Sequence[Session], guest_seen: bool) -> list[dict[str, int]]:
@@ -19,8 +17,9 @@ def stretches(monitor: str, sessions: Sequence[Session], guest_seen: bool) -> li
     sizes: dict[str, int] = {}
     files: set[str] = set()
     for session in sessions:
-        its = session.places.sizes
-        files_of_it = {file for node, file in session.places.files.items() if node in session.disks()}
+        disks = session.disks()
+        its = {node: size for node, size in session.places.sizes.items() if node in disks}
+        files_of_it = {file for node, file in session.places.files.items() if node in disks}
         resized = guest_seen and any(sizes.get(node, size) != size for node, size in its.items())
         if not found or resized or (monitor.startswith(ADDRESS) and not files & files_of_it):
             found.append({})
@@ -28,7 +27,7 @@ def stretches(monitor: str, sessions: Sequence[Session], guest_seen: bool) -> li
         else:
             found.append(found[-1])
         files |= files_of_it
-        for node, size in session.disks().items():
+        for node, size in disks.items():
             if node not in found[-1] or (node in its and node not in sizes):
                 found[-1][node] = size
         sizes |= its

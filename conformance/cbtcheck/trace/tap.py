@@ -1,7 +1,8 @@
 """Listens in on QMP: passes on every byte between clients and QEMU unchanged, and writes what `verify` reads.
 
 A message is in the log before it is passed on, so that the log is in the order in which things happened: a command
-before QEMU has it, a reply before the client does. Each client is a monitor of its own, by number.
+before QEMU has it, a reply before the client does. Each client has a connection of its own, by number: what all of
+them say is one QEMU's history.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ class Log:
         self.failed: str | None = None
         self._file, self._warn, self._clock = file, warn, clock
 
-    def message(self, monitor: int, direction: str, raw: bytes) -> None:
+    def message(self, connection: int, direction: str, raw: bytes) -> None:
         """One line with the message as it was; one that is no JSON as text that `verify` cannot read."""
-        head = f'{{"time":{self._clock():.6f},"direction":"{direction}","monitor":{monitor},"message":'
+        head = f'{{"time":{self._clock():.6f},"direction":"{direction}","connection":{connection},"message":'
         self._write(head.encode() + raw + b"}\n")
 
     def _write(self, line: bytes) -> None:

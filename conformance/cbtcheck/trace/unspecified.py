@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from cbtcheck.trace.events import Change, Forgotten, Resized, Used
-from cbtcheck.trace.qmp_commands import Places
+from cbtcheck.trace.places import Places
 
 OF_NODES: dict[str, tuple[str, ...]] = {
     "blockdev-add": ("node-name",),

@@ -1,9 +1,10 @@
 """QMP messages out of logs, in whatever form they are there (see `logged`).
 
 Besides these there may be messages in a wrapper, as `cbtspec tap` writes them, with the members `time`, `direction`
-("send" or "receive"), `monitor` and `message`; and guest writes as in our own format, `{"do":"write","node":…,
-"offset":…,"length":…}`: such a write began and ended between what is on the lines around it. All other lines are
-passed over, and counted; a message that cannot be read is told as such, since it may have been anything.
+("send" or "receive"), `message`, `monitor` (of which QEMU it is) and `connection` (of which of its clients).
+There may be guest writes as in our own format, `{"do":"write","node":…,"offset":…,"length":…}`: such a write began
+and ended between what is on the lines around it. All other lines are passed over, and counted; a message that
+cannot be read is told as such, since it may have been anything.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from cbtcheck.trace.events import TraceProblem
 from cbtcheck.trace.lines import LONGEST_LINE
 from cbtcheck.trace.logged import Braces, Start, begins_another, start, undone
 
-WRAPPER = frozenset({"time", "direction", "message", "monitor"})
+WRAPPER = frozenset({"time", "direction", "message", "monitor", "connection"})
 DIRECTIONS = ("send", "receive", None)
 MOST_LINES = 1 << 18
 """The most lines of one message."""
@@ -117,30 +118,31 @@ class Wire:
         raise ValueError("it is cut off: the log ends before the message does")
 
     def _messages(self, number: int, data: dict[str, Any], place: Start) -> Iterator[Message]:
-        monitor = place.monitor
+        monitor, channel = place.monitor, place.channel
         if "message" in data:
-            data, monitor = _unwrapped(number, data)
+            data, monitor, channel = _unwrapped(number, data)
         kind = _kind(data)
         if kind is None:
             self.passed_over += 1
         else:
-            yield Message(number, kind, data, monitor, place.channel)
+            yield Message(number, kind, data, monitor, channel)
 
 
-def _unwrapped(number: int, data: dict[str, Any]) -> tuple[dict[str, Any], str]:
+def _unwrapped(number: int, data: dict[str, Any]) -> tuple[dict[str, Any], str, str]:
     unknown = data.keys() - WRAPPER
     if unknown:
         known = ", ".join(sorted(WRAPPER))
         raise TraceProblem(number, f"a wrapper has no {sorted(unknown)[0][:60]!r} (known: {known})")
     if data.get("direction") not in DIRECTIONS:
         raise TraceProblem(number, "'direction' is 'send' or 'receive'")
-    monitor = data.get("monitor", "")
-    if not isinstance(monitor, str | int):
-        raise TraceProblem(number, "'monitor' is a name or a number")
+    monitor, channel = data.get("monitor", ""), data.get("connection", "")
+    for member, value in (("monitor", monitor), ("connection", channel)):
+        if not isinstance(value, str | int):
+            raise TraceProblem(number, f"'{member}' is a name or a number")
     message = data["message"]
     if not isinstance(message, dict):
         raise TraceProblem(number, "'message' is an object")
-    return message, str(monitor)[:100]
+    return message, str(monitor)[:100], str(channel)[:100]
 
 
 def _kind(data: dict[str, Any]) -> str | None:

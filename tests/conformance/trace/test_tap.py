@@ -100,7 +100,8 @@ def test_clients_come_and_go_and_qemu_may_not_be_there(tmp_path: Path) -> None:
     assert "client 1: QEMU's socket" in said
     assert "Traceback" not in said
     messages = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
-    assert [(each["monitor"], each["message"]["execute"]) for each in messages] == [(2, "n0"), (3, "n1"), (4, "n2")]
+    said = [(each["connection"], each["message"]["execute"]) for each in messages]
+    assert said == [(2, "n0"), (3, "n1"), (4, "n2")]
 
 
 def test_a_full_disk_does_not_stop_what_is_passed_on(tmp_path: Path) -> None:
@@ -215,7 +216,7 @@ def test_a_real_qemu_is_recorded_and_judged(binary: str, tmp_path: Path) -> None
         report = verify(file, Options())
     assert report.findings == []
     assert (report.counts.commands, report.counts.replies_judged) == (3, 3)
-    assert [note for note in report.notes if note.startswith("2 monitors")]
+    assert not [note for note in report.notes if "monitors" in note], "two connections to one QEMU"
 
 
 def _runs(pid_file: Path) -> bool:

@@ -255,7 +255,8 @@ def test_a_wrong_reply_is_found() -> None:
     report = judged([*BEGIN, not_there, OK])
     assert [(line, each.where) for line, each in report.findings] == [(8, "clear-bitmap")]
     assert judged([*BEGIN, not_there, error("Dirty bitmap 'nobody' not found")]).findings == []
-    report = judged([*BEGIN, BACKUP, OK, ADD | sent("block-dirty-bitmap-clear", node="d", name="b"), OK])
+    running = {"event": "JOB_STATUS_CHANGE", "data": {"id": "j", "status": "running"}}
+    report = judged([*BEGIN, BACKUP, running, OK, ADD | sent("block-dirty-bitmap-clear", node="d", name="b"), OK])
     assert [each.expected[:13] for _, each in report.findings] == ["refused: busy"]
 
 
