@@ -25,6 +25,10 @@ history is taken to be right; not that; that unless something was written unseen
 went well; or it is no restore point, since its backup did not complete."""
 
 
+NOWHERE = "in none of the older backups, nor in the bitmap"
+"""Why blocks are lost, where no command that cost them is known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lost:
     """Blocks that are lost, and why. `certain` of them are for certain; the others only if they were written.
@@ -218,7 +222,7 @@ class Tabled(Generic[S]):
     def _otherwise(self, point: Point[S], began: At) -> tuple[str, At, At, At]:
         """Why blocks are lost for which no bitmap gives a reason: there is nothing below, or below that nothing."""
         if point.link is not None and point.link.lost_on:
-            return "in none of the older backups, nor in the bitmap", began, began, began
+            return NOWHERE, began, began, began
         tried = [each for each in self.followed.failed if each.node == point.node and each.full]
         failed = [each for each in tried if each.ended <= began]
         if failed:

@@ -34,6 +34,7 @@ from cbtcheck.trace.world import Rules, Traced, possible
 MOST_NAMED = 4
 """Windows that are named for one reason."""
 
+HOW_COPIED = "to tell, record the guest's writes (--guest recorded)"
 HOW_BEFORE = "to tell, record from the full backup on"
 
 IN_BLOCKS = (*get_args(c.Guest), *get_args(c.Copying))
@@ -46,6 +47,7 @@ class OfGaps:
 
     `apart` are jobs that back nothing up for a restore (sync modes `none` and `top`). `paused`: the guest is.
     `lost_from`: the line from which on nothing is followed, since the commands contradict each other; 0 if none.
+    `monitor`: whose conversation it was, if the log has several.
     """
 
     disks: dict[str, int]
@@ -55,6 +57,7 @@ class OfGaps:
     lost_from: int = 0
     images: bool = False
     gaps: list[tuple[int, int]] = field(default_factory=list)
+    monitor: str = ""
     unknown: list[Unknown] = field(default_factory=list)
     _line: int = 0
     _quiet: bool = True
@@ -90,10 +93,22 @@ class OfGaps:
             self.lost_from = line
             return
         before, self.world = self.world, found[0]
+        if isinstance(change, EndOfJobs):
+            self._copied_in_part(line, change, before)
         self.followed = stepped(
             self.followed, at_line(line, change), change, before, self.world, frozenset(self.apart)
         )
         self._quiet = self._quiet and self.world.state == before.state
+
+    def _copied_in_part(self, line: int, ends: EndOfJobs, before: Traced) -> None:
+        """What a job of mode *always* has not copied is in its bitmap again; how much that is, is in no log."""
+        for job_id, outcome in ends.jobs:
+            job = before.state.jobs.get(job_id)
+            if outcome != "completed" and job is not None and job.bitmap is not None and job.mode == "always":
+                over = "failed" if outcome == "failed" else "was cancelled"
+                what, at = f"how much {job_id} had copied when it {over}", At(line, "line", f"{job_id} {outcome}")
+                unknown = Unknown(job.node, job.bitmap, what, at, HOW_COPIED, copied=True)
+                self.unknown = [*self.unknown, unknown]
 
     def undecided(self, line: int) -> None:
         """What is undecided about blocks is nothing here: commands are followed in the order of lines."""
@@ -170,7 +185,7 @@ class OfWorlds:
     """Follows the blocks of the disks, with the guest's writes: in one state, or in one for each variant.
 
     `lost_from`: the line from which on nothing is followed, since it is undecided what happened there; 0 if none.
-    `apart` are jobs that back nothing up for a restore.
+    `apart` are jobs that back nothing up for a restore. `monitor`: whose conversation it was, if there are several.
     """
 
     space: BetweenSets
@@ -181,6 +196,7 @@ class OfWorlds:
     unknown: list[Unknown] = field(default_factory=list)
     apart: set[str] = field(default_factory=set)
     images: bool = False
+    monitor: str = ""
 
     def __post_init__(self) -> None:
         files = fresh(self.disks) if self.images else None

@@ -218,7 +218,7 @@ class Doubts:
             return
         at = At(line, "line", describe(command))
         for each in actions_of(command):
-            if isinstance(each, c.ClearBitmap | c.RemoveBitmap | c.DisableBitmap | c.StartBackup):
+            if isinstance(each, c.AddBitmap | c.ClearBitmap | c.RemoveBitmap | c.DisableBitmap | c.StartBackup):
                 for node, bitmap in bitmaps_used(each):
                     what = f"whether this was done to {node}/{bitmap}, for its reply is not there"
                     self._unknown(Unknown(node, bitmap, what, at, HOW_REPLIES))

@@ -59,6 +59,8 @@ class KnownOfJobs:
         self._events += 1
         if status in (*RUNS, None):
             self._runs(job_id, pairs.waiting)
+        elif status != "created":
+            self._running.discard(job_id)
         if name in ENDS and job_id in self._latest:
             came: Outcome = "failed" if "error" in data else "completed"
             self._ended(job_id, "cancelled" if name == "BLOCK_JOB_CANCELLED" else came)
@@ -104,8 +106,7 @@ class KnownOfJobs:
             shown = {str(each.get("id" if sent.name == "query-jobs" else "device")): each
                      for each in said if isinstance(each, dict)}  # fmt: skip
             for job_id in [*self._running]:
-                if job_id not in shown:
-                    self.late = self.late or bool(self._events)
+                self.late = self.late or job_id not in shown
             for job_id, each in shown.items():
                 self._shown(each, job_id)
 

@@ -18,7 +18,7 @@ LONGEST_PENDING = 16 << 20
 """The most characters of a piece of data that `socat` has not finished."""
 
 LIBVIRT = re.compile(r"QEMU_MONITOR_(?:SEND_MSG|RECV_REPLY|RECV_EVENT): mon=(\S+) (?:msg|reply|event)=(?=\{)")
-OTHER_LIBVIRT = ("qemuMonitor", "QEMU_MONITOR")
+OTHER_LIBVIRT = ("qemuMonitor", "QEMU_MONITOR", "virDomainQemuMonitorCommand")
 """What libvirt's other lines have: they repeat messages."""
 
 QEMU_TRACE = re.compile(
@@ -26,6 +26,9 @@ QEMU_TRACE = re.compile(
 )
 QEMU_QMP = re.compile(r"\bqemu\.qmp\.protocol\.([^\s:]+)")
 ARROW = re.compile(r"(?:^|[\s:])(?:<--|-->|<-|->|<<<?|>>>?|<=|=>|[<>])\s*(?=\{)")
+QMP_SHELL = re.compile(r"^\(QEMU\) (?:TRANS> )*(?=\{\s*$)")
+"""What `qmp-shell -p` has before a command that it lays out for people."""
+
 MEMBERS = "execute|exec-oob|return|error|event|timestamp|QMP|id|arguments"
 JSON_START = re.compile(r'\{\s*"(?:' + MEMBERS + r')"\s*:')
 PYTHON_START = re.compile(r"\{\s*'(?:" + MEMBERS + r")'\s*:")
@@ -58,6 +61,8 @@ def start(text: str) -> Start | None:
         return None
     if (found := QEMU_TRACE.search(text)) is not None:
         return Start(found.end(), f"pid {found[1]}" if found[1] else "", found[2])
+    if (found := QMP_SHELL.match(text)) is not None:
+        return Start(found.end())
     logger = QEMU_QMP.search(text)
     monitor = logger[1] if logger is not None else ""
     if (found := PYTHON_START.search(text)) is not None:
@@ -71,7 +76,7 @@ def start(text: str) -> Start | None:
 def begins_another(text: str) -> bool:
     """Whether a line cannot be inside a message that is laid out on several: another one begins there."""
     return NEW_MESSAGE.match(text) is not None or (not text[:1].isspace() and (
-        LIBVIRT.search(text) is not None or QEMU_TRACE.search(text) is not None or ARROW.search(text) is not None
+        any(form.search(text) is not None for form in (LIBVIRT, QEMU_TRACE, ARROW, QMP_SHELL))
     ))  # fmt: skip
 
 

@@ -39,6 +39,8 @@ def print_trace(report: TraceReport, console: Console, name: str) -> None:
     if report.findings:
         say("")
     for table, session in report.tables:
+        if len({each.monitor for each in report.chains}) > 1:
+            say(f"Monitor {_plain(session.monitor) or 'without a name'}:")
         for text in chain_words.lines(table, session.named, session.gaps if isinstance(session, OfGaps) else None):
             say(_plain(text))
         if session.lost_from:

@@ -80,6 +80,7 @@ class QmpReader:
     ) -> None:
         self.counts, self._alignment = counts, alignment
         self.chains: list[OfGaps | OfWorlds] = []
+        self._name = name
         self._tell, self._guest_seen = tell, guest == "recorded"
         sessions = monitor.sessions
         disks = stretches(name, sessions, self._guest_seen)
@@ -108,6 +109,7 @@ class QmpReader:
                 if self._guest_seen
                 else OfGaps(stretch, rules)
             )
+        self.chains[-1].monitor = self._name
         self.verifier = Verifier(
             space, disks, self._tell, rules, self._guest_seen, frozenset(disks), self.counts, self.chains[-1]
         )

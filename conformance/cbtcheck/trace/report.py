@@ -62,7 +62,7 @@ class TraceReport:
     @property
     def chains_undecided(self) -> bool:
         """Whether the trace does not tell of a restore point whether it gives its disk back."""
-        return any(table.undecided for table, _ in self.tables)
+        return any(table.undecided or each.lost_from for table, each in self.tables)
 
     @property
     def conformant(self) -> bool:
