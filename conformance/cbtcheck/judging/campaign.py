@@ -7,8 +7,9 @@ import hashlib
 import multiprocessing
 import os
 import re
+import shlex
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -20,7 +21,7 @@ import msgspec
 
 from cbtcheck.host.child.guard import PR_SET_PDEATHSIG, prctl
 from cbtcheck.judging.emulator import EmulatorProblem
-from cbtcheck.judging.enumerated import Profile, baseline, chosen
+from cbtcheck.judging.enumerated import IDLE, Profile, after_failures, at_most, baseline, chosen, shape_of
 from cbtcheck.judging.grouped import Shown, grouped
 from cbtcheck.judging.plan import Plan
 from cbtcheck.judging.play import Outcome, play
@@ -49,7 +50,8 @@ class Result:
 
     `bounds`: for each kind of schedule, how many of how many the profile has. `left_out`: how many of the profile
     were not to be played. `complete`: false if it was interrupted. `unprovoked`: where the tool failed, and said so,
-    though nothing else had failed.
+    though nothing else had failed. `recoveries`: one schedule for each thing that the tool does otherwise, after a
+    failure or where nothing was written, with the points of that.
     """
 
     plan: Plan
@@ -67,6 +69,7 @@ class Result:
     resumed: int = 0
     complete: bool = True
     left_out: int = 0
+    recoveries: dict[Hashable, tuple[Schedule, list[str]]] = field(default_factory=dict)
 
     @property
     def schedules(self) -> int:
@@ -89,6 +92,8 @@ class Result:
         if found is Judgement.LOUD and not outcome.schedule.faults:
             self.unprovoked.append(f"{outcome.schedule.name}: {_why(outcome)}")
         if found in (Judgement.SAFE, Judgement.LOUD):
+            again = [each for each in outcome.points if each not in self.quiet.points]
+            self.recoveries.setdefault(shape_of(again), (outcome.schedule, again))
             return
         self.failed.append(outcome)
 
@@ -115,24 +120,17 @@ def judge(
     picked = chosen(plan, quiet.points, quiet.targets, profile, seed)
     schedules = [each for each in picked.schedules if only in each.name]
     if not schedules:
-        raise CannotJudge(f"no schedule has {only!r} in its name, as {picked.schedules[0].name!r} has")
+        raise CannotJudge(_no_schedule(only, picked.schedules[0].name, quiet))
     result.bounds, result.left_out = picked.bounds, len(picked.schedules) - len(schedules)
     kept = Kept(resume, plan, seed) if resume is not None else None
-    done: dict[str, Outcome] = kept.read() if kept is not None else {}
-    left = []
-    for each in schedules:
-        before = done.get(key(each))
-        if before is None:
-            left.append(each)
-        else:
-            result.resumed += 1
-            result.add(before)
+    rounds = _Rounds(plan, jobs, result, kept, told)
     try:
-        for number, outcome in enumerate(_played(plan, left, jobs), 1):
-            if kept is not None:
-                kept.write(outcome)
-            result.add(outcome)
-            told(result.resumed + number, len(schedules))
+        rounds.play(schedules)
+        every = after_failures(plan, [*result.recoveries.values()])
+        after = at_most(every, profile.after)
+        rounds.play([each for each in after if only in each.name])
+        result.bounds = (*result.bounds, ("windows where the tool did otherwise", len(after), len(every)))
+        result.left_out += sum(only not in each.name for each in after)
     except EmulatorProblem as problem:
         raise CannotJudge(str(problem)) from None
     except KeyboardInterrupt:
@@ -143,6 +141,40 @@ def judge(
         with suppress(EmulatorProblem):
             each_kind.outcome = shortened(each_kind.outcome, lambda schedule: play(plan, schedule))
     return result
+
+
+class _Rounds:
+    """Plays schedules, but for those whose outcomes were kept."""
+
+    def __init__(self, plan: Plan, jobs: int, result: Result, kept: Kept | None, told: Told) -> None:
+        self._plan, self._jobs, self._result, self._kept, self._told = plan, jobs, result, kept, told
+        self._done: dict[str, Outcome] = kept.read() if kept is not None else {}
+        self._over, self._all = 0, 0
+
+    def play(self, schedules: Sequence[Schedule]) -> None:
+        """Plays a round. `EmulatorProblem`."""
+        left = []
+        self._all += len(schedules)
+        for each in schedules:
+            before = self._done.get(key(each))
+            if before is None:
+                left.append(each)
+            else:
+                self._result.resumed += 1
+                self._result.add(before)
+                self._over += 1
+        for outcome in _played(self._plan, left, self._jobs):
+            if self._kept is not None:
+                self._kept.write(outcome)
+            self._result.add(outcome)
+            self._over += 1
+            self._told(self._over, self._all)
+
+
+def _no_schedule(only: str, first: str, quiet: Outcome) -> str:
+    said = f"no schedule has {only!r} in its name, as {first!r} has"
+    reason = quiet.reasons[0].text if quiet.reasons else ""
+    return f"{said}\nand the tool is {quiet.judgement.value} though nothing happens: {reason}" if reason else said
 
 
 def _played(plan: Plan, schedules: list[Schedule], jobs: int) -> Iterator[Outcome]:
@@ -199,7 +231,8 @@ def _lean(outcome: Outcome) -> Outcome:
     """Without the conversation, where nobody will look at it; but with how the tool has ended, if it failed."""
     if outcome.judgement in (Judgement.SAFE, Judgement.LOUD):
         outcome.entries = [each for each in outcome.entries if each.who == "suite" and ENDED.match(each.text)]
-        outcome.points, outcome.targets = [], []
+        unusual = bool(outcome.schedule.faults) or outcome.schedule.name.startswith(IDLE)
+        outcome.points, outcome.targets = outcome.points if unusual else [], []
     return outcome
 
 
@@ -214,7 +247,7 @@ class Kept:
     def __init__(self, directory: Path, plan: Plan, seed: int) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._path = directory / DONE
-        self._head = hashlib.sha256(repr((plan, seed)).encode()).hexdigest()
+        self._head = hashlib.sha256(repr((plan, seed, *_files(plan))).encode()).hexdigest()
 
     def read(self) -> dict[str, Outcome]:
         """The outcomes that are there, by key. `CannotJudge` if they are of something else."""
@@ -223,7 +256,10 @@ class Kept:
             return {}
         head, *lines = self._path.read_bytes().split(b"\n")
         if head.decode(errors="replace") != self._head:
-            raise CannotJudge(f"{self._path} is of another tool, other disks, or another seed: name another one")
+            raise CannotJudge(
+                f"{self._path} is of another tool (or its files have changed), other disks, or another seed: "
+                "name another one"
+            )
         found = {}
         for line in lines:
             with suppress(msgspec.DecodeError):  # the last line of a run that was killed
@@ -235,6 +271,18 @@ class Kept:
         """One more."""
         with self._path.open("ab") as file:
             file.write(msgspec.json.encode(outcome) + b"\n")
+
+
+def _files(plan: Plan) -> list[str]:
+    """What is in the files that the tool's commands name: a script that was changed is another tool."""
+    found = []
+    for command in (plan.setup, plan.service, plan.restart, plan.backup, plan.increment, plan.restore):
+        for word in shlex.split(command.replace("{here}", shlex.quote(str(plan.here)))):
+            path = Path(word)
+            with suppress(OSError):
+                if path.is_absolute() and path.is_file():
+                    found.append(hashlib.sha256(path.read_bytes()).hexdigest())
+    return found
 
 
 def _why(outcome: Outcome) -> str:

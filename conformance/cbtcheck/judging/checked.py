@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-import json
 from pathlib import Path
 
 from cbtcheck.judging.conversation import backups_started
 from cbtcheck.judging.play import Outcome
 from cbtcheck.judging.recording import log_lines
 from cbtcheck.judging.verdicts import Judgement
+from cbtcheck.trace import quoted
 from cbtcheck.trace.events import TraceProblem
 from cbtcheck.trace.report import TraceReport
 from cbtcheck.trace.verify import Options, verify
@@ -55,7 +55,7 @@ def _with_targets(outcome: Outcome, sizes: dict[str, int]) -> dict[str, int]:
     found = dict(sizes)
     for each in outcome.entries:
         if each.who == "tool" and each.point and each.raw:
-            said = json.loads(each.raw)
+            said = quoted.loads(each.raw.decode())
             for backup in backups_started(str(said.get("execute")), said.get("arguments")):
                 if backup.get("device") in sizes and isinstance(backup.get("target"), str):
                     found.setdefault(backup["target"], sizes[backup["device"]])

@@ -66,6 +66,12 @@ def backups_started(command: str, arguments: Any, kinds: Collection[str] = START
     return found
 
 
+def granularities(command: str, arguments: Any) -> list[int]:
+    """Of each bitmap that a command adds, the granularity that it asks for, in bytes."""
+    added = backups_started(command, arguments, ("block-dirty-bitmap-add",))
+    return [each["granularity"] for each in added if type(each.get("granularity")) is int]
+
+
 def brief(message: dict[str, Any], length: int = 160) -> str:
     """A message in few words."""
     for key in ("execute", "exec-oob"):

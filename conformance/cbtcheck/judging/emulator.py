@@ -64,6 +64,12 @@ def binary_of(plan: Plan) -> str:
     return found
 
 
+HALF_HEARD = "JSON parse error"
+"""What QEMU says of a command of which it has not got all. QEMU 7.2 now and then misses what is sent to its second
+monitor at once: all of the first command, as a rule, and then it says nothing.
+"""
+
+
 class Emulator:
     """One QEMU after the other, on the same disks."""
 
@@ -128,6 +134,8 @@ class Emulator:
         except TimeoutError:  # which is an `OSError`, too
             raise
         except Refused as problem:
+            if HALF_HEARD in str(problem):
+                raise TimeoutError from None
             raise EmulatorProblem(f"{self.binary}: {problem}{self._said()}") from None
         except (OSError, MonitorLost) as problem:
             await comes(asyncio.ensure_future(self._process.wait()), ENDS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from random import Random
@@ -32,21 +32,26 @@ BETWEEN_RUNS: tuple[FaultKind, ...] = ("restart", "emulator-killed")
 
 @dataclass(frozen=True)
 class Profile:
-    """How much is played: at most so many of each kind. None: all there are."""
+    """How much is played: at most so many of each kind. None: all there are.
+
+    `idle`: windows of a run before which nothing was written. `after`: windows of what a tool does after a failure.
+    """
 
     name: str
     windows: int | None
+    idle: int | None
     faults: int | None
     pairs: int | None
     drawn: int
+    after: int | None
 
 
 PROFILES = {
     each.name: each
     for each in (
-        Profile("quick", None, 60, 0, 10),
-        Profile("ci", None, None, 60, 40),
-        Profile("deep", None, None, None, 500),
+        Profile("quick", None, 10, 60, 0, 10, 20),
+        Profile("ci", None, None, None, 60, 40, 200),
+        Profile("deep", None, None, None, None, 500, None),
     )
 }
 
@@ -100,6 +105,52 @@ def windows(plan: Plan, points: Sequence[str]) -> list[Schedule]:
         for at in dict.fromkeys(points)
         if at != FIRST
     ]
+
+
+IDLE = "nothing written"
+"""How the names of such schedules begin."""
+
+
+def idle(plan: Plan, points: Sequence[str]) -> list[Schedule]:
+    """Nothing was written since the backup before: as the run's bitmap is empty, a tool may do something else.
+
+    The guest writes in one window of that run, or, one schedule for each run, not at all.
+    """
+    common, found = baseline(plan), []
+    for at in dict.fromkeys(points):
+        point = parsed(at)
+        if point.run != "1":
+            quiet = tuple(each for each in common if each.at != f"{point.run}/start")
+            writes = () if point.kind == "start" else burst(plan, at)
+            name = f"window {at}" if writes else "nothing else"
+            name = f"{IDLE} before run {point.run}, {name}"
+            found.append(Schedule(name, plan.increments, (*quiet, *writes)))
+    return found
+
+
+def after_failures(plan: Plan, recoveries: Sequence[tuple[Schedule, Sequence[str]]]) -> list[Schedule]:
+    """Something has failed, or nothing was written, and the guest writes in a window of what the tool does then.
+
+    With each schedule the points that there are only in that case: of a retry, say, or of the runs that follow.
+    """
+    found = []
+    for schedule, points in recoveries:
+        for at in dict.fromkeys(points):
+            if parsed(at).kind != "start":
+                writes = (*schedule.writes, *burst(plan, at.replace("/copying/", "/before/"), 1))
+                name = f"{schedule.name}, then window {at}"
+                found.append(Schedule(name, schedule.increments, writes, schedule.faults))
+    return found
+
+
+def shape_of(points: Sequence[str]) -> Hashable:
+    """What is alike of points in different runs: what is done after a failure in run 2 is done after one in run 3."""
+    return tuple((each.run.lstrip("0123456789"), each.kind, each.name, each.number) for each in map(parsed, points))
+
+
+def is_again(point: str) -> bool:
+    """Whether it is in a run that there is only after a failure."""
+    return parsed(point).run[-1] in "ab"
 
 
 def faults(plan: Plan, points: Sequence[str], targets: Sequence[str]) -> list[Schedule]:
@@ -166,6 +217,7 @@ def chosen(plan: Plan, points: Sequence[str], targets: Sequence[str], profile: P
     """The schedules of a profile, in the order in which they are played."""
     parts: list[tuple[str, list[Schedule], int | None]] = [
         ("windows", windows(plan, points), profile.windows),
+        ("windows after nothing was written", idle(plan, points), profile.idle),
         ("faults", faults(plan, points, targets), profile.faults),
     ]
     there = [each for each in dict.fromkeys(points) if each != FIRST]
@@ -176,13 +228,18 @@ def chosen(plan: Plan, points: Sequence[str], targets: Sequence[str], profile: P
     schedules: list[Schedule] = []
     bounds = []
     for name, all_of_them, limit in parts:
-        some = all_of_them if limit is None or limit >= len(all_of_them) else _spread(all_of_them, limit)
+        some = at_most(all_of_them, limit)
         schedules += some
         bounds.append((name, len(some), len(all_of_them)))
     bounds.append(("pairs of windows", len(of_pairs), number_of_pairs))
     bounds.append(("drawn", profile.drawn, profile.drawn))
     schedules += [*of_pairs, *(drawn(plan, points, targets, seed, number) for number in range(profile.drawn))]
     return Chosen(tuple(schedules), tuple(bounds))
+
+
+def at_most(schedules: list[Schedule], limit: int | None) -> list[Schedule]:
+    """So many of them, from everywhere; None: all."""
+    return schedules if limit is None or limit >= len(schedules) else _spread(schedules, limit)
 
 
 def _spread(schedules: list[Schedule], limit: int) -> list[Schedule]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import stat
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +13,12 @@ from typing import Any
 from cbtcheck.host import temporary
 from cbtcheck.judging.conversation import Entry
 from cbtcheck.judging.emulator import Emulator, EmulatorProblem
+from cbtcheck.judging.enumerated import is_again
 from cbtcheck.judging.guest import Guest, GuestProblem
 from cbtcheck.judging.hosted import HostedEmulator
 from cbtcheck.judging.instants import Comparison, History, Span, fills
 from cbtcheck.judging.monitor import MonitorLost, Refused
-from cbtcheck.judging.plan import GRANULE, Plan, filled_in
+from cbtcheck.judging.plan import GRANULE, Plan, PlannedDisk, filled_in
 from cbtcheck.judging.proxy import CutOff, Proxy
 from cbtcheck.judging.schedule import Schedule
 from cbtcheck.judging.stage import Hosting, Stage
@@ -79,6 +81,10 @@ class Play:
         self.proxy = Proxy(self.emulator.tool_socket, self.stage)
         self.outcome = Outcome(schedule)
         self.claimed: Span | None = None
+        self.failed: list[Span] = []
+        """Of the runs that have failed since the last one that succeeded."""
+
+        self.first: Span | None = None
         self.complete = False
 
     async def play(self) -> Outcome:
@@ -119,7 +125,7 @@ class Play:
     def _told(self) -> Outcome:
         wanted = {each.at for each in self.schedule.writes} | {f"{e.at} {e.kind}" for e in self.schedule.faults}
         if self.complete:
-            self.outcome.missed = sorted(each for each in wanted - self.stage.reached if not _again(each))
+            self.outcome.missed = sorted(each for each in wanted - self.stage.reached if not is_again(each))
         self.outcome.entries, self.outcome.points = self.stage.entries, self.stage.points
         self.outcome.targets = list(dict.fromkeys(self.stage.target_points))
         self.outcome.writes = self.history.instant
@@ -197,11 +203,12 @@ class Play:
             self._add(Judgement.STUCK, f"the tool did not end within {self.plan.deadline:g} s", label)
         if ended.succeeded:
             self._look_for_waste(label, command, span)
-            self.claimed = span
+            self.claimed, self.failed, self.first = span, [], self.first or span
             await self._restore(label, [span], claimed=True)
         else:
             self.outcome.loud.append(label)
-            spans = [span] if self.claimed is None else [self.claimed, span]
+            self.failed.append(span)  # what it may have made all the same, one that comes later may restore
+            spans = self.failed if self.claimed is None else [self.claimed, *self.failed]
             await self._restore(label, spans, claimed=False)
         found = [each.judgement for each in self.outcome.reasons]
         return None if Judgement.UNSAFE in found or Judgement.BROKEN in found else ended
@@ -257,14 +264,26 @@ class Play:
         self.outcome.restored += 1
         restored = {}
         for each in self.plan.disks:
-            try:
-                restored[each.name] = fills(self._out(each.name).read_bytes())
-            except OSError:
-                self._add(Judgement.UNSAFE, f"the restore succeeded, and there is no image of {each.name}", label)
+            wrong = self._no_image(each)
+            if wrong:
+                self._add(Judgement.UNSAFE, f"the restore succeeded, and {wrong}", label)
                 return
+            restored[each.name] = fills(self._out(each.name).read_bytes())
         for disk, found in self.history.compare(restored, spans, self.plan.together):
             if not found.right:
                 self._unsafe(label, disk, found, spans, claimed)
+
+    def _no_image(self, disk: PlannedDisk) -> str:
+        """Why what a restore has left is no image of a disk; "" if it is one. It is not read before that is known."""
+        try:
+            found = self._out(disk.name).stat()
+        except OSError:
+            return f"there is no image of {disk.name}"
+        if not stat.S_ISREG(found.st_mode):
+            return f"the image of {disk.name} is no regular file"
+        if found.st_size != disk.size:
+            return f"the image of {disk.name} has {found.st_size} bytes, and the disk {disk.size}"
+        return ""
 
     def _unsafe(self, label: str, disk: str, found: Comparison, spans: list[Span], claimed: bool) -> None:
         if found.wrong_size:
@@ -289,10 +308,11 @@ class Play:
         return all(found.right for _, found in self.history.compare(restored, spans, False))
 
     def _look_for_waste(self, label: str, command: str, span: Span) -> None:
-        """An increment without faults that copies far more than was written since the backup before it began."""
-        if self.stage.faulty or command == self.plan.backup or self.claimed is None or not self.stage.copied:
+        """An increment without faults that copies far more than was written since the first backup began."""
+        if self.stage.faulty or command == self.plan.backup or self.first is None or not self.stage.copied:
             return
-        changed = self.history.changed(self.claimed[0], span[1], GRANULE)
+        # A differential has what has changed since the first backup, and not since the last one.
+        changed = self.history.changed(self.first[0], span[1], max(GRANULE, self.stage.coarsest))
         if self.stage.copied > 2 * changed + SLACK:
             text = f"the increment copied {self.stage.copied >> 10}K, and {changed >> 10}K had changed"
             self._add(Judgement.WASTEFUL, text, label)
@@ -343,11 +363,6 @@ def play(plan: Plan, schedule: Schedule) -> Outcome:
         if problem:
             raise EmulatorProblem(problem)
         return asyncio.run(Play(plan, schedule, Path(path)).play())
-
-
-def _again(point: str) -> bool:
-    """Whether it is in a run that there is only after a failure."""
-    return point.partition("/")[0][-1] in "ab"
 
 
 def _last_lines(output: str) -> str:

@@ -76,7 +76,8 @@ def failure(shown: Shown, number: str, again: str) -> Iterator[str]:
         yield f"  window     after {before or 'the beginning'}, before {after or 'the end'}"
     yield from facts(reason, outcome)
     kinds = ", ".join(f"{kind or 'no fault'} {count}" for kind, count in shown.faults.most_common())
-    yield f"  shown by   {shown.schedules:,} schedule{'s' * (shown.schedules != 1)} ({kinds})"
+    if shown.schedules:
+        yield f"  shown by   {shown.schedules:,} schedule{'s' * (shown.schedules != 1)} ({kinds})"
     yield f"  this is    {outcome.schedule.name}"
     yield ""
     yield from timeline(outcome, reason)

@@ -34,13 +34,14 @@ class Instead:
 
 @dataclass(frozen=True)
 class Asked:
-    """A command that waits for its reply."""
+    """A command that waits for its reply. `answer`: what the tool gets without QEMU, once its turn has come."""
 
     name: str
     arguments: Any
     has_id: bool
     id: Any
     number: int
+    answer: bytes = b""
 
 
 class Director(Protocol):
@@ -147,11 +148,14 @@ class Proxy:
                 if piece.message is not None and isinstance(name, str):
                     instead = await self._direct(self._director.command(number, piece.message, piece.raw))
                     count += 1
-                    if instead is None or not instead.to_tool:
-                        asked = piece.message
-                        waiting.append(Asked(name, asked.get("arguments"), "id" in asked, asked.get("id"), count))
+                    said, answer = piece.message, b"" if instead is None else instead.to_tool
+                    asked = Asked(name, said.get("arguments"), "id" in said, said.get("id"), count, answer)
+                    if answer and "execute" not in said:
+                        await self._pass_on(1, to_tool, answer)  # out of band: it overtakes what is under way
+                    else:
+                        waiting.append(asked)
                 if instead is not None and instead.to_tool:
-                    await self._pass_on(1, to_tool, instead.to_tool)
+                    await self._answer(to_tool, waiting)
                 else:
                     await self._pass_on(0, to_qemu, piece.raw if instead is None else instead.to_qemu)
         await self._pass_on(0, to_qemu, splitter.rest())
@@ -168,7 +172,14 @@ class Proxy:
                     if piece.message is not None:
                         await self._tell(number, piece.message, piece.raw, waiting)
                     await self._pass_on(1, to_tool, piece.raw)
+                    if piece.raw.endswith(b"\n"):  # the end of QEMU's line: a tool may read line by line
+                        await self._answer(to_tool, waiting)
             await self._pass_on(1, to_tool, splitter.rest())
+
+    async def _answer(self, to_tool: asyncio.StreamWriter, waiting: list[Asked]) -> None:
+        """Gives the tool the answers that are ours, as soon as QEMU has answered all that came before."""
+        while waiting and waiting[0].answer:
+            await self._pass_on(1, to_tool, waiting.pop(0).answer)
 
     async def _tell(self, number: int, message: dict[str, Any], raw: bytes, waiting: list[Asked]) -> None:
         if isinstance(message.get("event"), str):
@@ -176,7 +187,7 @@ class Proxy:
             return
         asked = None
         if "return" in message or "error" in message:
-            asked = next((each for each in waiting if _answers(message, each)), None)
+            asked = next((each for each in waiting if not each.answer and _answers(message, each)), None)
             if asked is not None:
                 waiting.remove(asked)
         await self._direct(self._director.reply(number, asked, message, raw))

@@ -9,16 +9,17 @@ from msgspec.structs import replace
 from cbtcheck.judging.grouped import main_reason
 from cbtcheck.judging.play import Outcome
 from cbtcheck.judging.schedule import Schedule, Write
+from cbtcheck.judging.verdicts import Judgement
 
-MOST_PLAYS = 24
-"""So often a schedule is played to make one short."""
+MOST_PLAYS, MOST_STUCK = 24, 4
+"""So often a schedule is played to make one short; and one in which the tool did not end, which takes long."""
 
 Player = Callable[[Schedule], Outcome]
 
 
 def shortened(outcome: Outcome, player: Player) -> Outcome:
     """A short schedule with the same verdict; if writes are lost, the first of them at the same point."""
-    best, left = outcome, MOST_PLAYS
+    best, left = outcome, MOST_STUCK if outcome.judgement is Judgement.STUCK else MOST_PLAYS
 
     def shorter(schedule: Schedule) -> bool:
         nonlocal best, left

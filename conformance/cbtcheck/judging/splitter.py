@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
+from cbtcheck.trace import quoted
 from cbtcheck.trace.logged import Braces
 
 LONGEST = 16 << 20
@@ -62,7 +62,7 @@ class Splitter:
 
 def _parsed(raw: bytes) -> dict[str, Any] | None:
     try:
-        found = json.loads(raw)
+        found = quoted.loads(raw.decode())
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None

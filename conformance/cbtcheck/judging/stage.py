@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
-from cbtcheck.judging.conversation import Entry, backups_started, brief, concerns_disks, event_name
+from cbtcheck.judging.conversation import Entry, backups_started, brief, concerns_disks, event_name, granularities
 from cbtcheck.judging.emulator import Emulator
 from cbtcheck.judging.failing import drive_backups, failing_files, failing_node, late_sectors
 from cbtcheck.judging.guest import Guest
@@ -44,6 +44,9 @@ class Stage:
         self.target_points: list[str] = []
         self.reached: set[str] = set()
         self.copied = 0
+        self.coarsest = 0
+        """The largest granularity of a bitmap that the tool has asked for, in bytes."""
+
         self.run = ""
         self.tool: Running | None = None
         self.problem: Exception | None = None
@@ -59,6 +62,10 @@ class Stage:
         self._faults: dict[str, list[Fault]] = {}
         for fault in schedule.faults:
             self._faults.setdefault(fault.at, []).append(fault)
+        self._paused = False
+        self._waiting: list[tuple[Point, Write]] = []
+        """Writes that were due while the guest was stopped: it makes them when it goes on."""
+
         self._counts: Counter[tuple[str, str]] = Counter()
         self._one_at_a_time = asyncio.Lock()
         self._slow: set[asyncio.Task[None]] = set()
@@ -68,6 +75,9 @@ class Stage:
     def begin(self, run: str) -> None:
         """A run of the tool begins."""
         self.run, self.copied = run, 0
+        if self._paused:
+            self._paused = False
+            self.note("the tool has left the guest stopped: it goes on now")
         self._counts.clear()
         self.targets.clear()
 
@@ -112,6 +122,7 @@ class Stage:
                     self.target_points.append(self.targets[str(each.get("target"))])
             if any(drive_backups(message, self._storage.disks)):
                 self.target_points.append(str(point))
+            self.coarsest = max([self.coarsest, *granularities(name, message.get("arguments"))])
             await self._write(point)
             instead = await self._before(point, connection, message, raw)
             if instead is not None and instead.to_tool:
@@ -128,6 +139,9 @@ class Stage:
         async with self._one_at_a_time:
             if self.restoring or asked is None or not concerns_disks(asked.name):
                 self._enter(Entry("QEMU", brief(message), self.run, "", connection, raw))
+                if asked is not None and asked.name in ("stop", "cont") and "return" in message:
+                    self._paused = asked.name == "stop"
+                    await self._make_waiting()
                 return
             point = self._point("reply", asked.name)
             self._enter(Entry("QEMU", brief(message), self.run, str(point), connection, raw))
@@ -187,8 +201,16 @@ class Stage:
 
     async def _write(self, point: Point) -> None:
         """The guest's writes of a point. After a problem there are no more: the schedule is over."""
-        for each in self._writes.pop(str(point), ()):
+        due = self._writes.pop(str(point), ())
+        self._waiting += [(point, each) for each in due]
+        await self._make_waiting()
+
+    async def _make_waiting(self) -> None:
+        """What was due is made, unless the guest is stopped."""
+        while self._waiting and not self._paused:
+            point, each = self._waiting.pop(0)
             if self.problem is not None or self.down or self._guest.history.instant >= MOST_WRITES:
+                self._waiting.clear()
                 return
             self.reached.add(each.at)
             try:

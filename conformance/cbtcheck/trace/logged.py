@@ -83,10 +83,10 @@ def begins_another(text: str) -> bool:
 class Braces:
     """Finds the end of a JSON object that is given in pieces, cut wherever."""
 
-    MARKS = re.compile(r'["{}\\]')
+    MARKS = re.compile(r'["\'{}\\]')
 
     def __init__(self) -> None:
-        self._depth, self._quoted, self._escaped = 0, False, False
+        self._depth, self._quoted, self._escaped = 0, "", False
 
     def close(self, piece: str) -> int | None:
         """The place in this piece after which the object is complete; None if it goes on."""
@@ -94,10 +94,10 @@ class Braces:
         while (found := self.MARKS.search(piece, at)) is not None:
             at, mark = found.end(), found[0]
             if mark == "\\":
-                self._escaped = self._quoted and at == len(piece)
-                at += self._quoted
-            elif mark == '"':
-                self._quoted = not self._quoted
+                self._escaped = bool(self._quoted) and at == len(piece)
+                at += bool(self._quoted)
+            elif mark in "\"'":
+                self._quoted = mark if not self._quoted else "" if self._quoted == mark else self._quoted
             elif not self._quoted:
                 self._depth += 1 if mark == "{" else -1
                 if self._depth <= 0:

@@ -12,12 +12,14 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from cbtcheck.trace.events import TraceProblem
 from cbtcheck.trace.lines import LONGEST_LINE
 from cbtcheck.trace.logged import Braces, Start, begins_another, start, undone
+from cbtcheck.trace.quoted import as_json
 
 WRAPPER = frozenset({"time", "direction", "message", "monitor", "connection"})
 DIRECTIONS = ("send", "receive", None)
@@ -74,7 +76,7 @@ class Wire:
         while text:
             try:
                 if place.python:
-                    data, rest = _evaluated(text), ""
+                    data, rest = self._evaluated(text), ""
                 else:
                     data, rest = self._decoded(text, more)
             except (ValueError, RecursionError, MemoryError, SyntaxError) as problem:
@@ -87,11 +89,28 @@ class Wire:
             further = start(rest.strip()) if "{" in rest else None
             text = "" if further is None else rest.strip()[further.at :]
 
+    def _evaluated(self, text: str) -> dict[str, Any]:
+        """A dict as Python prints it, or JSON in single quotes; `ValueError` if it is none."""
+        if len(text) > LONGEST_PYTHON:
+            raise ValueError("too long for what Python prints")
+        try:
+            data = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            data = self._decoder.decode(as_json(text))  # QEMU takes that, too
+        if not isinstance(data, dict) or not all(isinstance(each, str) for each in data):
+            raise ValueError("no message")
+        return data
+
     def _decoded(self, text: str, more: Iterator[tuple[int, str]]) -> tuple[dict[str, Any], str]:
         """The object at the beginning, and what follows it; further lines are taken where it needs them."""
         try:
             data, past = self._decoder.raw_decode(text)
         except ValueError as problem:
+            if "'" in text:
+                with suppress(ValueError):
+                    other = as_json(text)  # QEMU takes single quotes, and whoever wraps its messages leaves them
+                    data, past = self._decoder.raw_decode(other)
+                    return data, other[past:]
             whole, rest = self._several_lines(text, more)
             if whole is None:
                 raise ValueError(f"not JSON: {problem}") from None
@@ -156,16 +175,6 @@ def _kind(data: dict[str, Any]) -> str | None:
     if "QMP" in data:
         return "greeting"
     return "guest" if data.get("do") == "write" else None
-
-
-def _evaluated(text: str) -> dict[str, Any]:
-    """A dict as Python prints it; `ValueError` if it is none."""
-    if len(text) > LONGEST_PYTHON:
-        raise ValueError("too long for what Python prints")
-    data = ast.literal_eval(text)
-    if not isinstance(data, dict) or not all(isinstance(each, str) for each in data):
-        raise ValueError("no message")
-    return data
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

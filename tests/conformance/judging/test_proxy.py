@@ -149,19 +149,40 @@ def test_replies_find_their_commands_whatever_their_ids_are(tmp_path: Path) -> N
 told: "asyncio.Future[bytes]"
 
 
-def test_what_it_is_told_to_change_is_changed_and_nothing_else(tmp_path: Path) -> None:
+class Answering(Qemu):
+    """Answers two commands when it has heard both, in their order."""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while not self.heard.endswith(command("three")):
+            self.heard += await reader.read(1 << 16)
+        writer.write(DONE + DONE)
+        await reader.read()
+        writer.close()
+
+
+DONE = b'{"return": {}}\r\n'
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_what_it_is_told_to_change_is_changed_and_nothing_else(tmp_path: Path, together: bool) -> None:
+    """An answer that is ours comes when QEMU has answered all commands before: a tool without ids counts on that."""
     heard = bytearray()
 
     async def tool(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"".join(command(name) for name in ("one", "two", "three")))
+        listed = [command(name) for name in ("one", "two", "three")]
+        for each in [b"".join(listed)] if together else listed:
+            writer.write(each)
+            await writer.drain()
+            await asyncio.sleep(0.01)
         writer.write_eof()
         heard.extend(await reader.read())
 
-    qemu, director = Qemu(b""), Watched()
+    qemu, director = Answering(b""), Watched()
     director.instead = {"one": Instead(to_qemu=b"{}"), "two": Instead(to_tool=b"[error]")}
     asyncio.run(between(tmp_path, qemu, director, tool))
     assert bytes(qemu.heard) == b"{}" + command("three")
-    assert bytes(heard) == b"[error]"
+    assert bytes(heard) == DONE + b"[error]" + DONE, "and between QEMU's lines"
+    assert [name for name, _ in director.replies] == ["one", "three"]
 
 
 def test_a_connection_is_cut_off_where_the_director_says_so(tmp_path: Path) -> None:
