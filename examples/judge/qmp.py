@@ -8,6 +8,7 @@ A WORD is a command in JSON, or one of these:
     wait=JOB       waits until the job has ended, and dismisses it; fails if it failed
     tidy=BITMAP    takes away what a run that failed has left: jobs, the nodes "target…", and all bitmaps but this one
     size=NODE      prints the size of a node in bytes
+    count=NODE/NAME prints how many bytes are dirty in a bitmap; fails if it is not there, or not to be trusted
     room=NODE:FILE makes the file, or makes it as long as the node is
 
 A word that begins with "-" may fail. Exit code 1, with QEMU's message, at the first other that does.
@@ -77,6 +78,14 @@ class Monitor:
     def size(self, wanted):
         print(self.bytes_of(wanted))
 
+    def count(self, wanted):
+        node, _, name = wanted.partition("/")
+        listed = [each for each in self.do("query-named-block-nodes", {"flat": True}) if each["node-name"] == node]
+        found = [each for each in listed[0].get("dirty-bitmaps", []) if each["name"] == name]
+        if not found or found[0].get("inconsistent"):
+            raise Refused(f"{wanted}: there is no bitmap that can be used")
+        print(found[0]["count"])
+
     def room(self, words):
         wanted, _, path = words.partition(":")
         size = self.bytes_of(wanted)
@@ -94,7 +103,9 @@ def main(path, *words):
                 monitor.do(command["execute"], command.get("arguments"))
             else:
                 name, _, of = what.partition("=")
-                {"wait": monitor.wait, "tidy": monitor.tidy, "size": monitor.size, "room": monitor.room}[name](of)
+                does = {"wait": monitor.wait, "tidy": monitor.tidy, "size": monitor.size, "count": monitor.count,
+                        "room": monitor.room}
+                does[name](of)
         except Refused as why:
             if what == word:
                 sys.exit(str(why))

@@ -49,7 +49,7 @@ class Profile:
 PROFILES = {
     each.name: each
     for each in (
-        Profile("quick", None, 10, 60, 0, 10, 20),
+        Profile("quick", None, None, 60, 0, 10, 20),
         Profile("ci", None, None, None, 60, 40, 200),
         Profile("deep", None, None, None, None, 500, None),
     )
@@ -122,8 +122,7 @@ def idle(plan: Plan, points: Sequence[str]) -> list[Schedule]:
         if point.run != "1":
             quiet = tuple(each for each in common if each.at != f"{point.run}/start")
             writes = () if point.kind == "start" else burst(plan, at)
-            name = f"window {at}" if writes else "nothing else"
-            name = f"{IDLE} before run {point.run}, {name}"
+            name = f"{IDLE} before run {point.run}" + (f", then {at}" if writes else "")
             found.append(Schedule(name, plan.increments, (*quiet, *writes)))
     return found
 
@@ -138,7 +137,7 @@ def after_failures(plan: Plan, recoveries: Sequence[tuple[Schedule, Sequence[str
         for at in dict.fromkeys(points):
             if parsed(at).kind != "start":
                 writes = (*schedule.writes, *burst(plan, at.replace("/copying/", "/before/"), 1))
-                name = f"{schedule.name}, then window {at}"
+                name = f"{schedule.name}, then {at}"
                 found.append(Schedule(name, schedule.increments, writes, schedule.faults))
     return found
 

@@ -3,7 +3,20 @@
 from pathlib import Path
 
 import pytest
-from cbtcheck.judging.enumerated import PROFILES, baseline, burst, chosen, drawn, faults, labels, pairs, windows
+from cbtcheck.judging.enumerated import (
+    PROFILES,
+    after_failures,
+    baseline,
+    burst,
+    chosen,
+    drawn,
+    faults,
+    idle,
+    labels,
+    pairs,
+    shape_of,
+    windows,
+)
 from cbtcheck.judging.grouped import grouped
 from cbtcheck.judging.instants import MOST_WRITES, Loss
 from cbtcheck.judging.plan import GRANULE, LARGEST, SECTOR, SMALLEST, USUAL_SIZE, Plan, PlannedDisk
@@ -45,6 +58,38 @@ def test_the_writes_of_a_window_are_where_nothing_else_is_written_but_one() -> N
     others = {g for each in baseline(PLAN) if each.at != "1/start" for g in granules(each)}
     alone = [each for each in burst(PLAN, "x/start") if not others & granules(each)]
     assert len(alone) == len(burst(PLAN, "x/start")) - 1
+
+
+def test_nothing_is_written_before_a_run_and_then_in_one_of_its_windows() -> None:
+    found = idle(PLAN, POINTS)
+    assert [each.name for each in found] == [
+        "nothing written before run 2", "nothing written before run 2, then 2/before/transaction/1",
+        "nothing written before run 2, then 2/reply/transaction/1",
+        "nothing written before run 2, then 2/copying/transaction/1",
+    ]  # fmt: skip
+    for each in found:
+        assert not [write for write in each.writes if write.at == "2/start"]
+        assert [write for write in each.writes if write.at == "3/start"]
+    assert [len({write.at for write in each.writes} - {write.at for write in baseline(PLAN)}) for each in found] == [
+        0, 1, 1, 1,
+    ]  # fmt: skip
+
+
+def test_each_thing_that_a_tool_does_after_a_failure_is_gone_through_once() -> None:
+    fault = Fault("2/reply/transaction/1", "KILL")
+    failed = Schedule("fault KILL", 2, baseline(PLAN), (fault,))
+    points = ["2a/start", "2a/before/blockdev-del/1", "2a/copying/transaction/1"]
+    found = after_failures(PLAN, [(failed, points)])
+    assert [each.name for each in found] == [
+        "fault KILL, then 2a/before/blockdev-del/1", "fault KILL, then 2a/copying/transaction/1",
+    ]  # fmt: skip
+    assert all(each.faults == (fault,) for each in found)
+    assert {write.at for write in found[1].writes} - {write.at for write in failed.writes} == {
+        "2a/before/transaction/1"
+    }, "what copies is held back"
+    assert shape_of(points) == shape_of([each.replace("2a", "3a") for each in points])
+    assert shape_of(points) != shape_of([each.replace("2a", "2b") for each in points])
+    assert shape_of(points) != shape_of(points[:-1])
 
 
 def granules(write: Write) -> set[int]:

@@ -32,6 +32,9 @@ BETWEEN_DISKS = "1/before/transaction/2"
 CLOSED = "2/before/blockdev-del/1"
 LATE = "2/before/blockdev-add/1"
 
+BEGINS_ANEW = "2/before/transaction/1"
+ADDS_LATE = "2a/before/transaction/2"
+
 WRONG = {
     "added-after-the-full": (FULL, None, ("blockdev-backup", "job-dismiss")),
     "cleared-after-the-increment": (CLEARED, None, ("blockdev-del", "block-dirty-bitmap-clear")),
@@ -40,6 +43,8 @@ WRONG = {
     "increments-on-a-failed-full": ("1/before/blockdev-add/1", "target-EIO", None),
     "two-disks-two-instants": (BETWEEN_DISKS, None, ("transaction", "transaction")),
     "done-before-it-is-closed": (CLOSED, "emulator-killed", None),
+    "nothing-changed": (BEGINS_ANEW, None, ("block-dirty-bitmap-remove", "transaction")),
+    "full-after-a-failure": (ADDS_LATE, None, ("job-dismiss", "transaction")),
 }
 """The point of the guest's writes, what fails there, and the commands around the write that is lost first."""
 
@@ -68,6 +73,20 @@ def schedule(plan: Plan, at: str, fault: str | None) -> Schedule:
     faults = () if fault is None else (Fault(at, fault),)  # type: ignore[arg-type]
     written = at if fault is None else at.replace("/copying/", "/before/")
     return Schedule("of a test", plan.increments, (*baseline(plan), *burst(plan, written)), faults)
+
+
+def nothing_written(plan: Plan, at: str, fault: str | None) -> Schedule:
+    """The guest is idle before the second run."""
+    usual = schedule(plan, at, fault)
+    return replace(usual, writes=tuple(each for each in usual.writes if each.at != "2/start"))
+
+
+def killed_before(plan: Plan, at: str, fault: str | None) -> Schedule:
+    """QEMU is killed in the second run, which is run again."""
+    return replace(schedule(plan, at, fault), faults=(Fault("2/before/transaction/1", "emulator-killed"),))
+
+
+OF_ITS_OWN = {"nothing-changed": nothing_written, "full-after-a-failure": killed_before}
 
 
 def test_each_example_has_a_test_and_is_on_the_page() -> None:
@@ -116,7 +135,7 @@ def test_a_tool_that_pulls_is_safe_there(at: str, fault: str | None) -> None:
 def test_a_wrong_tool_is_found_in_its_window(plan: Plan, name: str) -> None:
     needs(name)
     at, fault, between = WRONG[name]
-    outcome = play(plan, schedule(plan, at, fault))
+    outcome = play(plan, OF_ITS_OWN.get(name, schedule)(plan, at, fault))
     assert outcome.judgement is Judgement.UNSAFE, outcome.reasons
     assert not outcome.missed
     reason = main_reason(outcome)

@@ -77,7 +77,7 @@ def test_a_right_tool_is_safe_and_what_is_done_is_not_done_again(judge: Judged, 
     assert "; 1 of them in runs before" in again.output
     other = judge(*words, "--seed", "1")
     assert other.exit_code == 64
-    assert "of another tool, other disks, or another seed" in other.output
+    assert "of another tool (or its files have changed), other disks, or another seed" in other.output
 
 
 def test_a_tool_that_fails_by_itself_cannot_be_judged(judge: Judged) -> None:
