@@ -119,8 +119,7 @@ CONVERSATION = b"""\
 def trace(raw: bytes) -> None:
     """A recorded history, of either format."""
     ways = [Options(), Options("qmp", disks={"disk0": 65536, "drive0": 65536})]
-    if raw.startswith(b'{"format"'):
-        ways.append(Options(guest="unknown"))
+    ways.append(Options(guest="unknown" if raw.startswith(b'{"format"') else "recorded"))
     for options in ways:
         try:
             report = verify(io.BytesIO(raw), options)
