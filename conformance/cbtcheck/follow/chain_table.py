@@ -223,8 +223,7 @@ class Tabled(Generic[S]):
         """Why blocks are lost for which no bitmap gives a reason: there is nothing below, or below that nothing."""
         if point.link is not None and point.link.lost_on:
             return NOWHERE, began, began, began
-        tried = [each for each in self.followed.failed if each.node == point.node and each.full]
-        failed = [each for each in tried if each.ended <= began]
+        failed = [each for each in self.followed.fulls_tried(point.node) if each.ended <= began]
         if failed:
             last = failed[-1]
             return f"there is no backup to lay it over, {last.job} {last.outcome}", last.ended, last.began, began

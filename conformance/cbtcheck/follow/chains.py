@@ -58,14 +58,14 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A backup of which nothing counts: failed, or cancelled, or gone with a crash."""
+    """A backup of which nothing counts: failed, or cancelled, or gone with a crash, or not even begun."""
 
     job: str
     node: str
     full: bool
     began: At
     ended: At
-    outcome: Outcome | Literal["gone"]
+    outcome: Outcome | Literal["gone", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +101,16 @@ class ChainsFollowed(Generic[S]):
     began: Mapping[str, Begun] = field(default_factory=dict)
     waived: tuple[Waived[S], ...] = ()
     failed: tuple[Failed, ...] = ()
+    refusals: tuple[Failed, ...] = ()
     assumed: frozenset[str] = frozenset()
     forgotten: int = 0
     surely: Chains[S] | None = None
     certain: Table[Link[S]] = field(default_factory=Table)
 
     def step(self, at: At, before: State[S], command: object, step: Step[S]) -> ChainsFollowed[S]:
-        """A command was carried out; if it was refused, nothing has happened."""
+        """A command was carried out, or refused."""
         if step.refusal is not None:
-            return self
+            return self.refused(at, command)
         after = self
         if traits_of(command).records or before.nodes != step.state.nodes:
             for node in before.nodes:
@@ -118,6 +119,17 @@ class ChainsFollowed(Generic[S]):
         if not step.ended and len(before.jobs) == len(step.state.jobs):
             return after
         return (after.told() if _begins(before, step) else after)._lived(at, before, command, step)
+
+    def refused(self, at: At, command: object) -> ChainsFollowed[S]:
+        """A command was refused: whoever goes on after a full backup that was, has nothing to lay increments over."""
+        fulls = [each for each in actions_of(command) if isinstance(each, c.StartBackup) and each.sync == "full"]
+        failed = tuple(Failed(each.job, each.node, True, at, at, "refused") for each in fulls)
+        return replace(self, refusals=(*self.refusals, *failed)[-MOST_WAIVED:]) if failed else self
+
+    def fulls_tried(self, node: str) -> list[Failed]:
+        """Full backups of a disk that nothing can be laid over, in the order of their ends."""
+        listed = (each for each in (*self.failed, *self.refusals) if each.node == node and each.full)
+        return sorted(listed, key=lambda each: each.ended)
 
     def wrote(self, at: At, state: State[S], node: str, blocks: S) -> ChainsFollowed[S]:
         """Guest writes of these blocks of a disk have ended."""
@@ -277,7 +289,7 @@ class ChainsFollowed(Generic[S]):
         Before a bitmap that was there at the beginning, there may have been a backup that it belongs to.
         """
         alone = not began.full and point.link is not None and not point.link.lost_on
-        tried = any(each.node == point.node and each.full for each in self.failed)
+        tried = self.fulls_tried(point.node)
         return alone and not (tried and self.reasons.get((point.node, str(point.bitmap)), Reasons()).added)
 
     def _without_the_oldest(self) -> ChainsFollowed[S]:

@@ -77,6 +77,8 @@ class OfGaps:
         if isinstance(change, Forgotten) and change.closed:
             return
         if isinstance(change, Given):
+            if change.refusal and change.definite:
+                self.followed = self.followed.refused(at_line(line, change), change.command)
             if change.refusal or not change.definite:
                 return
             if isinstance(change.command, IN_BLOCKS):

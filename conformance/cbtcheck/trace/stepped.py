@@ -40,7 +40,9 @@ def stepped(followed: ChainsFollowed[Between], at: At, change: Change, before: T
     command: c.Command | None = None
     told: dict[str, Outcome] = dict(after.due)
     if isinstance(change, Given):
-        if change.refusal or not change.definite:
+        if change.refusal and change.definite:
+            return followed.refused(at, change.command)
+        if not change.definite:
             return followed
         command, told = change.command, {**told, **dict(change.ended)}
     elif isinstance(change, EndOfJobs):

@@ -49,7 +49,8 @@ class Chained:
             [f.Waived(each.node, each.bitmap, each.at.number, _pairs(each.certain.extents()))
              for each in table.waived],
             [f.FailedBackup(each.job, each.node, each.began.number, each.ended.number, each.outcome)
-             for each in table.failed if each.outcome != "gone"],  # no crash is in these vectors
+             for each in table.failed
+             if each.outcome != "gone" and each.outcome != "refused"],  # no crash is in these vectors
             _one_instant(table),
         )  # fmt: skip
 

@@ -227,6 +227,17 @@ def test_a_backup_of_the_top_only_is_none_where_writes_are_recorded_too() -> Non
         assert gives(report) == [("i", "assumed")]
 
 
+def test_an_increment_after_a_full_backup_that_was_refused_has_nothing_below_it() -> None:
+    refused = [backup("full", "full"), {"error": {"class": "GenericError", "desc": "Cannot find device='t-full'"}}]
+    report = judged(HELLO, ADD, OK, refused, done(backup("i"), "i"))
+    assert gives(report) == [("i", "perhaps")]
+    assert "full refused" in report.tables[0][0].rows[0].lost[0].why
+    again = judged(HELLO, refused, done(FULL, "full"), done(backup("i"), "i"))
+    assert gives(again) == [("full", "restores"), ("i", "restores")]
+    before = judged(SHORT, look(node(b=(0, False))), refused, done(backup("i"), "i"))
+    assert gives(before) == [("i", "assumed")], "the bitmap was there before, and perhaps its full backup"
+
+
 def test_what_a_backup_has_is_not_said_to_be_in_none() -> None:
     write = {"do": "write", "node": "n", "offset": 0, "length": 4096}
     remove = sent("block-dirty-bitmap-remove", node="n", name="b")
