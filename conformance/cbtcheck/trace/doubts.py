@@ -24,6 +24,7 @@ from cbtcheck.scenario.describe import describe
 from cbtcheck.trace import restarted
 from cbtcheck.trace.chains import OfGaps, OfWorlds
 from cbtcheck.trace.places import Places, Untranslatable
+from cbtcheck.trace.qmp_actions import actions_in
 from cbtcheck.trace.qmp_commands import is_known, to_command
 from cbtcheck.trace.qmp_sights import nodes
 from cbtcheck.trace.world import Rules
@@ -272,10 +273,9 @@ def _command(name: str, arguments: Any, places: Places) -> c.Command | None:
         return None
 
 
-def _added(name: str, data: dict[str, Any], places: Places) -> Iterator[tuple[Place, bool]]:
+def _added(name: str, arguments: Any, places: Places) -> Iterator[tuple[Place, bool]]:
     """The bitmaps that a command adds, and whether they are to be stored."""
-    if name == "block-dirty-bitmap-add":
-        yield (places.node(str(data.get("node"))), str(data.get("name"))), data.get("persistent") is True
-    for each in data.get("actions", ()) if name == "transaction" and isinstance(data.get("actions"), list) else ():
-        if isinstance(each, dict) and isinstance(each.get("data"), dict):
-            yield from _added(str(each.get("type")), each["data"], places)
+    for action, data in actions_in(name, arguments):
+        if action == "block-dirty-bitmap-add":
+            place = places.with_bitmaps(str(data.get("node"))), str(data.get("name"))
+            yield place, data.get("persistent") is True

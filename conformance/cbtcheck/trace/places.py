@@ -7,10 +7,12 @@ and not the disk: a bitmap that is added so is gone with the job.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any
+
+from cbtcheck.trace.qmp_actions import actions_in
 
 LARGEST_DEFAULT, SMALLEST_DEFAULT = 65536, 4096
 """Between these a bitmap's granularity is that of the image's clusters, if none is asked for, in bytes."""
@@ -84,17 +86,15 @@ class Places:
             self.devices[device] = [(-inf, other.devices[device][-1][1])]
 
 
-def snapshots(name: str, arguments: Any) -> Iterable[tuple[str, str]]:
+SNAPSHOTS = {"blockdev-snapshot": ("node", "overlay"), "blockdev-snapshot-sync": ("device", "snapshot-node-name")}
+"""Commands that lay one node over another: where they say which is below, and which above."""
+
+
+def snapshots(name: str, arguments: Any) -> Iterator[tuple[str, str]]:
     """Each node, or device, that a command has laid another node over, with the name of that one."""
-    if not isinstance(arguments, dict):
-        return
-    under, over = {
-        "blockdev-snapshot": ("node", "overlay"), "blockdev-snapshot-sync": ("device", "snapshot-node-name"),
-    }.get(name, ("", ""))  # fmt: skip
-    lower = arguments.get(under, arguments.get("node-name") if name == "blockdev-snapshot-sync" else None)
-    if isinstance(lower, str) and isinstance(arguments.get(over), str):
-        yield lower, arguments[over]
-    actions = arguments.get("actions") if name == "transaction" else None
-    for each in actions if isinstance(actions, list) else ():
-        if isinstance(each, dict):
-            yield from snapshots(str(each.get("type")), each.get("data"))
+    for action, data in actions_in(name, arguments):
+        if action in SNAPSHOTS:
+            below, above = SNAPSHOTS[action]
+            lower, overlay = data.get(below, data.get("node-name")), data.get(above)
+            if isinstance(lower, str) and isinstance(overlay, str):
+                yield lower, overlay

@@ -12,6 +12,7 @@ from cbtmodel.traits import verb
 from cbtwire.qmp import CLUSTER, kind_of_refusal
 
 from cbtcheck.trace.places import Places, Untranslatable
+from cbtcheck.trace.qmp_actions import actions_in
 
 SYNCS = {"full": "full", "top": "full", "none": "full", "incremental": "incremental", "bitmap": "bitmap"}
 """What a job sets out to copy at most. `top` copies a part of what `full` does, `none` only before guest writes."""
@@ -31,29 +32,16 @@ def not_whole(name: str, arguments: Any) -> Iterator[str]:
     """The jobs of a command whose targets are no whole backups: sync mode `none` copies what is overwritten only,
     `top` what is above the backing file.
     """
-    if not isinstance(arguments, dict):
-        return
-    if name == "transaction":
-        actions = arguments.get("actions")
-        for each in actions if isinstance(actions, list) else ():
-            if isinstance(each, dict):
-                yield from not_whole(str(each.get("type")), each.get("data"))
-    elif name in ("blockdev-backup", "drive-backup") and arguments.get("sync") in ("none", "top"):
-        yield from starts(name, arguments)
+    for action, data in actions_in(name, arguments):
+        if data.get("sync") in ("none", "top"):
+            yield from starts(action, data)
 
 
 def starts(name: str, arguments: Any) -> Iterator[str]:
     """The jobs that a command begins."""
-    if not isinstance(arguments, dict):
-        return
-    if name == "transaction":
-        actions = arguments.get("actions")
-        for each in actions if isinstance(actions, list) else ():
-            if isinstance(each, dict):
-                yield from starts(str(each.get("type")), each.get("data"))
-    elif name in ("blockdev-backup", "drive-backup"):
-        job_id = arguments.get("job-id", arguments.get("device"))
-        if isinstance(job_id, str):
+    for action, data in actions_in(name, arguments):
+        job_id = data.get("job-id", data.get("device"))
+        if action in ("blockdev-backup", "drive-backup") and isinstance(job_id, str):
             yield job_id
 
 

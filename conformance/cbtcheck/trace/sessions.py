@@ -18,6 +18,7 @@ from cbtcheck.trace.known_jobs import KnownOfJobs
 from cbtcheck.trace.pairs import Pairs
 from cbtcheck.trace.places import Places, snapshots
 from cbtcheck.trace.qemu_io import written_by
+from cbtcheck.trace.qmp_actions import actions_in
 from cbtcheck.trace.qmp_commands import JOBS, is_known
 from cbtcheck.trace.qmp_sights import NODES, learn_places, with_bitmaps
 from cbtcheck.trace.wire import Message
@@ -233,28 +234,18 @@ def nodes_query(reply: Any) -> str:
 
 
 def _nodes_in(name: str, arguments: Any) -> Iterator[str]:
-    """What a command says a node is, at whatever depth an action of a transaction has it. A job is no node."""
-    if not isinstance(arguments, dict) or name in JOBS:
-        return
-    for member in ("node", "device"):
-        if isinstance(arguments.get(member), str):
-            yield arguments[member]
-    actions = arguments.get("actions") if name == "transaction" else None
-    for each in actions if isinstance(actions, list) else ():
-        if isinstance(each, dict):
-            yield from _nodes_in(str(each.get("type")), each.get("data"))
+    """What a command, or an action of a transaction, says a node is. A job is no node."""
+    for action, data in actions_in(name, arguments):
+        for member in ("node", "device") if action not in JOBS else ():
+            if isinstance(data.get(member), str):
+                yield data[member]
 
 
 def _merged(name: str, arguments: Any) -> Iterator[tuple[str, str]]:
     """Each two nodes between which a command, or an action of a transaction, merges bitmaps."""
-    if not isinstance(arguments, dict):
-        return
-    sources = arguments.get("bitmaps") if name == "block-dirty-bitmap-merge" else None
-    for each in sources if isinstance(sources, list) else ():
-        nodes = arguments.get("node"), each.get("node") if isinstance(each, dict) else None
-        if all(isinstance(node, str) for node in nodes):
-            yield str(nodes[0]), str(nodes[1])
-    actions = arguments.get("actions") if name == "transaction" else None
-    for each in actions if isinstance(actions, list) else ():
-        if isinstance(each, dict):
-            yield from _merged(str(each.get("type")), each.get("data"))
+    for action, data in actions_in(name, arguments):
+        sources = data.get("bitmaps") if action == "block-dirty-bitmap-merge" else None
+        for each in sources if isinstance(sources, list) else ():
+            nodes = data.get("node"), each.get("node") if isinstance(each, dict) else None
+            if all(isinstance(node, str) for node in nodes):
+                yield str(nodes[0]), str(nodes[1])
