@@ -68,7 +68,7 @@ Exit codes:
               help="With --emulator: the path of a disk's device in QEMU, as query-block calls it.")  # fmt: skip
 @click.option("--qemu", metavar="PROGRAM", help="The emulator, if it is not the one on PATH.")
 @click.option("--increments", type=click.IntRange(0, 8), help="How many follow the full backup (default: 2).")
-@click.option("--deadline", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
+@click.option("--deadline", type=click.FloatRange(min=0, min_open=True, max=86_400), metavar="SECONDS",
               help="How long a command of the tool may take (default: 20).")  # fmt: skip
 @click.option("--profile", type=click.Choice(["quick", "ci", "deep"]), default="quick", show_default=True,
               help="How many schedules.")  # fmt: skip

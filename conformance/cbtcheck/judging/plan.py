@@ -7,7 +7,7 @@ import shlex
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -29,9 +29,10 @@ USUAL_SIZE = 24 * GRANULE + 40 * 1024
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20}
 PLACES = re.compile(r"\{([a-z]+(?:\.[A-Za-z0-9_-]+)?)\}")
 
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,30}$")]
+NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,30}$"
+Name = Annotated[str, Meta(pattern=NAME)]
 Text = Annotated[str, Meta(min_length=1)]
-Positive = Annotated[float, Meta(gt=0)]
+Positive = Annotated[float, Meta(gt=0, le=86_400)]
 
 
 class PlanProblem(Exception):
@@ -131,6 +132,18 @@ class Plan:
         return {each.name: each for each in self.disks}[name]
 
 
+def _plainly(problem: str, data: dict[str, Any]) -> str:
+    """What is wrong, with the name that is, or the values that there are."""
+    if problem.endswith("at `key` in `$.disks`"):
+        bad = next((each for each in data["disks"] if not re.match(NAME, each)), "")
+        return f"[disks]: {bad!r} is no name of a disk: a letter, then letters, digits, '-' and '_', 31 at most"
+    for member, kind in (("kind", EmulatorForm), ("format", DiskForm), ("storage", DiskForm)):
+        if problem.startswith("Invalid enum value") and problem.endswith(f".{member}`"):
+            values = ", ".join(get_args(get_type_hints(kind)[member]))
+            return f"{problem}: there are {values}"
+    return problem
+
+
 def read_plan(path: Path) -> Plan:
     """The plan in a TOML file. `PlanProblem` if it cannot be read, or something in it is not as it must be."""
     try:
@@ -142,7 +155,7 @@ def read_plan(path: Path) -> Plan:
     try:
         form = msgspec.convert(data, FileForm)
     except msgspec.ValidationError as problem:
-        raise PlanProblem(f"{path}: {problem}") from None
+        raise PlanProblem(f"{path}: {_plainly(str(problem), data)}") from None
     try:
         disks = tuple(_disk(name, each) for name, each in form.disks.items()) or (PlannedDisk("disk0"),)
         plan = Plan(
