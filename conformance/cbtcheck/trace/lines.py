@@ -21,6 +21,8 @@ def lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
             raise TraceProblem(number, f"longer than {LONGEST_LINE} bytes; is it a trace?")
         if number == 1 and line.startswith(BOM):
             raise TraceProblem(number, WITH_A_BOM)
+        if number == 1 and line.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise TraceProblem(number, "it is UTF-16, as PowerShell's '>' writes it: save it as UTF-8")
         yield number, line
 
 

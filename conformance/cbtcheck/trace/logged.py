@@ -5,13 +5,16 @@
 - libvirt's log: `QEMU_MONITOR_SEND_MSG: mon=… msg={…}`, `…_RECV_REPLY: … reply={…}`, `…_RECV_EVENT: … event={…}`;
 - QEMU's own trace events: `handle_qmp_command mon … req: {…}`, `monitor_qmp_respond mon … resp: {…}`;
 - `socat -v`: a header before each piece of data, `\\r` spelled out, and backslashes doubled (`undone`);
-- as Python prints a dict: `{'execute': …}`.
+- as Python prints a dict, or with strings in single quotes: `{'execute': …}`;
+- a line of Docker's JSON log: `{"log":"…","stream":…}`, with any of these in it.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 LONGEST_PENDING = 16 << 20
@@ -103,6 +106,17 @@ class Braces:
                 if self._depth <= 0:
                     return at
         return None
+
+
+def unpacked(listed: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    """The lines, those of Docker's log as they were written."""
+    for number, text in listed:
+        inner = None
+        if text.startswith('{"log":'):
+            with suppress(ValueError, RecursionError):
+                data = json.loads(text)
+                inner = data.get("log") if isinstance(data, dict) and "stream" in data else None
+        yield number, inner if isinstance(inner, str) else text
 
 
 def undone(listed: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:

@@ -18,7 +18,7 @@ from typing import Any
 
 from cbtcheck.trace.events import TraceProblem
 from cbtcheck.trace.lines import LONGEST_LINE
-from cbtcheck.trace.logged import Braces, Start, begins_another, start, undone
+from cbtcheck.trace.logged import Braces, Start, begins_another, start, undone, unpacked
 from cbtcheck.trace.quoted import as_json
 
 WRAPPER = frozenset({"time", "direction", "message", "monitor", "connection"})
@@ -59,7 +59,7 @@ class Wire:
 
     def messages(self, listed: Iterator[tuple[int, bytes]]) -> Iterator[Message]:
         """Every message in order. `TraceProblem` where a wrapper or a guest write is not as it must be."""
-        texts = undone((number, raw.decode(errors="replace")) for number, raw in listed)
+        texts = undone(unpacked((number, raw.decode(errors="replace")) for number, raw in listed))
         while True:
             number, line = self._again.pop() if self._again else next(texts, (0, ""))
             if not number:

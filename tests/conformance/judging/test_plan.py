@@ -27,7 +27,7 @@ RIGHT = '[client]\nbackup = "b {qmp}"\nincrement = "i {qmp}"\nrestore = "r {out}
         (RIGHT + '[disks.a]\nsize = "7"\n', "'7' is no size of a disk"),
         (RIGHT + '[disks.a]\nsize = "1T"\n', "'1T' is no size of a disk"),
         (RIGHT + '[disks."-x"]\n', "'-x' is no name of a disk: a letter"),
-        (RIGHT + '[disks.a]\nformat = "vmdk"\n', "Invalid enum value 'vmdk' - at `$.disks[...].format`: there are qcow2, raw"),
+        (RIGHT + '[disks.a]\nformat = "vmdk"\n', "'vmdk' - at `$.disks[...].format`: there are qcow2, raw"),
         (RIGHT + '[emulator]\nkind = "vm"\n', "there are storage-daemon, system, tool"),
         (RIGHT + "[emulator]\ndevices = true\n", "only with the emulator of kind 'system'"),
         ("increments = 9\n" + RIGHT, "<= 8"),

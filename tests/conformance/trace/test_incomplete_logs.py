@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from cbtcheck.trace.events import TraceProblem
 from cbtcheck.trace.report import TraceReport
 from cbtcheck.trace.verify import Options, verify
 
@@ -297,6 +298,19 @@ def test_commands_that_qmp_shell_lays_out_on_several_lines_are_read() -> None:
     text = "".join("(QEMU) " * ("execute" in each) + json.dumps(each, indent=4) + "\n" for each in BEFORE[1:])
     report = verify(io.BytesIO(text.encode()), Options())
     assert gives(report) == [("full", "restores")]
+
+
+def test_dockers_log_is_read_as_what_was_written() -> None:
+    lines = [{"log": json.dumps(each) + "\n", "stream": "stdout", "time": "t"} for each in BEFORE]
+    text = "".join(json.dumps(each) + "\n" for each in lines)
+    assert gives(verify(io.BytesIO(text.encode()), Options())) == [("full", "restores")]
+
+
+@pytest.mark.parametrize("form", ["utf-16", "utf-16-le"])
+def test_what_is_in_utf_16_is_told(form: str) -> None:
+    text = "\ufeff" * (form != "utf-16") + json.dumps(GREETING)
+    with pytest.raises(TraceProblem, match="UTF-16"):
+        verify(io.BytesIO(text.encode(form)), Options())
 
 
 def test_what_libvirt_says_of_a_command_besides_is_no_monitor() -> None:
