@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import reduce
 
+from cbtmodel.backup import Outcome
 from cbtmodel.bitmap import Bitmap, Marks
 from cbtmodel.node import with_bitmap
 
@@ -27,7 +28,7 @@ from cbtcheck.sets.between import Between, BetweenSets, TooMuch, at_most, exactl
 from cbtcheck.sets.compressed import NOTHING
 from cbtcheck.sets.granules import Granules
 from cbtcheck.sets.numbers import Numbers
-from cbtcheck.trace.events import Change, Forgotten, Look
+from cbtcheck.trace.events import Change, EndOfJobs, Forgotten, Look
 from cbtcheck.trace.learn import learn
 from cbtcheck.trace.stepped import at_line, stepped
 from cbtcheck.trace.window import Item, Window, WriteClass, gathered
@@ -87,7 +88,7 @@ class Variant:
         if isinstance(change, Forgotten) and change.closed:
             return
         try:
-            found = possible(self.world, change, rules)
+            found = as_told(self.world, change, rules)
         except TooMuch:
             found = []
         self.refuted = self.refuted or not found
@@ -123,6 +124,17 @@ class Variant:
     def learns(self, space: BetweenSets, look: Look, guest_seen: bool) -> None:
         """What was seen, and is allowed."""
         self.world = learn(space.inner, self.world, look, guest_seen)
+
+
+def as_told(world: Traced, change: Change, rules: Rules) -> list[Traced]:
+    """The worlds after a change. Of a group one job has failed, and the others were cancelled for that; which of them
+    was which may be told later than the first end, and makes no difference for what they have copied.
+    """
+    found = possible(world, change, rules)
+    if found or not isinstance(change, EndOfJobs):
+        return found
+    other: dict[Outcome, Outcome] = {"failed": "cancelled", "cancelled": "failed", "completed": "completed"}
+    return possible(world, EndOfJobs(tuple((job_id, other[outcome]) for job_id, outcome in change.jobs)), rules)
 
 
 def tables_of(

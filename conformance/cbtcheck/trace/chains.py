@@ -25,11 +25,11 @@ from cbtcheck.scenario.images import Files, fresh
 from cbtcheck.sets.between import Between, BetweenSets, TooMuch
 from cbtcheck.sets.gaps import BLOCK, MOST_GAPS, GapSets
 from cbtcheck.sets.granules import Granules
-from cbtcheck.trace.chain_variants import BETWEEN, EARLY, GRANULARITY, LATE, MOST_PLACES, Variant, tables_of
+from cbtcheck.trace.chain_variants import BETWEEN, EARLY, GRANULARITY, LATE, MOST_PLACES, Variant, as_told, tables_of
 from cbtcheck.trace.events import Change, EndOfJobs, Forgotten, Given, Landed, Look
 from cbtcheck.trace.stepped import at_line, stepped
 from cbtcheck.trace.window import Item, Window, written
-from cbtcheck.trace.world import Rules, Traced, possible
+from cbtcheck.trace.world import Rules, Traced
 
 MOST_NAMED = 4
 """Windows that are named for one reason."""
@@ -88,7 +88,7 @@ class OfGaps:
         if isinstance(change, Landed) or change == EndOfJobs(()):
             return
         try:
-            found = possible(self.world, change, self.rules)
+            found = as_told(self.world, change, self.rules)
         except TooMuch:
             found = []
         if not found or len(self.gaps) >= MOST_GAPS:

@@ -207,6 +207,11 @@ class Doubts:
         at = At(line, "line", describe(job))
         self._unknown(Unknown(job.node, job.bitmap or "", f"how {job.job} ended", at, HOW_JOBS, job.job))
 
+    def perhaps_filter(self, line: int, node: str, said: str) -> None:
+        """A command about bitmaps said a device, and nothing tells whether a backup of its disk was running."""
+        what, at = f"whether a command was about {node} or about {said}", At(line, "line", said)
+        self._unknown(Unknown(node, "", what, at, HOW_JOBS))
+
     def snapshot(self, line: int, lower: str, overlay: str) -> None:
         """A node was laid over another one: the backups of the disk go on under another name."""
         what, at = f"which backups of {lower} those of {overlay} are laid over", At(line, "line", "snapshot")

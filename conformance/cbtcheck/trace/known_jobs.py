@@ -37,7 +37,10 @@ class KnownOfJobs:
     _lost: dict[str, int] = field(default_factory=dict)
     _latest: dict[str, int] = field(default_factory=dict)
     _created: set[str] = field(default_factory=set)
+    _created_for: set[int] = field(default_factory=set)
     _running: set[str] = field(default_factory=set)
+    _early: dict[str, Outcome | None] = field(default_factory=dict)
+    """Jobs that were over before the command that began them was answered, with how, if that was told."""
 
     @property
     def unheard(self) -> bool:
@@ -51,19 +54,27 @@ class KnownOfJobs:
             return
         name, data = event["event"], event["data"]
         status = data.get("status") if name == "JOB_STATUS_CHANGE" else None
+        starting = [sent for sent in pairs.waiting if job_id in starts(sent.name, sent.arguments)]
         if status == "created":
-            under_way = any(job_id in starts(sent.name, sent.arguments) for sent in pairs.waiting)
             # QEMU says so before it replies.
-            self.late = self.late or (not under_way and job_id in self._running and job_id not in self._created)
+            self.late = self.late or (not starting and job_id in self._running and job_id not in self._created)
             self._created.add(job_id)
+            self._created_for.update(sent.moment for sent in starting)
         self._events += 1
         if status in (*RUNS, None):
-            self._runs(job_id, pairs.waiting)
-        elif status != "created":
-            self._running.discard(job_id)
-        if name in ENDS and job_id in self._latest:
+            self._runs(job_id, starting)
+        if name in ENDS:
             came: Outcome = "failed" if "error" in data else "completed"
-            self._ended(job_id, "cancelled" if name == "BLOCK_JOB_CANCELLED" else came)
+            self._over(job_id, "cancelled" if name == "BLOCK_JOB_CANCELLED" else came, bool(starting))
+        elif status in ("aborting", "concluded", "null"):
+            self._over(job_id, None, bool(starting))
+
+    def _over(self, job_id: str, outcome: Outcome | None, starting: bool) -> None:
+        if job_id not in self._running and starting:
+            self._early[job_id] = outcome or self._early.get(job_id)
+        elif outcome is not None and job_id in self._latest:
+            self._ended(job_id, outcome)
+        self._running.discard(job_id)
 
     def _ended(self, job_id: str, outcome: Outcome) -> None:
         self.outcomes.setdefault((job_id, self._latest[job_id]), outcome)
@@ -71,7 +82,8 @@ class KnownOfJobs:
 
     def _runs(self, job_id: str, waiting: Iterable[Sent]) -> None:
         for sent in reversed([*waiting]):
-            if job_id in starts(sent.name, sent.arguments):
+            # While an older job of that id runs, only that another one was created tells anything.
+            if job_id not in self._running or sent.moment in self._created_for:
                 self._seen.add(sent.moment)
                 return
         if job_id in self._lost:
@@ -94,14 +106,18 @@ class KnownOfJobs:
 
     def answered(self, sent: Sent, reply: dict[str, Any]) -> None:
         """A command was answered."""
-        said = reply.get("return")
+        said, begun = reply.get("return"), [*starts(sent.name, sent.arguments)]
         if said is None:
+            for job_id in begun:
+                self._early.pop(job_id, None)
             return
-        begun = [*starts(sent.name, sent.arguments)]
         for job_id in begun:
             self._lost.pop(job_id, None)
             self._latest[job_id] = sent.moment
-            self._running.add(job_id)
+            if job_id not in self._early:
+                self._running.add(job_id)
+            elif (outcome := self._early.pop(job_id)) is not None:
+                self._ended(job_id, outcome)
         if sent.name in ("query-jobs", "query-block-jobs") and isinstance(said, list):
             shown = {str(each.get("id" if sent.name == "query-jobs" else "device")): each
                      for each in said if isinstance(each, dict)}  # fmt: skip

@@ -7,7 +7,7 @@ and not the disk: a bitmap that is added so is gone with the job.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any
@@ -18,6 +18,9 @@ LARGEST_DEFAULT, SMALLEST_DEFAULT = 65536, 4096
 """Between these a bitmap's granularity is that of the image's clusters, if none is asked for, in bytes."""
 
 
+FILTER = ", which is the filter of a job"
+
+
 class Untranslatable(Exception):
     """A command that the specification does not know, in this form at least."""
 
@@ -26,18 +29,22 @@ class Untranslatable(Exception):
 class Places:
     """What is known of nodes: their sizes and the cluster sizes of their images in bytes, and names of devices.
 
+    `sizes` are those that were seen first, `last_sizes` those that were seen last, or that a node was resized to.
+
     `devices`: for each name the nodes that it has stood for, with the lines from which on; before the first it is
     taken to be that one. `others` are nodes that were seen without a size. `files`: the names of their files.
     `now`: the line that names are looked up for. `busy`: the nodes of which a backup is running now.
     """
 
     sizes: dict[str, int] = field(default_factory=dict)
+    last_sizes: dict[str, int] = field(default_factory=dict)
     clusters: dict[str, int] = field(default_factory=dict)
     devices: dict[str, list[tuple[float, str]]] = field(default_factory=dict)
     others: set[str] = field(default_factory=set)
     files: dict[str, str] = field(default_factory=dict)
     now: float = inf
     busy: set[str] = field(default_factory=set)
+    _filters: dict[str, str] = field(default_factory=dict)
 
     def node(self, name: Any) -> str:
         """The node of a node's or device's name. `Untranslatable` if it is no name."""
@@ -51,7 +58,23 @@ class Places:
     def with_bitmaps(self, name: Any) -> str:
         """The node that a command about bitmaps means."""
         node = self.node(name)
-        return f"{name}, which is the filter of a job" if name != node and node in self.busy else node
+        if name == node or node not in self.busy:
+            return node
+        self._filters[f"{name}{FILTER}"] = node
+        return f"{name}{FILTER}"
+
+    def below_filter(self, filter_node: str) -> str | None:
+        """The disk that a filter is of, as `with_bitmaps` names it; None if it is no filter."""
+        return self._filters.get(filter_node)
+
+    def changed_at(self, line: int) -> list[tuple[str, str]]:
+        """What devices stood for before, and stand for now that a reply of this line has shown it."""
+        return [
+            (known[at - 1][1], node)
+            for known in self.devices.values()
+            for at, (since, node) in enumerate(known)
+            if at and since == line
+        ]
 
     def knows(self, name: str) -> bool:
         """Whether the log tells of a node or device of this name."""
@@ -76,10 +99,16 @@ class Places:
             self.sizes.setdefault(overlay, self.sizes[node])
         self.others.add(overlay)
 
-    def as_in(self, other: Places) -> None:
-        """What is known in another session with the same QEMU, or of the same disks, and not told in this one."""
-        for name in other.sizes.keys() - self.sizes.keys():
-            self.sizes[name] = other.sizes[name]
+    def as_in(self, other: Places, earlier: bool, written: Mapping[str, int]) -> None:
+        """What is known in another session with the same QEMU, or of the same disks, and not told in this one.
+
+        `written`: up to where a guest has written in this one, by node or device; what is smaller is not its size.
+        """
+        known = other.last_sizes if earlier else other.sizes
+        for name in known.keys() - self.sizes.keys():
+            reached = max((end for said, end in written.items() if name in (said, other.node(said))), default=0)
+            if reached <= known[name]:
+                self.sizes[name] = self.last_sizes[name] = known[name]
         for name in other.clusters.keys() - self.clusters.keys():
             self.clusters[name] = other.clusters[name]
         for device in other.devices.keys() - self.devices.keys():
@@ -95,6 +124,6 @@ def snapshots(name: str, arguments: Any) -> Iterator[tuple[str, str]]:
     for action, data in actions_in(name, arguments):
         if action in SNAPSHOTS:
             below, above = SNAPSHOTS[action]
-            lower, overlay = data.get(below, data.get("node-name")), data.get(above)
-            if isinstance(lower, str) and isinstance(overlay, str):
-                yield lower, overlay
+            lower = data.get(below, data.get("node-name"))
+            if isinstance(lower, str):
+                yield lower, str(data.get(above, f"the overlay of {lower}"))

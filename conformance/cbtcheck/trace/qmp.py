@@ -18,8 +18,10 @@ from math import inf
 from typing import Any
 
 import msgspec
+from cbtmodel.commands import Command
 from msgspec import UNSET
 
+from cbtcheck.scenario.actions import actions_of
 from cbtcheck.sets.between import BetweenSets
 from cbtcheck.sets.compressed import CompressedSets
 from cbtcheck.trace import form
@@ -48,6 +50,7 @@ from cbtcheck.trace.qmp_sights import NODES, QUERIES, sights, sizes
 from cbtcheck.trace.sessions import BLOCK, LARGEST, Beginnings, Monitor, nodes_query
 from cbtcheck.trace.stretches import stretches
 from cbtcheck.trace.unspecified import effects, is_of_unknown_effect
+from cbtcheck.trace.untracked import names_in
 from cbtcheck.trace.verifier import Tell, Verifier
 from cbtcheck.trace.wire import Message
 from cbtcheck.trace.world import Rules
@@ -125,7 +128,8 @@ class QmpReader:
         self.places.now = message.line
         match message.kind:
             case "command":
-                self._pairs.sent(message, self._moment)
+                asked = self._pairs.sent(message, self._moment)
+                self._jobs.asked(asked.name, asked.arguments)
             case "reply":
                 sent, lost = self._pairs.answered(message)
                 for each in lost:
@@ -191,7 +195,6 @@ class QmpReader:
     def _reply(self, message: Message, sent: Sent) -> None:
         error = message.data.get("error")
         if error is None and sent.name not in QUERIES:
-            self._jobs.did(sent.name, sent.arguments)
             self.restarts.did(message.line, sent.name, sent.arguments, self.places)
             self._doubts.accepted(message.line, sent.name, sent.arguments, self.places)
             for lower, overlay in snapshots(sent.name, sent.arguments):
@@ -227,6 +230,8 @@ class QmpReader:
         if query in NODES:
             self.restarts.shown(message.line, query, reply, self.places)
             self._doubts.shown(query, reply)
+            for before, after in self.places.changed_at(message.line):
+                self._doubts.snapshot(message.line, before, after)
             for node, size in sizes(query, reply):
                 if self.verifier.disks.get(node, size) != size <= LARGEST:
                     self._at(message, Resized(node, size))
@@ -293,16 +298,27 @@ class QmpReader:
                     self._from(message, sent, Forgotten(None))
             return
         kind = "" if error is None else refusal(sent.name, sent.arguments, text)
+        command = self._jobs.as_far_as_heard(command)
         self.verifier.chains.apart |= set(not_whole(sent.name, sent.arguments))
         self._from(message, sent, Given(command, kind, True, text))
         if kind:
             return
+        self._perhaps_filters(message, command)
         self._jobs.began(command)
         changes, unheard = self._jobs.unheard(command, sent.moment)
         for each in changes:
             self._at(message, each)
         for job in unheard:
             self._doubts.unheard(job, message.line)
+
+    def _perhaps_filters(self, message: Message, command: Command) -> None:
+        """Where no event tells when a backup ended, a device may stand for its filter, or for the disk again."""
+        if self._session.jobs.unheard:
+            for node in {places for each in actions_of(command) for places, _ in names_in(each)}:
+                disk = self.places.below_filter(node)
+                if disk is not None:
+                    self._at(message, Forgotten(disk, None, closed=True))
+                    self._doubts.perhaps_filter(message.line, disk, node)
 
     def _human(self, message: Message, asked: HumanWrite) -> None:
         node = self.places.node(asked.device)

@@ -51,6 +51,7 @@ def learn_places(places: Places, query: str, reply: Any, line: int) -> None:
             size, cluster = image.get("virtual-size"), image.get("cluster-size")
             if type(size) is int and 0 < size <= 1 << 60:
                 places.sizes.setdefault(name, size)
+                places.last_sizes[name] = size
             if type(cluster) is int and cluster > 0:
                 places.clusters.setdefault(name, cluster)
         for device in devices:

@@ -7,7 +7,7 @@ before counts, for it may be another QEMU (the first was killed), and bitmaps ma
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -44,7 +44,7 @@ class Session:
 
     `used` are those of which a bitmap command was accepted: so they exist. `alike` are pairs of nodes between which
     bitmaps were merged: so they have the same size. `unsure`: see `pairs`. `jobs`: what is known of their ends.
-    `written` are the nodes and devices that the log says a guest has written to.
+    `written` are the nodes and devices that the log says a guest has written to, with the end of that in bytes.
     """
 
     places: Places
@@ -53,7 +53,7 @@ class Session:
     alike: set[tuple[str, str]] = field(default_factory=set)
     unsure: bool = False
     jobs: KnownOfJobs = field(default_factory=KnownOfJobs)
-    written: set[str] = field(default_factory=set)
+    written: dict[str, int] = field(default_factory=dict)
 
     def unplaced(self) -> list[str]:
         """Devices that a guest has written to, and of which the log does not say which node they are."""
@@ -92,11 +92,12 @@ class Session:
 class Beginnings:
     """Tells where a session begins: at a greeting, or at `qmp_capabilities` if no greeting came just before.
 
-    A client that connects to a QEMU which others go on talking to begins none. `last`: the number of the last message
-    of each connection, if that is known; if not, no further connection begins one.
+    A client that connects to a QEMU which others go on talking to begins none. `last`: for each connection the
+    numbers of the first and the last message from each greeting on, if they are known; if not, no further connection
+    begins a session.
     """
 
-    def __init__(self, last: Mapping[str, int]) -> None:
+    def __init__(self, last: Mapping[str, Sequence[Sequence[int]]]) -> None:
         self._last = last
         self._fresh: dict[str, bool] = {}
         self._number = 0
@@ -114,20 +115,22 @@ class Beginnings:
         else:
             begins = negotiates and (not fresh or is_another)
             self._fresh[channel] = fresh and message.kind in ("event", "reply")
-        others = (self._last.get(each, self._number) for each in self._fresh if each != channel)
-        return begins and (bool(self._last) or not is_another) and all(each < self._number for each in others)
+        if not begins or not self._last:
+            return begins and not is_another
+        others = (talk for name, talks in self._last.items() if name != channel for talk in talks)
+        return not any(talk[0] < self._number < talk[-1] for talk in others)
 
 
 @dataclass
 class Monitor:
     """A monitor of a log: its sessions, and how many messages of each kind there were.
 
-    `last`: the number of the last message of each of its connections.
+    `last`: of each of its connections the numbers of the first and the last message from each greeting on.
     """
 
     sessions: list[Session]
     kinds: Counter[str] = field(default_factory=Counter)
-    last: dict[str, int] = field(default_factory=dict)
+    last: dict[str, list[list[int]]] = field(default_factory=dict)
 
     @property
     def messages(self) -> int:
@@ -138,7 +141,7 @@ class Monitor:
 class _Surveyor:
     """Goes through the messages of one monitor."""
 
-    def __init__(self, disks: dict[str, int], last: Mapping[str, int]) -> None:
+    def __init__(self, disks: dict[str, int], last: Mapping[str, Sequence[Sequence[int]]]) -> None:
         self._disks, self._beginnings, self._pairs = disks, Beginnings(last), Pairs()
         self.monitor, self._moment = Monitor([self._session()]), 0
 
@@ -149,7 +152,10 @@ class _Surveyor:
         """One more message."""
         self.monitor.kinds[message.kind] += 1
         self._moment += 1
-        self.monitor.last[message.channel] = self._moment
+        talks = self.monitor.last.setdefault(message.channel, [])
+        if not talks or message.kind == "greeting":
+            talks.append([self._moment, self._moment])
+        talks[-1][1] = self._moment
         if self._beginnings.begins(message):
             self.end()
             self.monitor.sessions.append(self._session())
@@ -163,7 +169,7 @@ class _Surveyor:
         elif message.kind == "event":
             session.jobs.told(message.data, self._pairs)
         elif message.kind == "guest":
-            session.written.add(str(message.data.get("node")))
+            self._wrote(str(message.data.get("node")), message.data.get("offset"), message.data.get("length"))
         if len(session.named) > MOST_NODES:
             raise TraceProblem(message.line, f"more than {MOST_NODES} disks")
 
@@ -187,7 +193,16 @@ class _Surveyor:
                 session.places.covered(session.places.node(lower), overlay, message.line)
             made = written_by(sent.name, sent.arguments, said)
             if made is not None:
-                session.written.add(made.device)
+                self._wrote(made.device, made.offset, made.length)
+            if sent.name == "block_resize" and isinstance(sent.arguments, dict):
+                name, size = sent.arguments.get("node-name", sent.arguments.get("device")), sent.arguments.get("size")
+                if isinstance(name, str) and type(size) is int:
+                    session.places.last_sizes[session.places.node(name)] = size
+
+    def _wrote(self, name: str, offset: Any, length: Any) -> None:
+        end = offset + length if type(offset) is int and type(length) is int else 0
+        written = self.monitor.sessions[-1].written
+        written[name] = max(written.get(name, 0), end)
 
     def end(self) -> None:
         """The session has ended."""
@@ -197,7 +212,7 @@ class _Surveyor:
 
 
 def survey(
-    messages: Iterator[Message], disks: dict[str, int], last: Mapping[str, Mapping[str, int]]
+    messages: Iterator[Message], disks: dict[str, int], last: Mapping[str, Mapping[str, Sequence[Sequence[int]]]]
 ) -> dict[str, Monitor]:
     """The monitors of a log by name, in the order in which they are first seen. `last`: see `Beginnings`."""
     found: dict[str, _Surveyor] = {}
@@ -218,9 +233,9 @@ def _as_in_others(sessions: list[Session]) -> None:
     """What a session does not tell of disks is as in the one before; if none has told it before, as in the next."""
     for before, session in pairwise(sessions):
         session.named |= before.named
-        session.places.as_in(before.places)
+        session.places.as_in(before.places, True, session.written)
     for later, session in pairwise(reversed(sessions)):
-        session.places.as_in(later.places)
+        session.places.as_in(later.places, False, session.written)
 
 
 def nodes_query(reply: Any) -> str:

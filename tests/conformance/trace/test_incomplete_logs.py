@@ -192,7 +192,71 @@ def test_a_job_that_is_finalized_by_hand_ends_then() -> None:
     assert gives(report) == [("full", "undecided")]
 
 
+def test_a_job_that_is_over_before_its_start_is_answered_is_heard() -> None:
+    """Nothing was dirty: QEMU tells of its end first. A query does not show it then, and events are not late."""
+    quick = [backup("i"), *status("i", "created", "running"), ended("i"), *status("i", "concluded", "null"), OK]
+    gone = [sent("query-jobs"), {"return": []}]
+    report = judged(BEFORE, quick, gone, done(backup("k"), "k"))
+    assert gives(report) == [("full", "restores"), ("i", "restores"), ("k", "restores")]
+    write = {"do": "write", "node": "n", "offset": 0, "length": 1}
+    lost = judged(BEFORE, quick, gone, write, look(node(b=(0, False))), guest="recorded")
+    assert [finding.property for _, finding in lost.findings] == ["NO-LOST-WRITE"]
+
+
+def test_without_events_a_device_may_stand_for_a_filter() -> None:
+    add = sent("block-dirty-bitmap-add", node="d0", name="b", granularity=K64)
+    start = [backup("full", "full"), OK, add, OK]
+    for shown in (node(), node(b=(0, False))):
+        report = judged(HELLO, DEVICE, start, look(shown), add, OK, backup("i"), OK)
+        assert {row for _, row in gives(report)} == {"undecided"}
+
+
+def test_without_events_a_failed_job_that_was_to_be_finalized_is_over() -> None:
+    start = [backup("j", "full", auto_finalize=False), OK]
+    shown = {"id": "j", "type": "backup", "status": "concluded", "error": "No space left on device"}
+    over = [sent("query-jobs"), {"return": [shown]}, sent("job-dismiss", id="j"), OK]
+    assert gives(judged(HELLO, start, over, start, sent("query-jobs"), {"return": []})) == [("j", "undecided")]
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_of_a_group_whose_end_only_states_tell_one_failed_and_the_others_were_cancelled(by_hand: bool) -> None:
+    group = sent("transaction", actions=[
+        {"type": "blockdev-backup", "data": backup(each, "full")["arguments"]} for each in ("j", "k")
+    ], properties={"completion-mode": "grouped"})  # fmt: skip
+    begun = [group, *status("j", "created", "running"), *status("k", "created", "running"), OK]
+    cancel: list[Entry] = [sent("job-cancel", id="k"), OK] if by_hand else []
+    over = [*status("j", "aborting"), *status("k", "aborting", "concluded"), *status("j", "concluded")]
+    report = judged(HELLO, begun, cancel, over, done(FULL, "full"))
+    assert gives(report) == [("full", "restores")]
+
+
+def test_connections_are_numbered_from_one_again_after_a_restart() -> None:
+    run = [*by(1, BEFORE), *by(2, SHORT, done(backup("i"), "i"))]
+    report = judged(run, run)
+    assert gives(report) == [("full", "restores"), ("i", "restores")] * 2
+
+
+@pytest.mark.parametrize("guest", [None, "recorded"])
+def test_the_size_of_a_disk_is_the_last_that_was_known_and_not_less_than_what_is_written(guest: str | None) -> None:
+    far = [{"do": "write", "node": "n", "offset": 8 * SIZE, "length": K64}] if guest else []
+    resized = [sent("block_resize", node_name="n", size=16 * SIZE), OK]
+    again = together(sent("block-dirty-bitmap-add", node="n", name="c", granularity=K64), backup("full", "full"))
+    clear = sent("block-dirty-bitmap-clear", node="n", name="c")
+    step = sent("blockdev-backup", device="n", target="t", job_id="i", sync="incremental", bitmap="c")
+    for grown in (resized, []):
+        parts = by(1, BEFORE, grown), by(2, SHORT, done(again, "full")), far, by(2, clear, OK, done(step, "i"))
+        report = judged(*parts, guest=guest)
+        assert report.findings == []
+        assert [row.gives for table, _ in report.tables for row in table.rows][-1] != "restores", grown
+
+
 # Without replies
+
+
+def test_the_events_of_an_older_job_prove_nothing_of_a_second_start_with_its_id() -> None:
+    start = [backup("j", "full"), *status("j", "created", "running"), OK]
+    report = judged(HELLO, start, backup("j", "full"), ended("j"), look())
+    assert gives(report) == [("j", "restores")]
 
 
 @pytest.mark.parametrize("queried", [False, True])
@@ -258,6 +322,15 @@ def test_a_device_stands_for_the_filter_while_its_disk_is_backed_up() -> None:
     assert gives(report) == [("full", "restores")]
     by_node = judged(HELLO, DEVICE, start, ADD, OK, ended("full"), look())
     assert by_node.findings, "that one was of the disk, and is gone"
+
+
+def test_a_device_stands_for_an_overlay_without_a_name() -> None:
+    snapshot = [sent("blockdev-snapshot-sync", device="d0", snapshot_file="/ov"), OK]
+    add = sent("block-dirty-bitmap-add", node="d0", name="b", granularity=K64)
+    shown = [sent("query-block"), {"return": [{"device": "d0", "inserted": node("#block1")}]}]
+    gives(judged(HELLO, DEVICE, done(FULL, "full"), snapshot, add, OK))
+    report = judged(HELLO, DEVICE, done(FULL, "full"), snapshot, shown, add, OK, done(backup("i", device="d0"), "i"))
+    assert gives(report) == [("full", "restores"), ("i", "undecided")]
 
 
 @pytest.mark.parametrize("where", ["d0", "n"])
