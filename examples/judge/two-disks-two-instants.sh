@@ -2,7 +2,7 @@
 # Wrong: a transaction for each disk. Each backup is right, and together they are of no instant that there was.
 set -e
 qmp() { python3 "${0%/*}/qmp.py" "$@"; }
-[ "$2" != restore ] || { cp last/disk0 "$3" && exec cp last/disk1 "$4"; }
+if [ "$2" = restore ]; then cp last/disk0 "$3"; exec cp last/disk1 "$4"; fi
 last=$(readlink last || true) new=b$(date +%s%N) how='"sync":"full"'
 mkdir "$new"
 [ "$2" = full ] || { cp last/disk0 last/disk1 "$new" && how='"sync":"bitmap","bitmap-mode":"never","bitmap":"'$last'"'; }

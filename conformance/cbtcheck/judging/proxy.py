@@ -132,7 +132,8 @@ class Proxy:
             await asyncio.gather(there, back, return_exceptions=True)
             for writer in (to_qemu, to_tool):
                 writer.close()
-                with suppress(OSError):
+                # Cancelled once more, it is as closed; asyncio would print that of a task that nobody waits for.
+                with suppress(OSError, asyncio.CancelledError):
                     await writer.wait_closed()
             self._tasks.discard(task)
 

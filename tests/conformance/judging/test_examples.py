@@ -186,7 +186,11 @@ def test_a_qemu_that_starts_again_is_not_kept_waiting_for_a_copy(plan: Plan, eve
 @pytest.mark.qemu
 @pytest.mark.parametrize("plan", ["two-disks"], indirect=True)
 @pytest.mark.parametrize(
-    ("at", "fault"), [("1/reply/transaction/1", None), ("2/before/blockdev-add/2", "target-EIO")]
+    ("at", "fault"),
+    [
+        ("1/reply/transaction/1", None), ("2/before/blockdev-add/2", "target-EIO"),
+        ("1/before/blockdev-add/1", "error"),  # there is nothing to restore then, and the restore says so
+    ],
 )
 def test_a_right_tool_with_two_disks_is_safe_there(plan: Plan, at: str, fault: str | None) -> None:
     outcome = play(plan, schedule(plan, at, fault))
